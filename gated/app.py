@@ -52,7 +52,7 @@ from gated.storage.process_lock import FolderLock
 from gated.storage.rescue import set_aside
 
 if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
-    from gated.office_wiring import Following
+    from gated.office_wiring import OfficeLink
     from gated.protocol.status_messages import GuessingLimits
     from gated.service.metrics import Metrics
     from gated.sync.session import Vitals
@@ -322,13 +322,13 @@ class Brain:
             self.gallery.see_by(*self._models.embedder)
             self._anew()
 
-    def _follow(self) -> "Following":
+    def _follow(self) -> "OfficeLink":
         """Return the link to the office. Loads its code, which only a gate with an office needs."""
         from gated.doctor.guess_time import guess_limits
-        from gated.office_wiring import Following, Gate
-        from gated.sync.denied_subjects import Revoked
+        from gated.office_wiring import GateFunctions, OfficeLink
+        from gated.sync.denied_subjects import DeniedSubjects
 
-        gate = Gate(
+        gate = GateFunctions(
             self.entrance,
             self.calls,
             self.duty,
@@ -345,8 +345,8 @@ class Brain:
             lambda why: self._call(self.duty.set, "certificate", why),
             lambda part, why: self._call(self.duty.set, part, why),
         )
-        revoked = Revoked(lambda subjects: self._call(self.entrance.revoke, subjects))
-        return Following(self.settings, self._config, gate, revoked)
+        revoked = DeniedSubjects(lambda subjects: self._call(self.entrance.revoke, subjects))
+        return OfficeLink(self.settings, self._config, gate, revoked)
 
     def _vitals(self, guessing: "GuessingLimits") -> "Vitals":
         """Return the gate's status for the office. It contains nothing about persons."""

@@ -54,8 +54,8 @@ from gated.protocol.command_messages import (
     SwitchModels,
 )
 from gated.protocol.wire_types import Message
-from gated.sync.command_desk import Outcome
-from gated.sync.operator_dialog import Talk
+from gated.sync.command_desk import CommandOutcome
+from gated.sync.operator_dialog import OperatorDialog
 from gated.sync.replica import Replica
 from gated.types import SubjectId
 
@@ -70,8 +70,8 @@ VERIFY_S = 120.0
 LONGEST_PART, LONGEST_SAYS = 64, 200
 
 CLOSED = {
-    Refusal.LOCKDOWN: Outcome("refused", "there is a lockdown: nobody is let in until it is ended"),
-    Refusal.DOOR: Outcome("refused", "this gate has no such door"),
+    Refusal.LOCKDOWN: CommandOutcome("refused", "there is a lockdown: nobody is let in until it is ended"),
+    Refusal.DOOR: CommandOutcome("refused", "this gate has no such door"),
 }
 SHOWN = "They show it with their own card or PIN, or somebody at the gate runs `gated people quarantine accept`"
 WAITS_HERE = {
@@ -80,7 +80,7 @@ WAITS_HERE = {
     BULK: f" wait, for as many first faces by this model set have come as an hour may bring. {SHOWN}, or the office"
     " accepts it",
 }
-NO_LATCH = Outcome("failed", "the latch does not answer; the door was not released")
+NO_LATCH = CommandOutcome("failed", "the latch does not answer; the door was not released")
 
 
 class OnSync(Protocol):
@@ -111,7 +111,7 @@ class Orders:
         self._settings, self._config, self._entrance, self._calls = settings, config, entrance, calls
         self._on_sync, self._send, self._stop, self._lost = on_sync, send, stop, lost
 
-    async def perform(self, command: Command, talk: Talk) -> Outcome:
+    async def perform(self, command: Command, talk: OperatorDialog) -> CommandOutcome:
         """Carry out a command, which may take minutes. Return the outcome. Raises nothing.
 
         `talk`: the exchange with the waiting operator. A long command is confirmed again before a step that cannot be
@@ -122,36 +122,36 @@ class Orders:
         except ConfigError as error:
             return _refused(error)
         except UnacceptedError as error:
-            return Outcome("refused", str(error), (ReplyFinding("share", WAITS, str(error)[:LONGEST_SAYS]),))
+            return CommandOutcome("refused", str(error), (ReplyFinding("share", WAITS, str(error)[:LONGEST_SAYS]),))
         except (EnrolmentError, SubjectNotFoundError, WithdrawnError) as error:
-            return Outcome("refused", str(error))
+            return CommandOutcome("refused", str(error))
         except GatedError as error:
-            return Outcome("failed", str(error))
+            return CommandOutcome("failed", str(error))
         except Exception:
             log.exception("command %s could not be carried out", command.id)
-            return Outcome("failed", "an error inside; see the gate's log")
+            return CommandOutcome("failed", "an error inside; see the gate's log")
 
-    async def _perform(self, command: Command, action: Action, talk: Talk) -> Outcome:
+    async def _perform(self, command: Command, action: Action, talk: OperatorDialog) -> CommandOutcome:
         match action:
             case ReleaseDoor(door):
                 refusal = self._entrance.credentials.handle_remote(command.id, door)
-                return Outcome("done") if refusal is None else CLOSED.get(refusal, NO_LATCH)
+                return CommandOutcome("done") if refusal is None else CLOSED.get(refusal, NO_LATCH)
             case AnswerCall(answer, door):
                 return self._answer(command.id, door, answer)
             case SwitchLockdown(on):
                 refused = await asyncio.to_thread(self._set_lockdown, on, command.operator)
                 self._entrance.request_reload()
-                return refused or Outcome("done")
+                return refused or CommandOutcome("done")
             case Suspend(subject, n):
                 return await self._suspend(subject, n)
             case Enrol(subject, within_s):
                 min_eye_px = self._settings.face.min_enrol_eye_px
                 taken = await self._entrance.faces.enrol(SubjectId(subject), within_s, min_eye_px, talk, self._counts)
                 agreed = f", and agreed here to: {', '.join(taken.consents)}" if taken.consents else ""
-                return Outcome("done", f"{taken.templates} templates{WAITS_HERE[taken.waits]}{agreed}")
+                return CommandOutcome("done", f"{taken.templates} templates{WAITS_HERE[taken.waits]}{agreed}")
             case Share(subject, to):
                 self._send(await self._on_sync(lambda replica: replica.share(subject, to)))
-                return Outcome("done")
+                return CommandOutcome("done")
             case SwitchModels(model_set):
                 talk.tell("fetches the model set")
                 await asyncio.to_thread(self._pull, model_set)
@@ -170,28 +170,28 @@ class Orders:
             case AcceptQuarantined(subjects):
                 return await self._on_sync(lambda replica: replica.accept(subjects, command.operator))
             case Diagnose():
-                return Outcome("done", findings=await self._findings())
+                return CommandOutcome("done", findings=await self._findings())
 
     async def _counts(self, subject: SubjectId, embedder_sha256: str) -> bool:
         """Count a first face by a new model set as a new person, if the hourly limit allows it.
 
         Return whether it does.
         """
-        return await self._on_sync(lambda replica: replica.joins(subject, embedder_sha256, time.monotonic()))
+        return await self._on_sync(lambda replica: replica.may_join(subject, embedder_sha256, time.monotonic()))
 
-    def _answer(self, command: str, door: str, answer: CallReply) -> Outcome:
+    def _answer(self, command: str, door: str, answer: CallReply) -> CommandOutcome:
         """Give the office's answer to the caller at the door. "opening" also releases the door; if that fails, no
         answer is given.
         """
         at, why = self._calls.door_of(door)
         if why:
-            return Outcome("refused", why)
+            return CommandOutcome("refused", why)
         if answer == "opening" and (refusal := self._entrance.credentials.handle_remote(command, at)) is not None:
             return CLOSED.get(refusal, NO_LATCH)
         self._calls.apply_answer(at, answer)
-        return Outcome("done")
+        return CommandOutcome("done")
 
-    def _set_lockdown(self, on: bool, by: str) -> Outcome | None:
+    def _set_lockdown(self, on: bool, by: str) -> CommandOutcome | None:
         """Begin or end a lockdown. The record keeps the first operator.
 
         Return a refusal if the lockdown was set at the gate, because the office cannot end it. Otherwise return None.
@@ -199,18 +199,18 @@ class Orders:
         state = self._settings.state
         order = read_lockdown(state)
         if not on and order is not None and order.at_gate:
-            return Outcome("refused", "it was ordered at the gate; `gated lockdown off` there ends it")
+            return CommandOutcome("refused", "it was ordered at the gate; `gated lockdown off` there ends it")
         if not on:
             end_lockdown(state, by)
         elif order is None:
             begin_lockdown(state, by, datetime.now(UTC))
         return None
 
-    async def _suspend(self, subject: str, n: int) -> Outcome:
+    async def _suspend(self, subject: str, n: int) -> CommandOutcome:
         if not await self._on_sync(lambda replica: replica.suspend(subject, n)):
-            return Outcome("refused", f"nobody here is called {subject}")
+            return CommandOutcome("refused", f"nobody here is called {subject}")
         self._entrance.request_reload()
-        return Outcome("done")
+        return CommandOutcome("done")
 
     def _pull(self, model_set: str) -> None:
         """Download the files of the model set. The operator's command accepts their licences. Raises `ModelError`,
@@ -221,9 +221,9 @@ class Orders:
             raise ModelError(f"{model_set!r} is for demonstration and never drives a real lock")
         pull_set(models, model_set, accept=True)
 
-    def _restart(self) -> Outcome:
+    def _restart(self) -> CommandOutcome:
         asyncio.get_running_loop().call_later(LEAVE_S, self._stop, "restart")
-        return Outcome("done")
+        return CommandOutcome("done")
 
     async def _findings(self) -> tuple[ReplyFinding, ...]:
         """Return the doctor's findings. The doctor exits with 1 if a finding is red."""
@@ -261,13 +261,13 @@ class Orders:
         return printed
 
 
-def _refused(error: ConfigError) -> Outcome:
+def _refused(error: ConfigError) -> CommandOutcome:
     """Return the outcome for wrong settings: each key with its problem. The findings hold all, even if one sentence is
     too short.
     """
     parts = [problem.partition(":") for problem in error.problems]
     findings = [ReplyFinding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_SAYS]) for key, _, why in parts]
-    return Outcome("refused", "; ".join(error.problems), tuple(findings))
+    return CommandOutcome("refused", "; ".join(error.problems), tuple(findings))
 
 
 class _Found(msgspec.Struct, frozen=True):

@@ -27,8 +27,8 @@ from gated.protocol.sealed_files import Lock, seal_folders
 from gated.protocol.topics import Topics
 from gated.service.duty import Duty
 from gated.sync.command_desk import CommandDesk
-from gated.sync.denied_subjects import Revoked
-from gated.sync.handover import Successor, known_key, learn, settle
+from gated.sync.denied_subjects import DeniedSubjects
+from gated.sync.handover import Successor, finish_handover, known_key, store_recovery_key
 from gated.sync.office_link import run_link
 from gated.sync.renewal import Certificates
 from gated.sync.replica import Replica
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
+class GateFunctions:
     """The functions of the gate that the link uses. Any thread may call `report` and `look`. `stop` ends the brain."""
 
     entrance: Entrance
@@ -49,7 +49,7 @@ class Gate:
     wall: Callable[[], datetime | None]
     open_journal: Callable[[], Journal]
     report: Callable[[Event], None]
-    look: Callable[[], None]
+    on_change: Callable[[], None]
     stop: Callable[[str], None]
     appended: asyncio.Event
     proved: Callable[[float], None]
@@ -62,12 +62,12 @@ class Gate:
     """Takes a part that the link has lost and the reason, or None if the part works again. Any thread may call it."""
 
 
-class Following:
+class OfficeLink:
     """The gate's link to the office. `run` is the life of an optional part: it raises an error, or returns to be
     restarted.
     """
 
-    def __init__(self, settings: Settings, config: Path, gate: Gate, revoked: Revoked) -> None:
+    def __init__(self, settings: Settings, config: Path, gate: GateFunctions, revoked: DeniedSubjects) -> None:
         """Store the parts. `revoked` lives longer than each link: it holds revoked people that are not on disk yet."""
         self._settings, self._config, self._gate, self._revoked = settings, config, gate, revoked
         self.certificates: Certificates | None = None
@@ -108,7 +108,7 @@ class Following:
             settings.access.threshold or (embedder.threshold if embedder is not None else 1.0),
             settings.sync.most_new_per_hour,
             gate.report,
-            gate.look,
+            gate.on_change,
             self._revoked,
             settings.sync.most_new_in_batch,
         )
@@ -138,7 +138,7 @@ class Following:
         return Successor(settings.state, settings.sync, peer_of(settings), Lock.of(settings.state)).follow()
 
     def _learn(self, said: RecoveryNotice) -> str:
-        learn(self._settings.state, said, address(self._settings.sync.url)[0])
+        store_recovery_key(self._settings.state, said, address(self._settings.sync.url)[0])
         return known_key(self._settings.state)
 
     def _sealed(self) -> Lock:
@@ -146,7 +146,7 @@ class Following:
         still starts.
         """
         lock = Lock.of(self._settings.state)
-        settle(self._settings.state)
+        finish_handover(self._settings.state)
         try:
             seal_folders(self._settings.state, lock)
         except StateError as error:
@@ -165,7 +165,7 @@ class Following:
             gate.entrance,
             gate.calls,
             on_sync=lambda work: loop.run_in_executor(thread, work, replica),
-            send=side.post,
+            send=side.queue,
             stop=gate.stop,
             lost=lambda: gate.duty.lost,
         )

@@ -58,7 +58,7 @@ from gated.protocol.command_messages import (
     SwitchModels,
 )
 from gated.protocol.face_messages import SealedFace, SharedFace
-from gated.sync.command_desk import CommandDesk, Outcome, commanded
+from gated.sync.command_desk import CommandDesk, CommandOutcome, commanded
 from gated.types import SubjectId
 
 sys.path.append(str(Path(__file__).parent))
@@ -100,7 +100,7 @@ class Records:
     def __init__(self, state):
         self.register, self.trouble = Register.open(state, SITE), None
 
-    def joins(self, subject, embedder_sha256, now):
+    def may_join(self, subject, embedder_sha256, now):
         return True
 
     def suspend(self, subject, n):
@@ -191,15 +191,15 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
     replies = []
     with contextlib.closing(CommandDesk(gate.state, SITE, GATE)) as desk:
         await until(lambda: door.is_linked)
-        asked = desk.offered(Offer(site=SITE, gate=GATE, command=order(ReleaseDoor()).id), 1.0)
+        asked = desk.answer_offer(Offer(site=SITE, gate=GATE, command=order(ReleaseDoor()).id), 1.0)
         command = replace(order(ReleaseDoor()), challenge=asked.nonce, is_live=True)
-        assert desk.hear(command, 1.0, NOON) == command
+        assert desk.judge(command, 1.0, NOON) == command
         outcome = await gate.orders.perform(command, gate.operator)
-        replies.append(desk.settle(command, outcome))
+        replies.append(desk.store_outcome(command, outcome))
         await until(lambda: heard)
-        replies += [desk.hear(command, 1.1, NOON) for _ in range(1000)]
+        replies += [desk.judge(command, 1.1, NOON) for _ in range(1000)]
     with contextlib.closing(CommandDesk(gate.state, SITE, GATE)) as desk:
-        replies.append(desk.hear(command, 0.1, NOON))
+        replies.append(desk.judge(command, 0.1, NOON))
     assert replies == [Reply(site=SITE, gate=GATE, command=command.id, outcome="done")] * 1002
     (granted,) = gate.said(WayGranted)
     assert granted == WayGranted("remote", granted.visit, command.id)
@@ -216,9 +216,9 @@ async def test_a_release_that_cannot_be_says_why(gate):
     assert (await gate.ordered(ReleaseDoor("garage"))).outcome == "refused"
     gate.door.answers = False
     outcome = await gate.ordered(ReleaseDoor())
-    assert outcome == Outcome("failed", "the latch does not answer; the door was not released")
+    assert outcome == CommandOutcome("failed", "the latch does not answer; the door was not released")
     gate.door.answers = True
-    assert await gate.ordered(ReleaseDoor()) == Outcome("done")
+    assert await gate.ordered(ReleaseDoor()) == CommandOutcome("done")
     assert len(gate.door.released) == 1
 
 
@@ -227,7 +227,7 @@ async def test_a_release_that_cannot_be_says_why(gate):
 
 async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
     gate.calls.handle_event(CallPressed())
-    assert await gate.ordered(AnswerCall("opening")) == Outcome("done")
+    assert await gate.ordered(AnswerCall("opening")) == CommandOutcome("done")
     assert [release.door for release in gate.door.released] == ["main"]
     assert [fact.way for fact in gate.said(WayGranted)] == ["remote"]
     assert gate.said(CallAnswered) == [CallAnswered(answer="opening")]
@@ -236,14 +236,14 @@ async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
 @pytest.mark.parametrize("answer", ["wait", "nobody"])
 async def test_an_answer_in_words_opens_nothing(gate, answer):
     gate.calls.handle_event(CallPressed("second"))
-    assert await gate.ordered(AnswerCall(answer)) == Outcome("done")
+    assert await gate.ordered(AnswerCall(answer)) == CommandOutcome("done")
     assert gate.door.released == []
     assert gate.said(CallAnswered) == [CallAnswered("second", answer=answer)]
 
 
 @pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
 async def test_an_answer_to_nobody_is_refused_and_opens_nothing(gate, answer):
-    assert await gate.ordered(AnswerCall(answer)) == Outcome("refused", NO_CALL)
+    assert await gate.ordered(AnswerCall(answer)) == CommandOutcome("refused", NO_CALL)
     assert gate.door.released == gate.said(CallAnswered) == []
 
 
@@ -262,7 +262,7 @@ async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the
     outcome = await gate.ordered(AnswerCall("opening"))
     assert (outcome.outcome, outcome.why[:8]) == ("refused", "there is")
     assert gate.said(CallAnswered) == gate.door.released == []
-    assert await gate.ordered(AnswerCall("nobody")) == Outcome("done")
+    assert await gate.ordered(AnswerCall("nobody")) == CommandOutcome("done")
 
 
 # Lockdown
@@ -270,7 +270,7 @@ async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the
 
 async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is_ended_by_it(gate):
     gate.watch()
-    assert await gate.ordered(SwitchLockdown(on=True)) == Outcome("done")
+    assert await gate.ordered(SwitchLockdown(on=True)) == CommandOutcome("done")
     await until(lambda: gate.entrance.permissions.is_locked_down)
     await gate.entrance.credentials.handle_card(CARD)
     assert (await gate.ordered(ReleaseDoor())).why == "there is a lockdown: nobody is let in until it is ended"
@@ -279,7 +279,7 @@ async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is
     again = gate.opened()
     assert again.permissions.is_locked_down
     again.close()
-    assert await gate.ordered(SwitchLockdown(on=False)) == Outcome("done")
+    assert await gate.ordered(SwitchLockdown(on=False)) == CommandOutcome("done")
     await until(lambda: not gate.entrance.permissions.is_locked_down)
     await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
@@ -297,7 +297,7 @@ async def test_a_lockdown_that_was_ordered_at_the_gate_is_ended_by_no_office(gat
 
 
 async def test_who_ordered_a_lockdown_first_stays_on_record_and_an_end_of_none_is_none(gate):
-    assert await gate.ordered(SwitchLockdown(on=False)) == Outcome("done")
+    assert await gate.ordered(SwitchLockdown(on=False)) == CommandOutcome("done")
     await gate.ordered(SwitchLockdown(on=True))
     first = read_lockdown(gate.state)
     await gate.ordered(SwitchLockdown(on=True))
@@ -311,7 +311,7 @@ async def test_a_suspension_counts_at_once(gate):
     gate.watch()
     await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
-    assert await gate.ordered(Suspend(ANN, 7)) == Outcome("done")
+    assert await gate.ordered(Suspend(ANN, 7)) == CommandOutcome("done")
     await until(lambda: gate.entrance._ring.holder(ANN).is_suspended)
     await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
@@ -319,7 +319,7 @@ async def test_a_suspension_counts_at_once(gate):
 
 
 async def test_a_suspension_of_nobody_is_refused(gate):
-    assert await gate.ordered(Suspend(NOBODY, 7)) == Outcome("refused", f"nobody here is called {NOBODY}")
+    assert await gate.ordered(Suspend(NOBODY, 7)) == CommandOutcome("refused", f"nobody here is called {NOBODY}")
 
 
 async def stood(gate, is_over=lambda: True):
@@ -341,7 +341,7 @@ async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, 
     monkeypatch.setattr("gated.access.live_enrolment.LOOK_INTERVAL_S", 0.03)
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     gate.entrance.faces.begin(READY)
-    assert await stood(gate, lambda: gate.door.released) == Outcome("done", "5 templates")
+    assert await stood(gate, lambda: gate.door.released) == CommandOutcome("done", "5 templates")
     assert gate.reported[:3] == [Enrolling(), Enrolling(is_over=True), PersonEnrolled(ANN, 5, "2026-11", SHA)]
     assert gate.operator.asked == ["5 good looks were taken at the face before the gate"]
 
@@ -353,7 +353,7 @@ async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, 
     register = gate.records.register
     with register.changing():
         register.take(register.person(ANN), "d" * 64, [np.array([1, 0, 0, 0], np.float32)], NOON)
-    gate.records.joins = lambda subject, embedder, _: (subject, embedder) == (ANN, SHA) and has_room
+    gate.records.may_join = lambda subject, embedder, _: (subject, embedder) == (ANN, SHA) and has_room
     gate.entrance.faces.begin(READY)
     outcome = await stood(gate)
     assert outcome.outcome == "done"
@@ -370,21 +370,21 @@ async def test_an_enrolment_that_cannot_be_is_refused_in_one_sentence(gate):
 
 
 async def test_a_face_is_shared_by_a_message_of_its_own(gate):
-    assert await gate.ordered(Share(ANN, "back")) == Outcome("done")
+    assert await gate.ordered(Share(ANN, "back")) == CommandOutcome("done")
     (shared,) = gate.sent
     assert (shared.subject, shared.to) == (ANN, "back")
 
 
 async def test_an_announced_batch_and_who_is_accepted_are_for_the_records_to_judge(gate):
-    gate.records.announce = lambda people, hours: Outcome("done", f"{people} within {hours} h")
-    gate.records.accept = lambda subjects, operator: Outcome("refused", f"{subjects} for {operator}")
-    assert await gate.ordered(AnnounceBatch(216, 6.0)) == Outcome("done", "216 within 6.0 h")
-    assert await gate.ordered(AcceptQuarantined([ANN])) == Outcome("refused", f"['{ANN}'] for li")
+    gate.records.announce = lambda people, hours: CommandOutcome("done", f"{people} within {hours} h")
+    gate.records.accept = lambda subjects, operator: CommandOutcome("refused", f"{subjects} for {operator}")
+    assert await gate.ordered(AnnounceBatch(216, 6.0)) == CommandOutcome("done", "216 within 6.0 h")
+    assert await gate.ordered(AcceptQuarantined([ANN])) == CommandOutcome("refused", f"['{ANN}'] for li")
 
 
 async def test_a_face_that_may_not_be_shared_is_not(gate):
     gate.records.trouble = EnrolmentError(f"{ANN}: has not agreed that their face goes to another gate")
-    assert await gate.ordered(Share(ANN, "back")) == Outcome("refused", str(gate.records.trouble))
+    assert await gate.ordered(Share(ANN, "back")) == CommandOutcome("refused", str(gate.records.trouble))
     assert gate.sent == []
 
 
@@ -393,7 +393,7 @@ async def test_a_face_that_may_not_be_shared_is_not(gate):
 
 async def test_a_restart_comes_after_its_answer_could_leave(gate, monkeypatch):
     monkeypatch.setattr(commands, "LEAVE_S", 0.05)
-    assert await gate.ordered(Restart()) == Outcome("done")
+    assert await gate.ordered(Restart()) == CommandOutcome("done")
     assert gate.stopped == []
     await until(lambda: gate.stopped)
     assert gate.stopped == ["restart"]
@@ -401,7 +401,7 @@ async def test_a_restart_comes_after_its_answer_could_leave(gate, monkeypatch):
 
 async def test_settings_of_the_office_are_on_trial_from_the_next_start_which_is_now(gate, monkeypatch):
     monkeypatch.setattr(commands, "LEAVE_S", 0.0)
-    assert await gate.ordered(ChangeSettings("[access]\nframes = 4\n")) == Outcome("done")
+    assert await gate.ordered(ChangeSettings("[access]\nframes = 4\n")) == CommandOutcome("done")
     proposal = read_proposal(gate.state)
     assert proposal.toml == "[access]\nframes = 4\n"
     assert proposal.mark.lost == ["network"], "what is lost already is not held against them"
@@ -446,7 +446,7 @@ async def test_a_model_set_that_is_not_there_is_said_and_nothing_changes(gate, m
 
 async def test_a_model_set_is_proved_and_used_from_the_next_start_which_is_now(gate, monkeypatch):
     monkeypatch.setattr(commands, "LEAVE_S", 0.0)
-    assert await gate.ordered(SwitchModels("courtyard")) == Outcome("done")
+    assert await gate.ordered(SwitchModels("courtyard")) == CommandOutcome("done")
     assert "courtyard" in read_proposal(gate.state).toml
     await until(lambda: gate.stopped)
 
@@ -455,7 +455,7 @@ async def test_a_model_set_for_which_nobody_waits_any_more_is_not_used(gate, mon
     monkeypatch.setattr(commands, "LEAVE_S", 0.0)
     gate.operator.gives_up()
     outcome = await gate.ordered(SwitchModels("courtyard"))
-    assert outcome == Outcome("refused", "nobody waits any more; nothing was done")
+    assert outcome == CommandOutcome("refused", "nobody waits any more; nothing was done")
     assert read_proposal(gate.state) is None
     await asyncio.sleep(0.05)
     assert gate.stopped == []
@@ -485,7 +485,7 @@ async def test_the_doctor_says_how_every_part_is_and_nothing_about_anybody(gate)
 async def test_a_doctor_who_does_not_come_back_is_sent_away(gate, monkeypatch):
     monkeypatch.setattr(commands, "DOCTOR_S", 0.01)
     outcome = await gate.ordered(Diagnose())
-    assert outcome == Outcome("failed", "`gated doctor --json` has not ended in 0 s; try it at the gate")
+    assert outcome == CommandOutcome("failed", "`gated doctor --json` has not ended in 0 s; try it at the gate")
 
 
 # Failures
@@ -493,22 +493,22 @@ async def test_a_doctor_who_does_not_come_back_is_sent_away(gate, monkeypatch):
 
 async def test_an_order_that_fails_for_a_known_reason_says_it(gate):
     gate.records.trouble = StateError("the disk is full")
-    assert await gate.ordered(Share(ANN, "back")) == Outcome("failed", "the disk is full")
+    assert await gate.ordered(Share(ANN, "back")) == CommandOutcome("failed", "the disk is full")
 
 
 async def test_an_error_that_nobody_thought_of_ends_the_order_and_nothing_else(gate, caplog):
     gate.records.trouble = RuntimeError("a secret")
     with caplog.at_level(logging.ERROR):
-        assert await gate.ordered(Share(ANN, "back")) == Outcome("failed", "an error inside; see the gate's log")
+        assert await gate.ordered(Share(ANN, "back")) == CommandOutcome("failed", "an error inside; see the gate's log")
     assert order(Share(ANN, "back")).id in caplog.text
-    assert await gate.ordered(ReleaseDoor()) == Outcome("done")
+    assert await gate.ordered(ReleaseDoor()) == CommandOutcome("done")
 
 
 async def test_an_enrolment_that_takes_its_time_holds_up_no_release(gate):
     gate.entrance.faces.begin(READY)
     enrolling = asyncio.create_task(gate.ordered(Enrol(ANN, 60.0)))
     await asyncio.sleep(0)
-    assert await gate.ordered(ReleaseDoor(), 2) == Outcome("done")
+    assert await gate.ordered(ReleaseDoor(), 2) == CommandOutcome("done")
     assert not enrolling.done()
     enrolling.cancel()
     await asyncio.wait([enrolling])

@@ -257,7 +257,7 @@ def test_a_ledger_that_forgot_how_far_it_forgot_brings_no_pass_back(tmp_path, va
 def test_an_answer_that_was_damaged_is_not_given_again_and_nothing_is_done_twice(tmp_path, kept):
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
         desk._ledger.execute("INSERT INTO commands (number, id, reply) VALUES (5, 'abc', ?)", (kept,))
-        assert desk.offered(Offer(site=SITE, gate=GATE, command="abc"), 0.0) is None
+        assert desk.answer_offer(Offer(site=SITE, gate=GATE, command="abc"), 0.0) is None
 
 
 @pytest.mark.parametrize("odd", ["nonsense", "", "2027-01-15T12:00:00", "9999-12-31T23:59:59-14:00", "\0", "5"])

@@ -11,7 +11,7 @@ from gated.doctor.finding import Figure, Finding, amber, green, red
 from gated.errors import ConfigError, StateError
 from gated.protocol.broker import tls_context
 from gated.protocol.certificate import common_name, end_of
-from gated.protocol.certificate_lifetime import WARNINGS_DAYS, stage, told
+from gated.protocol.certificate_lifetime import WARNINGS_DAYS, end_text, stage
 from gated.protocol.jose import Party
 from gated.protocol.sealed_files import Lock, is_sealed
 from gated.storage.vault import site_key
@@ -48,7 +48,7 @@ def ends_soon(settings: Settings, now: datetime) -> list[str]:
     files = {"this gate's": settings.sync.cert, "the office authority's": settings.sync.ca} if settings.sync.url else {}
     ends = {whose: end_of(Path(file)) for whose, file in files.items()}
     return [
-        f"{whose} {told(end, now)}, and was not renewed automatically; check that the office runs, or {PAIR}"
+        f"{whose} {end_text(end, now)}, and was not renewed automatically; check that the office runs, or {PAIR}"
         for whose, end in ends.items()
         if end is not None and stage(end, now) is not None
     ]

@@ -21,7 +21,7 @@ from gated.journal.entry import Entry
 from gated.journal.journal import Journal
 from gated.journal.journal_file import NAME
 from gated.protocol.certificate import end_of
-from gated.protocol.certificate_lifetime import told
+from gated.protocol.certificate_lifetime import end_text
 from gated.sitetime import tell, zone
 
 RECENT = 20_000
@@ -94,7 +94,7 @@ def gate_status(settings: Settings) -> GateStatus:
 def _certificate(settings: Settings) -> str:
     """Return when the certificate of this gate's link ends, in words."""
     ends = end_of(Path(settings.sync.cert)) if settings.sync.url else None
-    return told(ends, datetime.now(UTC)) if ends is not None else ""
+    return end_text(ends, datetime.now(UTC)) if ends is not None else ""
 
 
 def _past(settings: Settings, trouble: list[str]) -> tuple[list[Entry], int]:

@@ -1,10 +1,10 @@
 """The office's end of pairing: an invited gate sends its public keys and gets a certificate and the office's keys.
 
 HTTPS with the office's own certificate, four paths. `GET /ca.pem` returns the authority; a gate trusts it only if it
-matches the fingerprint in the pairing code. `POST /pair` takes an `Application` and returns `Admission` or `Refusal`.
-`POST /code` takes a `CodeQuestion` and returns `StillGood` or `Refusal`, for a dry run. It uses up no code, but counts
-a wrong one. `POST /handover` takes a `HandoverQuestion` and returns `HandedOver`, for a gate whose office has new keys
-(see `sync.handover`).
+matches the fingerprint in the pairing code. `POST /pair` takes an `Application` and returns `Admission` or
+`PairingRefusal`. `POST /code` takes a `CodeQuestion` and returns `StillGood` or `PairingRefusal`, for a dry run. It
+uses up no code, but counts a wrong one. `POST /handover` takes a `HandoverQuestion` and returns `HandedOver`, for a
+gate whose office has new keys (see `sync.handover`).
 """
 
 import asyncio
@@ -31,7 +31,7 @@ from gated.protocol.pairing_code import (
     Admission,
     Application,
     CodeQuestion,
-    Refusal,
+    PairingRefusal,
     StillGood,
 )
 from gated.protocol.recovery_key import HandoverQuestion
@@ -53,7 +53,7 @@ MOST_CONNECTIONS, MOST_OF_ONE = 200, 40
 """Limits for simultaneous connections: in total, and from one place. Many gates behind one router pair together."""
 BODY_S = 10.0
 """Limit in seconds for a request body to arrive."""
-Answer = Admission | StillGood | Refusal
+Answer = Admission | StillGood | PairingRefusal
 Coded = TypeVar("Coded", Application, CodeQuestion)
 Asked = TypeVar("Asked", Application, CodeQuestion, HandoverQuestion)
 STATUS = {
@@ -118,7 +118,7 @@ def pairing_app(registrar: Registrar) -> Starlette:
             return Response(registrar.authority.pem, media_type="application/x-pem-file")
         except OfficeError as error:
             log.error("no gate can be paired: %s", error)
-            return _response(Refusal(why="trouble"))
+            return _response(PairingRefusal(why="trouble"))
 
     async def pair(request: Request) -> Response:
         return await answer_coded(request, Application, registrar.answer)
@@ -133,13 +133,13 @@ def pairing_app(registrar: Registrar) -> Starlette:
             given = None if question is None else registrar.hand_over(question, datetime.now(UTC))
         except (BusyError, StateError, OfficeError, OSError) as error:
             log.error("cannot answer a request for a hand-over: %s", error)
-            return _response(Refusal(why="trouble"))
+            return _response(PairingRefusal(why="trouble"))
         if given is not None:
             return Response(msgspec.json.encode(given), media_type="application/json")
         if not tries.may_try(address, now()):
-            return _response(Refusal(why="busy"))
+            return _response(PairingRefusal(why="busy"))
         tries.count_failure(address, now())
-        return _response(Refusal(why="request"))
+        return _response(PairingRefusal(why="request"))
 
     async def answer_coded(
         request: Request, kind: type[Coded], answer: Callable[[Coded, datetime], Answer]
@@ -150,12 +150,12 @@ def pairing_app(registrar: Registrar) -> Starlette:
             if question is not None and registrar.knows(question):
                 return _response(answer(question, datetime.now(UTC)))
             if not tries.may_try(address, now()):
-                return _response(Refusal(why="busy"))
+                return _response(PairingRefusal(why="busy"))
             tries.count_failure(address, now())
-            return _response(Refusal(why="request") if question is None else answer(question, datetime.now(UTC)))
+            return _response(PairingRefusal(why="request") if question is None else answer(question, datetime.now(UTC)))
         except (BusyError, StateError, OfficeError, OSError) as error:
             log.error("%s cannot be paired: %s", "a gate" if question is None else question.gate, error)
-            return _response(Refusal(why="trouble"))
+            return _response(PairingRefusal(why="trouble"))
 
     return Starlette(routes=[
         Route("/ca.pem", authority),
@@ -188,7 +188,7 @@ def _read(body: bytes, kind: type[Asked]) -> Asked | None:
 
 
 def _response(answer: Answer) -> Response:
-    status = STATUS[answer.why] if isinstance(answer, Refusal) else 200
+    status = STATUS[answer.why] if isinstance(answer, PairingRefusal) else 200
     return Response(msgspec.json.encode(answer), status, media_type="application/json")
 
 

@@ -24,7 +24,7 @@ from gated.protocol.pairing_code import (
     Application,
     CodeQuestion,
     PairingCode,
-    Refusal,
+    PairingRefusal,
     StillGood,
     digest_of,
 )
@@ -63,15 +63,15 @@ class Registrar:
         """Return whether a request has the gate's code. Raises `StateError`."""
         return self.invitations.knows(question.gate, digest_of(question.gate, bytes.fromhex(question.secret)))
 
-    def judge(self, question: CodeQuestion, wall: datetime) -> StillGood | Refusal:
+    def judge(self, question: CodeQuestion, wall: datetime) -> StillGood | PairingRefusal:
         """Return whether a code would be accepted. The request has no keys, so a used code is always refused."""
         code = digest_of(question.gate, bytes.fromhex(question.secret))
         verdict = self.invitations.judge_try(question.gate, code, "", wall.timestamp())
         if verdict != "good":
-            return Refusal(why=verdict)
-        return StillGood() if question.site == self._store.site else Refusal(why="site")
+            return PairingRefusal(why=verdict)
+        return StillGood() if question.site == self._store.site else PairingRefusal(why="site")
 
-    def answer(self, application: Application, wall: datetime) -> Admission | Refusal:
+    def answer(self, application: Application, wall: datetime) -> Admission | PairingRefusal:
         """Pair a gate, or refuse with the reason. An application uses up its code only if everything else is right."""
         try:
             keys = Party.parse(application.keys)
@@ -81,19 +81,19 @@ class Registrar:
         who = (application.gate, code, f"{keys.kid} {keys.seal_kid}", wall.timestamp())
         verdict = self.invitations.judge_try(*who)
         if verdict != "good":
-            return Refusal(why=verdict)
+            return PairingRefusal(why=verdict)
         if application.site != self._store.site:
-            return Refusal(why="site")
+            return PairingRefusal(why="site")
         try:
             csr, authority = read_csr(application.csr, application.gate), self.authority
         except PairingError as error:
             return _reject_request(application, error)
         issued_to = [keys.kid, keys.seal_kid, key_of_csr(csr)]
         if self._store.gate_table.any_retired(issued_to):
-            return Refusal(why="retired")
+            return PairingRefusal(why="retired")
         verdict = self.invitations.use(*who)
         if verdict != "good":
-            return Refusal(why=verdict)
+            return PairingRefusal(why=verdict)
         issued = authority.admit(csr, application.gate, wall, days_taken(self._store, application.gate))
         if self._store.gate_table.keys_of(application.gate) != keys.dump().decode():
             self._store.gate_table.revoke(application.gate)  # a replacement with new keys; the former box is locked out
@@ -133,6 +133,6 @@ class Registrar:
         return None if given is None else HandedOver(statements=statements, certificate=given.certificate)
 
 
-def _reject_request(application: Application, error: GatedError) -> Refusal:
+def _reject_request(application: Application, error: GatedError) -> PairingRefusal:
     log.warning("refused to pair %s: %s", application.gate, error)
-    return Refusal(why="request")
+    return PairingRefusal(why="request")

@@ -11,7 +11,7 @@ from gated.office.gate_session import GateSession
 from gated.office.gate_store import PairedGate
 from gated.office.store import Store
 from gated.protocol.event_messages import Ack
-from gated.protocol.lag import WHATS
+from gated.protocol.lag import DATA_KINDS
 from gated.protocol.status_messages import QUARANTINE, SEALED, Heartbeat, RecordMark, Status
 
 CLOCK_TOLERANCE = timedelta(minutes=1)
@@ -95,7 +95,7 @@ def _compare(store: Store, session: GateSession, status: Status, now: float) -> 
     """Compare the data that a fresh status reports with the office's data."""
     deliveries, records = session.deliveries, status.records
     deliveries.note_fresh_status(now)
-    deliveries.reported = [what for what in status.withheld if what in WHATS]
+    deliveries.reported = [what for what in status.withheld if what in DATA_KINDS]
     if status.journal is not None:
         deliveries.note_journal(status.journal, store.journals.last_row(session.gate, status.journal.id), now)
     if records is not None:

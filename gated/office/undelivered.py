@@ -6,7 +6,18 @@ an offline gate: a broker may falsely report any gate as offline.
 
 from collections.abc import Sequence
 
-from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WHATS, WORDS, Lag, Wait
+from gated.protocol.lag import (
+    COMMANDS,
+    DATA_KINDS,
+    EVENTS,
+    HEARTBEATS,
+    HELD_LISTS,
+    PATIENCE_S,
+    RECEIPTS,
+    RECORDS,
+    Lag,
+    MissingSince,
+)
 from gated.protocol.limits import MAX_EVENTS
 from gated.protocol.status_messages import JournalMark
 
@@ -23,7 +34,7 @@ class DeliveryTracker:
 
     def __init__(self) -> None:
         self._records, self._rows = Lag(), Lag()
-        self._receipts, self._lists, self._heartbeats = Wait(), Wait(), Wait()
+        self._receipts, self._lists, self._heartbeats = MissingSince(), MissingSince(), MissingSince()
         self._last_row, self._journal = 0, ""
         self._offered: dict[str, float] = {}
         self._probed_at = float("-inf")
@@ -45,14 +56,14 @@ class DeliveryTracker:
         """Record a status that does not echo a recent heartbeat. A repeat of the same status is ignored."""
         if challenge != self._challenge:
             self._challenge = challenge
-            self._heartbeats.note(now, is_missing=True)
+            self._heartbeats.update(now, is_missing=True)
             self._is_deaf = self._heartbeats.is_overdue(now)
 
     def note_fresh_status(self, now: float) -> None:
         """Record a status that echoes a recent heartbeat."""
         self._fresh_at, self._is_deaf = now, False
         self._first_fresh_at = now if self._first_fresh_at is None else self._first_fresh_at
-        self._heartbeats.note(now, is_missing=False)
+        self._heartbeats.update(now, is_missing=False)
 
     def note_journal(self, mark: JournalMark, last_row: int, now: float) -> None:
         """Compare the head of the gate's journal with `last_row`, the row up to which the office has it."""
@@ -65,8 +76,8 @@ class DeliveryTracker:
 
     def note_owed(self, now: float, *, receipts: bool, lists: bool) -> None:
         """Record whether receipts for removed people, or the list of held-back people, are missing."""
-        self._receipts.note(now, is_missing=receipts)
-        self._lists.note(now, is_missing=lists)
+        self._receipts.update(now, is_missing=receipts)
+        self._lists.update(now, is_missing=lists)
 
     def note_offered(self, command_id: str, now: float) -> None:
         """Record that the gate was offered or sent a command."""
@@ -89,13 +100,13 @@ class DeliveryTracker:
         """Return the kinds of data missing for too long."""
         missing = {
             RECORDS: self._records.is_overdue(now),
-            WORDS: self._is_deaf,
-            ORDERS: any(self._fresh_at >= offered_at + PATIENCE_S for offered_at in self._offered.values()),
+            HEARTBEATS: self._is_deaf,
+            COMMANDS: any(self._fresh_at >= offered_at + PATIENCE_S for offered_at in self._offered.values()),
             EVENTS: self._rows.is_overdue(self._fresh_at),
             RECEIPTS: self._receipts.is_overdue(self._fresh_at),
             HELD_LISTS: self._lists.is_overdue(self._fresh_at),
         }
-        return [what for what in WHATS if missing[what]]
+        return [what for what in DATA_KINDS if missing[what]]
 
     def delivered(self) -> list[str]:
         """Return the kinds of data known not to be missing. Just after the office's start, most are still unknown."""
@@ -103,13 +114,13 @@ class DeliveryTracker:
             return []
         if self._fresh_at >= self._first_fresh_at + PATIENCE_S:
             overdue = self.overdue(self._fresh_at)
-            return [what for what in WHATS if what not in overdue and what not in self.reported]
+            return [what for what in DATA_KINDS if what not in overdue and what not in self.reported]
         missing = {
             RECORDS: self._records.is_missing,
-            WORDS: self._is_deaf,
-            ORDERS: bool(self._offered),
+            HEARTBEATS: self._is_deaf,
+            COMMANDS: bool(self._offered),
             EVENTS: self._rows.is_missing,
             RECEIPTS: self._receipts.since is not None,
             HELD_LISTS: self._lists.since is not None,
         }
-        return [what for what in WHATS if not missing[what] and what not in self.reported]
+        return [what for what in DATA_KINDS if not missing[what] and what not in self.reported]

@@ -35,7 +35,7 @@ def is_due(ends: datetime, wall: datetime, before: timedelta = RENEW_BEFORE) -> 
     return wall >= ends - before
 
 
-def told(ends: datetime, wall: datetime) -> str:
+def end_text(ends: datetime, wall: datetime) -> str:
     """Return the end in words."""
     day = f"{ends:%Y-%m-%d}"
     return f"ended on {day}" if wall >= ends else f"ends on {day}, in {(ends - wall).days} days"

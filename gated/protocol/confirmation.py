@@ -25,7 +25,7 @@ class Question:
     """One question about one command, repeated until it is answered. `now` is monotonic seconds."""
 
     def __init__(self, order: str) -> None:
-        self.order = order
+        self.command = order
         self._asked: dict[str, float] = {}
         self._give_up_at: float | None = None
         self.again_at = -math.inf
@@ -50,12 +50,12 @@ class Question:
         self._asked[nonce], self.again_at = now, now + AGAIN_S
         return nonce
 
-    def hear(self, answer: Confirmation, now: float) -> None:
+    def handle_answer(self, answer: Confirmation, now: float) -> None:
         """Take an answer. Ignore one to another command or with an unknown nonce.
 
         A refusal counts with any nonce.
         """
-        if answer.command != self.order or self.refusal is not None:
+        if answer.command != self.command or self.refusal is not None:
             return
         if not answer.is_wanted:
             self.refusal = answer.why or "the office does not want it any more"

@@ -157,7 +157,7 @@ class Identity:
             raise SealError(f"what is sealed to somebody else does not open here ({type(error).__name__})") from error
 
 
-class Lone:
+class SigningKey:
     """A single Ed25519 key pair that only signs."""
 
     def __init__(self, public: bytes, seed: bytes) -> None:

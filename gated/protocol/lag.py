@@ -11,9 +11,9 @@ PATIENCE_S = 600.0
 KEPT = 64
 """Most numbers that are remembered. Beyond that, numbers between the oldest and the newest are dropped."""
 
-RECORDS, WORDS, ORDERS, EVENTS, RECEIPTS, HELD_LISTS = "records", "words", "orders", "events", "receipts", "held"
+RECORDS, HEARTBEATS, COMMANDS, EVENTS, RECEIPTS, HELD_LISTS = "records", "words", "orders", "events", "receipts", "held"
 """Names of data that may be held back, as in `Status.withheld` and `Word.withheld`."""
-WHATS = (RECORDS, WORDS, ORDERS, EVENTS, RECEIPTS, HELD_LISTS)
+DATA_KINDS = (RECORDS, HEARTBEATS, COMMANDS, EVENTS, RECEIPTS, HELD_LISTS)
 """All those names."""
 
 
@@ -53,13 +53,13 @@ class Lag:
         return bool(self._known) and now >= self._known[0][1] + PATIENCE_S
 
 
-class Wait:
+class MissingSince:
     """How long a condition that means missing data has lasted."""
 
     def __init__(self) -> None:
         self.since: float | None = None
 
-    def note(self, now: float, *, is_missing: bool) -> None:
+    def update(self, now: float, *, is_missing: bool) -> None:
         """Take note whether data is missing now."""
         if not is_missing:
             self.since = None

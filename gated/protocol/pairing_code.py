@@ -166,7 +166,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True, tag="admitted"):
     """Number of the newest hand-over."""
 
 
-class Refusal(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
+class PairingRefusal(msgspec.Struct, frozen=True, kw_only=True, tag="refused"):
     """The office's refusal. `why` is a key of `REFUSALS`."""
 
     v: Literal[1] = 1
@@ -189,6 +189,6 @@ REFUSALS = {
 """The explanation for each reason of a refusal."""
 
 
-def said(refusal: Refusal) -> str:
+def refusal_text(refusal: PairingRefusal) -> str:
     """Return a refusal in words, also for a reason that only a newer office knows."""
     return REFUSALS.get(refusal.why, "the office refuses, and a newer gated knows why; ask the office")

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from msgspec import Meta
 
 from gated.errors import OfficeError, WireError
-from gated.protocol.jose import Lone
+from gated.protocol.jose import SigningKey
 from gated.protocol.key_messages import CertificateRequest
 from gated.protocol.pairing_code import ALIKE, GROUP, LETTERS, NAME, Pem
 from gated.protocol.wire_types import Key, Seq, Short, Time
@@ -60,7 +60,7 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     at: Time
 
 
-class Known(msgspec.Struct, frozen=True, kw_only=True):
+class KnownRecoveryKey(msgspec.Struct, frozen=True, kw_only=True):
     """What a gate knows about the recovery key."""
 
     key: Key
@@ -107,7 +107,7 @@ class RecoveryKey:
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
         public = Ed25519PrivateKey.from_private_bytes(seed).public_key().public_bytes_raw()
-        self._lone = Lone(public, seed)
+        self._lone = SigningKey(public, seed)
         self.public: str = self._lone.public
         """The public half as gates know it: base64url of 32 bytes."""
 
@@ -148,7 +148,7 @@ class RecoveryKey:
         return self._lone.sign(KIND, msgspec.json.encode(handover)).decode()
 
 
-def followed(known: Known, site: str, statements: Sequence[str]) -> tuple[Known, Handover] | None:
+def followed(known: KnownRecoveryKey, site: str, statements: Sequence[str]) -> tuple[KnownRecoveryKey, Handover] | None:
     """Return what a gate knows after these hand-overs, and the newest one; None if there is no news.
 
     Each hand-over must be signed by the recovery key that the previous one named. Others are skipped: they are for
@@ -158,7 +158,7 @@ def followed(known: Known, site: str, statements: Sequence[str]) -> tuple[Known,
     newest, refused = None, None
     for token in statements:
         try:
-            plain = Lone.verify(known.key, token.encode(), KIND)
+            plain = SigningKey.verify(known.key, token.encode(), KIND)
         except WireError as error:
             refused = refused or error
             continue
@@ -170,7 +170,7 @@ def followed(known: Known, site: str, statements: Sequence[str]) -> tuple[Known,
             raise WireError("a hand-over of another site")
         if said.number > known.number:
             newest = said
-            known = Known(key=said.recovery, number=said.number, where=known.where)
+            known = KnownRecoveryKey(key=said.recovery, number=said.number, where=known.where)
     if newest is None and refused is not None:
         raise refused
     return None if newest is None else (known, newest)

@@ -32,9 +32,9 @@ from gated.protocol.jose import Identity, Party
 from gated.protocol.topics import Topics
 from gated.protocol.wire_records import WireConsent
 from gated.simulator.network import Network, free_port, join
-from gated.sync.command_desk import CommandDesk, Outcome
+from gated.sync.command_desk import CommandDesk, CommandOutcome
 from gated.sync.office_link import run_link
-from gated.sync.operator_dialog import Talk
+from gated.sync.operator_dialog import OperatorDialog
 from gated.sync.replica import Replica
 from gated.sync.sealed_faces import seal_face
 from gated.sync.session import GateSide, Vitals
@@ -115,9 +115,9 @@ def forget(event: Event) -> None:
     """Drop a journal event. It is not measured."""
 
 
-async def done(command: Command, talk: Talk) -> Outcome:
+async def done(command: Command, talk: OperatorDialog) -> CommandOutcome:
     """Carry out every command at once."""
-    return Outcome("done")
+    return CommandOutcome("done")
 
 
 class Bench:

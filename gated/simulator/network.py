@@ -21,7 +21,7 @@ from gated.office.mosquitto import Place, tls_context
 from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.pairing_code import Admission, der_of
-from gated.sync.pairing import Draft, Pairing
+from gated.sync.pairing import Pairing, PairingDraft
 
 START_S = 10.0
 FIRST_PORT, PORT_TRIES = 10_000, 100
@@ -53,7 +53,7 @@ def join(office: Path, state: Path, gate: str, wall: datetime | None = None) -> 
     """Pair a gate with an office on this machine, as both do over HTTPS, now or at `wall`. Raises `PairingError`."""
     now = wall or datetime.now(UTC)
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
-        code, draft = registrar.invite(gate, now), Draft(state, is_plain=True)
+        code, draft = registrar.invite(gate, now), PairingDraft(state, is_plain=True)
         answer = registrar.answer(draft.application(code, store.site), now)
         if not isinstance(answer, Admission):
             raise PairingError(f"the office refuses {gate}: {answer.why}")

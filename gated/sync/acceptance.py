@@ -15,7 +15,7 @@ from gated.gallery.holdings import PERSON, Holdings
 from gated.journal.entry import stamp
 from gated.people.held_records import BULK
 from gated.protocol.command_messages import ReplyFinding
-from gated.sync.command_desk import Outcome
+from gated.sync.command_desk import CommandOutcome
 from gated.sync.quarantine import Allowance
 from gated.types import SubjectId
 
@@ -26,23 +26,27 @@ NONE = f"this gate lets no batch in (`[sync] most_new_in_batch` is 0); use {AT_T
 
 def announce(  # noqa: PLR0917 - one call describes the whole batch
     holdings: Holdings, allowance: Allowance, in_all: int, people: int, hours: float, wall: datetime | None
-) -> Outcome:
+) -> CommandOutcome:
     """Let `people` subjects join within `hours` hours, up to the installer's total. The newest batch counts.
 
     `wall` is the time of day, None while the clock is not trusted. Without it the batch is refused, because its end is
     unknown.
     """
     if wall is None:
-        return Outcome("refused", "this gate does not trust its clock yet; announce the batch again when it does")
+        return CommandOutcome(
+            "refused", "this gate does not trust its clock yet; announce the batch again when it does"
+        )
     allowed = holdings.allowed
     left = allowance.by_office(allowed)
     if not left:
-        return Outcome("refused", USED_UP if in_all else NONE)
+        return CommandOutcome("refused", USED_UP if in_all else NONE)
     until = wall + timedelta(hours=hours)
     holdings.allow(replace(allowed, batch=min(people, left), batch_until=stamp(until)))
     if people > left:
-        return Outcome("done", f"only {left} of {people} people: the installer set that total; others wait at the gate")
-    return Outcome("done", f"up to {people} people may join within {hours:g} h")
+        return CommandOutcome(
+            "done", f"only {left} of {people} people: the installer set that total; others wait at the gate"
+        )
+    return CommandOutcome("done", f"up to {people} people may join within {hours:g} h")
 
 
 def accept(
@@ -51,7 +55,7 @@ def accept(
     subjects: Sequence[str],
     operator: str,
     report: Callable[[Event], None],
-) -> Outcome:
+) -> CommandOutcome:
     """Accept these subjects, as far as an office may. The findings name each one, with the reason for a refusal."""
     findings = []
     for subject in dict.fromkeys(subjects):
@@ -63,7 +67,7 @@ def accept(
         findings.append(ReplyFinding(subject, "refused" if accepted else "accepted", accepted))
     count = sum(finding.level == "accepted" for finding in findings)
     is_all = count == len(findings)
-    return Outcome("done" if is_all else "refused", f"accepted {count} of {len(findings)}", tuple(findings))
+    return CommandOutcome("done" if is_all else "refused", f"accepted {count} of {len(findings)}", tuple(findings))
 
 
 def _accept(holdings: Holdings, allowance: Allowance, subject: SubjectId) -> Accepted | str:

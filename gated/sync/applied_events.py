@@ -6,7 +6,7 @@ from gated.events import Event, PersonRemoved, PersonResumed, PersonSuspended, R
 from gated.gallery.holdings import PERSON, Change, Outcome
 
 
-def facts(changes: Sequence[Change], outcome: Outcome, version: int) -> Iterator[Event]:
+def applied_events(changes: Sequence[Change], outcome: Outcome, version: int) -> Iterator[Event]:
     """Return the journal events of a batch.
 
     A batch that only suspends subjects has no `RecordsApplied` event.

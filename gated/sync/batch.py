@@ -29,7 +29,7 @@ from gated.protocol.wire_records import (
     Tombstone,
 )
 from gated.sync.person_records import days_of, dossier_of, is_readable, rights_of
-from gated.sync.quarantine import DUPLICATE, VECTOR, twins
+from gated.sync.quarantine import DUPLICATE, VECTOR, find_duplicates
 from gated.sync.sealed_faces import open_face
 from gated.types import SubjectId
 
@@ -205,7 +205,7 @@ class Batch:
         stored = [row for row in self._holdings.register.opened(ours).rows if row.subject not in leaving]
         allowed = {draft.subject for draft in arriving if draft.holding.accepted == DUPLICATE}
         faces = [(draft.subject, draft.vectors) for draft in arriving]
-        found = twins(stored, faces, self._faces.threshold, allowed=allowed)
+        found = find_duplicates(stored, faces, self._faces.threshold, allowed=allowed)
         for draft in arriving:
             if draft.subject in found:
                 draft.holding, draft.vectors = replace(draft.holding, quarantine=DUPLICATE), ()

@@ -54,7 +54,7 @@ LATE = f"it came later than {GOOD_S:.0f} s after the gate had asked for it; noth
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class CommandOutcome:
     """The result of a command."""
 
     outcome: Literal["done", "refused", "failed"]
@@ -85,7 +85,7 @@ class CommandDesk:
         """Close the ledger. May be called twice."""
         self._ledger.close()
 
-    def offered(self, offer: Offer, now: float) -> ConfirmationRequest | Reply | None:
+    def answer_offer(self, offer: Offer, now: float) -> ConfirmationRequest | Reply | None:
         """Return the question for an offered command, or its stored reply if it was seen before.
 
         Returns None if the ledger cannot be read or the stored reply is missing.
@@ -118,7 +118,7 @@ class CommandDesk:
     def _stopped(self, command: str) -> Reply:
         return Reply(site=self._site, gate=self._gate, command=command, outcome="failed", why=STOPPED)
 
-    def hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
+    def judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
         """Return the command itself if it is to be carried out, else the reply; None if no reply is due.
 
         A command is returned only once, after its number is on disk. A repetition gets the stored reply. `now` is
@@ -130,14 +130,14 @@ class CommandDesk:
             return self._hear(command, now, wall)
         except SQL_ERRORS as error:
             log.error("a command could not be written down, and so was not carried out: %s", error)
-            return self._reply(command, Outcome("refused", UNWRITABLE))
+            return self._reply(command, CommandOutcome("refused", UNWRITABLE))
 
     def is_fresh(self, command: Command, now: float, wall: datetime | None) -> bool:
         """Return whether a command is addressed to this gate and fresh. Does not use the ledger."""
         is_ours = (command.site, command.gate) == (self._site, self._gate)
         return is_ours and self._doubt(command, now, wall) is None
 
-    def settle(self, command: Command, outcome: Outcome) -> Reply:
+    def store_outcome(self, command: Command, outcome: CommandOutcome) -> Reply:
         """Return the reply to a command that was carried out, and store it."""
         reply = self._reply(command, outcome)
         try:
@@ -156,7 +156,7 @@ class CommandDesk:
                 return self._spent(command)
             if command.number > highest + MOST_AHEAD:
                 why = f"its number is more than {MOST_AHEAD} ahead of the last; pair the gate anew if it is right"
-                return self._reply(command, Outcome("refused", why))
+                return self._reply(command, CommandOutcome("refused", why))
             self._spend(command, max(highest, command.number))
         answer = self._doubt(command, now, wall)
         if answer is not None:
@@ -194,9 +194,9 @@ class CommandDesk:
         order, given_at = self._challenges.pop(command.challenge, ("", -math.inf))
         is_answer = order in ("", command.id) and 0 <= now - given_at <= CHALLENGE_S
         if command.is_live:
-            return None if is_answer and order else self._reply(command, Outcome("refused", LATE))
+            return None if is_answer and order else self._reply(command, CommandOutcome("refused", LATE))
         if not isinstance(command.action, UNATTENDED):
-            return self._reply(command, Outcome("refused", UPDATE_OFFICE))
+            return self._reply(command, CommandOutcome("refused", UPDATE_OFFICE))
         if is_answer and not order:
             return None
         if wall is None or self._has_forgotten:
@@ -211,7 +211,7 @@ class CommandDesk:
         age_s = _age_s(command.at, wall)
         if age_s is not None and abs(age_s) <= FRESH_S:
             return None
-        return self._reply(command, Outcome("refused", _stale(age_s)))
+        return self._reply(command, CommandOutcome("refused", _stale(age_s)))
 
     def _challenge(self, now: float, order: str = "") -> str:
         """Return a fresh challenge. Drop the oldest ones above `MOST_CHALLENGES`."""
@@ -221,7 +221,7 @@ class CommandDesk:
             del self._challenges[next(iter(self._challenges))]
         return fresh
 
-    def _reply(self, command: Command, outcome: Outcome) -> Reply:
+    def _reply(self, command: Command, outcome: CommandOutcome) -> Reply:
         return Reply(
             site=self._site,
             gate=self._gate,
@@ -236,7 +236,7 @@ class CommandDesk:
         self._ledger.execute("UPDATE commands SET reply = ? WHERE id = ?", (stored, reply.command))
 
 
-def commanded(command: Command, outcome: Outcome | Reply) -> Commanded:
+def commanded(command: Command, outcome: CommandOutcome | Reply) -> Commanded:
     """Return the journal event about a command, whether it was carried out or not."""
     action = str(command.action.__struct_config__.tag)
     why = outcome.why[:LONGEST_WHY]

@@ -14,29 +14,34 @@ from gated.protocol.command_messages import Command, ConfirmationRequest, Offer,
 from gated.protocol.flood import Repetitions
 from gated.protocol.topics import Topics
 from gated.protocol.wire_types import Message
-from gated.sync.command_desk import UNWRITABLE, CommandDesk, Outcome, commanded
-from gated.sync.isolation import Part
+from gated.sync.command_desk import UNWRITABLE, CommandDesk, CommandOutcome, commanded
+from gated.sync.isolation import IsolatedPart
 from gated.sync.replica import Replica
-from gated.sync.withheld_records import Withheld
+from gated.sync.withheld_records import WithheldData
 
 SUSPENDED_IN_MEMORY = "the gate's disk cannot be written: they are let in no more, and that is kept when it can be"
 """Reply to a suspension that the gate applies in memory because the disk cannot be written."""
-REMEMBERED = 4096
+REMEMBERED_COMMANDS = 4096
 """Most commands that are recognised when they come again, so that a refusal enters the journal once."""
 
 
-class Orders:
+class CommandExchange:
     """The gate's half of the exchange about commands. Used on the thread of `GateSide`.
 
     Its methods return the messages to send.
     """
 
     def __init__(
-        self, desk: CommandDesk, topics: Topics, replica: Replica, withheld: Withheld, report: Callable[[Event], None]
+        self,
+        desk: CommandDesk,
+        topics: Topics,
+        replica: Replica,
+        withheld: WithheldData,
+        report: Callable[[Event], None],
     ) -> None:
         self._desk, self._topics, self._replica = desk, topics, replica
         self._withheld, self._report = withheld, report
-        self._disk, self._judged = Part("commands"), Repetitions(REMEMBERED)
+        self._disk, self._judged = IsolatedPart("commands"), Repetitions(REMEMBERED_COMMANDS)
         self._posted: deque[Message] = deque()
         self._interrupted: list[Reply] | None = None
         """Replies to commands that were in progress when the gate last stopped; None before the desk was asked."""
@@ -46,7 +51,7 @@ class Orders:
         """Close the desk's files. May be called twice."""
         self._desk.close()
 
-    def connected(self, now: float) -> None:
+    def start_connection(self, now: float) -> None:
         """Start a new connection. Queue the replies to interrupted commands."""
         if self._interrupted is None:
             self._interrupted = self._disk.attempt(self._desk.interrupted, now, list[Reply]())
@@ -58,17 +63,17 @@ class Orders:
         The office answers such a question even if no operator waits any more.
         """
         owed, self._owed = self._owed, []
-        order = self._withheld.to_ask(now)
-        return [*owed, *([] if order is None else self.offered(order, now))]
+        order = self._withheld.question_due(now)
+        return [*owed, *([] if order is None else self.answer_offer(order, now))]
 
-    def offered(self, order: str, now: float) -> list[ConfirmationRequest | Reply]:
+    def answer_offer(self, order: str, now: float) -> list[ConfirmationRequest | Reply]:
         """Return the messages that answer an offer."""
         offer = Offer(site=self._topics.site, gate=self._topics.gate, command=order)
-        said = self._disk.attempt(lambda: self._desk.offered(offer, now), now, None)
+        said = self._disk.attempt(lambda: self._desk.answer_offer(offer, now), now, None)
         if isinstance(said, ConfirmationRequest):
-            self._withheld.asked(order, now)
+            self._withheld.note_question(order, now)
         else:
-            self._withheld.answered(order)
+            self._withheld.close_question(order)
         return [] if said is None else [said]
 
     def judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
@@ -76,8 +81,8 @@ class Orders:
 
         While the disk cannot be written, a fresh `Suspend` still takes effect, in memory.
         """
-        self._withheld.answered(command.id)
-        answer = self._disk.attempt(lambda: self._desk.hear(command, now, wall), now, None)
+        self._withheld.close_question(command.id)
+        answer = self._disk.attempt(lambda: self._desk.judge(command, now, wall), now, None)
         if answer is None or isinstance(answer, Command):
             return answer
         if answer.why == UNWRITABLE and isinstance(command.action, Suspend) and self._desk.is_fresh(command, now, wall):
@@ -93,14 +98,14 @@ class Orders:
             self._report(commanded(command, answer))
         self._judged.note(judged)
 
-    def post(self, message: Message) -> None:
+    def queue(self, message: Message) -> None:
         """Queue a message that a command produced, to send with its reply. Thread-safe."""
         self._posted.append(message)
 
-    def settle(self, command: Command, outcome: Outcome, now: float) -> list[Message]:
+    def finish(self, command: Command, outcome: CommandOutcome, now: float) -> list[Message]:
         """Report that a command was carried out, and return the messages to send."""
         self._judged.note(command.id.encode())
         self._report(commanded(command, outcome))
         posted = [self._posted.popleft() for _ in range(len(self._posted))]
-        reply = self._disk.attempt(lambda: self._desk.settle(command, outcome), now, None)
+        reply = self._disk.attempt(lambda: self._desk.store_outcome(command, outcome), now, None)
         return [*posted, *([reply] if reply is not None else [])]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 
-class Revoked:
+class DeniedSubjects:
     """Subjects without access, each with the number of its record.
 
     Outlives a link, so that a restart of the link keeps them.
@@ -20,7 +20,7 @@ class Revoked:
             self._numbers[subject] = n
             self._tell(frozenset(self._numbers))
 
-    def settle(self, stored: Callable[[str], int]) -> None:
+    def forget_stored(self, stored: Callable[[str], int]) -> None:
         """Forget each subject whose record is on disk. `stored` returns a subject's newest stored number."""
         left = {subject: n for subject, n in self._numbers.items() if stored(subject) < n}
         if left != self._numbers:

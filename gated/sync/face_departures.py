@@ -25,7 +25,7 @@ ACCEPT_GATE = "compare fingerprints, then `gated gates accept"
 ACCEPT_CONSENTS = "`gated people consents accept` at this gate"
 
 
-class Departures:
+class FaceDepartures:
     """Shares faces with other gates and vouches for accepted gates.
 
     Every method may raise `StateError` and `BusyError`.
@@ -96,7 +96,7 @@ class Departures:
         if TRANSFER not in self._holdings.agreed(subject):
             raise UnacceptedError(f"{subject}: only the office says that they agreed to it; {ACCEPT_CONSENTS}")
 
-    def follow(self) -> None:
+    def update_trust(self) -> None:
         """Trust each gate whose keys a trusted gate has signed, and report `GateAccepted`."""
         site, me = self._peer.site, self._peer.gate
         gates = self._holdings.neighbours()
@@ -106,11 +106,11 @@ class Departures:
             if self._holdings.trust(each.gate, each.keys, by):
                 self._report(GateAccepted(each.gate, fingerprint(site, each.gate, each.keys), by))
 
-    def tell(self, changes: Sequence[Change]) -> None:
+    def report_pending(self, changes: Sequence[Change]) -> None:
         """Report which gates and consents of a batch wait for acceptance at this gate before a face leaves."""
         gates = {change.content.gate for change in changes if isinstance(change.content, GateKeys)}
         if gates:
-            self.follow()
+            self.update_trust()
             for each in self._holdings.neighbours():
                 if each.gate in gates and not each.is_trusted and each.gate != self._peer.gate:
                     self._report(GateHeld(each.gate, fingerprint(self._peer.site, each.gate, each.keys)))

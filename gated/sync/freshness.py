@@ -32,7 +32,7 @@ class Freshness:
         self._has_proof = False
         self._silent_since: float | None = None
         self._asked_at, self._reached_s = now, 0.0
-        self.beat = 0
+        self.heartbeat = 0
         """Number of the newest heartbeat; 0 before the first."""
 
     def challenge(self, now: float) -> str:
@@ -43,7 +43,7 @@ class Freshness:
             del self._issued[next(iter(self._issued))]
         return fresh
 
-    def hear(self, word: Heartbeat) -> bool:
+    def accept(self, word: Heartbeat) -> bool:
         """Take a heartbeat. Return False if it is older than one that was heard: it then has no effect.
 
         A newer heartbeat has a higher number. After the office lost its count, an echo of a newer challenge counts
@@ -51,9 +51,9 @@ class Freshness:
         """
         issued_at = self._issued.get(word.challenge)
         is_proof = issued_at is not None and (issued_at > self._proved_at or not self._has_proof)
-        if word.number <= self.beat and not is_proof:
+        if word.number <= self.heartbeat and not is_proof:
             return False
-        self.beat = word.number
+        self.heartbeat = word.number
         if issued_at is not None and is_proof:
             self._proved_at, self._has_proof, self._reached_s = issued_at, True, 0.0
         return True
@@ -67,11 +67,11 @@ class Freshness:
         """Return the age of the newest proof in seconds; 0 if none exists."""
         return int(now - self._proved_at) if self._has_proof else 0
 
-    def is_heard(self, now: float, within_s: float) -> bool:
+    def is_proved(self, now: float, within_s: float) -> bool:
         """Return whether the office has answered a challenge that was sent within the last `within_s` seconds."""
         return self._has_proof and now - self._proved_at <= within_s
 
-    def turn(self, now: float) -> ServerSilent | None:
+    def silence_event(self, now: float) -> ServerSilent | None:
         """Return an event when the office becomes silent for too long, and when that ends; once each.
 
         Call it only while the broker is reached.

@@ -1,7 +1,8 @@
 """The gate's end of a hand-over. If the known office does not certify the broker, the gate asks for hand-overs.
 
 The gate trusts only the recovery key, so it may ask over any connection. It first writes the result to one file
-(`handover.json`), then copies it into the other files. `settle` finishes this at the next start after a power cut.
+(`handover.json`), then copies it into the other files. After a power cut `finish_handover` completes this at the next
+start.
 """
 
 import http.client
@@ -26,7 +27,15 @@ from gated.protocol.jose import Party
 from gated.protocol.key_messages import CertificateRequest, RecoveryNotice
 from gated.protocol.message_kinds import kind_of
 from gated.protocol.pairing_code import Pem
-from gated.protocol.recovery_key import MAX_BYTES, Following, HandedOver, Handover, HandoverQuestion, Known, followed
+from gated.protocol.recovery_key import (
+    MAX_BYTES,
+    Following,
+    HandedOver,
+    Handover,
+    HandoverQuestion,
+    KnownRecoveryKey,
+    followed,
+)
 from gated.protocol.sealed_files import Lock
 from gated.wording import UNDECODABLE
 
@@ -42,20 +51,20 @@ FILES = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "ga
 """The files that pairing makes, by their key in [sync]."""
 
 
-class Taken(msgspec.Struct, frozen=True, kw_only=True):
+class AppliedHandover(msgspec.Struct, frozen=True, kw_only=True):
     """A verified hand-over: the content for the gate's files."""
 
-    known: Known
+    known: KnownRecoveryKey
     keys: Pem
     authority: Pem
     certificate: Pem
 
 
-def load_known(state: Path) -> Known | None:
+def load_known(state: Path) -> KnownRecoveryKey | None:
     """Return the recovery key that this gate knows; None if it knows none. Raises `StateError`."""
     path = state / "pairing" / KNOWN
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Known)
+        return msgspec.json.decode(path.read_bytes(), type=KnownRecoveryKey)
     except FileNotFoundError:
         return None
     except (OSError, *UNDECODABLE) as error:
@@ -72,7 +81,7 @@ def known_key(state: Path) -> str:
     return "" if known is None else known.key
 
 
-def learn(state: Path, said: RecoveryNotice, host: str) -> bool:
+def store_recovery_key(state: Path, said: RecoveryNotice, host: str) -> bool:
     """Store the office's recovery key if none is known. Return whether it was stored. Raises `StateError`.
 
     The first key counts. Only pairing again replaces it.
@@ -82,7 +91,7 @@ def learn(state: Path, said: RecoveryNotice, host: str) -> bool:
         if known is not None and known.key != said.key:
             log.warning("the office names another recovery key than this gate knows; it is not taken")
         return False
-    new = Known(key=said.key, number=said.number, where=f"{host}:{said.port}")
+    new = KnownRecoveryKey(key=said.key, number=said.number, where=f"{host}:{said.port}")
     try:
         atomic_write(state / "pairing" / KNOWN, msgspec.json.encode(new))
     except OSError as error:
@@ -91,14 +100,14 @@ def learn(state: Path, said: RecoveryNotice, host: str) -> bool:
     return True
 
 
-def settle(state: Path) -> bool:
+def finish_handover(state: Path) -> bool:
     """Copy a hand-over that was taken but not finished into the gate's files. Return whether one existed.
 
     Raises `StateError`.
     """
     folder = state / "pairing"
     try:
-        taken = msgspec.json.decode((folder / COMMIT).read_bytes(), type=Taken)
+        taken = msgspec.json.decode((folder / COMMIT).read_bytes(), type=AppliedHandover)
         atomic_write(folder / "ca.pem", taken.authority.encode())
         atomic_write(folder / "gate.pem", taken.certificate.encode())
         atomic_write(folder / "office.keys", taken.keys.encode())
@@ -138,7 +147,7 @@ class Successor:
         port = where.rpartition(":")[2]
         return list(dict.fromkeys([f"{f'[{host}]' if ':' in host else host}:{port}", where]))
 
-    def _follows(self, known: Known) -> bool:
+    def _follows(self, known: KnownRecoveryKey) -> bool:
         """Ask at one place, and follow a valid hand-over. The place is stored with the new recovery key."""
         try:
             answer = self._ask(known)
@@ -160,7 +169,7 @@ class Successor:
         folder = (self.state / "pairing").resolve()
         return all(Path(getattr(self.settings, key)).resolve() == folder / name for key, name in FILES.items())
 
-    def _ask(self, known: Known) -> HandedOver:
+    def _ask(self, known: KnownRecoveryKey) -> HandedOver:
         host, _, port = known.where.rpartition(":")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the recovery key is trusted
@@ -181,13 +190,13 @@ class Successor:
         """Return the request signed as on the link. It is not sealed, because the new office has other keys."""
         return self.peer.me.sign(kind_of(CertificateRequest), msgspec.json.encode(renew)).decode()
 
-    def _take(self, known: Known, said: Handover, certificate: str) -> None:
+    def _take(self, known: KnownRecoveryKey, said: Handover, certificate: str) -> None:
         """Verify the hand-over and write it. Raises `PairingError`, `WireError`, `StateError`, `OSError`."""
         Party.parse(said.keys)
         public = self.lock.key(Path(self.settings.key)).public_key()
         check_own(certificate, said.authority.encode(), public, self.peer.gate, datetime.now(UTC))
         if Party.parse(said.keys).kid == self.peer.me.party.kid:
             raise WireError("a hand-over to this gate's own keys")
-        taken = Taken(known=known, keys=said.keys, authority=said.authority, certificate=certificate)
+        taken = AppliedHandover(known=known, keys=said.keys, authority=said.authority, certificate=certificate)
         atomic_write(self.state / "pairing" / COMMIT, msgspec.json.encode(taken))
-        settle(self.state)
+        finish_handover(self.state)

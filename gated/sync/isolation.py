@@ -14,7 +14,7 @@ REST_S = 2.0
 """Pause after a disk failure before the component is tried again, in seconds."""
 
 
-class Part:
+class IsolatedPart:
     """One component of the gate's side. It logs the first failure and the recovery, and retries every `REST_S`."""
 
     def __init__(self, name: str) -> None:

@@ -2,41 +2,41 @@
 
 from collections.abc import Callable
 
-from gated.protocol.lag import WHATS
+from gated.protocol.lag import DATA_KINDS
 from gated.protocol.status_messages import SEALED, Heartbeat
-from gated.sync.withheld_records import Withheld
+from gated.sync.withheld_records import WithheldData
 
 
-class Watch:
+class LostFunctions:
     """Turns the state of the office into entries of `degraded`. Reports each change once."""
 
-    def __init__(self, withheld: Withheld, lost: Callable[[str, str | None], None]) -> None:
+    def __init__(self, withheld: WithheldData, lost: Callable[[str, str | None], None]) -> None:
         """Take `lost`, which receives a part of `degraded` and the reason why it is lost, or None when it is back."""
         self._withheld, self._lost = withheld, lost
         self._told, self._is_outdated = list[str](), False
-        self.known = list[str]()
+        self.missing = list[str]()
         """What this gate itself knows to be missing."""
 
-    def hear(self, word: Heartbeat, *, has_opened: bool) -> None:
+    def apply_heartbeat(self, word: Heartbeat, *, has_opened: bool) -> None:
         """Take a new heartbeat.
 
         `has_opened` says whether the office has ever echoed a challenge, and so has opened a status. An office that
         does not open a status cannot prove that it is alive, and does not know the gate's state.
         """
-        self._withheld.told = word.withheld
+        self._withheld.reported_by_office = word.withheld
         is_outdated = SEALED not in word.understands and not has_opened
         if is_outdated != self._is_outdated:
             self._is_outdated = is_outdated
             why = "it is too old to read how this gate is; update the office"
             self._lost("office_outdated", why if is_outdated else None)
 
-    def look(self, now: float, proved_at: float | None) -> None:
+    def refresh(self, now: float, proved_at: float | None) -> None:
         """Update what is missing, and report a change.
 
         `proved_at` is when the gate sent the newest challenge that was echoed; None if none was.
         """
-        self.known = [] if self._is_outdated else self._withheld.known(now, proved_at)
-        before, self._told = self._told, sorted({*self.known, *self._withheld.told} & set(WHATS))
+        self.missing = [] if self._is_outdated else self._withheld.overdue(now, proved_at)
+        before, self._told = self._told, sorted({*self.missing, *self._withheld.reported_by_office} & set(DATA_KINDS))
         if self._told != before:
             why = f"what the office and this gate say does not arrive for 10 minutes: {', '.join(self._told)}"
             self._lost("records_withheld", why if self._told else None)

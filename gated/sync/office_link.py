@@ -28,9 +28,9 @@ from gated.protocol.flood import Bucket
 from gated.protocol.mqtt import Arrived, Connection, NotSpokenError
 from gated.protocol.sealed_files import UNLOCKED, Lock
 from gated.protocol.wire_types import Message
-from gated.sync.command_desk import Outcome
-from gated.sync.operator_dialog import Talk
-from gated.sync.session import GateSide, Heard, Vitals
+from gated.sync.command_desk import CommandOutcome
+from gated.sync.operator_dialog import OperatorDialog
+from gated.sync.session import GateSide, Handled, Vitals
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ MOST_PARCELS = 100
 """Most messages that wait for a connection or for the next send. More push out the oldest."""
 
 FAILURES = (OSError, GatedError)
-Perform = Callable[[Command, Talk], Awaitable[Outcome]]
+Perform = Callable[[Command, OperatorDialog], Awaitable[CommandOutcome]]
 """Carries out a command, and talks about it with the waiting operator at the office."""
 
 
@@ -70,7 +70,7 @@ async def run_link(
     lock: Lock = UNLOCKED,
     succeed: Callable[[], bool] = lambda: False,
 ) -> None:
-    """Keep the office in step until cancelled. Then say goodbye within half a second, and close `side`.
+    """Keep the office in step until cancelled. Then send the state offline within half a second, and close `side`.
 
     `side` is used on `thread` only; `thread` has one worker and ends with this call. `vitals` and `wall` are called on
     the event loop, often, and must not wait. `wall` returns the time of day, None while the clock is not trusted.
@@ -108,7 +108,7 @@ class _Link:
         self._parcels: deque[Outgoing] = deque(maxlen=MOST_PARCELS)
         """Messages to send on the current or the next connection."""
         self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
-        self._talks: dict[str, Talk] = {}
+        self._talks: dict[str, OperatorDialog] = {}
         self._orders: set[asyncio.Task[None]] = set()
         self._failures = 0
         self._up_at: float | None = None
@@ -153,8 +153,8 @@ class _Link:
             await connection.connect()
             self._dialect.worked()
             await connection.subscribe(self.side.topics.down)
-            await self._on_thread(self.side.connected, time.monotonic())
-            await self._on_thread(self.side.met, connection.broker_ends, datetime.now(UTC))
+            await self._on_thread(self.side.start_connection, time.monotonic())
+            await self._on_thread(self.side.check_certificates, connection.broker_ends, datetime.now(UTC))
             self._is_up()
             await _first_of(self._receive(connection), self._send(connection))
         except asyncio.CancelledError:
@@ -164,11 +164,11 @@ class _Link:
             connection.cut()
 
     async def _dial(self) -> Connection:
-        await self._on_thread(self.side.met, None, datetime.now(UTC))
+        await self._on_thread(self.side.check_certificates, None, datetime.now(UTC))
         context = await asyncio.to_thread(tls_context, self.settings, self.lock)
         await asyncio.to_thread(check_name, self.settings, self.side.topics.gate)
         where = address(self.settings.url)
-        will = await self._on_thread(self.side.will, datetime.now(UTC), self.vitals())
+        will = await self._on_thread(self.side.last_will, datetime.now(UTC), self.vitals())
         return Connection(where, self.side.client_id, self._dialect.version, context, will)
 
     def _is_up(self) -> None:
@@ -185,7 +185,7 @@ class _Link:
                 await connection.publish(self._parcels[0])
                 self._parcels.popleft()
             said = [self._said.popleft() for _ in range(len(self._said))]
-            for out in await self._on_thread(self.side.said, said) if said else ():
+            for out in await self._on_thread(self.side.encode, said) if said else ():
                 await connection.publish(out)
             for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
                 await connection.publish(out)
@@ -199,32 +199,34 @@ class _Link:
         """Handle arriving messages, for ever. Pause for `REST_S` when invalid messages exceed the rate limit."""
         while True:
             heard = await self._hear(await connection.message())
-            if heard.act is not None:
-                self._order(heard.act)
-            if heard.answer is not None and heard.answer.command in self._talks:
-                self._talks[heard.answer.command].hear(heard.answer)
-            for out in heard.out:
+            if heard.command is not None:
+                self._order(heard.command)
+            if heard.confirmation is not None and heard.confirmation.command in self._talks:
+                self._talks[heard.confirmation.command].handle_confirmation(heard.confirmation)
+            for out in heard.outgoing:
                 await connection.publish(out)
-            if not heard.is_junk:
+            if not heard.is_invalid:
                 self.wake.set()
             elif not self._bucket.take(time.monotonic()):
                 await asyncio.sleep(REST_S)
 
-    async def _hear(self, arrived: Arrived) -> Heard:
+    async def _hear(self, arrived: Arrived) -> Handled:
         """Handle one message on the side's thread. Reject a retained message: it is from the past.
 
         An unexpected error in the handling is logged and counts as an invalid message.
         """
         if arrived.retain:
-            return Heard(is_junk=True)
+            return Handled(is_invalid=True)
         try:
-            return await self._on_thread(self.side.hear, arrived.topic, arrived.payload, time.monotonic(), self.wall())
+            return await self._on_thread(
+                self.side.handle_message, arrived.topic, arrived.payload, time.monotonic(), self.wall()
+            )
         except Exception as error:  # noqa: BLE001 - no message may end the gate
             log.error("a message of the server's could not be dealt with: %s", _place(error))
-            return Heard(is_junk=True)
+            return Handled(is_invalid=True)
 
     def _order(self, command: Command) -> None:
-        talk = self._talks[command.id] = Talk(command, self._say)
+        talk = self._talks[command.id] = OperatorDialog(command, self._say)
         order = asyncio.create_task(self._carry_out(command, talk), name=f"order-{command.number}")
         self._orders.add(order)
         order.add_done_callback(self._orders.discard)
@@ -233,13 +235,13 @@ class _Link:
         self._said.append(message)
         self.wake.set()
 
-    async def _carry_out(self, command: Command, talk: Talk) -> None:
+    async def _carry_out(self, command: Command, talk: OperatorDialog) -> None:
         """Carry out a command, and queue its outcome for the current or the next connection."""
         try:
             outcome = await self.perform(command, talk)
         finally:
             del self._talks[command.id]
-        self._parcels.extend(await self._on_thread(self.side.settle, command, outcome, time.monotonic()))
+        self._parcels.extend(await self._on_thread(self.side.finish_command, command, outcome, time.monotonic()))
         self.wake.set()
 
     async def _farewell(self, connection: Connection) -> None:
@@ -248,7 +250,7 @@ class _Link:
             return
         with suppress(*FAILURES):
             async with asyncio.timeout(FAREWELL_S):
-                last = await self._on_thread(self.side.goodbye, datetime.now(UTC), self.vitals())
+                last = await self._on_thread(self.side.last_will, datetime.now(UTC), self.vitals())
                 await connection.publish(last)
             await connection.leave(FAREWELL_S)
 

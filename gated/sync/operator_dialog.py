@@ -12,11 +12,11 @@ from gated.protocol.command_messages import Command, Confirmation, ConfirmationR
 from gated.protocol.confirmation import Question
 from gated.protocol.wire_types import Message
 
-LONGEST = 200
+LONGEST_TEXT = 200
 """Longest text in a progress message or a question, in characters."""
 
 
-class Talk:
+class OperatorDialog:
     """The exchange with the office about one command while it is carried out."""
 
     def __init__(
@@ -31,9 +31,9 @@ class Talk:
         self.withdrawn = asyncio.Event()
         """Set when the office has said that no operator waits for this command any more."""
 
-    def hear(self, answer: Confirmation) -> None:
+    def handle_confirmation(self, answer: Confirmation) -> None:
         """Take the office's answer about this command."""
-        self._question.hear(answer, self._monotonic())
+        self._question.handle_answer(answer, self._monotonic())
         if self._question.refusal is not None:
             self.withdrawn.set()
         self._heard.set()
@@ -42,7 +42,7 @@ class Talk:
         """Send the progress to the operator if the text has changed. The text must name no person."""
         if says != self._told:
             self._told = says
-            self._say(Progress(site=self._site, gate=self._gate, command=self._order, says=says[:LONGEST]))
+            self._say(Progress(site=self._site, gate=self._gate, command=self._order, says=says[:LONGEST_TEXT]))
 
     async def confirm(self, says: str) -> float:
         """Ask until the office confirms that its operator waits and wants this command.
@@ -65,4 +65,4 @@ class Talk:
         nonce = self._question.ask(self._monotonic())
         if nonce is not None:
             about = ConfirmationRequest(site=self._site, gate=self._gate, command=self._order, nonce=nonce)
-            self._say(replace(about, step="commit", says=says[:LONGEST]))
+            self._say(replace(about, step="commit", says=says[:LONGEST_TEXT]))

@@ -50,7 +50,7 @@ class Outbox:
         waits = position.head > max(position.acked, position.base)
         return waits and (self._sent_at is None or now >= self._sent_at + self._ack_timeout_s)
 
-    def sent(self, batch: EventBatch, position: Position, now: float) -> None:
+    def note_sent(self, batch: EventBatch, position: Position, now: float) -> None:
         """Take note that a batch in order was sent."""
         self._sent_at, self._last, self._is_behind = now, batch.last, batch.last < position.head
 
@@ -61,11 +61,11 @@ class Outbox:
         after = max(self._last, min(self._ahead, position.head), position.base, position.head - AHEAD_ROWS)
         return after if after < position.head else None
 
-    def sent_ahead(self, batch: EventBatch, now: float) -> None:
+    def note_sent_ahead(self, batch: EventBatch, now: float) -> None:
         """Take note that a batch was sent ahead of its turn."""
         self._ahead, self._ahead_at = batch.last, now
 
-    def settle(self, ack: Ack, position: Position, known: str | None, now: float) -> int | None:
+    def apply_ack(self, ack: Ack, position: Position, known: str | None, now: float) -> int | None:
         """Return the row up to which the office holds everything; None if nothing changed.
 
         `known` is the hash of row `ack.seq` in this journal. Raises `WireError` if the acknowledgement does not fit

@@ -21,7 +21,7 @@ from gated.errors import PairingError, StateError, WireError
 from gated.protocol.certificate import request_for
 from gated.protocol.jose import Identity, Party
 from gated.protocol.pairing_code import Admission, Application, PairingCode
-from gated.protocol.recovery_key import Known
+from gated.protocol.recovery_key import KnownRecoveryKey
 from gated.protocol.sealed_files import Lock, make_key
 from gated.protocol.vouching import fingerprint
 from gated.sync.pairing_client import RetiredError, ask, fetch_authority
@@ -80,7 +80,7 @@ class Pairing:
         return "[sync]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in self.settings().items())
 
 
-class Draft:
+class PairingDraft:
     """An unfinished pairing: the gate's private keys, made once, before the first request to the office."""
 
     def __init__(self, state: Path, *, is_plain: bool = False) -> None:
@@ -142,7 +142,7 @@ class Draft:
             "pairing.json": msgspec.json.encode(_Done(admission.url, code.digest)).decode(),
         }
         if admission.recovery:
-            known = Known(key=admission.recovery, number=admission.number, where=f"{code.host}:{code.port}")
+            known = KnownRecoveryKey(key=admission.recovery, number=admission.number, where=f"{code.host}:{code.port}")
             files["recovery.json"] = msgspec.json.encode(known).decode()
         folder, old = self._state / "pairing", self._state / "pairing.old"
         try:
@@ -201,7 +201,7 @@ def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
     done = Pairing.find(state)
     if done is not None and done.code == code.digest:
         return done, False
-    draft = Draft(state)
+    draft = PairingDraft(state)
     ca = fetch_authority(code)
     try:
         answer = ask(code, ca, draft.application(code, site))

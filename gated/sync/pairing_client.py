@@ -17,11 +17,11 @@ from gated.protocol.pairing_code import (
     Application,
     CodeQuestion,
     PairingCode,
-    Refusal,
+    PairingRefusal,
     StillGood,
     der_of,
     fingerprint_of,
-    said,
+    refusal_text,
 )
 from gated.wording import UNDECODABLE
 
@@ -67,12 +67,12 @@ def prove_code(code: PairingCode, site: str) -> bool:
     if status == http.HTTPStatus.NOT_FOUND:
         return False
     try:
-        answer: Any = msgspec.json.decode(body, type=StillGood | Refusal)
+        answer: Any = msgspec.json.decode(body, type=StillGood | PairingRefusal)
     except UNDECODABLE as error:
-        why = wording.cause(error, StillGood | Refusal)
+        why = wording.cause(error, StillGood | PairingRefusal)
         raise PairingError(f"what answers at {code.host}:{code.port} is no office of this kind: {why}") from error
-    if isinstance(answer, Refusal):
-        raise PairingError(said(answer))
+    if isinstance(answer, PairingRefusal):
+        raise PairingError(refusal_text(answer))
     return True
 
 
@@ -83,14 +83,14 @@ def ask(code: PairingCode, ca: bytes, application: Application) -> Admission:
     """
     _, body = _request(code, _trusting(ca), "POST", "/pair", msgspec.json.encode(application))
     try:
-        answer: Any = msgspec.json.decode(body, type=Admission | Refusal)
+        answer: Any = msgspec.json.decode(body, type=Admission | PairingRefusal)
     except UNDECODABLE as error:
-        why = wording.cause(error, Admission | Refusal)
+        why = wording.cause(error, Admission | PairingRefusal)
         raise PairingError(f"what answers at {code.host}:{code.port} is no office of this kind: {why}") from error
-    if isinstance(answer, Refusal) and answer.why == "retired":
-        raise RetiredError(said(answer))
-    if isinstance(answer, Refusal):
-        raise PairingError(said(answer))
+    if isinstance(answer, PairingRefusal) and answer.why == "retired":
+        raise RetiredError(refusal_text(answer))
+    if isinstance(answer, PairingRefusal):
+        raise PairingError(refusal_text(answer))
     return answer  # type: ignore[no-any-return]
 
 

@@ -49,7 +49,7 @@ class Allowance:
         """Return how many more subjects may join now."""
         return max(self._per_hour - self._recent(now, wall), self._batch(allowed, wall), 0)
 
-    def take(self, allowed: Allowed, count: int, now: float, wall: datetime | None) -> Allowed:
+    def spend(self, allowed: Allowed, count: int, now: float, wall: datetime | None) -> Allowed:
         """Return the counts to store when `count` subjects join."""
         by_batch = min(count, self._batch(allowed, wall))
         recent = min(self._recent(now, wall) + count, self._per_hour)
@@ -61,7 +61,7 @@ class Allowance:
             spent=allowed.spent + by_batch,
         )
 
-    def joined(self, allowed: Allowed, now: float) -> None:
+    def note_joined(self, allowed: Allowed, now: float) -> None:
         """Record that the result of `take` is on disk."""
         self._joined.extend([now] * (allowed.recent - self._carried - len(self._joined)))
 
@@ -96,7 +96,7 @@ def _is_over(at: str, wall: datetime | None) -> bool:
     return bool(at) and wall is not None and wall - time_of(at, wall) >= timedelta(seconds=WINDOW_S)
 
 
-def twins(
+def find_duplicates(
     stored: Iterable[Row],
     arriving: Sequence[tuple[str, Sequence[Embedding]]],
     threshold: float,

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from gated.protocol.limits import PARTS_WINDOW
 from gated.protocol.record_messages import RecordRequest
-from gated.sync.snapshot import Title
+from gated.sync.snapshot import SnapshotTitle
 
 PATIENCE_S = 3.0
 """Time without progress, in seconds, after which a request is sent again."""
 
 
-class Pull:
+class RecordRequests:
     """The open request of one connection, and the version that the office is known to have."""
 
     def __init__(self, site: str, gate: str) -> None:
@@ -38,7 +38,7 @@ class Pull:
         """Return whether the answer has not come in time."""
         return self._asked is not None and now >= self._at + PATIENCE_S
 
-    def ask(self, version: int, title: Title | None, missing: Sequence[int], now: float) -> list[RecordRequest]:
+    def ask(self, version: int, title: SnapshotTitle | None, missing: Sequence[int], now: float) -> list[RecordRequest]:
         """Return the request to send, if any.
 
         `version` is this gate's version, `missing` the first missing parts of `title`.
@@ -51,7 +51,7 @@ class Pull:
             return [request]
         return []
 
-    def _next(self, version: int, title: Title | None, missing: Sequence[int]) -> RecordRequest | None:
+    def _next(self, version: int, title: SnapshotTitle | None, missing: Sequence[int]) -> RecordRequest | None:
         if title is not None:
             parts = list(missing)
             return RecordRequest(
@@ -62,6 +62,6 @@ class Pull:
         return RecordRequest(site=self._site, gate=self._gate, after=version) if self.target > version else None
 
 
-def _is_answered(asked: RecordRequest, title: Title | None, missing: Sequence[int]) -> bool:
+def _is_answered(asked: RecordRequest, title: SnapshotTitle | None, missing: Sequence[int]) -> bool:
     """Return whether all requested parts are here; if none was named, whether the first ones are."""
     return title is not None and not set(asked.parts or range(min(PARTS_WINDOW, title.parts))) & set(missing)

@@ -16,7 +16,7 @@ from gated.atomic_files import atomic_rewrite
 from gated.config import SyncSettings
 from gated.errors import PairingError, StateError, WireError
 from gated.protocol.certificate import check_authority, check_own, end_of, request_for
-from gated.protocol.certificate_lifetime import ASK_EVERY_S, is_due, stage, told
+from gated.protocol.certificate_lifetime import ASK_EVERY_S, end_text, is_due, stage
 from gated.protocol.key_messages import CertificateRequest, IssuedCertificate
 from gated.protocol.sealed_files import UNLOCKED, Lock
 
@@ -54,21 +54,21 @@ class Certificates:
         """Whether the link must be dialled again: the gate has a new certificate, or the broker may have one."""
         self.ends: dict[str, datetime] = {}
         """When each certificate ends, as of the last `look`. Leaves out certificates that cannot be read."""
-        self.look()
+        self.read()
 
-    def met(self, broker_ends: datetime | None, wall: datetime) -> None:
+    def note_connection(self, broker_ends: datetime | None, wall: datetime) -> None:
         """Take note of a try to connect, or of a handshake with the end of the broker's certificate (`broker_ends`)."""
         self._broker_ends = broker_ends or self._broker_ends
         self._met_at, self.is_stale = wall, False
-        self.watch(wall)
+        self.check(wall)
 
-    def look(self) -> None:
+    def read(self) -> None:
         """Read the certificate files."""
         files = {"gate": self._settings.cert, "authority": self._settings.ca}
         found = {name: end_of(Path(file)) for name, file in files.items()} | {"broker": self._broker_ends}
         self.ends = {name: end for name, end in found.items() if end is not None}
 
-    def due(self, now: float, wall: datetime) -> list[CertificateRequest]:
+    def due_requests(self, now: float, wall: datetime) -> list[CertificateRequest]:
         """Return a renewal request if it is time; at most one a day until it is answered.
 
         Raises `StateError` if the private key cannot be read.
@@ -79,7 +79,7 @@ class Certificates:
         self._asked_at = now
         return [CertificateRequest(site=self._site, gate=self._gate, csr=request_for(self._key, self._gate))]
 
-    def hear(self, said: IssuedCertificate, wall: datetime) -> None:
+    def store(self, said: IssuedCertificate, wall: datetime) -> None:
         """Store the certificate from the office if it is valid for this gate and ends later than the stored one.
 
         Raises `WireError` for an invalid certificate, and `StateError` if it cannot be written.
@@ -88,7 +88,7 @@ class Certificates:
         try:
             authority = check_authority(said.authority, ca) if said.authority else ca.read_bytes()
             ends = check_own(said.certificate, authority, self._key.public_key(), self._gate, wall)
-            self.look()
+            self.read()
             before = self.ends.get("gate")
             if before is not None and ends <= before:
                 return
@@ -100,17 +100,17 @@ class Certificates:
         except OSError as error:
             advice = "make it writable for the gate's user"
             raise StateError(f"{cert}: cannot be written ({error.strerror}); {advice}") from error
-        log.info("the gate's certificate was renewed: it %s", told(ends, wall))
+        log.info("the gate's certificate was renewed: it %s", end_text(ends, wall))
         self.is_stale = True
-        self.watch(wall)
+        self.check(wall)
 
     @property
     def _key(self) -> ec.EllipticCurvePrivateKey:
         return self._lock.key(Path(self._settings.key))
 
-    def watch(self, wall: datetime) -> None:
+    def check(self, wall: datetime) -> None:
         """Check which certificates end soon, and warn each time that the result changes."""
-        self.look()
+        self.read()
         if self._broker_ends is not None and self._met_at is not None and is_due(self._broker_ends, wall):
             self.is_stale = self.is_stale or wall - self._met_at >= MEET_EVERY
         ends = self.ends
@@ -119,7 +119,7 @@ class Certificates:
             return
         is_news = bool(stages.items() - self._stages.items())  # otherwise only an earlier warning ended
         self._stages = stages
-        said = "; ".join(f"the {name}'s certificate {told(ends[name], wall)}" for name in stages)
+        said = "; ".join(f"the {name}'s certificate {end_text(ends[name], wall)}" for name in stages)
         if is_news:
             log.warning("%s, and was not renewed by itself: see `gated doctor`", said)
         self._on_warning(said or None)

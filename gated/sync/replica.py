@@ -26,14 +26,14 @@ from gated.protocol.wire_records import Record, Tombstone
 from gated.protocol.wire_types import Message
 from gated.storage.vault import CARD, PIN
 from gated.sync.acceptance import accept, announce
-from gated.sync.applied_events import facts
+from gated.sync.applied_events import applied_events
 from gated.sync.batch import Batch, Faces
-from gated.sync.command_desk import Outcome as CommandOutcome
-from gated.sync.denied_subjects import Revoked
-from gated.sync.face_departures import Departures
+from gated.sync.command_desk import CommandOutcome
+from gated.sync.denied_subjects import DeniedSubjects
+from gated.sync.face_departures import FaceDepartures
 from gated.sync.quarantine import Allowance
-from gated.sync.record_requests import PATIENCE_S, Pull
-from gated.sync.snapshot import Staging
+from gated.sync.record_requests import PATIENCE_S, RecordRequests
+from gated.sync.snapshot import SnapshotStore
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -69,7 +69,7 @@ class Replica:
         most_new_per_hour: int,
         report: Callable[[Event], None],
         on_change: Callable[[], None],
-        revoked: Revoked | None = None,
+        revoked: DeniedSubjects | None = None,
         most_new_in_batch: int = 0,
     ) -> None:
         """Open the records in the state folder.
@@ -77,23 +77,23 @@ class Replica:
         `report` receives events for the journal. `on_change` is called after access has changed on disk. `revoked`
         holds subjects whose removal or suspension is not on disk yet.
         """
-        self._revoked = revoked or Revoked(lambda _: None)
+        self._revoked = revoked or DeniedSubjects(lambda _: None)
         self._peer, self._report, self._on_change = peer, report, on_change
         self._faces = Faces(embedder_sha256, dimension, threshold)
         self._in_all = most_new_in_batch
         with ExitStack() as opened:
             self._holdings = Holdings.open_best(state, peer.site)
             opened.callback(self._holdings.close)
-            self._staging = Staging(state, peer.me)
+            self._staging = SnapshotStore(state, peer.me)
             opened.callback(self._staging.close)
             self._mark = self._look()
             before = self._holdings.allowed
             self._opened = opened.pop_all()
-        self._departures = Departures(self._holdings, peer, embedder_sha256, report)
+        self._departures = FaceDepartures(self._holdings, peer, embedder_sha256, report)
         self._allowance = Allowance(most_new_per_hour, most_new_in_batch, before)
         self.wall: datetime | None = None
         """The time of day (aware), None while the clock is not trusted. The caller sets it before each message."""
-        self._pull = Pull(peer.site, peer.gate)
+        self._pull = RecordRequests(peer.site, peer.gate)
         self._incurable: _Incurable | None = None
         self._doubts: set[str] = set()
         self.is_office_outdated = False
@@ -110,11 +110,11 @@ class Replica:
     def mark(self) -> RecordMark:
         """Return the version, digest and counts of the records at this gate."""
         if self._holdings.changes() != self._marked_at:
-            self._departures.follow()
+            self._departures.update_trust()
             self._mark = self._look()
         return self._mark
 
-    def hear(self, message: Delta | SnapshotPart, now: float) -> list[Message]:
+    def handle_records(self, message: Delta | SnapshotPart, now: float) -> list[Message]:
         """Handle arrived records. Return the messages to send: receipts and requests."""
         newest = message.upto if isinstance(message, Delta) else message.version
         if self._is_absurd(newest) or any(record.n > newest for record in message.records):
@@ -123,7 +123,7 @@ class Replica:
         said = self._hear_delta(message, now) if isinstance(message, Delta) else self._hear_part(message, now)
         return [*said, *self._settle(now), *self._ask(now)]
 
-    def hear_word(self, word: Heartbeat, now: float) -> list[Message]:
+    def handle_heartbeat(self, word: Heartbeat, now: float) -> list[Message]:
         """Handle a heartbeat, which names the office's version.
 
         Return the messages to send: keys, receipts and requests.
@@ -151,7 +151,7 @@ class Replica:
         return [VerifierKeys(site=self._peer.site, gate=self._peer.gate, card=card, pin=pin)]
 
     @property
-    def awaits(self) -> tuple[int, bool]:
+    def office_version(self) -> tuple[int, bool]:
         """Return the highest number at the office, and whether it holds other records under the same number."""
         return self._pull.target, self._pull.wants_snapshot
 
@@ -183,7 +183,7 @@ class Replica:
         self._commit([Change(ahead, is_suspending=True)], version)
         return is_known
 
-    def hold(self, message: Delta | SnapshotPart) -> None:
+    def deny_unstored(self, message: Delta | SnapshotPart) -> None:
         """Apply the removals and suspensions of records that cannot be stored, in memory.
 
         Nothing is acknowledged: the office sends the records again until they are stored.
@@ -206,7 +206,7 @@ class Replica:
             return 0
         return max(held.n if not held.is_wanted else 0, held.suspended_n)
 
-    def held(self) -> list[QuarantinedRecord]:
+    def quarantined(self) -> list[QuarantinedRecord]:
         """Return the quarantined records, with the reasons."""
         rows = self._holdings.quarantined()
         return [QuarantinedRecord(row.key.removeprefix(PERSON), row.quarantine or "", row.n) for row in rows]
@@ -219,7 +219,7 @@ class Replica:
         """Take the office's acceptance of subjects who are quarantined as `bulk`."""
         return accept(self._holdings, self._allowance, subjects, operator, self._report)
 
-    def joins(self, subject: SubjectId, embedder_sha256: str, now: float) -> bool:
+    def may_join(self, subject: SubjectId, embedder_sha256: str, now: float) -> bool:
         """Return whether a face that is taken here by the office's command may count at once.
 
         A first face by a new model set counts as a new subject, on disk when this returns. Without room it must wait.
@@ -228,13 +228,13 @@ class Replica:
             return True
         if self._room(now) < 1:
             return False
-        allowed = self._allowance.take(self._holdings.allowed, 1, now, self.wall)
+        allowed = self._allowance.spend(self._holdings.allowed, 1, now, self.wall)
         self._holdings.allow(allowed)
-        self._allowance.joined(allowed, now)
+        self._allowance.note_joined(allowed, now)
         return True
 
     def share(self, subject: str, to: str) -> SharedFace:
-        """Return a subject's templates, sealed to another gate. Raises the errors of `Departures.share`."""
+        """Return a subject's templates, sealed to another gate. Raises the errors of `FaceDepartures.share`."""
         return self._departures.share(subject, to)
 
     def _hear_delta(self, delta: Delta, now: float) -> list[Message]:
@@ -253,7 +253,7 @@ class Replica:
             return []
         self._pull.target = max(self._pull.target, part.version)
         out = self._follow((r for r in part.records if takes_away(r) and self._is_here(r)), version, now)
-        if self._staging.take(part):
+        if self._staging.store_part(part):
             self._pull.progress(now)
         return out
 
@@ -346,18 +346,18 @@ class Replica:
             return
         allowed = None
         if joining:
-            allowed = self._allowance.take(self._holdings.allowed, joining, now, self.wall)
+            allowed = self._allowance.spend(self._holdings.allowed, joining, now, self.wall)
         outcome = self._holdings.apply(changes, version, datetime.now(UTC), allowed)
         if allowed is not None:
-            self._allowance.joined(allowed, now)
-        for fact in facts(changes, outcome, version):
+            self._allowance.note_joined(allowed, now)
+        for fact in applied_events(changes, outcome, version):
             self._report(fact)
-        self._departures.tell(changes)
+        self._departures.report_pending(changes)
         for subject in outcome.waiting:
             log.warning("a card of %s is another's still; it is given when that one gives it up", subject)
         if changes:
             self._on_change()
-            self._revoked.settle(self._number)
+            self._revoked.forget_stored(self._number)
             self._is_tidy = self._holdings.register.tidy(people_of(changes) if self._is_tidy else None)
 
     def _receipts(self, now: float, removed: Iterable[tuple[str, int]] = ()) -> list[Message]:

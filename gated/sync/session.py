@@ -46,15 +46,15 @@ from gated.protocol.status_messages import (
 )
 from gated.protocol.topics import Topics
 from gated.protocol.wire_types import Message
-from gated.sync.command_desk import CommandDesk, Outcome
-from gated.sync.command_handling import Orders
+from gated.sync.command_desk import CommandDesk, CommandOutcome
+from gated.sync.command_handling import CommandExchange
 from gated.sync.freshness import Freshness
-from gated.sync.isolation import Part
-from gated.sync.lost_functions import Watch
+from gated.sync.isolation import IsolatedPart
+from gated.sync.lost_functions import LostFunctions
 from gated.sync.renewal import Certificates
 from gated.sync.replica import Replica
-from gated.sync.upload import Drain
-from gated.sync.withheld_records import Withheld
+from gated.sync.upload import JournalUpload
+from gated.sync.withheld_records import WithheldData
 
 log = logging.getLogger(__name__)
 
@@ -102,15 +102,15 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class Handled:
     """The consequences of a message."""
 
-    out: Sequence[Outgoing] = ()
-    act: Command | None = None
+    outgoing: Sequence[Outgoing] = ()
+    command: Command | None = None
     """A command to carry out once."""
-    answer: Confirmation | None = None
+    confirmation: Confirmation | None = None
     """An answer about a command in progress."""
-    is_junk: bool = False
+    is_invalid: bool = False
     """Whether the message was forged, invalid or replayed."""
 
 
@@ -148,13 +148,13 @@ class GateSide:
         self.topics, self.replica = topics, replica
         self._peer, self._settings, self._report = peer, settings, report
         self.client_id = peer.client_id
-        self._drain = Drain(open_journal, settings.ack_timeout_s)
-        self._log, self._records = Part("the log for the server"), Part("records")
-        self._renewal = Part("the gate's certificate")
+        self._drain = JournalUpload(open_journal, settings.ack_timeout_s)
+        self._log, self._records = IsolatedPart("the log for the server"), IsolatedPart("records")
+        self._renewal = IsolatedPart("the gate's certificate")
         self._freshness, self._proved, self._timed = Freshness(settings.silent_h, now), proved, timed
-        self._withheld = Withheld(now)
-        self._watch = Watch(self._withheld, lost)
-        self._orders = Orders(desk, topics, replica, self._withheld, report)
+        self._withheld = WithheldData(now)
+        self._watch = LostFunctions(self._withheld, lost)
+        self._orders = CommandExchange(desk, topics, replica, self._withheld, report)
         self._repetitions = Repetitions(REMEMBERED)
         self._told: tuple[RecordMark | None, list[str], int] | None = None
         self._told_at = 0.0
@@ -169,47 +169,45 @@ class GateSide:
         self.replica.close()
         self._orders.close()
 
-    def connected(self, now: float) -> None:
+    def start_connection(self, now: float) -> None:
         """Start a new connection: forget the exchanges on the old one, and send the status at once."""
         self._told, self._listed_at = None, -math.inf
-        self._withheld.connected(now)
-        self._orders.connected(now)
+        self._withheld.start_connection(now)
+        self._orders.start_connection(now)
         self._drain.restart()
         self._records.attempt(self.replica.restart, now, None)
 
-    def will(self, wall_utc: datetime, vitals: Vitals) -> Outgoing:
+    def last_will(self, wall_utc: datetime, vitals: Vitals) -> Outgoing:
         """Return the last will: the status `offline` that the broker publishes when the connection is lost.
 
-        The gate also sends it itself when it leaves (`goodbye`).
+        The gate also sends it itself when it leaves.
         """
         return self._outgoing(replace(self._status(vitals), state="offline", at=stamp(wall_utc)))
 
-    goodbye = will
-
     def due(self, now: float, wall_utc: datetime, vitals: Vitals) -> list[Outgoing]:
         """Return the messages to send now, in this order. `wall_utc` is for people to read, and need not be trusted."""
-        turn = self._freshness.turn(now)
+        turn = self._freshness.silence_event(now)
         if turn is not None:
             self._report(turn)
         self._look_what_is_withheld(now)
         is_beat = self._told is None or now >= self._told_at + self._settings.status_s
-        batches = self._log.attempt(lambda: self._drain.due(now, is_beat=is_beat), now, list[EventBatch]())
+        batches = self._log.attempt(lambda: self._drain.due_batches(now, is_beat=is_beat), now, list[EventBatch]())
         requests = self._records.attempt(lambda: self.replica.due(now), now, list[Message]())
         orders = self._orders.due(now)
         said = [*self._news(now, wall_utc, vitals), *self._held_back(now), *orders, *batches, *requests]
         return self._written([*said, *self._renewals(now, wall_utc)])
 
-    def met(self, broker_ends: datetime | None, wall_utc: datetime) -> None:
+    def check_certificates(self, broker_ends: datetime | None, wall_utc: datetime) -> None:
         """Check which certificates end soon. Call it before and after each try to connect."""
         if self.certificates is not None:
-            self.certificates.met(broker_ends, wall_utc)
+            self.certificates.note_connection(broker_ends, wall_utc)
 
     @property
     def is_stale(self) -> bool:
         """Return whether the link uses certificates that were renewed, as far as a gate can know."""
         return self.certificates is not None and self.certificates.is_stale
 
-    def hear(self, topic: str, payload: bytes, now: float, wall: datetime | None) -> Heard:
+    def handle_message(self, topic: str, payload: bytes, now: float, wall: datetime | None) -> Handled:
         """Handle a message. `wall` is the time of day (aware), None while the clock is not trusted."""
         is_known = self._repetitions.has(payload)
         self._repetitions.note(payload)
@@ -219,24 +217,24 @@ class GateSide:
             if self._junk_at is None or now > self._junk_at + JUNK_ROW_S:
                 log.warning("what the server is said to have sent is ignored: %s", error)
             self._junk_at = now
-            return Heard(is_junk=True)
+            return Handled(is_invalid=True)
         if not is_known and topic != self.topics.ack:
-            self._withheld.novel(now)
-        return Heard(heard.out, heard.act, heard.answer, is_junk=is_known)
+            self._withheld.note_new_message(now)
+        return Handled(heard.outgoing, heard.command, heard.confirmation, is_invalid=is_known)
 
-    def said(self, messages: Sequence[Message]) -> list[Outgoing]:
+    def encode(self, messages: Sequence[Message]) -> list[Outgoing]:
         """Return the messages to publish about a command in progress."""
         return self._written(messages)
 
-    def post(self, message: Message) -> None:
+    def queue(self, message: Message) -> None:
         """Queue a message that a command produced, to send with its reply. Thread-safe."""
-        self._orders.post(message)
+        self._orders.queue(message)
 
-    def settle(self, command: Command, outcome: Outcome, now: float) -> list[Outgoing]:
+    def finish_command(self, command: Command, outcome: CommandOutcome, now: float) -> list[Outgoing]:
         """Report that a command was carried out, and return the messages to publish."""
-        return self._written(self._orders.settle(command, outcome, now))
+        return self._written(self._orders.finish(command, outcome, now))
 
-    def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Heard:
+    def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Handled:
         self.replica.wall = wall
         if topic == self.topics.ack:
             said = self._peer.read(payload, *ACKS)
@@ -249,7 +247,7 @@ class GateSide:
                     return self._heard_certificate(said, now)
                 case RecoveryNotice():
                     self._renewal.attempt(lambda: self._learn(said), now, None)
-                    return Heard()
+                    return Handled()
         if topic == self.topics.record:
             records = self._peer.read(payload, *RECORDS)
             return self._recorded(records, now, is_known=is_known)
@@ -257,74 +255,74 @@ class GateSide:
             return self._heard_order(self._peer.read(payload, *ORDERS), now, wall)
         raise WireError("a message on a topic where nobody speaks to us")
 
-    def _heard_ack(self, ack: Ack, now: float) -> Heard:
+    def _heard_ack(self, ack: Ack, now: float) -> Handled:
         before = self._drain.acked
-        self._log.attempt(lambda: self._drain.settle(ack, now), now, None)
+        self._log.attempt(lambda: self._drain.apply_ack(ack, now), now, None)
         if self._drain.acked > before:
-            self._withheld.novel(now)
-        return Heard()
+            self._withheld.note_new_message(now)
+        return Handled()
 
     def _learn(self, said: RecoveryNotice) -> None:
         self._recovery = self._keep_recovery(said)
 
-    def _heard_certificate(self, said: IssuedCertificate, now: float) -> Heard:
+    def _heard_certificate(self, said: IssuedCertificate, now: float) -> Handled:
         if (mine := self.certificates) is not None:
-            self._renewal.attempt(lambda: mine.hear(said, datetime.now(UTC)), now, None)
-        return Heard()
+            self._renewal.attempt(lambda: mine.store(said, datetime.now(UTC)), now, None)
+        return Handled()
 
     def _renewals(self, now: float, wall_utc: datetime) -> list[CertificateRequest]:
         if (mine := self.certificates) is None:
             return []
         if now >= self._looked_at + LOOK_S:
             self._looked_at = now
-            mine.watch(wall_utc)
-        if not self._freshness.is_heard(now, HEARD_ROUNDS * self._settings.status_s):
+            mine.check(wall_utc)
+        if not self._freshness.is_proved(now, HEARD_ROUNDS * self._settings.status_s):
             return []  # the office would miss it, and a request is sent only once a day
-        return self._renewal.attempt(lambda: mine.due(now, wall_utc), now, list[CertificateRequest]())
+        return self._renewal.attempt(lambda: mine.due_requests(now, wall_utc), now, list[CertificateRequest]())
 
-    def _heard_word(self, word: Heartbeat, now: float) -> Heard:
+    def _heard_word(self, word: Heartbeat, now: float) -> Handled:
         before = self._freshness.proved_at
-        if not self._freshness.hear(word):
-            return Heard()
+        if not self._freshness.accept(word):
+            return Handled()
         proved_at = self._freshness.proved_at
-        self._watch.hear(word, has_opened=proved_at is not None)
+        self._watch.apply_heartbeat(word, has_opened=proved_at is not None)
         if proved_at is not None and proved_at != before:
             self._proved(proved_at)
             if (said := time_of(word.at)) is not None:
                 self._timed(said, proved_at)
-        return self._answers(lambda: self.replica.hear_word(word, now), now)
+        return self._answers(lambda: self.replica.handle_heartbeat(word, now), now)
 
-    def _recorded(self, records: Delta | SnapshotPart, now: float, *, is_known: bool) -> Heard:
+    def _recorded(self, records: Delta | SnapshotPart, now: float, *, is_known: bool) -> Handled:
         """Handle records. Records that reduce access count even while nothing can be stored."""
-        said = self._records.attempt(lambda: self.replica.hear(records, now), now, None)
+        said = self._records.attempt(lambda: self.replica.handle_records(records, now), now, None)
         if said is None:
-            self.replica.hold(records)
+            self.replica.deny_unstored(records)
         if not is_known:
             for receipt in (message for message in said or [] if isinstance(message, RemovalReceipt)):
-                self._withheld.receipt(receipt.subject, now)
-        return Heard(self._written(said or []))
+                self._withheld.note_receipt(receipt.subject, now)
+        return Handled(self._written(said or []))
 
-    def _answers(self, work: Callable[[], list[Message]], now: float) -> Heard:
-        return Heard(self._written(self._records.attempt(work, now, list[Message]())))
+    def _answers(self, work: Callable[[], list[Message]], now: float) -> Handled:
+        return Handled(self._written(self._records.attempt(work, now, list[Message]())))
 
-    def _heard_order(self, said: Command | Offer | Confirmation, now: float, wall: datetime | None) -> Heard:
+    def _heard_order(self, said: Command | Offer | Confirmation, now: float, wall: datetime | None) -> Handled:
         match said:
             case Command():
                 judged = self._orders.judge(said, now, wall)
-                return Heard(self._written([judged])) if isinstance(judged, Reply) else Heard(act=judged)
+                return Handled(self._written([judged])) if isinstance(judged, Reply) else Handled(command=judged)
             case Offer():
-                return Heard(self._written(self._orders.offered(said.command, now)))
+                return Handled(self._written(self._orders.answer_offer(said.command, now)))
             case Confirmation():
-                self._withheld.answered(said.command)
-                return Heard(answer=said)
+                self._withheld.close_question(said.command)
+                return Handled(confirmation=said)
 
     def _look_what_is_withheld(self, now: float) -> None:
         """Update what is withheld, and report a change once."""
         if (mark := self._mark) is not None:
-            target, is_other = self.replica.awaits
-            self._withheld.records(mark.version, target, now, is_other=is_other)
-        self._withheld.rows(self._drain.said, self._drain.acked, now)
-        self._watch.look(now, self._freshness.proved_at)
+            target, is_other = self.replica.office_version
+            self._withheld.note_records(mark.version, target, now, is_other=is_other)
+        self._withheld.note_rows(self._drain.sent, self._drain.acked, now)
+        self._watch.refresh(now, self._freshness.proved_at)
 
     def _news(self, now: float, wall_utc: datetime, vitals: Vitals) -> Iterator[Status]:
         """Yield the status with a fresh challenge if it is due.
@@ -333,7 +331,7 @@ class GateSide:
         the heartbeat. An observer of the network must not see when the door moves or a part fails.
         """
         self._mark = self._records.attempt(lambda: self.replica.mark, now, self._mark)
-        news = (self._mark, self._watch.known, vitals.calls)
+        news = (self._mark, self._watch.missing, vitals.calls)
         if news == self._told and now < self._told_at + self._settings.status_s:
             return
         status = self._status(vitals)
@@ -349,12 +347,14 @@ class GateSide:
         is_same = (mark.quarantined, mark.digest) == (self._listed.quarantined, self._listed.digest)
         if is_same and now < self._listed_at + self._settings.status_s:
             return []
-        held = self._records.attempt(self.replica.held, now, list[QuarantinedRecord]())
+        held = self._records.attempt(self.replica.quarantined, now, list[QuarantinedRecord]())
         self._listed, self._listed_at = mark, now
         pages = [held[at : at + MAX_RECORDS] for at in range(0, len(held), MAX_RECORDS)] or [[]]
         site, gate = self.topics.site, self.topics.gate
         return [
-            QuarantineList(site=site, gate=gate, heard=self._freshness.beat, part=part, parts=len(pages), records=page)
+            QuarantineList(
+                site=site, gate=gate, heard=self._freshness.heartbeat, part=part, parts=len(pages), records=page
+            )
             for part, page in enumerate(pages)
         ]
 
@@ -370,12 +370,12 @@ class GateSide:
             models=vitals.models,
             journal=self._drain.mark,
             records=self._mark,
-            heard=self._freshness.beat,
+            heard=self._freshness.heartbeat,
             certificate_ends=self._certificate_ends(),
             recovery=self._recovery,
             can=CAN,
             guessing=vitals.guessing,
-            withheld=self._watch.known,
+            withheld=self._watch.missing,
         )
 
     def _certificate_ends(self) -> str:

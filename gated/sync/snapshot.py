@@ -42,7 +42,7 @@ MIGRATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Title:
+class SnapshotTitle:
     """The version and digest of a snapshot, and the number of its parts, which are numbered from 0."""
 
     version: int
@@ -50,7 +50,7 @@ class Title:
     parts: int
 
 
-class Staging:
+class SnapshotStore:
     """The snapshot in progress, if any. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, state: Path, me: Identity) -> None:
@@ -62,7 +62,7 @@ class Staging:
         with self._guard:
             self._drop_damaged()
             row = self._connection.execute("SELECT version, digest, parts FROM snapshot").fetchone()
-            self.title = None if row is None else Title(*row)
+            self.title = None if row is None else SnapshotTitle(*row)
             self._there = {row[0] for row in self._connection.execute("SELECT part FROM parts").fetchall()}
 
     def _drop_damaged(self) -> None:
@@ -92,12 +92,12 @@ class Staging:
                     break
         return found
 
-    def take(self, part: SnapshotPart) -> bool:
+    def store_part(self, part: SnapshotPart) -> bool:
         """Store a part. Return False if it is already here, invalid, or of an older snapshot.
 
         A part of another snapshot starts that snapshot, and the stored parts are deleted.
         """
-        title = Title(part.version, part.digest, part.parts)
+        title = SnapshotTitle(part.version, part.digest, part.parts)
         if part.part >= part.parts or (self.title is not None and title.version < self.title.version):
             return False
         if title == self.title and part.part in self._there:

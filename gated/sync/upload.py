@@ -14,19 +14,19 @@ from gated.protocol.event_messages import Ack, EventBatch
 from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 from gated.protocol.status_messages import JournalMark
 from gated.sync.outbox import AHEAD_ROWS, Outbox, next_batch
-from gated.sync.upload_timing import MOST_ROWS, Gathering
+from gated.sync.upload_timing import MOST_ROWS, UploadTiming
 
 
-class Drain:
+class JournalUpload:
     """The journal and its outbox, for one thread at a time. Every method raises `StateError` when the disk fails."""
 
     def __init__(self, open_journal: Callable[[], Journal], ack_timeout_s: float) -> None:
         self._open_journal = open_journal
         self._journal: Journal | None = None
-        self._outbox, self._gathering = Outbox(ack_timeout_s), Gathering()
+        self._outbox, self._gathering = Outbox(ack_timeout_s), UploadTiming()
         self.mark: JournalMark | None = None
         """Where the journal stood at the last look."""
-        self.said = self.acked = 0
+        self.sent = self.acked = 0
         """At the last look: the row up to which the journal is sent, and the row up to which the office has
         acknowledged it.
         """
@@ -35,7 +35,7 @@ class Drain:
         """Start a new connection: send again what was on its way."""
         self._outbox.restart()
 
-    def due(self, now: float, *, is_beat: bool = True) -> list[EventBatch]:
+    def due_batches(self, now: float, *, is_beat: bool = True) -> list[EventBatch]:
         """Return the batches to publish now, in this order. They count as sent.
 
         A heartbeat has at least one batch, unless the journal has no row.
@@ -44,7 +44,7 @@ class Drain:
             journal = self._open()
             position = journal.position()
             gathered = self._gathered(journal, position, is_beat=is_beat)
-            self.mark, self.said, self.acked = _mark(position), gathered.head, position.acked
+            self.mark, self.sent, self.acked = _mark(position), gathered.head, position.acked
             batches = list(self._due(journal, gathered, now))
             is_quiet = is_beat and not batches and position.acked >= position.head
             return list(self._nothing_new(journal, position)) if is_quiet else batches
@@ -52,7 +52,7 @@ class Drain:
             self.close()
             raise
 
-    def settle(self, ack: Ack, now: float) -> None:
+    def apply_ack(self, ack: Ack, now: float) -> None:
         """Take an acknowledgement. Raises `WireError` if it does not belong to this journal."""
         try:
             self._settle(self._open(), ack, now)
@@ -76,19 +76,19 @@ class Drain:
         after = self._gathering.after(position.journal, position.head)
         new = [] if after is None or is_beat else journal.entries(after, MOST_ROWS)
         kinds = [entry.kind for entry in new]
-        upto = self._gathering.look(position.journal, position.head, kinds, is_beat=is_beat)
+        upto = self._gathering.update(position.journal, position.head, kinds, is_beat=is_beat)
         head = min(position.head, max(upto, position.acked))
         return position if head == position.head else replace(position, head=head)
 
     def _due(self, journal: Journal, position: Position, now: float) -> Iterator[EventBatch]:
         if self._outbox.is_due(position, now) and (entries := _next(journal, position.acked, MAX_EVENTS)):
             batch = _batch(journal, position, entries)
-            self._outbox.sent(batch, position, now)
+            self._outbox.note_sent(batch, position, now)
             yield batch
         after = self._outbox.ahead_after(position, now)
         if after is not None and (entries := _next(journal, after, AHEAD_ROWS)):
             batch = _batch(journal, position, entries, is_ahead=True)
-            self._outbox.sent_ahead(batch, now)
+            self._outbox.note_sent_ahead(batch, now)
             yield batch
 
     def _nothing_new(self, journal: Journal, position: Position) -> Iterator[EventBatch]:
@@ -98,7 +98,7 @@ class Drain:
 
     def _settle(self, journal: Journal, ack: Ack, now: float) -> None:
         position = journal.position()
-        held = self._outbox.settle(ack, position, journal.hash_of(ack.seq), now)
+        held = self._outbox.apply_ack(ack, position, journal.hash_of(ack.seq), now)
         if held is None:
             return
         self.acked = held

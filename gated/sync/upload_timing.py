@@ -21,7 +21,7 @@ MOST_ROWS = 500
 """Number of new rows that are sent at once: so many rows are a flood."""
 
 
-class Gathering:
+class UploadTiming:
     """Up to which row the journal may be sent now."""
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class Gathering:
             return None
         return self._seen if head > self._seen else None
 
-    def look(self, journal: str, head: int, kinds: Iterable[str], *, is_beat: bool) -> int:
+    def update(self, journal: str, head: int, kinds: Iterable[str], *, is_beat: bool) -> int:
         """Return up to which row the journal may be sent.
 
         `head` is the newest row. `kinds` are the event kinds of the new rows.

@@ -6,7 +6,7 @@ missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `Gate
 
 from collections.abc import Sequence
 
-from gated.protocol.lag import EVENTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS, Lag, Wait
+from gated.protocol.lag import COMMANDS, EVENTS, HEARTBEATS, PATIENCE_S, RECEIPTS, RECORDS, Lag, MissingSince
 from gated.protocol.limits import MAX_EVENTS
 
 AGAIN_S = 60.0
@@ -19,29 +19,29 @@ MOST = 64
 """Most receipts and most commands that are remembered."""
 
 
-class Withheld:
+class WithheldData:
     """What is missing at this gate."""
 
     def __init__(self, now: float) -> None:
-        self._records, self._others, self._rows = Lag(), Wait(), Lag()
+        self._records, self._others, self._rows = Lag(), MissingSince(), Lag()
         self._acked = 0
         self._connected_at = self._novel_at = now
         self._asked: dict[str, float] = {}
         self._asked_at = now
         self._receipts: dict[str, float] = {}
         self._receipts_wanted_at: float | None = None
-        self.told: Sequence[str] = ()
+        self.reported_by_office: Sequence[str] = ()
         """What the office reports as not arriving at its end."""
 
-    def connected(self, now: float) -> None:
+    def start_connection(self, now: float) -> None:
         """Take note of a new connection."""
         self._connected_at = now
 
-    def novel(self, now: float) -> None:
+    def note_new_message(self, now: float) -> None:
         """Take note of a message from the office that is not a repetition."""
         self._novel_at = now
 
-    def records(self, version: int, target: int, now: float, *, is_other: bool) -> None:
+    def note_records(self, version: int, target: int, now: float, *, is_other: bool) -> None:
         """Take note that the gate has records up to `version` and the office up to `target`.
 
         `is_other` says that the two hold different records under the same number.
@@ -49,9 +49,9 @@ class Withheld:
         if target > version:
             self._records.know(target, now)
         self._records.reach(version)
-        self._others.note(now, is_missing=is_other)
+        self._others.update(now, is_missing=is_other)
 
-    def rows(self, said: int, acked: int, now: float) -> None:
+    def note_rows(self, said: int, acked: int, now: float) -> None:
         """Take note that the journal was sent up to row `said`, and acknowledged by the office up to row `acked`."""
         if acked < self._acked or acked >= self._acked + MAX_EVENTS:
             self._rows.forget()  # another journal, or old rows drain as fast as the line allows
@@ -60,17 +60,17 @@ class Withheld:
             self._rows.know(said, now)
         self._rows.reach(acked)
 
-    def asked(self, order: str, now: float) -> None:
+    def note_question(self, order: str, now: float) -> None:
         """Take note that the gate asked the office about a command."""
         if order not in self._asked and len(self._asked) < MOST:
             self._asked[order] = now
         self._asked_at = now
 
-    def answered(self, order: str) -> None:
+    def close_question(self, order: str) -> None:
         """Take note that the office answered about a command."""
         self._asked.pop(order, None)
 
-    def to_ask(self, now: float) -> str | None:
+    def question_due(self, now: float) -> str | None:
         """Return a command about which the gate should ask the office again.
 
         Returns None if it is too early or no command is open.
@@ -80,7 +80,7 @@ class Withheld:
         self._asked_at = now
         return next(iter(self._asked))
 
-    def receipt(self, subject: str, now: float) -> None:
+    def note_receipt(self, subject: str, now: float) -> None:
         """Take note that a receipt was sent because the office asked for it with a new message."""
         first = self._receipts.setdefault(subject, now)
         if now >= first + PATIENCE_S:
@@ -88,7 +88,7 @@ class Withheld:
         while len(self._receipts) > MOST:
             del self._receipts[next(iter(self._receipts))]
 
-    def known(self, now: float, proved_at: float | None) -> list[str]:
+    def overdue(self, now: float, proved_at: float | None) -> list[str]:
         """Return what has been missing for too long.
 
         `proved_at` is when the gate sent the newest challenge that was echoed; None if none was.
@@ -97,8 +97,8 @@ class Withheld:
         silent_since = max(alive_at, self._connected_at)
         missing = {
             RECORDS: self._records.is_overdue(now) or self._others.is_overdue(now),
-            WORDS: self._novel_at >= silent_since + PATIENCE_S,
-            ORDERS: any(alive_at >= asked_at + PATIENCE_S for asked_at in self._asked.values()),
+            HEARTBEATS: self._novel_at >= silent_since + PATIENCE_S,
+            COMMANDS: any(alive_at >= asked_at + PATIENCE_S for asked_at in self._asked.values()),
             EVENTS: self._rows.is_overdue(alive_at),
             RECEIPTS: self._receipts_wanted_at is not None and now < self._receipts_wanted_at + ENDS_S,
         }

@@ -42,7 +42,7 @@ from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
 from gated.protocol.status_messages import Heartbeat, JournalMark, RecordMark, Status
 from gated.protocol.wire_records import RoleRecord, Tombstone
 from gated.storage import database
-from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
+from gated.sync.command_desk import STOPPED, CommandDesk, CommandOutcome
 
 SITE = "market-south"
 
@@ -159,9 +159,9 @@ def test_what_takes_away_does_not_wait_behind_what_gives(court, gate, person, on
     replica = Replica()
     replica.version = before
     for delta in pushed[1:]:
-        replica.hear(delta)
+        replica.handle_records(delta)
     assert replica.version == n
-    assert len(replica.held) == 301
+    assert len(replica.quarantined) == 301
 
 
 def test_a_gate_that_asks_gets_exactly_what_it_misses(court, gate, person, only):
@@ -779,13 +779,13 @@ def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_
     def carry_out(message):
         while isinstance(message, Offer | Command):
             said = (
-                desk.offered(message, court.now)
+                desk.answer_offer(message, court.now)
                 if isinstance(message, Offer)
-                else desk.hear(message, court.now, court.wall)
+                else desk.judge(message, court.now, court.wall)
             )
             if isinstance(said, Command):
                 done.append(said.id if isinstance(said.action, Share) else "release")
-                return desk.settle(said, Outcome("done"))
+                return desk.store_outcome(said, CommandOutcome("done"))
             if not isinstance(said, ConfirmationRequest):
                 return said
             [message] = gate.says(ConfirmationRequest, command=said.command, nonce=said.nonce)

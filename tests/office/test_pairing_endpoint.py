@@ -29,8 +29,8 @@ from gated.office.pairing_endpoint import (
 from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.jose import Party
-from gated.protocol.pairing_code import MAX_BYTES, Admission, Application, CodeQuestion, Refusal
-from gated.sync.pairing import Draft
+from gated.protocol.pairing_code import MAX_BYTES, Admission, Application, CodeQuestion, PairingRefusal
+from gated.sync.pairing import PairingDraft
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, new_office
@@ -56,7 +56,7 @@ def code(registrar):
 @pytest.fixture
 def draft(tmp_path):
     """Return the draft from which a gate builds its application."""
-    return Draft(tmp_path / "state")
+    return PairingDraft(tmp_path / "state")
 
 
 def changed(application, **fields):
@@ -86,7 +86,7 @@ def test_nobody_who_was_refused_is_a_gate(registrar, code, draft):
     for wrong in (changed(application, secret="00" * 10), changed(application, site="elsewhere"),
                   changed(application, gate="gate-3"), changed(application, csr="x"),
                   changed(application, keys="{}")):  # fmt: skip
-        assert isinstance(registrar.answer(wrong, NOW), Refusal)
+        assert isinstance(registrar.answer(wrong, NOW), PairingRefusal)
     assert registrar.store.gates() == []
     assert GATE not in (registrar.folder / "acl").read_text()
 
@@ -103,19 +103,21 @@ def test_nobody_who_was_refused_is_a_gate(registrar, code, draft):
     ],
 )
 def test_a_refusal_has_a_reason(registrar, code, draft, fields, why):
-    assert registrar.answer(changed(draft.application(code, SITE), **fields), NOW) == Refusal(why=why)
+    assert registrar.answer(changed(draft.application(code, SITE), **fields), NOW) == PairingRefusal(why=why)
 
 
 def test_private_keys_are_not_taken(registrar, code, draft, tmp_path):
     private = (tmp_path / "state" / "pairing.new" / "gate.keys").read_text()
     answer = registrar.answer(changed(draft.application(code, SITE), keys=private), NOW)
-    assert answer == Refusal(why="request")
+    assert answer == PairingRefusal(why="request")
 
 
 def test_a_request_in_another_gates_name_is_refused(registrar, code, draft):
     other = msgspec.structs.replace(draft.application(code, SITE))
     stolen = registrar.invite("gate-1", NOW)
-    assert registrar.answer(changed(other, gate="gate-1", secret=stolen.secret.hex()), NOW) == Refusal(why="request")
+    assert registrar.answer(changed(other, gate="gate-1", secret=stolen.secret.hex()), NOW) == PairingRefusal(
+        why="request"
+    )
 
 
 def test_a_code_is_not_spent_on_what_could_be_mended(registrar, code, draft):
@@ -131,19 +133,21 @@ def test_an_answer_that_was_lost_is_given_again_for_ten_minutes(registrar, code,
     again = registrar.answer(application, NOW + timedelta(minutes=9))
     assert first.keys == again.keys
     assert len(registrar.store.gates()) == 1
-    assert registrar.answer(application, NOW + timedelta(minutes=11)) == Refusal(why="spent")
+    assert registrar.answer(application, NOW + timedelta(minutes=11)) == PairingRefusal(why="spent")
 
 
 def test_whoever_comes_second_with_other_keys_gets_nothing(registrar, code, draft, tmp_path):
     assert isinstance(registrar.answer(draft.application(code, SITE), NOW), Admission)
     before = registrar.store.gate(GATE)
-    thief = Draft(tmp_path / "elsewhere")
-    assert registrar.answer(thief.application(code, SITE), NOW) == Refusal(why="spent")
+    thief = PairingDraft(tmp_path / "elsewhere")
+    assert registrar.answer(thief.application(code, SITE), NOW) == PairingRefusal(why="spent")
     assert registrar.store.gate(GATE) == before
 
 
 def test_after_an_hour_a_code_is_old(registrar, code, draft):
-    assert registrar.answer(draft.application(code, SITE), NOW + timedelta(hours=1, seconds=1)) == Refusal(why="old")
+    assert registrar.answer(draft.application(code, SITE), NOW + timedelta(hours=1, seconds=1)) == PairingRefusal(
+        why="old"
+    )
 
 
 def test_wrong_tries_kill_no_code(registrar, code, draft):
@@ -156,7 +160,7 @@ def test_wrong_tries_kill_no_code(registrar, code, draft):
 def test_a_gate_that_is_paired_anew_has_its_new_keys(registrar, code, draft, tmp_path):
     registrar.answer(draft.application(code, SITE), NOW)
     old = registrar.store.gate(GATE)
-    anew = Draft(tmp_path / "anew")
+    anew = PairingDraft(tmp_path / "anew")
     application = anew.application(registrar.invite(GATE, NOW), SITE)
     assert isinstance(registrar.answer(application, NOW), Admission)
     new = registrar.store.gate(GATE)
@@ -216,7 +220,7 @@ async def test_it_gives_its_authority_to_anybody_and_lets_in_who_may(registrar, 
     async with serving(registrar) as say:
         assert await say(head("GET", "/ca.pem")) == (200, registrar.authority.pem)
         status, body = await say(post(msgspec.json.encode(draft.application(code, SITE))))
-        assert (status, type(msgspec.json.decode(body, type=Admission | Refusal))) == (200, Admission)
+        assert (status, type(msgspec.json.decode(body, type=Admission | PairingRefusal))) == (200, Admission)
         assert (await say(head("GET", "/pair")))[0] == 405
         assert (await say(head("GET", "/ca.key")))[0] == 404
 
@@ -224,7 +228,7 @@ async def test_it_gives_its_authority_to_anybody_and_lets_in_who_may(registrar, 
 async def test_garbage_is_refused_in_a_word(registrar):
     async with serving(registrar) as say:
         for body in (b"", b"{", b"[]", b"\xff", b"[" * 10_000, b'{"v":2}', b" " * (MAX_BYTES + 1)):
-            assert await say(post(body)) == (400, msgspec.json.encode(Refusal(why="request"))), body[:10]
+            assert await say(post(body)) == (400, msgspec.json.encode(PairingRefusal(why="request"))), body[:10]
 
 
 async def test_what_is_too_long_is_not_waited_for(registrar):
@@ -298,7 +302,7 @@ async def test_many_gates_behind_one_router_ask_and_join_within_a_minute(registr
     """Thirty gates each test their code first, then join. Testing a right code counts as no guess, however often."""
     codes = [registrar.invite(f"gate-{number}", datetime.now(UTC)) for number in range(30)]
     asked = [CodeQuestion(site=SITE, gate=code.gate, secret=code.secret.hex()) for code in codes]
-    joining = [Draft(tmp_path / code.gate).application(code, SITE) for code in codes]
+    joining = [PairingDraft(tmp_path / code.gate).application(code, SITE) for code in codes]
     async with serving(registrar) as say:
         dry = [post(msgspec.json.encode(question), "/code") for question in asked]
         real = [post(msgspec.json.encode(application)) for application in joining]
@@ -318,7 +322,7 @@ async def test_an_office_that_cannot_write_says_so_and_lives_on(registrar, draft
     async with serving(registrar) as say:
         with monkeypatch.context() as patch:
             patch.setattr(registrar.store, "add_gate", add_gate)
-            assert await say(body) == (503, msgspec.json.encode(Refusal(why="trouble")))
+            assert await say(body) == (503, msgspec.json.encode(PairingRefusal(why="trouble")))
         assert "the disk is full" in caplog.text
         assert (await say(body))[0] == 200
 

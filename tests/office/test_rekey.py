@@ -31,16 +31,16 @@ from gated.office.store import Store
 from gated.protocol.broker import tls_context
 from gated.protocol.command_messages import SwitchLockdown
 from gated.protocol.envelope import Peer
-from gated.protocol.jose import Identity, Lone, Party
+from gated.protocol.jose import Identity, Party, SigningKey
 from gated.protocol.key_messages import CertificateRequest, RecoveryNotice
-from gated.protocol.recovery_key import Handover, HandoverQuestion, Known, RecoveryKey, followed
+from gated.protocol.recovery_key import Handover, HandoverQuestion, KnownRecoveryKey, RecoveryKey, followed
 from gated.protocol.sealed_files import Lock
 from gated.protocol.wire_records import HouseholdRecord
 from gated.simulator.network import free_port, join
 from gated.storage import vault
 from gated.storage.process_lock import FileLock
 from gated.sync import handover
-from gated.sync.handover import Successor, learn, load_known, settle
+from gated.sync.handover import Successor, finish_handover, load_known, store_recovery_key
 
 SITE, GATE = "market-south", "gate-1"
 NOW = datetime.now(UTC)
@@ -215,7 +215,7 @@ def statement(number, key=KEY, following=None, site=SITE, **other):
 
 
 def test_a_hand_over_is_followed_once_and_never_back():
-    known = Known(key=KEY.public)
+    known = KnownRecoveryKey(key=KEY.public)
     first, second = statement(1), statement(2)
     after, said = followed(known, SITE, [first, second])
     assert (after.number, said.number) == (2, 2)
@@ -227,16 +227,16 @@ def test_a_hand_over_is_followed_once_and_never_back():
 def test_another_recovery_key_counts_once_the_one_before_has_named_it():
     other = RecoveryKey.make()
     chain = [statement(1, following=other), statement(2, other)]
-    after, _ = followed(Known(key=KEY.public), SITE, chain)
+    after, _ = followed(KnownRecoveryKey(key=KEY.public), SITE, chain)
     assert after.key == other.public
     with pytest.raises(WireError):
-        followed(Known(key=KEY.public), SITE, [statement(2, other)])
+        followed(KnownRecoveryKey(key=KEY.public), SITE, [statement(2, other)])
     with pytest.raises(WireError):
         followed(after, SITE, [statement(3, KEY)])
 
 
 def test_nobody_else_can_name_a_successor():
-    known, thief = Known(key=KEY.public), RecoveryKey.make()
+    known, thief = KnownRecoveryKey(key=KEY.public), RecoveryKey.make()
     office = Identity.make()
     payload = msgspec.json.encode({"v": 1, "site": SITE, "number": 9})
     seed = Ed25519PrivateKey.generate().private_bytes_raw()
@@ -244,7 +244,8 @@ def test_nobody_else_can_name_a_successor():
     head, body, tail = good.split(".")
     wrong = [
         statement(1, thief), statement(1, site="elsewhere"), office.sign("handover", payload).decode(),
-        Lone(bytes(32), seed).sign("handover", payload).decode(), f"{head}.{body}.", f"{head}.{body[:-4]}AAAA.{tail}",
+        SigningKey(bytes(32), seed).sign("handover", payload).decode(),
+        f"{head}.{body}.", f"{head}.{body[:-4]}AAAA.{tail}",
         "", "..", good.replace(head, base64.urlsafe_b64encode(b'{"alg":"none"}').decode().rstrip("=")),
         KEY._lone.sign("command", payload).decode(), KEY._lone.sign("handover", b"{}").decode(),
         statement(1, keys="x" * 5000),
@@ -506,7 +507,7 @@ def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_pa
             gate = Gate(shutil.copytree(root, tmp_path / f"{step}"))
             with power_goes(home, name, step) as is_gone:
                 gate.successor().follow()
-            settle(gate.state)
+            finish_handover(gate.state)
             assert gate.office_kid() in (old, new)
             followed_ = load_known(gate.state).number == FIRST
             assert (gate.office_kid() == new) == followed_
@@ -519,10 +520,10 @@ def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog)
     gate = Gate(root)
     (gate.state / "pairing" / "recovery.json").unlink()
     said = RecoveryNotice(site=SITE, gate=GATE, key=KEY.public, number=0, port=8884)
-    assert learn(gate.state, said, "office.lan")
-    assert load_known(gate.state) == Known(key=KEY.public, where="office.lan:8884")
+    assert store_recovery_key(gate.state, said, "office.lan")
+    assert load_known(gate.state) == KnownRecoveryKey(key=KEY.public, where="office.lan:8884")
     thief = msgspec.structs.replace(said, key=RecoveryKey.make().public)
-    assert not learn(gate.state, thief, "office.lan")
+    assert not store_recovery_key(gate.state, thief, "office.lan")
     assert load_known(gate.state).key == KEY.public
     assert "another recovery key" in caplog.text
 

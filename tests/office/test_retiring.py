@@ -31,14 +31,14 @@ from gated.protocol.certificate import request_for
 from gated.protocol.command_messages import SwitchLockdown
 from gated.protocol.jose import Identity
 from gated.protocol.key_messages import CertificateRequest
-from gated.protocol.pairing_code import Admission, Refusal
+from gated.protocol.pairing_code import Admission, PairingRefusal
 from gated.protocol.record_messages import Delta, RecordRequest
 from gated.protocol.sealed_files import Lock
 from gated.protocol.status_messages import Heartbeat
 from gated.protocol.wire_records import GateRecord, Tombstone
 from gated.simulator.network import find_mosquitto, free_port, join
 from gated.storage import database
-from gated.sync.pairing import Draft
+from gated.sync.pairing import PairingDraft
 
 SITE = "market-south"
 NOW = datetime.now(UTC)
@@ -254,18 +254,18 @@ def test_its_name_can_be_paired_anew_with_new_keys_and_the_old_certificate_stays
 
 
 def test_its_old_keys_are_let_in_under_no_name_and_the_code_is_not_spent(site):
-    draft = Draft(site.root / "gate-2")
+    draft = PairingDraft(site.root / "gate-2")
     site.retire("gate-2")
     with site.open() as store, closing(Registrar(site.folder, store)) as registrar:
         for name in ("gate-2", "gate-9"):
             code = registrar.invite(name, NOW)
             asked = draft.application(code, SITE)
-            assert registrar.answer(asked, NOW) == Refusal(why="retired")
-            others = Draft(site.root / f"fresh-{name}")
+            assert registrar.answer(asked, NOW) == PairingRefusal(why="retired")
+            others = PairingDraft(site.root / f"fresh-{name}")
             half = msgspec.structs.replace(others.application(code, SITE), csr=asked.csr)
-            assert registrar.answer(half, NOW) == Refusal(why="retired"), "the key of its certificate"
+            assert registrar.answer(half, NOW) == PairingRefusal(why="retired"), "the key of its certificate"
             half = msgspec.structs.replace(asked, csr=others.application(code, SITE).csr)
-            assert registrar.answer(half, NOW) == Refusal(why="retired"), "the keys of its messages"
+            assert registrar.answer(half, NOW) == PairingRefusal(why="retired"), "the keys of its messages"
             assert isinstance(registrar.answer(others.application(code, SITE), NOW), Admission)
     with pytest.raises(PairingError, match="retired"):
         join(site.folder, site.root / "gate-2", "gate-2")

@@ -14,10 +14,10 @@ from gated.protocol.certificate_lifetime import (
     RENEW_BEFORE,
     SPREAD_DAYS,
     WARNINGS_DAYS,
+    end_text,
     gate_end,
     is_due,
     stage,
-    told,
 )
 
 NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
@@ -51,5 +51,5 @@ def test_gates_that_are_paired_on_one_day_do_not_fall_together():
 
 
 def test_the_end_is_told_in_words():
-    assert told(NOW + timedelta(days=9, hours=1), NOW) == "ends on 2026-12-09, in 9 days"
-    assert told(NOW, NOW) == "ended on 2026-11-30"
+    assert end_text(NOW + timedelta(days=9, hours=1), NOW) == "ends on 2026-12-09, in 9 days"
+    assert end_text(NOW, NOW) == "ended on 2026-11-30"

@@ -10,7 +10,7 @@ from gated.errors import WithdrawnError
 from gated.protocol import confirmation
 from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Progress, ReleaseDoor
 from gated.protocol.confirmation import AGAIN_S, GOOD_S, PATIENCE_S, Question
-from gated.sync.operator_dialog import Talk
+from gated.sync.operator_dialog import OperatorDialog
 
 ORDER = "0a" * 16
 US = {"site": "market-south", "gate": "gate-2"}
@@ -22,7 +22,7 @@ def yes(nonce, order=ORDER):
 
 def test_an_answer_counts_for_5_s_from_the_question_and_not_from_its_arrival():
     question = Question(ORDER)
-    question.hear(yes(question.ask(10.0)), 13.0)
+    question.handle_answer(yes(question.ask(10.0)), 13.0)
     assert question.is_wanted(10.0 + GOOD_S)
     assert not question.is_wanted(10.0 + GOOD_S + 0.1)
 
@@ -31,12 +31,12 @@ def test_a_late_an_unknown_and_a_repeated_answer_say_nothing():
     question = Question(ORDER)
     nonce = question.ask(10.0)
     for answer, at in ((yes(nonce), 15.1), (yes("f" * 32), 11.0), (yes(""), 11.0), (yes(nonce, "0b" * 16), 11.0)):
-        question.hear(answer, at)
+        question.handle_answer(answer, at)
         assert not question.is_wanted(at)
     fresh = question.ask(20.0)
-    question.hear(yes(fresh), 21.0)
+    question.handle_answer(yes(fresh), 21.0)
     assert question.is_wanted(25.0)
-    question.hear(yes(fresh), 26.0)
+    question.handle_answer(yes(fresh), 26.0)
     assert not question.is_wanted(26.0)
 
 
@@ -44,9 +44,9 @@ def test_a_no_is_for_good_with_a_nonce_or_without():
     for nonce in ("", "x"):
         question = Question(ORDER)
         first, second = question.ask(1.0), question.ask(2.0)
-        question.hear(yes(first), 2.0)
-        question.hear(Confirmation(**US, command=ORDER, nonce=nonce, why="gone"), 2.1)
-        question.hear(yes(second), 2.2)
+        question.handle_answer(yes(first), 2.0)
+        question.handle_answer(Confirmation(**US, command=ORDER, nonce=nonce, why="gone"), 2.1)
+        question.handle_answer(yes(second), 2.2)
         assert not question.is_wanted(2.2)
         assert question.refusal == "gone"
 
@@ -63,7 +63,7 @@ def test_a_question_that_nobody_answers_is_given_up_after_90_s_for_good():
     asked = [nonce for second in range(200) if (nonce := question.ask(10.0 + second))]
     assert len(set(asked)) == len(asked) == PATIENCE_S
     assert "did not confirm it within 90 s" in question.refusal
-    question.hear(yes(asked[-1]), 10.0 + PATIENCE_S)
+    question.handle_answer(yes(asked[-1]), 10.0 + PATIENCE_S)
     assert not question.is_wanted(10.0 + PATIENCE_S)
 
 
@@ -76,13 +76,13 @@ def test_whatever_a_broker_does_it_is_wanted_only_for_5_s_after_a_question_that_
             nonces.append((nonce, now))
         elif step == "yes" and nonces:
             nonce, at = nonces[-1]
-            question.hear(yes(nonce), now)
+            question.handle_answer(yes(nonce), now)
             answered.append(at)
         elif step == "old" and nonces:
-            question.hear(yes(nonces[0][0]), now)
+            question.handle_answer(yes(nonces[0][0]), now)
             answered.append(nonces[0][1])
         elif step == "no":
-            question.hear(Confirmation(**US, command=ORDER), now)
+            question.handle_answer(Confirmation(**US, command=ORDER), now)
             is_over = True
         if question.is_wanted(now):
             assert not is_over
@@ -95,12 +95,12 @@ class Office:
     def __init__(self, answer):
         command = Command(**US, id=ORDER, number=1, at="", operator="li", action=ReleaseDoor())
         self.said, self.answer = [], answer
-        self.talk = Talk(command, self._hear)
+        self.talk = OperatorDialog(command, self._hear)
 
     def _hear(self, message):
         self.said.append(message)
         if isinstance(message, ConfirmationRequest) and self.answer is not None:
-            self.talk.hear(Confirmation(**US, command=ORDER, nonce=message.nonce, is_wanted=self.answer))
+            self.talk.handle_confirmation(Confirmation(**US, command=ORDER, nonce=message.nonce, is_wanted=self.answer))
 
 
 async def test_a_gate_asks_until_it_is_answered(monkeypatch):

@@ -12,7 +12,7 @@ from gated.protocol.command_messages import Reply, ReplyFinding
 from gated.protocol.envelope import Peer
 from gated.protocol.event_messages import Ack
 from gated.protocol.jose import Identity
-from gated.protocol.lag import WHATS
+from gated.protocol.lag import DATA_KINDS
 from gated.protocol.limits import MAX_BYTES, MAX_PLAIN_BYTES
 from gated.protocol.message_kinds import DOWN, OPEN, UP, kind_of
 from gated.protocol.record_messages import Delta, RecordRequest
@@ -122,7 +122,7 @@ def test_no_length_of_a_status_tells_what_is_lost_or_whether_the_door_is_open(ga
             len(gate_peer.write(msgspec.structs.replace(status, door=door, degraded=PARTS[:lost], withheld=withheld)))
             for door in ("secured", "released", "open")
             for lost in range(len(PARTS) + 1)
-            for withheld in ([], list(WHATS))
+            for withheld in ([], list(DATA_KINDS))
         }
         assert len(lengths) == 1
 

@@ -21,7 +21,7 @@ from gated.protocol.pairing_code import der_of
 from gated.protocol.sealed_files import UNLOCKED, Lock, is_on_trial, is_sealed, seal_folders
 from gated.simulator.network import free_port, join
 from gated.storage import vault
-from gated.sync.pairing import Draft
+from gated.sync.pairing import PairingDraft
 
 SITE, GATE = "market-south", "gate-2"
 PRIVATE = ("gate.key", "gate.keys")
@@ -174,19 +174,19 @@ def test_a_credential_takes_the_files_over_from_the_key_on_the_card(state, monke
 
 def test_a_gate_that_joins_anew_keeps_its_keys_and_writes_no_plain_one(state, plain):
     seal_folders(state, Lock.of(state))
-    draft = Draft(state)
+    draft = PairingDraft(state)
     assert draft._identity.party.kid == kid(state)
     assert all(is_sealed(state / "pairing.new" / name) for name in PRIVATE)
     shutil.rmtree(state / "pairing")
     shutil.rmtree(state / "pairing.new")
-    Draft(state)
+    PairingDraft(state)
     assert all(is_sealed(state / "pairing.new" / name) for name in PRIVATE)
 
 
 @pytest.fixture
 def fresh(office, tmp_path):
     """The state folder of a gate that has joined and has never started."""
-    draft = Draft(tmp_path / "fresh")
+    draft = PairingDraft(tmp_path / "fresh")
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         code = registrar.invite("gate-3", now := datetime.now(UTC))
         answer = registrar.answer(draft.application(code, SITE), now)
@@ -234,7 +234,7 @@ def test_a_card_without_its_site_key_is_told_so_and_gets_no_other_by_joining_ane
     vault.site_key(fresh, may_create=True)
     seal_folders(fresh, Lock.of(fresh))
     (fresh / "keys" / "site.key").unlink()
-    Draft(fresh)
+    PairingDraft(fresh)
     assert not (fresh / "keys" / "site.key").exists()
     assert all(is_sealed(fresh / "pairing.new" / name) for name in PRIVATE)
 
@@ -242,7 +242,7 @@ def test_a_card_without_its_site_key_is_told_so_and_gets_no_other_by_joining_ane
 def test_a_gate_that_joins_while_another_version_is_on_trial_writes_what_the_one_before_can_read(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.protocol.sealed_files.is_on_trial", lambda _: True)
     vault.site_key(tmp_path, may_create=True)
-    Draft(tmp_path)
+    PairingDraft(tmp_path)
     assert not any(is_sealed(tmp_path / "pairing.new" / name) for name in PRIVATE)
 
 

@@ -23,7 +23,7 @@ from gated.office.store import Store
 from gated.protocol.envelope import Peer
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent
 from gated.protocol.jose import Identity, Party
-from gated.protocol.pairing_code import Refusal
+from gated.protocol.pairing_code import PairingRefusal
 from gated.protocol.status_messages import Heartbeat, Status
 from gated.protocol.topics import Topics
 from gated.simulator.network import Network, NetworkError, find_mosquitto, free_port, join
@@ -132,7 +132,7 @@ def test_one_office_can_have_many_gates(tmp_path):
 def test_a_refused_gate_gets_the_reason(tmp_path, monkeypatch):
     office = tmp_path / "office"
     found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
-    monkeypatch.setattr(Registrar, "answer", lambda *_: Refusal(why="old"))
+    monkeypatch.setattr(Registrar, "answer", lambda *_: PairingRefusal(why="old"))
     with pytest.raises(PairingError, match="old"):
         join(office, tmp_path / "state", GATE)
 

@@ -33,7 +33,7 @@ from gated.protocol.record_messages import QuarantineList, RecordRequest, Remova
 from gated.protocol.status_messages import Heartbeat, RecordMark, Status
 from gated.protocol.topics import Topics
 from gated.simulator.network import free_port
-from gated.sync.command_desk import CommandDesk, Outcome
+from gated.sync.command_desk import CommandDesk, CommandOutcome
 from gated.sync.office_link import run_link
 from gated.sync.session import GateSide, Vitals
 
@@ -137,7 +137,7 @@ class Records:
         self.mark = RecordMark(0, digest_of([]))
         self.heard, self.words, self.restarts, self.is_closed = [], [], 0, False
         self.answers, self.requests, self.held, self.revoked = [], [], [], []
-        self.trouble, self.awaits = None, (0, False)
+        self.trouble, self.office_version = None, (0, False)
         self.is_office_outdated = False
 
     def close(self):
@@ -146,23 +146,23 @@ class Records:
     def restart(self):
         self.restarts += 1
 
-    def hear(self, message, now):
+    def handle_records(self, message, now):
         if self.trouble:
             raise self.trouble
         self.heard.append(message)
         return self.answers
 
-    def hold(self, message):
+    def deny_unstored(self, message):
         self.held.append(message)
 
     def revoke(self, subject, n):
         self.revoked.append((subject, n))
 
-    def hear_word(self, word, now):
+    def handle_heartbeat(self, word, now):
         self.words.append(word)
         return []
 
-    def held(self):
+    def quarantined(self):
         return []
 
     def due(self, now):
@@ -498,7 +498,7 @@ class Gate:
 
     async def perform(self, command, talk):
         self.orders.append(command)
-        return Outcome("done")
+        return CommandOutcome("done")
 
     def side(self):
         self.records = Records()

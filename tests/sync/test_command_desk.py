@@ -41,7 +41,7 @@ from gated.sync.command_desk import (
     MOST_FINDINGS,
     STOPPED,
     CommandDesk,
-    Outcome,
+    CommandOutcome,
     commanded,
 )
 from gated.sync.command_log import MOST_AHEAD
@@ -84,7 +84,7 @@ def offer(number, gate=GATE):
 
 def live(desk, number, now, action=ReleaseDoor(), **more):  # noqa: B008 - frozen
     """Return the command that an office signs after the gate has asked for it at `now`."""
-    asked = desk.offered(offer(number), now)
+    asked = desk.answer_offer(offer(number), now)
     assert isinstance(asked, ConfirmationRequest)
     return order(number, action, challenge=asked.nonce, is_live=True, **more)
 
@@ -107,77 +107,77 @@ def desk(opened):
 
 def test_a_fresh_command_is_carried_out(desk):
     command = order(1)
-    assert desk.hear(command, 10.0, NOON) is command
+    assert desk.judge(command, 10.0, NOON) is command
 
 
 def test_the_ledger_is_written_in_full_before_the_command_is_given_out(desk, opened):
     assert desk._ledger.execute("PRAGMA synchronous").fetchone()[0] == 2, "FULL"
-    assert desk.hear(order(1), 10.0, NOON) == order(1)
-    assert opened().hear(order(1), 10.0, NOON) is None, "another process knows already"
+    assert desk.judge(order(1), 10.0, NOON) == order(1)
+    assert opened().judge(order(1), 10.0, NOON) is None, "another process knows already"
 
 
 def test_a_replayed_command_gets_the_first_answer_and_nothing_else(desk, opened):
-    assert desk.hear(order(1), 10.0, NOON) == order(1)
-    assert desk.hear(order(1), 10.1, NOON) is None, "while it is being carried out there is no answer"
-    reply = desk.settle(order(1), Outcome("done"))
+    assert desk.judge(order(1), 10.0, NOON) == order(1)
+    assert desk.judge(order(1), 10.1, NOON) is None, "while it is being carried out there is no answer"
+    reply = desk.store_outcome(order(1), CommandOutcome("done"))
     assert reply == Reply(site=SITE, gate=GATE, command=order(1).id, outcome="done")
-    assert [desk.hear(order(1), 11.0, NOON) for _ in range(1000)] == [reply] * 1000
-    assert opened().hear(order(1), 0.5, NOON) == reply
+    assert [desk.judge(order(1), 11.0, NOON) for _ in range(1000)] == [reply] * 1000
+    assert opened().judge(order(1), 0.5, NOON) == reply
 
 
 def test_a_command_that_a_restart_interrupted_is_not_begun_again(desk, opened):
-    desk.hear(order(1), 10.0, NOON)
+    desk.judge(order(1), 10.0, NOON)
     desk.close()
-    assert opened().hear(order(1), 0.1, NOON) is None
+    assert opened().judge(order(1), 0.1, NOON) is None
 
 
 def test_what_a_restart_interrupted_is_answered_by_the_next_life_and_not_before(desk, opened):
-    desk.hear(order(1), 10.0, NOON)
-    desk.hear(order(2), 10.0, NOON)
-    done = desk.settle(order(2), Outcome("done"))
+    desk.judge(order(1), 10.0, NOON)
+    desk.judge(order(2), 10.0, NOON)
+    done = desk.store_outcome(order(2), CommandOutcome("done"))
     desk.close()
     next_life = opened()
     [told] = next_life.interrupted()
     assert (told.command, told.outcome, told.why) == (order(1).id, "failed", STOPPED)
-    assert next_life.hear(order(1), 0.1, NOON) == told, "whoever asks again hears the same"
-    assert next_life.hear(order(2), 0.1, NOON) == done
+    assert next_life.judge(order(1), 0.1, NOON) == told, "whoever asks again hears the same"
+    assert next_life.judge(order(2), 0.1, NOON) == done
     assert opened().interrupted() == [], "once"
 
 
 def test_a_number_is_good_for_one_command_and_an_id_for_one_number(desk):
-    desk.hear(order(1), 10.0, NOON)
-    desk.settle(order(1), Outcome("done"))
-    assert desk.hear(order(1, id_="f" * 32), 10.0, NOON).outcome == "spent"
-    assert desk.hear(order(2, id_=order(1).id), 10.0, NOON) is None
-    desk.hear(order(3), 10.0, NOON)
-    assert desk.hear(order(3, id_=order(1).id), 10.0, NOON) is None
+    desk.judge(order(1), 10.0, NOON)
+    desk.store_outcome(order(1), CommandOutcome("done"))
+    assert desk.judge(order(1, id_="f" * 32), 10.0, NOON).outcome == "spent"
+    assert desk.judge(order(2, id_=order(1).id), 10.0, NOON) is None
+    desk.judge(order(3), 10.0, NOON)
+    assert desk.judge(order(3, id_=order(1).id), 10.0, NOON) is None
 
 
 def test_commands_may_overtake_each_other_within_the_window(desk, opened):
-    assert desk.hear(order(COMMAND_WINDOW + 1), 10.0, NOON) == order(COMMAND_WINDOW + 1)
-    assert desk.hear(order(1), 10.0, NOON).outcome == "spent", "too far below"
+    assert desk.judge(order(COMMAND_WINDOW + 1), 10.0, NOON) == order(COMMAND_WINDOW + 1)
+    assert desk.judge(order(1), 10.0, NOON).outcome == "spent", "too far below"
     desk = opened()
     for number in (2, COMMAND_WINDOW, 5):
-        assert desk.hear(order(number), 10.0, NOON) == order(number)
+        assert desk.judge(order(number), 10.0, NOON) == order(number)
 
 
 def test_the_ledger_stays_small_and_the_highest_number_stays_known(desk, opened):
     for number in range(1, 400):
-        desk.hear(order(number), 10.0, NOON)
+        desk.judge(order(number), 10.0, NOON)
     assert desk._ledger.execute("SELECT count(*) FROM commands").fetchone()[0] == COMMAND_WINDOW
-    assert opened().hear(order(399 - COMMAND_WINDOW), 10.0, NOON).outcome == "spent"
-    again = [opened().hear(order(number), 10.0, NOON) for number in range(1, 400)]
+    assert opened().judge(order(399 - COMMAND_WINDOW), 10.0, NOON).outcome == "spent"
+    again = [opened().judge(order(number), 10.0, NOON) for number in range(1, 400)]
     assert not any(isinstance(answer, Command) for answer in again)
 
 
 def test_a_jump_of_more_than_a_million_is_refused_and_spends_nothing(desk):
-    desk.hear(order(7), 10.0, NOON)
+    desk.judge(order(7), 10.0, NOON)
     for number in (7 + MOST_AHEAD + 1, 2**63 - 1):
-        reply = desk.hear(order(number), 10.0, NOON)
+        reply = desk.judge(order(number), 10.0, NOON)
         assert isinstance(reply, Reply)
         assert reply.outcome == "refused"
-    assert desk.hear(order(8), 10.0, NOON) == order(8)
-    assert desk.hear(order(8 + MOST_AHEAD), 10.0, NOON) == order(8 + MOST_AHEAD)
+    assert desk.judge(order(8), 10.0, NOON) == order(8)
+    assert desk.judge(order(8 + MOST_AHEAD), 10.0, NOON) == order(8 + MOST_AHEAD)
 
 
 @pytest.mark.parametrize(
@@ -191,15 +191,15 @@ def test_a_jump_of_more_than_a_million_is_refused_and_spends_nothing(desk):
     ],
 )
 def test_what_nobody_waits_for_is_fresh_for_5_minutes(desk, action, age_s, is_fresh):
-    heard = desk.hear(order(1, action), 10.0, after(age_s))
+    heard = desk.judge(order(1, action), 10.0, after(age_s))
     assert (heard == order(1, action)) == is_fresh
     assert is_fresh or heard.outcome == "refused"
 
 
 def test_a_stale_command_is_refused_once_and_for_all(desk):
-    reply = desk.hear(order(1), 10.0, after(301))
+    reply = desk.judge(order(1), 10.0, after(301))
     assert reply.why == "too old: 301 s, at most 300 s count; order it anew"
-    assert desk.hear(order(1), 11.0, NOON) == reply, "its number is spent, though the clock went back"
+    assert desk.judge(order(1), 11.0, NOON) == reply, "its number is spent, though the clock went back"
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_time_that_is_none_is_never_fresh(desk, at):
     command = Command(
         site=SITE, gate=GATE, id="a" * 32, number=1, at=at, operator="li", reason="", action=UNATTENDED
     )  # fmt: skip
-    assert desk.hear(command, 10.0, NOON).outcome == "refused"
+    assert desk.judge(command, 10.0, NOON).outcome == "refused"
 
 
 @given(text=st.text(max_size=40))
@@ -222,51 +222,51 @@ def test_no_text_in_the_place_of_the_time_does_harm(text):
 
 
 def test_without_a_trusted_clock_a_challenge_proves_that_a_command_is_fresh(desk):
-    reply = desk.hear(order(1), 10.0, None)
+    reply = desk.judge(order(1), 10.0, None)
     assert reply.outcome == "challenge"
     assert len(reply.challenge) == 32
     again = order(2, at=after(-900), challenge=reply.challenge)
-    assert desk.hear(again, 10.0 + CHALLENGE_S, None) is again, "then the time does not count"
-    assert desk.hear(order(1), 11.0, None) == reply, "the first stays spent"
+    assert desk.judge(again, 10.0 + CHALLENGE_S, None) is again, "then the time does not count"
+    assert desk.judge(order(1), 11.0, None) == reply, "the first stays spent"
 
 
 def test_a_challenge_is_good_once_and_for_5_s_of_this_life(desk, opened):
-    first, second = (desk.hear(order(number), 10.0, None).challenge for number in (1, 2))
+    first, second = (desk.judge(order(number), 10.0, None).challenge for number in (1, 2))
     assert first != second
-    assert desk.hear(order(3, challenge=first), 10.0 + CHALLENGE_S + 0.1, None).outcome == "challenge", "too late"
-    assert desk.hear(order(4, challenge=second), 11.0, None) == order(4, challenge=second)
-    assert desk.hear(order(5, challenge=second), 11.0, None).outcome == "challenge", "used"
-    third = desk.hear(order(6), 12.0, None).challenge
-    assert opened().hear(order(7, challenge=third), 12.1, None).outcome == "challenge", "of another life"
-    assert desk.hear(order(8, challenge=""), 12.1, None).outcome == "challenge"
+    assert desk.judge(order(3, challenge=first), 10.0 + CHALLENGE_S + 0.1, None).outcome == "challenge", "too late"
+    assert desk.judge(order(4, challenge=second), 11.0, None) == order(4, challenge=second)
+    assert desk.judge(order(5, challenge=second), 11.0, None).outcome == "challenge", "used"
+    third = desk.judge(order(6), 12.0, None).challenge
+    assert opened().judge(order(7, challenge=third), 12.1, None).outcome == "challenge", "of another life"
+    assert desk.judge(order(8, challenge=""), 12.1, None).outcome == "challenge"
 
 
 def test_a_used_up_challenge_does_not_make_an_old_command_fresh_when_the_clock_is_trusted_again(desk):
-    challenge = desk.hear(order(1), 10.0, None).challenge
-    desk.hear(order(2, challenge=challenge), 10.0, None)
-    assert desk.hear(order(3, at=after(-400), challenge=challenge), 10.0, NOON).outcome == "refused"
+    challenge = desk.judge(order(1), 10.0, None).challenge
+    desk.judge(order(2, challenge=challenge), 10.0, None)
+    assert desk.judge(order(3, at=after(-400), challenge=challenge), 10.0, NOON).outcome == "refused"
 
 
 def test_of_too_many_challenges_the_oldest_are_forgotten(desk):
-    given_out = [desk.hear(order(number), 10.0, None).challenge for number in range(1, MOST_CHALLENGES + 2)]
-    assert desk.hear(order(20, challenge=given_out[0]), 10.0, None).outcome == "challenge"
-    assert desk.hear(order(21, challenge=given_out[-1]), 10.0, None).number == 21
+    given_out = [desk.judge(order(number), 10.0, None).challenge for number in range(1, MOST_CHALLENGES + 2)]
+    assert desk.judge(order(20, challenge=given_out[0]), 10.0, None).outcome == "challenge"
+    assert desk.judge(order(21, challenge=given_out[-1]), 10.0, None).number == 21
 
 
 def test_a_command_for_another_gate_is_none_of_ours(desk):
-    assert desk.hear(order(1, gate="back"), 10.0, NOON) is None
-    assert desk.hear(order(1), 10.0, NOON) == order(1), "and has spent no number of ours"
+    assert desk.judge(order(1, gate="back"), 10.0, NOON) is None
+    assert desk.judge(order(1), 10.0, NOON) == order(1), "and has spent no number of ours"
 
 
 def test_a_disk_that_cannot_be_written_carries_out_nothing_and_says_so(desk, monkeypatch):
     desk._ledger.execute("PRAGMA query_only = ON")
-    reply = desk.hear(order(1), 10.0, NOON)
+    reply = desk.judge(order(1), 10.0, NOON)
     assert isinstance(reply, Reply)
     assert (reply.outcome, reply.why) == ("refused", "the gate's disk cannot be written; nothing was done")
     desk._ledger.execute("PRAGMA query_only = OFF")
-    assert desk.hear(order(2), 10.0, NOON) == order(2)
+    assert desk.judge(order(2), 10.0, NOON) == order(2)
     desk._ledger.execute("PRAGMA query_only = ON")
-    assert desk.settle(order(2), Outcome("done")).outcome == "done", "the office must know all the same"
+    assert desk.store_outcome(order(2), CommandOutcome("done")).outcome == "done", "the office must know all the same"
 
 
 @pytest.mark.parametrize("damage", [b"no database" * 100, None], ids=["no database", "a page of zeros"])
@@ -274,16 +274,16 @@ def test_a_damaged_ledger_is_kept_aside_and_then_only_what_echoes_a_challenge_co
     """The ledger of seen commands is lost, so a replayed old command must not count as new."""
     path = tmp_path / "commands.db"
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
-        assert desk.hear(order(1), 10.0, NOON) == order(1)
+        assert desk.judge(order(1), 10.0, NOON) == order(1)
     whole = path.read_bytes()
     path.write_bytes(damage or whole[:4096] + bytes(4096) + whole[8192:])
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
-        assert not isinstance(desk.hear(order(1), 11.0, NOON), Command)
-        answer = desk.hear(order(2), 11.0, NOON)
+        assert not isinstance(desk.judge(order(1), 11.0, NOON), Command)
+        answer = desk.judge(order(2), 11.0, NOON)
         assert (answer.outcome, bool(answer.challenge)) == ("challenge", True)
-        assert desk.hear(order(3, challenge=answer.challenge), 12.0, NOON) == order(3, challenge=answer.challenge)
+        assert desk.judge(order(3, challenge=answer.challenge), 12.0, NOON) == order(3, challenge=answer.challenge)
     with contextlib.closing(CommandDesk(tmp_path, SITE, GATE)) as desk:
-        assert desk.hear(order(4), 13.0, NOON).outcome == "challenge", "nor does a restart make it count"
+        assert desk.judge(order(4), 13.0, NOON).outcome == "challenge", "nor does a restart make it count"
     (kept,) = tmp_path.glob("commands.db.torn-*")
     assert kept.read_bytes() == (damage or whole[:4096] + bytes(4096) + whole[8192:])
 
@@ -291,9 +291,9 @@ def test_a_damaged_ledger_is_kept_aside_and_then_only_what_echoes_a_challenge_co
 def test_an_answer_always_fits_on_the_wire(desk):
     import msgspec
 
-    desk.hear(live(desk, 1, 10.0, Diagnose()), 10.0, NOON)
+    desk.judge(live(desk, 1, 10.0, Diagnose()), 10.0, NOON)
     findings = (ReplyFinding("p" * 64, "amber", "界" * 130),) * 1000
-    reply = desk.settle(order(1, Diagnose()), Outcome("done", "w" * 5000, findings))
+    reply = desk.store_outcome(order(1, Diagnose()), CommandOutcome("done", "w" * 5000, findings))
     assert len(reply.why) == 200
     assert len(reply.findings) == MOST_FINDINGS
     assert len(msgspec.json.encode(reply)) < MAX_PLAIN_BYTES
@@ -301,7 +301,7 @@ def test_an_answer_always_fits_on_the_wire(desk):
 
 
 def test_what_came_of_a_command_is_a_fact_with_who_and_why():
-    fact = commanded(order(1, SwitchLockdown(on=True)), Outcome("refused", "no"))
+    fact = commanded(order(1, SwitchLockdown(on=True)), CommandOutcome("refused", "no"))
     reason = "a neighbour forgot the card"
     assert fact == Commanded("lockdown", order(1).id, "li", reason, "refused", "no")
 
@@ -312,39 +312,39 @@ def test_what_came_of_a_command_is_a_fact_with_who_and_why():
 @pytest.mark.parametrize("action", ATTENDED)
 def test_what_an_operator_orders_is_done_only_with_the_nonce_of_the_gate_and_within_5_s(desk, action):
     command = live(desk, 1, 10.0, action)
-    assert desk.hear(command, 10.0 + CHALLENGE_S, NOON) is command
+    assert desk.judge(command, 10.0 + CHALLENGE_S, NOON) is command
     late = live(desk, 2, 20.0, action)
-    reply = desk.hear(late, 20.0 + CHALLENGE_S + 0.1, NOON)
+    reply = desk.judge(late, 20.0 + CHALLENGE_S + 0.1, NOON)
     assert (reply.outcome, reply.command) == ("refused", late.id)
     assert "nothing was done" in reply.why
-    assert desk.hear(late, 20.0, NOON) == reply, "and never afterwards"
+    assert desk.judge(late, 20.0, NOON) == reply, "and never afterwards"
 
 
 @pytest.mark.parametrize("action", ATTENDED)
 @pytest.mark.parametrize("wall", [NOON, None])
 def test_an_office_that_does_not_say_whether_somebody_waits_is_to_be_updated(desk, action, wall):
-    reply = desk.hear(order(1, action), 10.0, wall)
+    reply = desk.judge(order(1, action), 10.0, wall)
     assert reply.outcome == "refused"
     assert "update the office" in reply.why
-    asked = desk.offered(offer(2), 10.0)
-    assert desk.hear(order(2, action, challenge=asked.nonce), 10.0, wall).outcome == "refused", "not live"
+    asked = desk.answer_offer(offer(2), 10.0)
+    assert desk.judge(order(2, action, challenge=asked.nonce), 10.0, wall).outcome == "refused", "not live"
 
 
 def test_the_nonce_of_one_order_is_none_for_another_and_no_clock_helps(desk, opened):
-    first = desk.offered(offer(1), 10.0)
+    first = desk.answer_offer(offer(1), 10.0)
     other = order(2, ReleaseDoor(), challenge=first.nonce, is_live=True)
-    assert desk.hear(other, 10.0, NOON).outcome == "refused"
-    assert desk.hear(order(1, ReleaseDoor(), challenge=first.nonce, is_live=True), 10.0, NOON).outcome == "refused", (
+    assert desk.judge(other, 10.0, NOON).outcome == "refused"
+    assert desk.judge(order(1, ReleaseDoor(), challenge=first.nonce, is_live=True), 10.0, NOON).outcome == "refused", (
         "used"
     )
     for number, nonce in ((3, ""), (4, "f" * 32), (5, live(opened(), 5, 10.0).challenge)):
         forged = order(number, ReleaseDoor(), challenge=nonce, is_live=True)
-        assert desk.hear(forged, 10.0, NOON).outcome == "refused"
+        assert desk.judge(forged, 10.0, NOON).outcome == "refused"
 
 
 def test_a_challenge_of_a_gate_without_a_clock_is_no_nonce_for_an_operators_order(desk):
-    challenge = desk.hear(order(1), 10.0, None).challenge
-    assert desk.hear(order(2, ReleaseDoor(), challenge=challenge, is_live=True), 10.0, None).outcome == "refused"
+    challenge = desk.judge(order(1), 10.0, None).challenge
+    assert desk.judge(order(2, ReleaseDoor(), challenge=challenge, is_live=True), 10.0, None).outcome == "refused"
 
 
 @pytest.mark.parametrize("action", [ReleaseDoor(), AnswerCall("opening"), SwitchLockdown(on=False)])
@@ -353,29 +353,29 @@ def test_a_challenge_of_a_gate_without_a_clock_is_no_nonce_for_an_operators_orde
 def test_an_old_release_is_never_carried_out_however_far_the_clock_is_set_back(desk, action, back, is_live):
     """A command of 10:00 is withheld by a broker and delivered when the gate's clock shows 10:00 again."""
     held_back = order(5, action, NOON, is_live=is_live)
-    nonce = desk.offered(Offer(site=SITE, gate=GATE, command=held_back.id), 0.0).nonce
+    nonce = desk.answer_offer(Offer(site=SITE, gate=GATE, command=held_back.id), 0.0).nonce
     asked = order(6, action, NOON, challenge=nonce, id_=held_back.id, is_live=is_live)
     for command, wall in ((held_back, NOON), (asked, NOON), (held_back, NOON - back), (asked, NOON - back)):
-        answer = desk.hear(command, 17 * 3600.0, wall)
+        answer = desk.judge(command, 17 * 3600.0, wall)
         assert answer is None or answer.outcome in {"refused", "spent"}
 
 
 def test_an_operators_order_needs_no_clock(desk):
     command = live(desk, 1, 10.0, at=after(-9e6))
-    assert desk.hear(command, 11.0, None) is command
+    assert desk.judge(command, 11.0, None) is command
 
 
 def test_an_order_that_was_carried_out_is_not_asked_for_again_but_answered(desk, opened):
     command = live(desk, 1, 10.0)
-    desk.hear(command, 10.0, NOON)
-    assert desk.offered(offer(1), 11.0) is None, "it is under way"
-    reply = desk.settle(command, Outcome("done"))
-    assert desk.offered(offer(1), 12.0) == reply
-    assert opened().offered(offer(1), 0.1) == reply
+    desk.judge(command, 10.0, NOON)
+    assert desk.answer_offer(offer(1), 11.0) is None, "it is under way"
+    reply = desk.store_outcome(command, CommandOutcome("done"))
+    assert desk.answer_offer(offer(1), 12.0) == reply
+    assert opened().answer_offer(offer(1), 0.1) == reply
 
 
 def test_each_offer_is_answered_by_another_nonce(desk):
-    asked = [desk.offered(offer(1), 10.0) for _ in range(5)]
+    asked = [desk.answer_offer(offer(1), 10.0) for _ in range(5)]
     assert len({ask.nonce for ask in asked}) == 5
     assert {ask.step for ask in asked} == {"begin"}
 
@@ -418,7 +418,7 @@ class Desks(RuleBasedStateMachine):
     @rule(data=st.data())
     def an_offer_arrives(self, data):
         number = data.draw(st.integers(1, self.number))
-        asked = self.desk.offered(offer(number), self.now)
+        asked = self.desk.answer_offer(offer(number), self.now)
         if isinstance(asked, ConfirmationRequest):
             self.asked[asked.nonce] = (number, self.now, self.lives)
 
@@ -437,7 +437,7 @@ class Desks(RuleBasedStateMachine):
     def delivers(self, data, settles):
         command = data.draw(st.sampled_from(self.sent[-2:]) | st.sampled_from(self.sent))
         wall = None if self.wall_s is None else after(self.wall_s)
-        heard = self.desk.hear(command, self.now, wall)
+        heard = self.desk.judge(command, self.now, wall)
         if isinstance(heard, Command):
             assert heard is command
             self.done.append((command.id, command.number))
@@ -450,7 +450,7 @@ class Desks(RuleBasedStateMachine):
                 is_new = wall is not None and abs((wall - datetime.fromisoformat(command.at)).total_seconds()) <= 300
                 assert is_new, "a stale one acted"
             if settles:
-                self.desk.settle(command, Outcome("done"))
+                self.desk.store_outcome(command, CommandOutcome("done"))
         assert len(set(self.done)) == len(self.done), "one acted twice"
 
     @rule(seconds=st.sampled_from([0.1, 4.0, 60.0, 400.0]))
@@ -492,16 +492,16 @@ def done_twice(seed, tmp_path, monkeypatch, cuts=6):
                 number += dice.choice([1, 1, 2, 40])
                 for replayed in (number, max(1, number - dice.randint(0, 80))):
                     command = order(replayed)
-                    if desk.hear(command, 10.0, NOON) is command:
+                    if desk.judge(command, 10.0, NOON) is command:
                         done.append(replayed)
                         if dice.random() < 0.7:
-                            desk.settle(command, Outcome("done"))
+                            desk.store_outcome(command, CommandOutcome("done"))
         disk.cut_power()
     desk = CommandDesk(tmp_path, SITE, GATE)
     done += [
         replayed
         for replayed in range(1, number + 1)
-        if replayed in done and isinstance(desk.hear(order(replayed), 10.0, NOON), Command)
+        if replayed in done and isinstance(desk.judge(order(replayed), 10.0, NOON), Command)
     ]
     disk.cut_power()
     return {each for each in done if done.count(each) > 1}
@@ -519,7 +519,7 @@ def test_with_less_than_full_sync_this_very_test_finds_commands_that_act_again(t
 
 def test_an_office_that_lost_count_is_told_so_and_nothing_is_done(desk):
     """A restored backup gives a used number to a second command. The command must neither act nor vanish."""
-    desk.settle(desk.hear(order(1), 10.0, NOON), Outcome("done"))
-    answer = desk.hear(order(1, id_="e" * 32), 11.0, NOON)
+    desk.store_outcome(desk.judge(order(1), 10.0, NOON), CommandOutcome("done"))
+    answer = desk.judge(order(1, id_="e" * 32), 11.0, NOON)
     assert (answer.outcome, answer.command) == ("spent", "e" * 32)
-    assert desk.hear(order(2, id_="e" * 32), 11.0, NOON) == order(2, id_="e" * 32), "its next number is good"
+    assert desk.judge(order(2, id_="e" * 32), 11.0, NOON) == order(2, id_="e" * 32), "its next number is good"

@@ -11,7 +11,7 @@ import pytest
 
 from gated.protocol.command_messages import Command, ConfirmationRequest, Offer, ReleaseDoor, Suspend
 from gated.storage import database, migrations
-from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
+from gated.sync.command_desk import STOPPED, CommandDesk, CommandOutcome
 from gated.sync.command_log import MIGRATIONS
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -39,10 +39,10 @@ def opened(state):
 
 def live(desk, number):
     """Place a command for which an operator waits; return the gate's result."""
-    asked = desk.offered(Offer(site=SITE, gate=GATE, command=f"{number:032x}"), 1.0)
+    asked = desk.answer_offer(Offer(site=SITE, gate=GATE, command=f"{number:032x}"), 1.0)
     if not isinstance(asked, ConfirmationRequest):
         return asked
-    return desk.hear(order(number, ReleaseDoor(), challenge=asked.nonce, is_live=True), 1.0, NOON)
+    return desk.judge(order(number, ReleaseDoor(), challenge=asked.nonce, is_live=True), 1.0, NOON)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def used(tmp_path):
         for number in range(FIRST, LAST + 1):
             assert isinstance(live(desk, number), Command)
             if number != LAST:
-                desk.settle(order(number), Outcome("done"))
+                desk.store_outcome(order(number), CommandOutcome("done"))
         desk._ledger.execute("DELETE FROM commands WHERE id = 'older'")
         desk._ledger.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return state
@@ -70,7 +70,7 @@ def check(desk, said):
     A damaged row may state the next number. That number then counts as used, and the office counts on.
     """
     again = [live(desk, number) for number in range(FIRST, LAST + 1)]
-    again += [desk.hear(order(number), 2.0, NOON) for number in range(FIRST, LAST + 1)]
+    again += [desk.judge(order(number), 2.0, NOON) for number in range(FIRST, LAST + 1)]
     assert not any(isinstance(each, Command) for each in again), said
     for number in (LAST + 1, LAST + 2):
         if isinstance(live(desk, number), Command):
@@ -128,8 +128,8 @@ def test_a_ledger_from_before_keeps_every_command_and_can_go_back(tmp_path):
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         old.execute("INSERT INTO commands VALUES (?, ?, NULL)", (FIRST, f"{FIRST:032x}"))
     with opened(tmp_path) as desk:
-        assert desk.hear(order(FIRST), 1.0, NOON) is None
-        assert isinstance(desk.hear(order(FIRST + 1), 1.0, NOON), Command)
+        assert desk.judge(order(FIRST), 1.0, NOON) is None
+        assert isinstance(desk.judge(order(FIRST + 1), 1.0, NOON), Command)
     assert migrations.go_back(path, 1) == 1
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         assert [row["number"] for row in old.execute("SELECT number FROM commands")] == [FIRST, FIRST + 1]

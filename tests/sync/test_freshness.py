@@ -26,7 +26,7 @@ def test_no_two_challenges_are_alike(freshness):
 
 def test_a_proof_is_as_old_as_the_challenge_and_not_as_the_answer(freshness):
     challenge = freshness.challenge(100.0)
-    assert freshness.hear(word(challenge, 1))
+    assert freshness.accept(word(challenge, 1))
     assert freshness.silent_s(400.0) == 300
 
 
@@ -35,37 +35,37 @@ def test_before_the_first_proof_there_is_no_age_to_tell(freshness):
 
 
 def test_a_word_for_no_challenge_of_ours_proves_nothing_and_is_heard(freshness):
-    assert freshness.hear(word("of another start", 7))
-    assert (freshness.beat, freshness.silent_s(HOUR_S)) == (7, 0)
-    assert freshness.turn(25 * HOUR_S) is not None
+    assert freshness.accept(word("of another start", 7))
+    assert (freshness.heartbeat, freshness.silent_s(HOUR_S)) == (7, 0)
+    assert freshness.silence_event(25 * HOUR_S) is not None
 
 
 def test_a_word_that_was_heard_means_nothing_the_second_time(freshness):
     same = word(freshness.challenge(0.0), 5)
-    assert freshness.hear(same)
-    assert not freshness.hear(same)
-    assert not freshness.hear(word("x", 4))
+    assert freshness.accept(same)
+    assert not freshness.accept(same)
+    assert not freshness.accept(word("x", 4))
 
 
 def test_several_words_may_echo_one_challenge_and_only_the_beat_goes_on(freshness):
     challenge = freshness.challenge(10.0)
-    assert freshness.hear(word(challenge, 1))
-    assert freshness.hear(word(challenge, 2))
-    assert (freshness.beat, freshness.silent_s(100.0)) == (2, 90)
+    assert freshness.accept(word(challenge, 1))
+    assert freshness.accept(word(challenge, 2))
+    assert (freshness.heartbeat, freshness.silent_s(100.0)) == (2, 90)
 
 
 def test_an_office_that_has_lost_its_count_is_believed_once_it_echoes_what_is_new(freshness):
-    freshness.hear(word(freshness.challenge(0.0), 1000))
-    assert not freshness.hear(word("x", 3))
-    assert freshness.hear(word(freshness.challenge(5.0), 3))
-    assert freshness.beat == 3
+    freshness.accept(word(freshness.challenge(0.0), 1000))
+    assert not freshness.accept(word("x", 3))
+    assert freshness.accept(word(freshness.challenge(5.0), 3))
+    assert freshness.heartbeat == 3
 
 
 def test_an_older_challenge_than_the_one_that_is_proved_proves_nothing(freshness):
     older, newer = freshness.challenge(1.0), freshness.challenge(2.0)
-    assert freshness.hear(word(newer, 2))
-    assert not freshness.hear(word(older, 1))
-    assert freshness.hear(word(older, 3))
+    assert freshness.accept(word(newer, 2))
+    assert not freshness.accept(word(older, 1))
+    assert freshness.accept(word(older, 3))
     assert freshness.silent_s(12.0) == 10
 
 
@@ -73,45 +73,45 @@ def test_only_the_newest_challenges_are_kept(freshness):
     first = freshness.challenge(0.0)
     for _ in range(KEPT):
         freshness.challenge(1.0)
-    freshness.hear(word(first, 1))
+    freshness.accept(word(first, 1))
     assert freshness.silent_s(HOUR_S) == 0
 
 
 def test_silence_counts_from_the_start_is_told_once_and_its_end_too(freshness):
-    assert freshness.turn(24 * HOUR_S) is None
-    assert freshness.turn(24 * HOUR_S + 1) == ServerSilent(86401)
-    assert freshness.turn(30 * HOUR_S) is None
-    freshness.hear(word(freshness.challenge(31 * HOUR_S), 1))
-    assert freshness.turn(31 * HOUR_S) == ServerSilent(31 * 3600, is_over=True)
-    assert freshness.turn(31 * HOUR_S) is None
+    assert freshness.silence_event(24 * HOUR_S) is None
+    assert freshness.silence_event(24 * HOUR_S + 1) == ServerSilent(86401)
+    assert freshness.silence_event(30 * HOUR_S) is None
+    freshness.accept(word(freshness.challenge(31 * HOUR_S), 1))
+    assert freshness.silence_event(31 * HOUR_S) == ServerSilent(31 * 3600, is_over=True)
+    assert freshness.silence_event(31 * HOUR_S) is None
 
 
 def test_a_proof_that_comes_too_late_to_be_fresh_ends_no_silence(freshness):
     challenge = freshness.challenge(HOUR_S)
-    assert freshness.turn(25 * HOUR_S) is not None
-    freshness.hear(word(challenge, 1))
-    assert freshness.turn(26 * HOUR_S) is None
+    assert freshness.silence_event(25 * HOUR_S) is not None
+    freshness.accept(word(challenge, 1))
+    assert freshness.silence_event(26 * HOUR_S) is None
 
 
 def seconds(freshness, first, last, step_s=1.0):
     """Ask once every `step_s` seconds while the broker is reached, and return the reported changes."""
     told, now = [], first
     while now <= last:
-        told += [turn for turn in [freshness.turn(now)] if turn is not None]
+        told += [turn for turn in [freshness.silence_event(now)] if turn is not None]
         now += step_s
     return told
 
 
 def test_an_office_that_says_nothing_on_a_line_that_stands_is_told_within_minutes(freshness):
-    freshness.hear(word(freshness.challenge(100.0), 1))
+    freshness.accept(word(freshness.challenge(100.0), 1))
     assert seconds(freshness, 100.0, 100.0 + DUMB_S) == []
     assert seconds(freshness, 101.0 + DUMB_S, 110.0 + DUMB_S) == [ServerSilent(int(DUMB_S) + 1)]
-    freshness.hear(word(freshness.challenge(2000.0), 2))
+    freshness.accept(word(freshness.challenge(2000.0), 2))
     assert [turn.is_over for turn in seconds(freshness, 2000.0, 2000.0 + DUMB_S)] == [True]
 
 
 def test_a_network_that_was_away_is_no_silent_office_before_it_had_time_to_answer(freshness):
-    freshness.hear(word(freshness.challenge(100.0), 1))
+    freshness.accept(word(freshness.challenge(100.0), 1))
     assert seconds(freshness, 101.0, 200.0) == []
     back = 200.0 + 5 * HOUR_S
     assert seconds(freshness, back, back + REACHED_S - 101.0) == []
@@ -139,15 +139,15 @@ def test_whatever_is_repeated_no_age_is_younger_than_the_newest_challenge_that_w
             beat += 1
             challenge, at = asked[number % len(asked)]
             heard.append(word(challenge, beat))
-            freshness.hear(heard[-1])
+            freshness.accept(heard[-1])
             if len(asked) - number % len(asked) <= KEPT:
                 answered = max(at, answered or 0.0)
         elif what == "replay" and heard:
-            assert not freshness.hear(heard[number % len(heard)])
+            assert not freshness.accept(heard[number % len(heard)])
         elif what == "forge":
             beat += 1
-            freshness.hear(word("no challenge of ours", beat))
+            freshness.accept(word("no challenge of ours", beat))
         assert freshness.silent_s(now) == (0 if answered is None else int(now - answered))
-        turn = freshness.turn(now)
+        turn = freshness.silence_event(now)
         silence_s = now - (answered or 0.0)
         assert turn is None or (silence_s <= HOUR_S if turn.is_over else silence_s > DUMB_S)

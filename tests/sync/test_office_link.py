@@ -19,7 +19,7 @@ from gated.protocol.command_messages import Command, ReleaseDoor, Reply, Share, 
 from gated.protocol.event_messages import Ack
 from gated.protocol.record_messages import Delta
 from gated.protocol.wire_records import Tombstone
-from gated.sync.command_desk import Outcome
+from gated.sync.command_desk import CommandOutcome
 from gated.sync.office_link import JUNK, JUNK_PER_S
 
 # -- status ----------------------------------------------------------------------------------------------------------
@@ -360,9 +360,9 @@ async def test_an_order_for_which_somebody_waits_is_asked_for_and_confirmed_whil
         try:
             await talk.confirm("all but done")
         except WithdrawnError as error:
-            return Outcome("refused", str(error))
+            return CommandOutcome("refused", str(error))
         outcomes.append(command.id)
-        return Outcome("done")
+        return CommandOutcome("done")
 
     gate.perform = carefully
     gate.start()
@@ -386,7 +386,7 @@ async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_th
     async def slowly(command, talk):
         gate.orders.append(command)
         await may_end.wait()
-        return Outcome("done", "at last")
+        return CommandOutcome("done", "at last")
 
     gate.perform = slowly
     gate.start()

@@ -39,7 +39,7 @@ def read(payload, kind):
 
 def sent(outbox, last, head, now=0.0):
     """Tell the outbox that a batch in order, with row `last` as its only row, was sent."""
-    outbox.sent(next_batch(position(head), 0, "", entries(1, first=last)), position(head), now)
+    outbox.note_sent(next_batch(position(head), 0, "", entries(1, first=last)), position(head), now)
 
 
 # -- when ------------------------------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ def test_each_row_of_a_batch_is_encoded_once_to_measure_it(monkeypatch):
 def test_an_ack_makes_the_next_batch_due_at_once():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 5, 9, now=1.0)
-    assert outbox.settle(ack(5), position(head=9), "a" * 64, 1.0) == 5
+    assert outbox.apply_ack(ack(5), position(head=9), "a" * 64, 1.0) == 5
     assert outbox.is_due(position(head=9, acked=5), now=1.0)
 
 
@@ -97,7 +97,7 @@ def test_of_a_backlog_the_newest_rows_go_ahead_and_each_once():
     sent(outbox, 100, 1000)
     assert outbox.ahead_after(position(head=1000), 0.0) == 1000 - AHEAD_ROWS
     ahead = next_batch(position(1000), 949, "", entries(50, first=951), is_ahead=True)
-    outbox.sent_ahead(ahead, 0.0)
+    outbox.note_sent_ahead(ahead, 0.0)
     assert ahead.is_ahead
     assert outbox.ahead_after(position(head=1000), 10.0) is None
     assert outbox.ahead_after(position(head=1003), 10.0) == 1000
@@ -109,7 +109,7 @@ def test_of_a_backlog_the_newest_rows_go_ahead_and_each_once():
 def test_a_flood_of_news_goes_ahead_only_so_often():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 100, 1000)
-    outbox.sent_ahead(next_batch(position(1000), 949, "", entries(50, first=951), is_ahead=True), 5.0)
+    outbox.note_sent_ahead(next_batch(position(1000), 949, "", entries(50, first=951), is_ahead=True), 5.0)
     assert outbox.ahead_after(position(head=2000), 5.0 + AHEAD_S * 0.9) is None
     assert outbox.ahead_after(position(head=2000), 5.0 + AHEAD_S) == 2000 - AHEAD_ROWS
 
@@ -130,7 +130,7 @@ def test_once_the_rest_fits_into_one_batch_nothing_more_goes_ahead():
 def test_a_new_journal_begins_anew():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 100, 1000)
-    outbox.sent_ahead(next_batch(position(1000), 949, "", entries(50, first=951), is_ahead=True), 0.0)
+    outbox.note_sent_ahead(next_batch(position(1000), 949, "", entries(50, first=951), is_ahead=True), 0.0)
     sent(outbox, 5, 20, 1.0)
     assert outbox.ahead_after(position(head=20), 2.0) is None  # these rows come soon, in their order
 
@@ -143,47 +143,47 @@ def test_an_ack_counts_only_with_the_hash_of_that_row():
     sent(outbox, 9, 9)
     for known in ("c" * 64, None):
         with pytest.raises(WireError, match="row 5 with a hash"):
-            outbox.settle(ack(5), position(head=9), known, 0.1)
+            outbox.apply_ack(ack(5), position(head=9), known, 0.1)
     assert not outbox.is_due(position(head=9), now=0.1)
 
 
 def test_an_ack_of_another_journal_is_refused():
     with pytest.raises(WireError, match="another journal"):
-        Outbox(TIMEOUT_S).settle(ack(5, journal="x"), position(head=9), "a" * 64, 0.0)
+        Outbox(TIMEOUT_S).apply_ack(ack(5, journal="x"), position(head=9), "a" * 64, 0.0)
 
 
 def test_an_ack_beyond_the_head_is_refused_even_with_a_hash_that_fits():
     with pytest.raises(WireError, match="ends at 9"):
-        Outbox(TIMEOUT_S).settle(ack(10), position(head=9), "a" * 64, 0.0)
+        Outbox(TIMEOUT_S).apply_ack(ack(10), position(head=9), "a" * 64, 0.0)
 
 
 def test_an_ack_of_less_than_before_has_the_rest_sent_again():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 9, 9)
-    assert outbox.settle(ack(2), position(head=9, acked=7), "a" * 64, 0.0) == 2
+    assert outbox.apply_ack(ack(2), position(head=9, acked=7), "a" * 64, 0.0) == 2
     assert outbox.is_due(position(head=9, acked=2), now=0.0)
 
 
 def test_who_replays_old_acks_has_the_disk_written_once_in_a_while():
     outbox = Outbox(TIMEOUT_S)
-    assert outbox.settle(ack(2), position(head=9, acked=7), "a" * 64, 0.0) == 2
-    assert outbox.settle(ack(7), position(head=9, acked=2), "a" * 64, 0.1) == 7
+    assert outbox.apply_ack(ack(2), position(head=9, acked=7), "a" * 64, 0.0) == 2
+    assert outbox.apply_ack(ack(7), position(head=9, acked=2), "a" * 64, 0.1) == 7
     for now in (0.2, TIMEOUT_S - 0.1):
-        assert outbox.settle(ack(2), position(head=9, acked=7), "a" * 64, now) is None
-    assert outbox.settle(ack(2), position(head=9, acked=7), "a" * 64, TIMEOUT_S) == 2
+        assert outbox.apply_ack(ack(2), position(head=9, acked=7), "a" * 64, now) is None
+    assert outbox.apply_ack(ack(2), position(head=9, acked=7), "a" * 64, TIMEOUT_S) == 2
 
 
 def test_an_ack_of_what_is_already_acknowledged_repeats_nothing():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 9, 9)
-    assert outbox.settle(ack(7), position(head=9, acked=7), "a" * 64, 0.0) is None
+    assert outbox.apply_ack(ack(7), position(head=9, acked=7), "a" * 64, 0.0) is None
     assert not outbox.is_due(position(head=9, acked=7), now=0.1)
 
 
 def test_an_ack_from_before_the_anchor_asks_for_all_that_is_left():
-    assert Outbox(TIMEOUT_S).settle(ack(3, "?"), position(head=9, acked=7, base=5), None, 0.0) == 3
+    assert Outbox(TIMEOUT_S).apply_ack(ack(3, "?"), position(head=9, acked=7, base=5), None, 0.0) == 3
     with pytest.raises(WireError):
-        Outbox(TIMEOUT_S).settle(ack(5, "?"), position(head=9, acked=7, base=5), "b" * 64, 0.0)
+        Outbox(TIMEOUT_S).apply_ack(ack(5, "?"), position(head=9, acked=7, base=5), "b" * 64, 0.0)
 
 
 # -- batches ---------------------------------------------------------------------------------------------------------
@@ -285,12 +285,12 @@ class World:
         if self.outbox.is_due(self.position(), self.now):
             waiting = self.rows[self.acked : self.acked + self.batch_rows]
             batch = next_batch(self.position(), self.acked, self.known(self.acked), waiting)
-            self.outbox.sent(batch, self.position(), self.now)
+            self.outbox.note_sent(batch, self.position(), self.now)
             self.up.append(msgspec.json.encode(batch))
         after = self.outbox.ahead_after(self.position(), self.now)
         if after is not None:
             batch = next_batch(self.position(), after, self.known(after), self.rows[after:], is_ahead=True)
-            self.outbox.sent_ahead(batch, self.now)
+            self.outbox.note_sent_ahead(batch, self.now)
             assert self.ahead.isdisjoint(range(batch.first, batch.last + 1))
             self.ahead |= set(range(batch.first, batch.last + 1))
             self.up.append(msgspec.json.encode(batch))
@@ -305,7 +305,7 @@ class World:
         if self.down:
             ack = read(self.down.pop(index % len(self.down)), Ack)
             try:
-                held = self.outbox.settle(ack, self.position(), self.known(ack.seq), self.now)
+                held = self.outbox.apply_ack(ack, self.position(), self.known(ack.seq), self.now)
             except WireError:
                 raise AssertionError("an honest server was taken for a liar") from None
             self.acked = self.acked if held is None else held

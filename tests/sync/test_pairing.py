@@ -29,7 +29,7 @@ from gated.protocol.pairing_code import MAX_BYTES, PairingCode
 from gated.protocol.sealed_files import Lock
 from gated.simulator.network import free_port
 from gated.sync import pairing_client
-from gated.sync.pairing import Draft, Pairing, pair
+from gated.sync.pairing import Pairing, PairingDraft, pair
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office
@@ -89,7 +89,7 @@ def test_the_same_code_a_second_time_asks_nobody(office, state):
 
 def test_whoever_was_cut_off_before_the_answer_came_goes_on_with_the_same_code(office, state):
     code = office.invite()
-    office.registrar.answer(Draft(state).application(code, SITE), datetime.now(UTC))
+    office.registrar.answer(PairingDraft(state).application(code, SITE), datetime.now(UTC))
     assert Pairing.find(state) is None
     pairing, _ = pair(code, state, SITE)
     assert Lock.of(state).identity(pairing.folder / "gate.keys").party.dump().decode() == office.store.gate(GATE).keys
@@ -98,7 +98,7 @@ def test_whoever_was_cut_off_before_the_answer_came_goes_on_with_the_same_code(o
 def test_keys_that_were_half_written_when_the_power_went_are_made_anew(office, state):
     for name, left in product(("gate.key", "gate.keys"), (b"", b"-----BEGIN PRIV", None)):
         path = state / "pairing.new" / name
-        Draft(state)
+        PairingDraft(state)
         path.unlink()
         if left is not None:
             path.touch(0o600)
@@ -243,7 +243,7 @@ def test_the_offices_word_is_passed_on(office, state):
     code = office.invite()
     refused(replace(code, secret=bytes(10)), state, "did not give this code")
     refused(code, state, r"mend \[site\] id", site="elsewhere")
-    office.registrar.answer(Draft(state.with_name("other")).application(code, SITE), datetime.now(UTC))
+    office.registrar.answer(PairingDraft(state.with_name("other")).application(code, SITE), datetime.now(UTC))
     refused(code, state, "used already")
 
 
@@ -255,11 +255,11 @@ def test_after_a_refusal_the_right_code_still_works(office, state):
 
 @pytest.mark.parametrize("what", ["certificate", "keys", "another key"])
 def test_an_answer_that_does_not_fit_changes_nothing(office, state, tmp_path, what):
-    code, draft = office.invite(), Draft(state)
+    code, draft = office.invite(), PairingDraft(state)
     good = office.registrar.answer(draft.application(code, SITE), datetime.now(UTC))
     ca = ssl.PEM_cert_to_DER_cert(office.registrar.authority.pem.decode())
     if what == "another key":
-        others = Draft(tmp_path / "others")
+        others = PairingDraft(tmp_path / "others")
         answer = office.registrar.answer(others.application(office.invite(), SITE), datetime.now(UTC))
     else:
         answer = type(good)(**{name: getattr(good, name) for name in ("certificate", "keys", "url")} | {what: "x"})

@@ -11,7 +11,7 @@ from gated.office.authority import Authority
 from gated.office.certificates import read_csr
 from gated.protocol.certificate import load_key, request_for
 from gated.protocol.key_messages import IssuedCertificate
-from gated.sync.pairing import Draft
+from gated.sync.pairing import PairingDraft
 from gated.sync.renewal import Certificates
 
 SITE, GATE = "market-south", "gate-2"
@@ -24,7 +24,7 @@ class GateWithCertificate:
 
     def __init__(self, folder: Path, days_left: float = 1000.0) -> None:
         self.authority, self.warned = Authority.make(SITE, NOW), []
-        Draft(folder, is_plain=True)
+        PairingDraft(folder, is_plain=True)
         (folder / "pairing.new").rename(folder / "pairing")
         self.folder = folder / "pairing"
         (self.folder / "ca.pem").write_bytes(self.authority.pem)
@@ -46,7 +46,7 @@ class GateWithCertificate:
         return (authority or self.authority).admit(csr, gate, wall, (), begins).pem.decode()
 
     def hear(self, pem: str, authority: str = "") -> None:
-        self.certificates.hear(IssuedCertificate(site=SITE, gate=GATE, certificate=pem, authority=authority), NOW)
+        self.certificates.store(IssuedCertificate(site=SITE, gate=GATE, certificate=pem, authority=authority), NOW)
 
 
 def _all_but_the_last(wall: datetime) -> set:
@@ -55,18 +55,18 @@ def _all_but_the_last(wall: datetime) -> set:
 
 def test_a_gate_asks_90_days_before_the_end_and_once_a_day(tmp_path):
     certificates = GateWithCertificate(tmp_path, days_left=89.0).certificates
-    assert certificates.due(0.0, NOW - timedelta(days=2)) == []
-    (asked,) = certificates.due(1.0, NOW)
+    assert certificates.due_requests(0.0, NOW - timedelta(days=2)) == []
+    (asked,) = certificates.due_requests(1.0, NOW)
     assert read_csr(asked.csr, GATE)
     assert "PRIVATE" not in asked.csr
-    assert certificates.due(DAY_S, NOW) == []
-    assert len(certificates.due(DAY_S + 1.0, NOW)) == 1
+    assert certificates.due_requests(DAY_S, NOW) == []
+    assert len(certificates.due_requests(DAY_S + 1.0, NOW)) == 1
 
 
 def test_what_the_office_gives_is_taken_and_nothing_more_is_asked(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=40.0)
     key = (gate.folder / "gate.key").read_bytes()
-    gate.certificates.watch(NOW)
+    gate.certificates.check(NOW)
     assert "gate's certificate ends on" in gate.warned[-1]
     new = gate.renewed()
     gate.hear(new)
@@ -74,7 +74,7 @@ def test_what_the_office_gives_is_taken_and_nothing_more_is_asked(tmp_path):
     assert (gate.folder / "gate.key").read_bytes() == key
     assert (gate.folder / "gate.pem").stat().st_mode & 0o777 == 0o600
     assert gate.warned[-1] is None
-    assert gate.certificates.due(10 * DAY_S, NOW) == []
+    assert gate.certificates.due_requests(10 * DAY_S, NOW) == []
 
 
 def test_a_certificate_that_is_not_this_gates_changes_nothing(tmp_path):
@@ -115,12 +115,12 @@ def test_a_renewed_authority_is_taken_and_another_one_never(tmp_path):
 def test_each_stage_is_told_once_and_of_every_certificate(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=100.0)
     for days in (0, 39, 41, 69, 71, 92, 94, 101, 102):
-        gate.certificates.watch(NOW + timedelta(days=days))
+        gate.certificates.check(NOW + timedelta(days=days))
     assert [said.split(", ")[0] for said in gate.warned] == [gate.warned[0].split(", ")[0]] * 3 + [
         f"the gate's certificate ended on {NOW + timedelta(days=100):%Y-%m-%d}"
     ]
-    gate.certificates.met(NOW + timedelta(days=110), NOW)
-    gate.certificates.watch(NOW + timedelta(days=102))
+    gate.certificates.note_connection(NOW + timedelta(days=110), NOW)
+    gate.certificates.check(NOW + timedelta(days=102))
     assert "the broker's certificate ends on" in gate.warned[-1]
 
 
@@ -130,7 +130,7 @@ def test_files_that_cannot_be_written_or_read_are_said(tmp_path):
     (gate.folder / "gate.pem.keep").write_bytes((gate.folder / "gate.key").read_bytes())
     (gate.folder / "gate.key").write_text("no key")
     with pytest.raises(StateError, match="pair the gate anew"):
-        gate.certificates.due(0.0, NOW)
+        gate.certificates.due_requests(0.0, NOW)
     with pytest.raises(StateError, match="pair the gate anew"):
         gate.hear(new)
 
@@ -142,18 +142,18 @@ def test_the_link_is_dialled_anew_for_a_new_certificate_and_daily_while_the_brok
     """
     gate = GateWithCertificate(tmp_path, days_left=80.0)
     certificates = gate.certificates
-    certificates.met(NOW + timedelta(days=1000), NOW)
+    certificates.note_connection(NOW + timedelta(days=1000), NOW)
     assert not certificates.is_stale
     gate.hear(gate.renewed())
     assert certificates.is_stale
-    certificates.met(None, NOW)
-    certificates.met(NOW + timedelta(days=91), NOW)
-    certificates.watch(NOW + timedelta(days=0.9))
+    certificates.note_connection(None, NOW)
+    certificates.note_connection(NOW + timedelta(days=91), NOW)
+    certificates.check(NOW + timedelta(days=0.9))
     assert not certificates.is_stale
-    certificates.watch(NOW + timedelta(days=1.1))
+    certificates.check(NOW + timedelta(days=1.1))
     assert certificates.is_stale
-    certificates.met(NOW + timedelta(days=3000), NOW + timedelta(days=1.1))
-    certificates.watch(NOW + timedelta(days=50))
+    certificates.note_connection(NOW + timedelta(days=3000), NOW + timedelta(days=1.1))
+    certificates.check(NOW + timedelta(days=50))
     assert not certificates.is_stale
     assert gate.warned == []
 

@@ -21,7 +21,7 @@ from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt
 from gated.protocol.status_messages import Heartbeat, RecordMark, Status
 from gated.protocol.topics import Topics
 from gated.protocol.wire_records import Tombstone
-from gated.sync.command_desk import STOPPED, CommandDesk, Outcome
+from gated.sync.command_desk import STOPPED, CommandDesk, CommandOutcome
 from gated.sync.isolation import REST_S
 from gated.sync.session import JUNK_ROW_S, GateSide, Vitals
 
@@ -119,7 +119,7 @@ def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_
     assert desk.due(1.0) == desk.due(2.0, broken) == desk.due(59.9, broken) == []
     status, batch = sorted(said(desk.due(60.0, broken)), key=lambda message: isinstance(message, EventBatch))
     assert (status.degraded, status.door, batch.last) == (["vision"], "open", 1)
-    desk.side.connected(63.0)
+    desk.side.start_connection(63.0)
     assert TOPICS.status in [out.topic for out in desk.due(63.0, broken)]
     assert desk.records.restarts == 1
 
@@ -127,10 +127,10 @@ def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_
 def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(desk, said, office_peer):
     challenge = said(desk.due(0.0))[0].challenge
     old = about(Heartbeat, challenge="", number=1, at=NOON.isoformat(), version=0, digest="")
-    desk.side.hear(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
+    desk.side.handle_message(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
     assert "update the office" in desk.lost["office_outdated"]
     new = about(Heartbeat, challenge=challenge, number=2, at=NOON.isoformat(), version=0, digest="")
-    desk.side.hear(TOPICS.ack, office_peer.write(new), 2.0, NOON)
+    desk.side.handle_message(TOPICS.ack, office_peer.write(new), 2.0, NOON)
     assert desk.lost["office_outdated"] is None
 
 
@@ -138,7 +138,7 @@ def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(
 def test_a_word_without_a_time_tells_none(desk, said, office_peer, at):
     challenge = said(desk.due(0.0))[0].challenge
     word = about(Heartbeat, challenge=challenge, number=1, at=at, version=0, digest="")
-    desk.side.hear(TOPICS.ack, office_peer.write(word), 1.0, NOON)
+    desk.side.handle_message(TOPICS.ack, office_peer.write(word), 1.0, NOON)
     assert (desk.proofs, desk.times) == ([0.0], [])
 
 
@@ -149,8 +149,8 @@ def test_only_a_word_that_echoes_a_new_challenge_tells_the_time_and_each_challen
         word = office_peer.write(
             about(Heartbeat, challenge=echoed, number=beat, at=at.isoformat(), version=0, digest="")
         )
-        desk.side.hear(TOPICS.ack, word, 6.0, NOON)
-        desk.side.hear(TOPICS.ack, word, 7.0, NOON)
+        desk.side.handle_message(TOPICS.ack, word, 6.0, NOON)
+        desk.side.handle_message(TOPICS.ack, word, 7.0, NOON)
     assert desk.times == [(NOON, 5.0)]
 
 
@@ -162,7 +162,7 @@ def test_every_call_is_told_at_once_with_a_new_challenge_and_its_echo_proves_tha
     assert [type(message) for message in called] == [Status]
     assert desk.due(2.0, replace_vitals(calls=1)) == []
     assert called[0].challenge != first.challenge
-    hear = lambda challenge, beat: desk.side.hear(  # noqa: E731
+    hear = lambda challenge, beat: desk.side.handle_message(  # noqa: E731
         TOPICS.ack,
         office_peer.write(about(Heartbeat, challenge=challenge, number=beat, at="", version=0, digest="")),
         9.0,
@@ -196,16 +196,20 @@ def test_no_two_statuses_have_the_same_challenge(desk, said):
 def test_a_word_is_heard_and_its_beat_told(desk, said, server_kind, office_peer):
     server, status = server_kind(), said(desk.due(0.0))[0]
     word = server.word(status.challenge)
-    heard = desk.side.hear(TOPICS.ack, office_peer.write(word), 5.0, NOON)
-    assert not heard.is_junk
+    heard = desk.side.handle_message(TOPICS.ack, office_peer.write(word), 5.0, NOON)
+    assert not heard.is_invalid
     assert desk.records.words == [word]
     told = said(desk.due(60.0))[0]
     assert (told.heard, told.silent_s) == (1, 60)
 
 
-def test_a_replayed_word_is_junk_and_reaches_nobody(desk, said, server_kind, office_peer):
+def test_a_replayed_word_is_invalid_and_reaches_nobody(desk, said, server_kind, office_peer):
     payload = office_peer.write(server_kind().word(said(desk.due(0.0))[0].challenge))
-    assert [desk.side.hear(TOPICS.ack, payload, 1.0, NOON).is_junk for _ in range(3)] == [False, True, True]
+    assert [desk.side.handle_message(TOPICS.ack, payload, 1.0, NOON).is_invalid for _ in range(3)] == [
+        False,
+        True,
+        True,
+    ]
     assert len(desk.records.words) == 1
 
 
@@ -216,13 +220,13 @@ def test_silence_is_reported_once_and_its_end(desk, said, server_kind, office_pe
         desk.due(now)
     assert desk.facts == [ServerSilent(3601)]
     status = said(desk.due(3760.0))[0]
-    desk.side.hear(TOPICS.ack, office_peer.write(server.word(status.challenge)), 3761.0, NOON)
+    desk.side.handle_message(TOPICS.ack, office_peer.write(server.word(status.challenge)), 3761.0, NOON)
     desk.due(3762.0)
     assert desk.facts[1:] == [ServerSilent(3760, is_over=True)]
 
 
 def test_the_will_and_the_goodbye_say_offline_and_are_retained(desk, said):
-    for out in (desk.side.will(NOON, WELL), desk.side.goodbye(NOON, WELL)):
+    for out in (desk.side.last_will(NOON, WELL), desk.side.last_will(NOON, WELL)):
         assert (out.topic, out.retain) == (TOPICS.status, True)
         assert said([out])[0].state == "offline"
 
@@ -242,27 +246,27 @@ def test_events_go_up_in_order_and_the_next_when_the_office_holds_them(desk, sai
     for now in range(20):
         for message in said(desk.due(float(now))):
             if isinstance(message, EventBatch) and (ack := server.take(message)) is not None:
-                desk.side.hear(TOPICS.ack, office_peer.write(ack), float(now), NOON)
+                desk.side.handle_message(TOPICS.ack, office_peer.write(ack), float(now), NOON)
     assert list(server.events) == list(range(1, 901))
     assert desk.journal.position().acked == 900
 
 
-def test_a_forged_ack_is_junk_and_the_first_of_a_row_is_logged(desk, caplog, stranger):
+def test_a_forged_ack_is_invalid_and_the_first_of_a_row_is_logged(desk, caplog, stranger):
     desk.happen(1)
     position = desk.journal.position()
     ack = stranger.write(about(Ack, journal=position.journal, seq=1, hash=position.head_hash))
     for now in (0.0, 1.0, 2.0, 2.0 + JUNK_ROW_S):
-        assert desk.side.hear(TOPICS.ack, ack + b"A" * int(now), now, NOON).is_junk
+        assert desk.side.handle_message(TOPICS.ack, ack + b"A" * int(now), now, NOON).is_invalid
     assert desk.journal.position().acked == 0
     assert len(caplog.records) == 1
-    desk.side.hear(TOPICS.ack, ack, 3.0 + 2 * JUNK_ROW_S, NOON)
+    desk.side.handle_message(TOPICS.ack, ack, 3.0 + 2 * JUNK_ROW_S, NOON)
     assert len(caplog.records) == 2
 
 
 @pytest.mark.parametrize("topic", [TOPICS.record, TOPICS.command, TOPICS.status, TOPICS.ack + "x", ""])
 def test_an_ack_on_another_topic_is_junk(desk, office_peer, topic):
     ack = office_peer.write(about(Ack, journal="x", seq=0, hash=""))
-    assert desk.side.hear(topic, ack, 0.0, NOON).is_junk
+    assert desk.side.handle_message(topic, ack, 0.0, NOON).is_invalid
 
 
 @pytest.fixture(scope="module")
@@ -275,8 +279,8 @@ def quiet_desk(tmp_path_factory, gate_peer, records_kind):
 @given(st.binary(max_size=300), st.sampled_from(TOPICS.down))
 @settings(deadline=None)
 def test_any_bytes_are_junk_and_nothing_comes_of_them(quiet_desk, payload, topic):
-    heard = quiet_desk.side.hear(topic, payload, 0.0, NOON)
-    assert (heard.is_junk, heard.act, list(heard.out)) == (True, None, [])
+    heard = quiet_desk.side.handle_message(topic, payload, 0.0, NOON)
+    assert (heard.is_invalid, heard.command, list(heard.outgoing)) == (True, None, [])
     assert (quiet_desk.facts, quiet_desk.records.heard, quiet_desk.opened) == ([], [], 0)
 
 
@@ -301,12 +305,12 @@ def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, said, capl
 def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, office_peer, caplog):
     desk.records.trouble = BusyError("somebody else holds the gallery")
     delta = about(Delta, after=0, upto=1, records=[Tombstone(n=1, key="person/0011223344556677")])
-    heard = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON)
-    assert (heard.is_junk, list(heard.out), desk.records.heard) == (False, [], [])
-    desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S / 2, NOON)
+    heard = desk.side.handle_message(TOPICS.record, office_peer.write(delta), 0.0, NOON)
+    assert (heard.is_invalid, list(heard.outgoing), desk.records.heard) == (False, [], [])
+    desk.side.handle_message(TOPICS.record, office_peer.write(delta), REST_S / 2, NOON)
     assert desk.records.held == [delta, delta], "what takes away counts in memory, also while the disk rests"
     desk.records.trouble = None
-    desk.side.hear(TOPICS.record, office_peer.write(delta), REST_S, NOON)
+    desk.side.handle_message(TOPICS.record, office_peer.write(delta), REST_S, NOON)
     assert desk.records.heard == [delta]
     assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1
 
@@ -319,65 +323,68 @@ def test_what_the_records_have_to_say_goes_where_it_belongs(desk, said, office_p
     request = about(RecordRequest, is_snapshot=True)
     desk.records.answers = [receipt, request]
     delta = about(Delta, after=0, upto=1, records=[])
-    out = desk.side.hear(TOPICS.record, office_peer.write(delta), 0.0, NOON).out
+    out = desk.side.handle_message(TOPICS.record, office_peer.write(delta), 0.0, NOON).outgoing
     assert [o.topic for o in out] == [TOPICS.reply, TOPICS.request]
     assert said(out) == [receipt, request]
 
 
 def test_a_fresh_order_is_to_be_carried_out_once_and_its_answer_is_said_and_written_down(desk, said, office_peer):
     command = order(1, reason="the postman")
-    heard = desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
-    assert heard.act == command
-    assert list(heard.out) == []
-    out = desk.side.settle(command, Outcome("done"), 1.0)
+    heard = desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
+    assert heard.command == command
+    assert list(heard.outgoing) == []
+    out = desk.side.finish_command(command, CommandOutcome("done"), 1.0)
     assert said(out) == [about(Reply, command=command.id, outcome="done")]
     assert desk.facts == [Commanded("suspend", command.id, "li", "the postman", "done")]
-    again = desk.side.hear(TOPICS.command, office_peer.write(command), 2.0, NOON)
-    assert again.act is None
-    assert said(again.out) == said(out)
+    again = desk.side.handle_message(TOPICS.command, office_peer.write(command), 2.0, NOON)
+    assert again.command is None
+    assert said(again.outgoing) == said(out)
     assert len(desk.facts) == 1
 
 
 def test_a_stale_order_is_refused_said_and_written_down_once(desk, said, office_peer):
     command = order(1, Share("a" * 16, "west"), at=(NOON - timedelta(hours=1)).isoformat())
     for _ in range(3):
-        heard = desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
-        assert heard.act is None
-        assert said(heard.out)[0].outcome == "refused"
+        heard = desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
+        assert heard.command is None
+        assert said(heard.outgoing)[0].outcome == "refused"
     assert [fact.outcome for fact in desk.facts] == ["refused"]
 
 
 def test_without_a_clock_a_challenge_is_said_and_nothing_is_written_down(desk, said, office_peer):
-    heard = desk.side.hear(TOPICS.command, office_peer.write(order(1)), 0.0, None)
-    challenge = said(heard.out)[0]
-    assert (challenge.outcome, heard.act, desk.facts) == ("challenge", None, [])
+    heard = desk.side.handle_message(TOPICS.command, office_peer.write(order(1)), 0.0, None)
+    challenge = said(heard.outgoing)[0]
+    assert (challenge.outcome, heard.command, desk.facts) == ("challenge", None, [])
     again = order(2, challenge=challenge.challenge)
-    assert desk.side.hear(TOPICS.command, office_peer.write(again), 1.0, None).act == again
+    assert desk.side.handle_message(TOPICS.command, office_peer.write(again), 1.0, None).command == again
 
 
 def test_an_order_that_was_replayed_a_thousand_times_is_carried_out_once(desk, office_peer):
     payload = office_peer.write(order(1))
-    acts = [desk.side.hear(TOPICS.command, payload, 0.0, NOON) for _ in range(1000)]
-    assert sum(heard.act is not None for heard in acts) == 1
-    assert sum(heard.is_junk for heard in acts) == 999
+    acts = [desk.side.handle_message(TOPICS.command, payload, 0.0, NOON) for _ in range(1000)]
+    assert sum(heard.command is not None for heard in acts) == 1
+    assert sum(heard.is_invalid for heard in acts) == 999
 
 
 def test_an_order_that_cannot_be_written_down_is_not_carried_out(desk, office_peer, monkeypatch):
     desk.ledger.close()
-    heard = desk.side.hear(TOPICS.command, office_peer.write(order(1)), 0.0, NOON)
-    assert heard.act is None
+    heard = desk.side.handle_message(TOPICS.command, office_peer.write(order(1)), 0.0, NOON)
+    assert heard.command is None
 
 
 def test_what_an_order_brings_forth_is_said_before_its_answer(desk, said, office_peer):
     command = order(1)
-    desk.side.hear(TOPICS.command, office_peer.write(command), 0.0, NOON)
-    desk.side.post(about(RemovalReceipt, subject="0011223344556677", n=1, templates=0, at=""))
-    assert [type(m) for m in said(desk.side.settle(command, Outcome("done"), 1.0))] == [RemovalReceipt, Reply]
+    desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
+    desk.side.queue(about(RemovalReceipt, subject="0011223344556677", n=1, templates=0, at=""))
+    assert [type(m) for m in said(desk.side.finish_command(command, CommandOutcome("done"), 1.0))] == [
+        RemovalReceipt,
+        Reply,
+    ]
 
 
 def test_what_is_too_long_is_not_sent_and_that_is_said(desk, caplog, office_peer):
     findings = tuple(ReplyFinding("x" * 64, "red", "门" * 200) for _ in range(100))
-    out = desk.side.settle(order(1), Outcome("done", findings=findings), 0.0)
+    out = desk.side.finish_command(order(1), CommandOutcome("done", findings=findings), 0.0)
     assert all(len(o.payload) <= MAX_BYTES for o in out)
     assert out or "cannot be sent" in caplog.text
 
@@ -417,7 +424,7 @@ class World:
     def gate_hears(self, index=0):
         if self.down:
             payload = self.down.pop(index % len(self.down))
-            assert self.desk.side.hear(TOPICS.ack, payload, self.now, NOON).act is None
+            assert self.desk.side.handle_message(TOPICS.ack, payload, self.now, NOON).command is None
 
     def lose(self, kept):
         del self.up[kept:], self.down[kept:]
@@ -427,7 +434,7 @@ class World:
 
     def reconnect(self, _):
         self.up, self.down = [], []
-        self.desk.side.connected(self.now)
+        self.desk.side.start_connection(self.now)
 
     def wait(self, tens):
         self.now += tens * 10
@@ -472,9 +479,9 @@ def test_an_order_that_the_gate_was_doing_when_it_stopped_is_answered_on_every_c
     order = about(
         Command, id="01" * 16, number=1, at=NOON.isoformat(), operator="li", action=Suspend("0123456789abcdef", 5)
     )
-    assert desk.ledger.hear(order, 0.0, NOON) is order
+    assert desk.ledger.judge(order, 0.0, NOON) is order
     for now in (1.0, 2.0):
-        desk.side.connected(now)
+        desk.side.start_connection(now)
         [told] = [each for each in said(desk.due(now)) if isinstance(each, Reply)]
         assert (told.command, told.outcome, told.why) == (order.id, "failed", STOPPED)
         assert not [each for each in said(desk.due(now + 0.1)) if isinstance(each, Reply)], "once a connection"

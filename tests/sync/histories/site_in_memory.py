@@ -42,7 +42,7 @@ from gated.protocol.record_keys import digest_of, key_of, takes_away
 from gated.protocol.record_messages import Delta, SnapshotPart
 from gated.protocol.topics import Topics
 from gated.protocol.wire_records import AnyPerson, HouseholdRecord, Tombstone, WireAccessRule, WireConsent
-from gated.sync.command_desk import CommandDesk, Outcome
+from gated.sync.command_desk import CommandDesk, CommandOutcome
 from gated.sync.replica import Replica
 from gated.sync.session import GateSide, Vitals
 from gated.types import SubjectId
@@ -121,7 +121,7 @@ class Gatehouse:
         """Send all due messages. Start a new connection if the gate is offline."""
         if not self.is_online:
             self.is_online = True
-            self.side.connected(self.site.now)
+            self.side.start_connection(self.site.now)
         self.site.carry("office", self.side.due(self.site.now, self.wall, self.vitals))
         self._go_on()
 
@@ -132,29 +132,29 @@ class Gatehouse:
                 is_done = self.enrol(command.action.subject, self.site.dice)
                 if is_done:
                     self._act(command)
-                self._settle(command, Outcome("done" if is_done else "refused"))
+                self._settle(command, CommandOutcome("done" if is_done else "refused"))
             elif question.refusal is not None:
-                self._settle(command, Outcome("refused", question.refusal))
+                self._settle(command, CommandOutcome("refused", question.refusal))
             elif (nonce := question.ask(self.site.now)) is not None:
                 ask = ConfirmationRequest(site=SITE, gate=self.name, command=command.id, nonce=nonce, step="commit")
-                self.site.carry("office", self.side.said([ask]))
+                self.site.carry("office", self.side.encode([ask]))
 
     def _settle(self, command, outcome):
         self.enrolling.pop(command.id, None)
-        self.site.carry("office", self.side.settle(command, outcome, self.site.now))
+        self.site.carry("office", self.side.finish_command(command, outcome, self.site.now))
 
     def hear(self, topic, payload):
         self._note(topic, payload)
-        heard = self.side.hear(topic, payload, self.site.now, self.wall if self.is_clock_trusted else None)
-        self.site.carry("office", heard.out)
-        if heard.answer is not None and heard.answer.command in self.enrolling:
-            self.enrolling[heard.answer.command][1].hear(heard.answer, self.site.now)
-        if heard.act is not None and isinstance(heard.act.action, Enrol):
-            self.enrolling[heard.act.id] = heard.act, Question(heard.act.id)
-        elif heard.act is not None:
-            outcome = self._perform(heard.act)
+        heard = self.side.handle_message(topic, payload, self.site.now, self.wall if self.is_clock_trusted else None)
+        self.site.carry("office", heard.outgoing)
+        if heard.confirmation is not None and heard.confirmation.command in self.enrolling:
+            self.enrolling[heard.confirmation.command][1].handle_confirmation(heard.confirmation, self.site.now)
+        if heard.command is not None and isinstance(heard.command.action, Enrol):
+            self.enrolling[heard.command.id] = heard.command, Question(heard.command.id)
+        elif heard.command is not None:
+            outcome = self._perform(heard.command)
             if self.is_up:
-                self.site.carry("office", self.side.settle(heard.act, outcome, self.site.now))
+                self.site.carry("office", self.side.finish_command(heard.command, outcome, self.site.now))
 
     def _note(self, topic, payload):
         """Record what a genuine message delivered; from then on the gate must obey it."""
@@ -171,7 +171,7 @@ class Gatehouse:
                 elif isinstance(record, AnyPerson) and record.status == "active":
                     self.given[key] = max(self.given.get(key, 0), record.n)
 
-    def _perform(self, command: Command) -> Outcome:
+    def _perform(self, command: Command) -> CommandOutcome:
         assert (command.site, command.gate) == (SITE, self.name)
         assert command.number not in self.acted, "a command acted twice"
         self.acted.add(command.number)
@@ -180,16 +180,16 @@ class Gatehouse:
                 self._act(command)
             case Suspend(subject, n):
                 if not self.side.replica.suspend(subject, n):
-                    return Outcome("refused", "nobody here")
+                    return CommandOutcome("refused", "nobody here")
                 self.taken[f"person/{subject}"] = max(self.taken.get(f"person/{subject}", 0), n)
             case Share(subject, to):
                 try:
-                    self.side.post(self.side.replica.share(subject, to))
+                    self.side.queue(self.side.replica.share(subject, to))
                 except UnacceptedError as error:
-                    return Outcome("refused", str(error), (ReplyFinding("share", WAITS, ""),))
+                    return CommandOutcome("refused", str(error), (ReplyFinding("share", WAITS, ""),))
                 except (EnrolmentError, SubjectNotFoundError) as error:
-                    return Outcome("refused", str(error))
-        return Outcome("done")
+                    return CommandOutcome("refused", str(error))
+        return CommandOutcome("done")
 
     def _act(self, command):
         """Check that a command acts at its own gate, at most once, and not after its operator saw it fail."""

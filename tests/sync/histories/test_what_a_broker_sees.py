@@ -140,7 +140,7 @@ def test_of_a_status_a_broker_reads_whether_the_gate_is_online_and_nothing_else(
         gate.speak()
         clear += [payload for _, topic, payload in site.flying if topic == gate.topics.status]
         site.flying.clear()
-    clear.append(gate.side.will(site.wall, gate.vitals).payload)
+    clear.append(gate.side.last_will(site.wall, gate.vitals).payload)
     assert len(clear) == 3
     shells = [json.loads(base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")) for payload in clear]
     for shell in shells:

@@ -19,7 +19,7 @@ from site_in_memory import GATES, Site, office_digest, prepare
 from gated.events import DoorClosed, Started
 from gated.office import record_sending
 from gated.protocol.command_messages import ReleaseDoor
-from gated.protocol.lag import EVENTS, HELD_LISTS, ORDERS, PATIENCE_S, RECEIPTS, RECORDS, WORDS
+from gated.protocol.lag import COMMANDS, EVENTS, HEARTBEATS, HELD_LISTS, PATIENCE_S, RECEIPTS, RECORDS
 from gated.protocol.record_messages import SnapshotPart
 
 pytestmark = pytest.mark.long
@@ -117,11 +117,11 @@ BY_BOTH = [
     (["down/record", "down/command", "up/reply"], RECORDS),
     (["delta"], RECORDS),
     (["up/request", "delta"], RECORDS),
-    (["down/command"], ORDERS),
-    (["offer"], ORDERS),
-    (["command", "wanted"], ORDERS),
-    (["up/reply"], ORDERS),
-    (["ask"], ORDERS),
+    (["down/command"], COMMANDS),
+    (["offer"], COMMANDS),
+    (["command", "wanted"], COMMANDS),
+    (["up/reply"], COMMANDS),
+    (["ask"], COMMANDS),
     (["receipt"], RECEIPTS),
     (["up/event"], EVENTS),
     (["ack"], EVENTS),
@@ -159,7 +159,7 @@ def test_without_words_each_end_that_can_know_says_so(site, what):
     settle(site, 60, happens=busy)
     site.withholds = hold_back(*what)
     settle(site, PATIENCE_S + 600, happens=busy)
-    assert WORDS in site.gates["east"].lost[WITHHELD]
+    assert HEARTBEATS in site.gates["east"].lost[WITHHELD]
     told = {each.kind for each in site.store.alarms.all() if each.gate == "east"}
     assert told & {WITHHELD, "unmarked"}
     site.withholds = lambda *_: False
@@ -172,7 +172,7 @@ def test_without_words_each_end_that_can_know_says_so(site, what):
 def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_to_be_offline):
     """The connections stay up, and no record has changed that either end could miss."""
     gate = site.gates["east"]
-    will = gate.side.will(gate.wall, gate.vitals)
+    will = gate.side.last_will(gate.wall, gate.vitals)
     site.withholds = lambda to, topic, payload: topic.split("/")[3] == "east"
     if is_said_to_be_offline:
         site.arrive("office", will.topic, will.payload)
@@ -213,7 +213,7 @@ def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch)
 def test_who_was_removed_is_told_of_also_where_the_gate_is_said_to_be_offline(site):
     """The broker keeps the gate's last will and publishes it when it likes."""
     gate = site.gates["east"]
-    will = gate.side.will(gate.wall, gate.vitals)
+    will = gate.side.last_will(gate.wall, gate.vitals)
     site.arrive("office", will.topic, will.payload)
     site.withholds = hold_back("down/record", "up/status", "up/event")
     site.store.book.remove(f"person/{site.added[0]}")
@@ -263,7 +263,7 @@ def test_an_honest_day_accuses_nobody(site):
 
 def test_a_gate_that_is_switched_off_is_told_of_only_when_it_misses_something(site):
     for gate in site.gates.values():
-        will = gate.side.will(gate.wall, gate.vitals)
+        will = gate.side.last_will(gate.wall, gate.vitals)
         gate.kill()
         site.arrive("office", will.topic, will.payload)
     settle(site, 2 * PATIENCE_S, step_s=SHORT_S)

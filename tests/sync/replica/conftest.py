@@ -25,7 +25,7 @@ from gated.storage.vault import CARD, PIN, Vault
 from gated.sync.person_records import is_readable
 from gated.sync.replica import Replica
 from gated.sync.sealed_faces import seal_face
-from gated.sync.snapshot import Staging
+from gated.sync.snapshot import SnapshotStore
 
 SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
 ME, OFFICE, NEIGHBOUR = Identity.make(), Identity.make(), Identity.make()
@@ -165,10 +165,10 @@ class Followed:
         self.open()
 
     def hear(self, *messages):
-        return [said for message in messages for said in self.replica.hear(message, self.now)]
+        return [said for message in messages for said in self.replica.handle_records(message, self.now)]
 
     def hear_word(self, word):
-        return self.replica.hear_word(word, self.now)
+        return self.replica.handle_heartbeat(word, self.now)
 
     def converge(self, office, size=2):
         """Exchange messages with an honest office until the gate requests nothing more."""
@@ -256,7 +256,7 @@ def followed(follow):
 
 @pytest.fixture
 def staging(tmp_path):
-    staging = Staging(tmp_path, ME)
+    staging = SnapshotStore(tmp_path, ME)
     yield staging
     staging.close()
 

@@ -21,7 +21,7 @@ NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 
 
 def held(followed):
-    return {(each.subject, each.why) for each in followed.replica.held()}
+    return {(each.subject, each.why) for each in followed.replica.quarantined()}
 
 
 def join(followed, office, kit, numbers):
@@ -111,7 +111,7 @@ def test_what_joined_long_before_a_start_is_forgotten_and_a_clock_that_was_set_b
 def test_who_is_held_for_their_number_is_accepted_by_the_office_and_comes(follow, office, kit):
     followed = follow(most_new_per_hour=200, most_new_in_batch=300)
     join(followed, office, kit, range(1, 218))
-    waiting = sorted(each.subject for each in followed.replica.held())
+    waiting = sorted(each.subject for each in followed.replica.quarantined())
     assert len(waiting) == 17
     outcome = followed.replica.accept(waiting, "li")
     assert (outcome.outcome, outcome.why) == ("done", "accepted 17 of 17")
@@ -124,7 +124,7 @@ def test_who_is_held_for_their_number_is_accepted_by_the_office_and_comes(follow
 def test_the_office_accepts_no_more_than_the_installer_set_and_the_rest_waits_at_the_gate(follow, office, kit):
     followed = follow(most_new_per_hour=2, most_new_in_batch=3)
     join(followed, office, kit, range(1, 11))
-    waiting = sorted(each.subject for each in followed.replica.held())
+    waiting = sorted(each.subject for each in followed.replica.quarantined())
     for _ in range(3):
         outcome = followed.replica.accept(waiting, "li")
         followed.restart()
@@ -133,7 +133,7 @@ def test_the_office_accepts_no_more_than_the_installer_set_and_the_rest_waits_at
     assert len(followed.people()) == 5
     assert all(len(finding.says) <= 200 for finding in outcome.findings)
     with closing(Holdings.open(followed.state, kit.site)) as holdings:
-        for each in followed.replica.held():
+        for each in followed.replica.quarantined():
             assert holdings.accept(each.subject), "somebody at the gate may"
     followed.converge(office)
     assert len(followed.people()) == 10
@@ -200,8 +200,8 @@ def test_whatever_a_stolen_office_does_the_installers_numbers_hold(per_hour, in_
         else:
             count = min(number, allowance.left(allowed, now, wall))
             if count:
-                allowed = allowance.take(allowed, count, now, wall)
-                allowance.joined(allowed, now)
+                allowed = allowance.spend(allowed, count, now, wall)
+                allowance.note_joined(allowed, now)
             joined += [now] * count
         assert allowed.spent <= in_all
         for end in set(joined):

@@ -40,7 +40,7 @@ def accept(home, kit, number=1):
 
 
 def why(home, kit, number=1):
-    return {held.subject: held.why for held in home.replica.held()}.get(kit.subject(number))
+    return {held.subject: held.why for held in home.replica.quarantined()}.get(kit.subject(number))
 
 
 def thief(kit, **other):
@@ -183,7 +183,7 @@ def test_what_waits_is_nobody_s_after_the_person_has_gone(home, office, kit):
     send(home, office, Tombstone(n=0, key=f"person/{kit.subject(1)}"))
     with closing(Holdings.open(home.state, kit.site)) as holdings:
         assert holdings.register.sets_of(kit.subject(1)) == set()
-    assert home.replica.held() == []
+    assert home.replica.quarantined() == []
 
 
 def test_a_waiting_face_that_is_another_person_s_is_held_as_that(home, office, kit):
@@ -203,7 +203,7 @@ def test_first_faces_by_a_new_model_set_count_as_new_people(follow, office, kit,
     send(there, office, *(kit.person(n, face=kit.face(n, pictures=2)) for n in range(1, 6)))
     found = [there.finds(n) for n in range(1, 6)]
     assert sum(each is not None for each in found) == room
-    assert sorted({held.why for held in there.replica.held()}) == ["bulk"]
+    assert sorted({held.why for held in there.replica.quarantined()}) == ["bulk"]
     assert len(there.people()) == 5
 
 
@@ -226,7 +226,7 @@ def newer(follow, office, kit):
 
 def taken(home, kit, number, like=None):
     """Take a face at the gate by the office's command, as `LiveEnrolment` does. Return the reason if the face waits."""
-    is_counted = home.replica.joins(kit.subject(number), kit.embedder, home.now)
+    is_counted = home.replica.may_join(kit.subject(number), kit.embedder, home.now)
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
         person = gallery.person(kit.subject(number))
         return gallery.take(person, [kit.vector(like or number)], NOON, is_counted=is_counted)
@@ -237,7 +237,9 @@ def test_first_faces_that_are_taken_live_by_a_new_model_set_count_as_new_people(
     there = newer(2)
     assert [taken(there, kit, n) for n in range(1, 6)] == ["", "", "bulk", "bulk", "bulk"]
     assert [there.finds(n) is not None for n in range(1, 6)] == [True, True, False, False, False]
-    assert {held.subject: held.why for held in there.replica.held()} == {kit.subject(n): "bulk" for n in (3, 4, 5)}
+    assert {held.subject: held.why for held in there.replica.quarantined()} == {
+        kit.subject(n): "bulk" for n in (3, 4, 5)
+    }
 
 
 def test_live_faces_records_and_new_people_share_one_hour(newer, office, kit):
@@ -247,7 +249,7 @@ def test_live_faces_records_and_new_people_share_one_hour(newer, office, kit):
     send(there, office, kit.person(9))
     send(there, office, kit.person(10), kit.person(3, face=kit.face(3, pictures=2)))
     assert taken(there, kit, 4) == "bulk"
-    assert {held.subject for held in there.replica.held()} == {kit.subject(n) for n in (10, 3, 4)}
+    assert {held.subject for held in there.replica.quarantined()} == {kit.subject(n) for n in (10, 3, 4)}
 
 
 def test_a_live_face_that_is_not_the_first_of_its_set_costs_nothing(newer, kit):
@@ -268,7 +270,7 @@ def test_no_restart_and_no_clock_gives_live_faces_another_hour(newer, kit):
 def test_a_kill_between_the_count_and_the_face_gives_nothing_back(newer, kit):
     there = newer(2)
     for _ in range(2):
-        assert there.replica.joins(kit.subject(1), kit.embedder, there.now)
+        assert there.replica.may_join(kit.subject(1), kit.embedder, there.now)
         there.restart()
     assert taken(there, kit, 1) == "bulk"
 

@@ -18,7 +18,7 @@ from gated.protocol.record_messages import RecordRequest, RemovalReceipt
 from gated.protocol.topics import Topics
 from gated.sync.command_desk import UNWRITABLE, CommandDesk
 from gated.sync.command_handling import SUSPENDED_IN_MEMORY
-from gated.sync.denied_subjects import Revoked
+from gated.sync.denied_subjects import DeniedSubjects
 from gated.sync.isolation import REST_S
 from gated.sync.replica import Replica
 from gated.sync.session import GateSide
@@ -29,13 +29,13 @@ NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 class Gate:
     """The link's parts on a disk, as `following` builds them.
 
-    `Revoked` reports the people who are shut out, as it does to the entrance.
+    `DeniedSubjects` reports the people who are shut out, as it does to the entrance.
     """
 
     def __init__(self, kit, state):
         self.kit, self.state, self.now = kit, state, 0.0
         self.told, self.facts = [], []
-        self.revoked = Revoked(self.told.append)
+        self.revoked = DeniedSubjects(self.told.append)
         self.office = Peer(kit.office, kit.me.party, kit.site, kit.gate)
         self.topics = Topics(kit.site, kit.gate)
         self.open()
@@ -52,14 +52,14 @@ class Gate:
             desk=CommandDesk(self.state, self.kit.site, self.kit.gate), now=self.now,
         )  # fmt: skip
 
-    def hear(self, message, topic="record"):
+    def handle_message(self, message, topic="record"):
         """Give the gate an office message; return the result and the gate's answers, as the office reads them."""
         self.now += REST_S
-        heard = self.side.hear(getattr(self.topics, topic), self.office.write(message), self.now, NOON)
-        return heard, [self.office.read(out.payload, Reply, RemovalReceipt, RecordRequest) for out in heard.out]
+        heard = self.side.handle_message(getattr(self.topics, topic), self.office.write(message), self.now, NOON)
+        return heard, [self.office.read(out.payload, Reply, RemovalReceipt, RecordRequest) for out in heard.outgoing]
 
     def order(self, action, number, at=NOON):
-        return self.hear(
+        return self.handle_message(
             Command(site=self.kit.site, gate=self.kit.gate, id=f"{number:032x}", number=number, at=at.isoformat(),
                     operator="li", reason="a test", action=action),
             "command",
@@ -74,7 +74,7 @@ class Gate:
 def gate(kit, office, disk):
     """A gate with three people of the office, whose disk takes no writes since the last start."""
     gate = Gate(kit, disk.folder)
-    gate.hear(_delta(office, office.put(*(kit.person(number) for number in (1, 2, 3)))))
+    gate.handle_message(_delta(office, office.put(*(kit.person(number) for number in (1, 2, 3)))))
     assert gate.replica.mark.version == 3
     gate.side.close()
     disk.freeze()
@@ -99,7 +99,7 @@ def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_wh
     suspended = office.put(kit.person(2, status="suspended"))
     changed = office.put(kit.person(3, name="Another"))
     for records in (gone, suspended, changed):
-        _, said = gate.hear(_delta(office, records))
+        _, said = gate.handle_message(_delta(office, records))
         assert not any(isinstance(each, RemovalReceipt) for each in said)
     assert gate.shut_out == {kit.subject(1), kit.subject(2)}
     assert gate.replica.mark.version == 3
@@ -107,7 +107,7 @@ def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_wh
     disk.thaw()
     gate.open()
     assert gate.shut_out == {kit.subject(1), kit.subject(2)}, "a link that begins anew forgets nobody"
-    _, said = gate.hear(office.delta(3))
+    _, said = gate.handle_message(office.delta(3))
     assert [each.subject for each in said if isinstance(each, RemovalReceipt)] == [kit.subject(1)]
     assert gate.shut_out == frozenset(), "it is on disk, and the entrance reads it there"
     assert gate.replica.mark.version == 6
@@ -120,13 +120,13 @@ def test_an_old_record_that_is_replayed_shuts_nobody_out(gate, kit, office):
     A broker that kept the old record must not be able to shut her out.
     """
     old = kit.person(1, status="suspended")
-    gate.replica.hold(SimpleNamespace(records=[msgspec.structs.replace(old, n=1)]))
+    gate.replica.deny_unstored(SimpleNamespace(records=[msgspec.structs.replace(old, n=1)]))
     assert gate.shut_out == frozenset()
 
 
 def test_an_order_is_refused_with_a_reason_and_nothing_is_done(gate):
     heard, (reply,) = gate.order(ReleaseDoor("main"), 1)
-    assert heard.act is None
+    assert heard.command is None
     assert (reply.outcome, reply.why) == ("refused", UNWRITABLE)
     assert [fact.outcome for fact in gate.facts if hasattr(fact, "operator")] == ["refused"]
 
@@ -134,7 +134,7 @@ def test_an_order_is_refused_with_a_reason_and_nothing_is_done(gate):
 def test_an_order_to_suspend_counts_in_memory_and_is_not_acknowledged(gate, kit, office):
     (record,) = office.put(kit.person(1, status="suspended"))
     heard, (reply,) = gate.order(Suspend(kit.subject(1), record.n), 1)
-    assert heard.act is None
+    assert heard.command is None
     assert (reply.outcome, reply.why) == ("refused", SUSPENDED_IN_MEMORY)
     assert gate.shut_out == {kit.subject(1)}
 

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.protocol.record_messages import RecordRequest
-from gated.sync.record_requests import PATIENCE_S, Pull
-from gated.sync.snapshot import Title
+from gated.sync.record_requests import PATIENCE_S, RecordRequests
+from gated.sync.snapshot import SnapshotTitle
 
 US = {"site": "s", "gate": "g"}
 
 
 def pull(target=0, *, wants_snapshot=False):
-    made = Pull("s", "g")
+    made = RecordRequests("s", "g")
     made.target, made.wants_snapshot = target, wants_snapshot
     return made
 
@@ -30,8 +30,8 @@ def test_records_are_asked_for_from_where_we_are():
 def test_a_snapshot_is_asked_for_and_then_its_missing_parts():
     asking = pull(5, wants_snapshot=True)
     assert asking.ask(5, None, [], 0.0) == [RecordRequest(**US, is_snapshot=True)]
-    assert asking.ask(5, Title(5, "d", 40), list(range(1, 17)), 1.0) == []
-    assert asking.ask(5, Title(5, "d", 40), list(range(16, 32)), 1.0) == [
+    assert asking.ask(5, SnapshotTitle(5, "d", 40), list(range(1, 17)), 1.0) == []
+    assert asking.ask(5, SnapshotTitle(5, "d", 40), list(range(16, 32)), 1.0) == [
         RecordRequest(**US, is_snapshot=True, snapshot=5, parts=list(range(16, 32)))
     ]
 

@@ -15,7 +15,7 @@ from gated.people.held_records import Allowed
 from gated.protocol.face_messages import FaceTemplates, SealedFace
 from gated.protocol.record_messages import Delta
 from gated.protocol.wire_records import Tombstone
-from gated.sync.quarantine import BLOCK, WINDOW_S, Allowance, twins
+from gated.sync.quarantine import BLOCK, WINDOW_S, Allowance, find_duplicates
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 
@@ -278,8 +278,8 @@ def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps)
         wall = NOON + timedelta(seconds=now) if is_trusted else None
         granted = min(asked, allowance.left(allowed, now, wall))
         if granted:
-            allowed = allowance.take(allowed, granted, now, wall)
-            allowance.joined(allowed, now)
+            allowed = allowance.spend(allowed, granted, now, wall)
+            allowance.note_joined(allowed, now)
         joined += [now] * granted
         assert len([at for at in joined if at > now - WINDOW_S]) <= most
 
@@ -298,7 +298,7 @@ def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps)
 def test_after_a_restart_only_a_trusted_clock_says_that_the_hour_is_over(joined_at, restarted_at, left):
     """Attack: the hourly allowance is used up, the clock is changed, and the office commands a restart."""
     first = Allowance(5, 0)
-    allowed = first.take(Allowed(), 5, 100.0, joined_at)
+    allowed = first.spend(Allowed(), 5, 100.0, joined_at)
     again = Allowance(5, 0, allowed)
     assert again.left(allowed, 10.0, restarted_at) == left
     assert again.left(allowed, 10.0 + WINDOW_S, None) == 5, "an hour of its own has passed"
@@ -332,11 +332,11 @@ def test_a_gate_whose_people_were_all_removed_is_no_new_gate(follow, office, kit
     for part in office.snapshot():
         followed.hear(part)
     assert followed.people() == {}
-    assert len(followed.replica.held()) == 27
+    assert len(followed.replica.quarantined()) == 27
 
 
 def slowly(stored, arriving, threshold):
-    """Find the same people as `twins`, with one comparison after the other."""
+    """Find the same people as `find_duplicates`, with one comparison after the other."""
     known, found = [(row.subject, row.vector) for row in stored], set()
     for subject, vectors in arriving:
         if any(float(old @ new) >= threshold for who, old in known if who != subject for new in vectors):
@@ -356,7 +356,7 @@ def test_twins_are_found_as_by_comparing_every_two(arrivals, stored):
 
     rows = [Row(f"stored{who}", "", "active", picture(who, 9)) for who in range(stored)]
     faces = [(f"new{at}", [picture(who, which) for which in range(count)]) for at, (who, count) in enumerate(arrivals)]
-    assert twins(rows, faces, 0.8) == slowly(rows, faces, 0.8)
+    assert find_duplicates(rows, faces, 0.8) == slowly(rows, faces, 0.8)
 
 
 def test_twins_are_found_across_blocks_and_a_rejected_face_rejects_nobody():
@@ -365,8 +365,8 @@ def test_twins_are_found_across_blocks_and_a_rejected_face_rejects_nobody():
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     faces = [(str(number), [vector]) for number, vector in enumerate(vectors)]
     late = [("late", [vectors[3]]), ("later", [vectors[3]])]
-    assert twins([], [*faces, *late], 0.99) == {"late", "later"}
-    assert twins([], [*faces, *late], 0.99, allowed={"late"}) == {"later"}
-    assert twins([Row("x", "", "active", vectors[0])], faces, 0.99) == {"0"}
-    assert twins([Row("0", "", "active", vectors[0])], faces, 0.99) == set()
-    assert twins([], [], 0.99) == set()
+    assert find_duplicates([], [*faces, *late], 0.99) == {"late", "later"}
+    assert find_duplicates([], [*faces, *late], 0.99, allowed={"late"}) == {"later"}
+    assert find_duplicates([Row("x", "", "active", vectors[0])], faces, 0.99) == {"0"}
+    assert find_duplicates([Row("0", "", "active", vectors[0])], faces, 0.99) == set()
+    assert find_duplicates([], [], 0.99) == set()

@@ -11,7 +11,7 @@ from gated.people.store import Person
 from gated.protocol.limits import PARTS_WINDOW
 from gated.protocol.record_messages import RecordRequest
 from gated.protocol.wire_records import PersonRecord, Tombstone
-from gated.sync.snapshot import Staging, Title
+from gated.sync.snapshot import SnapshotStore, SnapshotTitle
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -75,7 +75,7 @@ def test_a_restart_costs_no_part_twice(followed, office, kit):
 def test_a_snapshot_that_was_whole_before_a_restart_is_followed_after_it(followed, office, kit):
     many(office, kit, 3)
     for part in office.snapshot():
-        followed.replica._staging.take(part)
+        followed.replica._staging.store_part(part)
     followed.restart()
     assert followed.people() == {}
     followed.hear_word(office.word())
@@ -92,7 +92,7 @@ def test_of_a_staged_snapshot_nothing_can_be_read_on_disk(followed, office, kit)
         assert secret.encode() not in staged
     followed.hear(office.snapshot(1)[1])
     assert len(followed.people()) == 2
-    assert not Staging(followed.state, kit.me).is_complete
+    assert not SnapshotStore(followed.state, kit.me).is_complete
 
 
 def test_another_snapshot_begins_from_its_first_part(followed, office, kit):
@@ -276,7 +276,7 @@ def test_tombstones_may_be_in_a_snapshot(followed, office, kit):
 def test_a_part_beyond_the_last_is_none(staging, office, kit, part):
     many(office, kit, 4)
     odd = msgspec.structs.replace(office.snapshot()[0], part=part)
-    assert not staging.take(odd)
+    assert not staging.store_part(odd)
     assert staging.title is None
     assert staging.missing() == []
 
@@ -284,10 +284,10 @@ def test_a_part_beyond_the_last_is_none(staging, office, kit, part):
 def test_staged_parts_come_back_in_order_and_each_is_taken_once(staging, office, kit):
     many(office, kit, 5)
     parts = office.snapshot()
-    assert [staging.take(part) for part in (parts[2], parts[0], parts[2])] == [True, True, False]
-    assert staging.title == Title(5, office.digest, 3)
+    assert [staging.store_part(part) for part in (parts[2], parts[0], parts[2])] == [True, True, False]
+    assert staging.title == SnapshotTitle(5, office.digest, 3)
     assert (staging.missing(), staging.is_complete) == ([1], False)
-    assert staging.take(parts[1])
+    assert staging.store_part(parts[1])
     assert (staging.missing(), staging.is_complete) == ([], True)
     assert list(staging.records()) == [record for part in parts for record in part.records]
 
@@ -297,15 +297,15 @@ def test_of_an_older_snapshot_nothing_is_taken(staging, office, kit):
     (old,) = office.snapshot()
     office.put(kit.person(3))
     new = office.snapshot()
-    assert staging.take(new[0])
-    assert not staging.take(old)
+    assert staging.store_part(new[0])
+    assert not staging.store_part(old)
     assert staging.title.version == 3
 
 
 def test_a_snapshot_that_is_dropped_leaves_a_small_file(staging, office, kit, tmp_path):
     office.put(*(kit.person(number, face=kit.face(number, pictures=5)) for number in range(1, 41)))
     for part in office.snapshot(10):
-        staging.take(part)
+        staging.store_part(part)
     assert (tmp_path / "snapshot.db").stat().st_size + (tmp_path / "snapshot.db-wal").stat().st_size > 100_000
     staging.drop()
     assert (staging.title, staging.missing(), list(staging.records())) == (None, [], [])
@@ -316,8 +316,8 @@ def test_a_snapshot_that_is_dropped_leaves_a_small_file(staging, office, kit, tm
 def test_a_gate_with_other_keys_fetches_a_staged_snapshot_anew(followed, office, kit, tmp_path):
     many(office, kit, 2)
     (part,) = office.snapshot()
-    stranger = Staging(followed.state, kit.neighbour)
-    stranger.take(part)
+    stranger = SnapshotStore(followed.state, kit.neighbour)
+    stranger.store_part(part)
     stranger.close()
     followed.restart()
     followed.hear_word(office.word())
