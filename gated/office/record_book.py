@@ -330,19 +330,22 @@ class RecordBook:
 
     def _as_seen(self, gate: str, keys: Iterable[str]) -> Iterator[Record]:
         mine, with_names, salt = self.digest_keys(gate), self.sends_names, self.pin_salt
+        with self._file.reading() as connection:
+            is_sound = sound(connection, "faces")
         for key in keys:
             record = self._records[key]
             if isinstance(record, Unreadable):
                 continue
             if isinstance(record, OfficePerson):
                 who = without_readable_pins(record, salt)
-                yield self._with_face(gate, as_sent(who, mine, with_names=with_names))
+                yield self._with_face(gate, as_sent(who, mine, with_names=with_names), is_sound)
             else:
                 yield record
 
-    def _with_face(self, gate: str, record: PersonRecord) -> PersonRecord:
+    def _with_face(self, gate: str, record: PersonRecord, is_sound: str) -> PersonRecord:
+        """Return the record with the face for this gate. `is_sound` is the condition for undamaged rows."""
         with self._file.reading() as connection:
-            of = f"gate = ? AND subject = ? AND {sound(connection, 'faces')}"
+            of = f"gate = ? AND subject = ? AND {is_sound}"
             row = connection.execute(f"SELECT n, face FROM faces WHERE {of}", (gate, record.subject)).fetchone()  # noqa: S608
         if row is None:
             return record
