@@ -18,7 +18,7 @@ from gated.cli import COMMANDS, main
 from gated.config import ModelSettings, ReaderSettings
 from gated.face.manifest import load_manifest
 from gated.office.alarm_meanings import MEANINGS
-from gated.pin.budget import GuessLimits, budget, card_days, duration_text, short_card_days
+from gated.pin.budget import GuessLimits, card_days, duration_text, guess_days, short_card_days
 from gated.simulator.morning import morning
 
 TOP = Path(__file__).parents[1]
@@ -326,7 +326,7 @@ def test_the_budgets_in_the_page_are_those_that_are_computed():
     for homes, alone, by_household in table_in(HOW, "PINs"):
         pins = [2] * int(homes.replace(",", ""))
         caps = [GuessLimits(own.attempts_day, own.household_day, by_household=by) for by in (False, True)]
-        assert [alone, by_household] == [duration_text(budget(pins, 0, 6, each).days) for each in caps]
+        assert [alone, by_household] == [duration_text(guess_days(pins, 0, 6, each).days) for each in caps]
     assert "0006729715" in section(HOW, "Cards")
     assert (own.attempts, own.attempts_hour, own.attempts_day, own.pin_digits) == (5, 8, 12, 6)  # as the text says
     assert (own.household_hour, own.household_day, own.cards_hour, own.short_cards_day) == (5, 10, 20, 60)
