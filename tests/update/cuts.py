@@ -19,7 +19,6 @@ from power import Power  # noqa: E402
 
 from gated.events import Updated  # noqa: E402
 from gated.journal.journal import Journal  # noqa: E402
-from gated.storage import files  # noqa: E402, migrations
 from gated.update import rehearsal  # noqa: E402
 from gated.update.release import Releases  # noqa: E402
 from gated.update.source import Source  # noqa: E402
@@ -123,7 +122,7 @@ def pack(folder: Path) -> None:
 
 
 def _no_fsync() -> None:
-    files.sync_folder.__code__ = (lambda folder: None).__code__
+    atomic_files.sync_folder.__code__ = (lambda folder: None).__code__
 
 
 def _switch_first() -> None:
