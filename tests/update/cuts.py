@@ -17,6 +17,7 @@ sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[2])]
 from machine import KINDS, NEW, OLD, Machine, make_shims  # noqa: E402
 from power import Power  # noqa: E402
 
+from gated import atomic_files  # noqa: E402
 from gated.events import Updated  # noqa: E402
 from gated.journal.journal import Journal  # noqa: E402
 from gated.update import rehearsal  # noqa: E402
