@@ -6,8 +6,8 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.simulator.network import free_port
 
 SITE, GATE = "market-south", "gate-2"
@@ -19,7 +19,7 @@ class Office:
     def __init__(self, folder):
         self.command = [sys.executable, "-m", "gated", "office", "--dir", str(folder)]
         self.place = Place("localhost", free_port(), free_port())
-        found(folder, SITE, self.place, datetime.now(UTC))
+        create_office(folder, SITE, self.place, datetime.now(UTC))
         self.serve()
 
     def serve(self):

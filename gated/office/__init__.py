@@ -1,4 +1,4 @@
-"""The community office's server: the other end of the MQTT protocol.
+"""The community office: the other end of the MQTT protocol.
 
 Shares only topics, messages and keys with the gate.
 """

@@ -25,7 +25,7 @@ client_log = logging.getLogger(f"{__name__}.client")
 client_log.setLevel(logging.CRITICAL)
 """The client's own words add nothing to the first failure of a row."""
 
-LOOK_S = 0.1
+POLL_S = 0.1
 """Interval in seconds between checks for new data to send."""
 DUE_S = 1.0
 """Seconds between calls of `due` while nothing changes."""
@@ -39,7 +39,7 @@ FAILURES = (MqttError, OSError)
 
 
 async def run_link(
-    side: Exchange, host: str, port: int, context: ssl.SSLContext, identifier: str = "gated-OFFICE"
+    exchange: Exchange, host: str, port: int, context: ssl.SSLContext, identifier: str = "gated-OFFICE"
 ) -> None:
     """Exchange messages with the gates until cancelled. `identifier`: the client id, unique per process at one broker.
 
@@ -51,12 +51,12 @@ async def run_link(
         try:
             async with _client(host, port, context, identifier) as client:
                 log.log(logging.INFO if failures else logging.DEBUG, "connected to the broker")
-                await _converse(side, client)
+                await _converse(exchange, client)
         except FAILURES as error:
             failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
             if failures == 1:
                 log.warning("cannot connect to the broker, trying again until it works: %s", error)
-        _heed_cancellation()
+        _raise_pending_cancellation()
         await asyncio.sleep(backoff_s(failures, BACKOFF_MAX_S, random.random()))  # noqa: S311 - jitter
 
 
@@ -73,12 +73,12 @@ def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> C
     )
 
 
-async def _converse(side: Exchange, client: Client) -> None:
+async def _converse(exchange: Exchange, client: Client) -> None:
     """Listen and send until the connection is lost, with one of `FAILURES`.
 
     Does not use `TaskGroup`: in Python 3.11, a failed part leaves the enclosing task marked as cancelled.
     """
-    parts = [asyncio.create_task(_listen(side, client)), asyncio.create_task(_speak(side, client))]
+    parts = [asyncio.create_task(_receive(exchange, client)), asyncio.create_task(_send(exchange, client))]
     try:
         done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -89,43 +89,45 @@ async def _converse(side: Exchange, client: Client) -> None:
         part.result()
 
 
-async def _listen(side: Exchange, client: Client) -> None:
+async def _receive(exchange: Exchange, client: Client) -> None:
     async for message in client.messages:
         if not isinstance(message.payload, bytes):
             continue
         try:
-            said = side.handle_message(message.topic.value, message.payload, time.monotonic(), datetime.now(UTC))
+            messages = exchange.handle_message(
+                message.topic.value, message.payload, time.monotonic(), datetime.now(UTC)
+            )
         except (BusyError, NoSuchGateError) as error:
             log.warning("a message was not processed; the gate sends it again: %s", error)
             continue
-        await _publish(client, said)
+        await _publish(client, messages)
 
 
-async def _speak(side: Exchange, client: Client) -> None:
+async def _send(exchange: Exchange, client: Client) -> None:
     """Send due messages, and subscribe to every gate. Subscribes first, then sends."""
-    heard, due_at = set[str](), 0.0
+    subscribed, due_at = set[str](), 0.0
     while True:
-        _heed_cancellation()
-        if time.monotonic() >= due_at or side.changed():
+        _raise_pending_cancellation()
+        if time.monotonic() >= due_at or exchange.changed():
             due_at = time.monotonic() + DUE_S
             try:
-                said = side.due(time.monotonic(), datetime.now(UTC))
+                messages = exchange.due(time.monotonic(), datetime.now(UTC))
             except (BusyError, NoSuchGateError) as error:
                 log.warning("cannot send messages now, trying again: %s", error)
                 continue
-            for topic in sorted(side.topics - heard):
+            for topic in sorted(exchange.topics - subscribed):
                 await client.subscribe(topic, qos=1)
-            heard = side.topics
-            await _publish(client, said)
-        await asyncio.sleep(LOOK_S)
+            subscribed = exchange.topics
+            await _publish(client, messages)
+        await asyncio.sleep(POLL_S)
 
 
-async def _publish(client: Client, said: Sequence[Outgoing]) -> None:
+async def _publish(client: Client, messages: Sequence[Outgoing]) -> None:
     """Publish in order, without waiting for each PUBACK. A PUBACK proves nothing."""
-    await asyncio.gather(*(client.publish(out.topic, out.payload, qos=1, retain=out.retain) for out in said))
+    await asyncio.gather(*(client.publish(out.topic, out.payload, qos=1, retain=out.retain) for out in messages))
 
 
-def _heed_cancellation() -> None:
+def _raise_pending_cancellation() -> None:
     """Raise a pending cancellation. In Python 3.11, `asyncio.wait_for`, which aiomqtt uses, may swallow it."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():

@@ -66,13 +66,13 @@ class Wrapped(msgspec.Struct, frozen=True, kw_only=True):
 
 _known: dict[Path, bytes] = {}
 """The keys given to this process, by folder."""
-_ask: list[Callable[[Path], str]] = []
+_prompt: list[Callable[[Path], str]] = []
 """Function that asks a person for the passphrase. The command line sets it if a terminal is present."""
 
 
-def ask_by(ask: Callable[[Path], str]) -> None:
+def set_prompt(ask: Callable[[Path], str]) -> None:
     """Set the function that asks for the passphrase if nothing else opens the keys."""
-    _ask[:] = [ask]
+    _prompt[:] = [ask]
 
 
 def is_locked(folder: Path) -> bool:
@@ -109,14 +109,14 @@ def key_of(folder: Path) -> bytes:
     """
     key = _known.get(folder.resolve()) or _given(folder)
     if key is None:
-        if not _ask:
+        if not _prompt:
             raise LockedError(folder)
-        key = opened(folder, _ask[0](folder))
+        key = key_for(folder, _prompt[0](folder))
     _known[folder.resolve()] = key
     return key
 
 
-def opened(folder: Path, passphrase: str) -> bytes:
+def key_for(folder: Path, passphrase: str) -> bytes:
     """Return the key of the sealed files by the passphrase alone. Raises `OfficeError` for a wrong one."""
     wrapped = _load(folder)
     try:
@@ -146,7 +146,7 @@ def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
     return key
 
 
-def begin(folder: Path, passphrase: str) -> None:
+def create_key(folder: Path, passphrase: str) -> None:
     """Create a new key in an empty folder, protected by a passphrase.
 
     Files written there later are sealed. Raises `OSError`.
@@ -159,7 +159,7 @@ def _wrap(folder: Path, passphrase: str, key: bytes) -> None:
     bare = Wrapped(salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, lanes=LANES, key="")
     kept = seal_at_rest(key, _stretched(passphrase, bare)).decode()
     atomic_write(folder / FILE, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=kept))))
-    know(folder, key)
+    use_key(folder, key)
 
 
 def unlock(folder: Path) -> None:
@@ -176,12 +176,12 @@ def unlock(folder: Path) -> None:
     _known.pop(folder.resolve(), None)
 
 
-def know(folder: Path, key: bytes) -> None:
+def use_key(folder: Path, key: bytes) -> None:
     """Open this office's keys with this key from now on."""
     _known[folder.resolve()] = key
 
 
-def forget() -> None:
+def forget_keys() -> None:
     """Forget every key given to this process."""
     _known.clear()
 

@@ -142,7 +142,7 @@ def write_broker(folder: Path, place: Place) -> None:
     atomic_write(folder / CONF_FILE, text.encode())
 
 
-def mend_broker(folder: Path, site: str, gates: Iterable[str]) -> None:
+def update_broker_settings(folder: Path, site: str, gates: Iterable[str]) -> None:
     """Update the broker settings and access rules written by an older version. Raises `OSError`.
 
     Old settings let one gate end the connections of other gates. Lines added by hand are kept.

@@ -36,7 +36,7 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
     return chosen
 
 
-def take_pin(store: Store, subject: str, *, only_duress: bool = False) -> None:
+def remove_pin(store: Store, subject: str, *, only_duress: bool = False) -> None:
     """Remove a person's PIN and duress PIN, or only the duress PIN. Raises `OfficeError` for an unknown person."""
     with store.file.writing():
         who = store.book.without_readable_pins(store.book.person(subject))

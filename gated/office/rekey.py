@@ -2,7 +2,7 @@
 
 All new files are first written to `rekey.new`. Then one transaction reseals the database to the new keys and stores the
 hand-over. From then on, the new keys count. Last, the files are moved into place. A power cut before the transaction
-changes nothing. After it, the next process to open the office completes the move (`settle`).
+changes nothing. After it, the next process to open the office completes the move (`complete_rekey`).
 """
 
 import shutil
@@ -22,7 +22,7 @@ from gated.office import key_lock
 from gated.office.authority import Authority
 from gated.office.crl import write_crl
 from gated.office.mosquitto import OFFICE, Place
-from gated.office.rekey_recovery import LOCK, NEW, NUMBER, settle
+from gated.office.rekey_recovery import LOCK, NEW, NUMBER, complete_rekey
 from gated.office.store import KEYS, Store
 from gated.protocol.jose import Identity
 from gated.protocol.recovery_key import Handover, RecoveryKey
@@ -55,7 +55,7 @@ def rekey(
     changed.
     """
     if key_lock.is_locked(folder):
-        key_lock.know(folder, key_lock.opened(folder, passphrase))
+        key_lock.use_key(folder, key_lock.key_for(folder, passphrase))
     with ExitStack() as stack:
         for lock in _locks(folder):
             stack.enter_context(closing(lock))
@@ -65,9 +65,9 @@ def rekey(
             _check(store, keys, is_restored=is_restored)
             number = _rekey(folder, store, keys, wall, passphrase)
             stack.close()
-        settle(folder)
+        complete_rekey(folder)
         if key_lock.is_locked(folder):
-            key_lock.know(folder, key_lock.key_of(folder / NEW))
+            key_lock.use_key(folder, key_lock.key_of(folder / NEW))
         with closing(Store.open(folder)) as store:
             write_crl(folder, store.gate_table)
     return number
@@ -104,7 +104,7 @@ def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: 
     least = store.handovers.number + (1 if former is None else 2)
     number = max(least, int(wall.timestamp()))  # above hand-overs that an old backup does not know
     try:
-        identity, authority = _put_together(folder, store, number, wall, passphrase)
+        identity, authority = _write_new_files(folder, store, number, wall, passphrase)
     except OSError as error:
         raise OfficeError(f"{folder / NEW}: cannot be written ({error.strerror}); nothing was changed") from error
     said = Handover(
@@ -124,7 +124,7 @@ def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: 
     return number
 
 
-def _put_together(
+def _write_new_files(
     folder: Path, store: Store, number: int, wall: datetime, passphrase: str
 ) -> tuple[Identity, Authority]:
     """Write all new files into `rekey.new`, the number last. Raises `OSError`."""
@@ -132,7 +132,7 @@ def _put_together(
     shutil.rmtree(new, ignore_errors=True)
     new.mkdir(mode=0o700)
     if key_lock.is_locked(folder):
-        key_lock.begin(new, passphrase)
+        key_lock.create_key(new, passphrase)
     identity, authority = Identity.make(), Authority.make(store.site, wall)
     atomic_write(new / KEYS, key_lock.sealed(new, KEYS, identity.dump(None)))
     authority.save(new)

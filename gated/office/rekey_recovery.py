@@ -15,7 +15,7 @@ from gated.storage.process_lock import FileLock
 NEW, NUMBER, LOCK = "rekey.new", "number", "rekey.lock"
 
 
-def settle(folder: Path) -> None:
+def complete_rekey(folder: Path) -> None:
     """Complete or undo an interrupted rekeying, before the office is opened.
 
     Raises `BusyError` while another process does so, and `StateError`.

@@ -22,11 +22,11 @@ from gated.protocol.key_messages import CertificateRequest, IssuedCertificate
 
 log = logging.getLogger(__name__)
 
-SERVER = {"server": "broker"}
+BROKER = {"server": "broker"}
 """The certificate of the broker and of pairing, by its file name."""
-LOOK_S = 3600.0
+CHECK_S = 3600.0
 """Interval in seconds between checks of the office's own certificates."""
-KIND = "certificate_ends"
+ENDS_SOON = "certificate_ends"
 
 
 class Renewals:
@@ -68,7 +68,7 @@ class Renewals:
         for gate in gates:
             ends = ends_of(gate)
             near = stage(ends, wall) if ends is not None else None
-            self._tell(gate.gate, _words(near), wall)
+            self._update_alarm(gate.gate, _warning(near), wall)
 
     def renew_own(self, wall: datetime) -> bool:
         """Renew the office's own certificates that are due; return whether any was.
@@ -95,14 +95,14 @@ class Renewals:
             "authority": Authority.load(self._folder).ends,
             **{of: self._end(name) for name, of in self._own().items()},
         }
-        near = {of: words for of, end in ends.items() if (words := _words(stage(end, wall)))}
-        self._tell(OFFICE, "; ".join(f"{of} {words}" for of, words in near.items()), wall)
+        near = {of: words for of, end in ends.items() if (words := _warning(stage(end, wall)))}
+        self._update_alarm(OFFICE, "; ".join(f"{of} {words}" for of, words in near.items()), wall)
 
     def _own(self) -> dict[str, str]:
         """Return the office's own certificates by file: the broker's, and one for each office process at the broker."""
         names = [name_of(number).lower() for number in range(MOST_SHARES)]
         others = [name for name in names[1:] if (self._folder / f"{name}.pem").exists()]
-        return SERVER | {name: name for name in (names[0], *others)}
+        return BROKER | {name: name for name in (names[0], *others)}
 
     def _end(self, name: str) -> datetime:
         file = self._folder / f"{name}.pem"
@@ -111,15 +111,15 @@ class Renewals:
         except (OSError, ValueError) as error:
             raise OfficeError(f"{file}: is not a certificate ({error}); restore it from a backup") from error
 
-    def _tell(self, gate: str, words: str, wall: datetime) -> None:
+    def _update_alarm(self, gate: str, words: str, wall: datetime) -> None:
         """Raise one alarm per warning stage, and end the one before."""
         if self._stages.get(gate) == words:
             return
         with self._store.file.writing():
             if not words or gate in self._stages:
-                self._store.alarms.end(gate, KIND, stamp(wall))
+                self._store.alarms.end(gate, ENDS_SOON, stamp(wall))
             if words:
-                self._store.alarms.open(gate, KIND, words, stamp(wall))
+                self._store.alarms.open(gate, ENDS_SOON, words, stamp(wall))
         self._stages[gate] = words
 
 
@@ -139,7 +139,7 @@ async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl
                 context.load_cert_chain(folder / f"{name}.pem", folder / f"{name}.key")
         except (OfficeError, StateError, BusyError, OSError) as error:
             log.error("the office's own certificates cannot be renewed: %s", error)
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(CHECK_S)
 
 
 def ends_of(gate: PairedGate) -> datetime | None:
@@ -158,5 +158,5 @@ def days_taken(store: Store, gate: str) -> set[date]:
     return {end.astimezone(UTC).date() for end in ends if end is not None}
 
 
-def _words(near: int | None) -> str:
+def _warning(near: int | None) -> str:
     return "" if near is None else f"ends within {near} days" if near else "has ended"

@@ -16,18 +16,18 @@ from zlib import crc32
 
 from gated.errors import OfficeError, StateError
 
-ORDERS, SERVING = "waiting", "serving"
-BEAT_S = 2.0
+WAITING, SERVING = "waiting", "serving"
+HEARTBEAT_S = 2.0
 """Limit in seconds for the age of an operator's heartbeat. After that, the operator does not wait any more."""
-_BEAT = struct.Struct("<d")
+_HEARTBEAT = struct.Struct("<d")
 
 
-def owner(number: int, count: int) -> Callable[[str], bool]:
+def owner_check(number: int, count: int) -> Callable[[str], bool]:
     """Return a function that tells whether the process with this number serves a gate."""
     return lambda gate: crc32(gate.encode()) % count == number
 
 
-class Held:
+class LockedFile:
     """A file that this process locks until `close`, or until the process ends."""
 
     def __init__(self, path: Path) -> None:
@@ -52,49 +52,49 @@ class Held:
 
 
 class Waiting:
-    """An operator's process that waits for these commands, from construction to `close`, while it calls `beat`."""
+    """An operator's process that waits for these commands, from construction to `close`, while it calls `heartbeat`."""
 
-    def __init__(self, folder: Path, orders: Iterable[str]) -> None:
+    def __init__(self, folder: Path, command_ids: Iterable[str]) -> None:
         """Lock one file per command. Call this before a command is stored. Raises `StateError`."""
-        self._held: list[Held] = []
+        self._files: list[LockedFile] = []
         try:
-            for order in orders:
-                self._held.append(Held(folder / ORDERS / order))
-            self.beat()
+            for command_id in command_ids:
+                self._files.append(LockedFile(folder / WAITING / command_id))
+            self.heartbeat()
         except StateError:
             self.close()
             raise
 
-    def beat(self) -> None:
+    def heartbeat(self) -> None:
         """Write a heartbeat, to prove that this process is not stopped. Call it a few times a second."""
-        for held in self._held:
-            held.write(_BEAT.pack(time.monotonic()))
+        for file in self._files:
+            file.write(_HEARTBEAT.pack(time.monotonic()))
 
     def close(self) -> None:
         """Stop waiting. May be called twice."""
-        while self._held:
-            self._held.pop().close()
+        while self._files:
+            self._files.pop().close()
 
 
-def is_waiting(folder: Path, order: str) -> bool:
+def is_waiting(folder: Path, command_id: str) -> bool:
     """Return whether the process that placed this command waits for it at this moment."""
-    beat = _content_if_held(folder / ORDERS / order)
-    if beat is None or len(beat) < _BEAT.size:
+    heartbeat = _content_if_held(folder / WAITING / command_id)
+    if heartbeat is None or len(heartbeat) < _HEARTBEAT.size:
         return False
-    (at,) = _BEAT.unpack_from(beat)  # the holder lives, so both use the same monotonic clock
-    return bool(abs(time.monotonic() - at) <= BEAT_S)
+    (at,) = _HEARTBEAT.unpack_from(heartbeat)  # the holder lives, so both use the same monotonic clock
+    return bool(abs(time.monotonic() - at) <= HEARTBEAT_S)
 
 
-def serving(folder: Path, number: int, count: int) -> Held:
+def mark_serving(folder: Path, number: int, count: int) -> LockedFile:
     """Mark this process as serving its share of the gates. Raises `StateError`."""
-    return Held(folder / SERVING / f"{number + 1}-{count}")
+    return LockedFile(folder / SERVING / f"{number + 1}-{count}")
 
 
 def is_served(folder: Path, gate: str) -> bool:
     """Return whether a running `gated office serve` serves this gate."""
     for path in (folder / SERVING).glob("*-*"):
         share = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", path.name)
-        if share and owner(int(share[1]) - 1, int(share[2]))(gate) and _content_if_held(path) is not None:
+        if share and owner_check(int(share[1]) - 1, int(share[2]))(gate) and _content_if_held(path) is not None:
             return True
     return False
 

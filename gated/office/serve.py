@@ -16,12 +16,12 @@ from gated.office.broker_link import run_link
 from gated.office.crl import write_crl
 from gated.office.exchange import Exchange
 from gated.office.handovers import HERE
-from gated.office.mosquitto import MOST_SHARES, Place, mend_broker, name_of, reload_broker, tls_context
+from gated.office.mosquitto import MOST_SHARES, Place, name_of, reload_broker, tls_context, update_broker_settings
 from gated.office.pairing_endpoint import serve_pairing
 from gated.office.pin_issuing import guessable
 from gated.office.registrar import Registrar
 from gated.office.renewals import Renewals, keep_renewed
-from gated.office.running_processes import is_waiting, owner, serving
+from gated.office.running_processes import is_waiting, mark_serving, owner_check
 from gated.office.store import Store
 from gated.runtime.secrecy import keep_memory_secret
 from gated.storage.process_lock import FileLock
@@ -52,14 +52,18 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
         closing(FileLock(folder / f"serve-{number + 1}-{count}.lock", "this office")),
         closing(Store.open(folder)) as store,
         closing(Registrar(folder, store)) as registrar,
-        closing(serving(folder, number, count)),
+        closing(mark_serving(folder, number, count)),
     ):
         renewals, place, name = Renewals(folder, store), Place.load(folder), name_of(number)
         side = Exchange(
-            store, owner(number, count), lambda order: is_waiting(folder, order), renewals, place.pairing_port
+            store,
+            owner_check(number, count),
+            lambda command_id: is_waiting(folder, command_id),
+            renewals,
+            place.pairing_port,
         )
-        _settle(folder, number, store)
-        if found := await asyncio.to_thread(_forget_pins, folder):
+        _prepare_broker(folder, number, store)
+        if found := await asyncio.to_thread(_remove_readable_pins, folder):
             log.warning("removed %d readable PINs from the database of this office; the PINs still work", found)
         async with asyncio.TaskGroup() as group:
             contexts = {name.lower(): tls_context(folder, number)}
@@ -77,7 +81,7 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
             log.info("the office of %s serves %d gates", store.site, len(store.gates()))
 
 
-def _settle(folder: Path, number: int, store: Store) -> None:
+def _prepare_broker(folder: Path, number: int, store: Store) -> None:
     """Update the broker's files (first process), or issue this process's client certificate (others).
 
     Raises `OfficeError`.
@@ -89,7 +93,7 @@ def _settle(folder: Path, number: int, store: Store) -> None:
         if number == 0:
             if write_crl(folder, store.gate_table):
                 reload_broker(folder)
-            mend_broker(folder, store.site, (gate.gate for gate in store.gates()))
+            update_broker_settings(folder, store.site, (gate.gate for gate in store.gates()))
         elif not is_issued(folder, name.lower()):
             Authority.load(folder).write_client(folder, name.lower(), name, datetime.now(UTC))
     except OSError as error:
@@ -97,7 +101,7 @@ def _settle(folder: Path, number: int, store: Store) -> None:
         raise OfficeError(f"{folder}: cannot be written ({why}); run this as the office's user") from error
 
 
-def _forget_pins(folder: Path) -> int:
+def _remove_readable_pins(folder: Path) -> int:
     """Remove readable PINs once after an update, and return their number. Raises an alarm for each weak PIN.
 
     Every process tries; the first one does the work.

@@ -20,7 +20,7 @@ from gated.office.journal_store import JournalStore
 from gated.office.office_person import OfficePerson
 from gated.office.receipts import Receipts
 from gated.office.record_book import RecordBook
-from gated.office.rekey_recovery import settle
+from gated.office.rekey_recovery import complete_rekey
 from gated.office.schema import MIGRATIONS
 from gated.people.pin_verifiers import new_salt
 from gated.protocol.jose import Identity, Party
@@ -77,7 +77,7 @@ class Store:
             raise OfficeError(
                 f"{folder}: no office in this folder; `gated office init` creates one, or name another --dir"
             )
-        settle(folder)
+        complete_rekey(folder)
         identity, connection = _identity(folder), database.connect(folder / DATABASE, MIGRATIONS)
         if not connection.execute("SELECT 1 FROM office").fetchone():
             connection.close()

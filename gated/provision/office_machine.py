@@ -20,8 +20,8 @@ from typing import ClassVar
 from gated.atomic_files import atomic_write
 from gated.doctor.finding import Finding, amber
 from gated.errors import ConfigError, GatedError, OfficeError, ProvisionError, UpdateError
-from gated.office.founding import faults, found
 from gated.office.mosquitto import OWN_IDS, Place, write_broker
+from gated.office.office_creation import create_office, problems
 from gated.office.store import DATABASE, Store
 from gated.provision.gate_units import HIDDEN, PROGRAM, has_systemd, shipped
 from gated.provision.packages import add_user, install, is_user
@@ -210,7 +210,7 @@ class Folder:
             hand_over(seat.folder, uid, gid)
         with acting_as(owner):
             if not seat.is_office and place is not None:
-                found(seat.folder, seat.site, place, datetime.now(UTC), seat.timezone)
+                create_office(seat.folder, seat.site, place, datetime.now(UTC), seat.timezone)
                 return f"{seat.folder}: the office of {seat.site}"
             with writing(seat.folder):
                 write_broker(seat.folder, Place.load(seat.folder))
@@ -241,7 +241,7 @@ class Folder:
             yield ConfigError(command, [f"{seat.folder} has no office yet: say --site and --host, as for "
                                         "`gated office init`"])  # fmt: skip
         place = seat.place or Place("localhost", 8883, 8884)
-        yield from faults(seat.folder, seat.site or "site", place, seat.timezone)
+        yield from problems(seat.folder, seat.site or "site", place, seat.timezone)
         for port in (place.port, place.pairing_port):
             if port < LOWEST_PORT:
                 says = f"port {port} is only for root, which the services are not; take one from {LOWEST_PORT} on"

@@ -16,8 +16,8 @@ from pathlib import Path
 from gated.errors import GatedError, PairingError
 from gated.office.broker_link import run_link
 from gated.office.exchange import Exchange
-from gated.office.founding import found
 from gated.office.mosquitto import Place, tls_context
+from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.pairing_code import Admission, der_of
@@ -66,7 +66,7 @@ class Network:
     def __init__(self, folder: Path, site: str, gate: str, program: str) -> None:
         self.port = free_port()
         self.office, self._program = folder / "office", program
-        found(self.office, site, Place("localhost", self.port, free_port()), datetime.now(UTC))
+        create_office(self.office, site, Place("localhost", self.port, free_port()), datetime.now(UTC))
         self._pairing = join(self.office, folder / "gate", gate)
         self._broker: subprocess.Popen[bytes] | None = None
         self._closing = threading.Event()

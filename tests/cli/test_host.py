@@ -20,8 +20,8 @@ from gated.cli import main
 from gated.cli.office.office import office as group
 from gated.config import load_own
 from gated.errors import OfficeError
-from gated.office.founding import forget, move
 from gated.office.mosquitto import Place, write_broker
+from gated.office.office_creation import change_host, forget_host
 from gated.sync.pairing import Pairing
 from gated.sync.settings_file import with_key
 
@@ -46,8 +46,8 @@ def names(folder):
 
 def test_the_certificate_is_for_the_new_host_and_those_of_before(folder):
     authority = (folder / "ca.pem").read_bytes()
-    move(folder, "office.lan", NOW)
-    place = move(folder, "courtyard.example.org", NOW)
+    change_host(folder, "office.lan", NOW)
+    place = change_host(folder, "courtyard.example.org", NOW)
     assert (place.host, place.former) == ("courtyard.example.org", ("office.lan", "localhost"))
     assert names(folder) == ["courtyard.example.org", "office.lan", "localhost", "127.0.0.1"]
     assert Place.load(folder) == place
@@ -57,17 +57,17 @@ def test_the_certificate_is_for_the_new_host_and_those_of_before(folder):
 
 
 def test_a_host_of_before_that_is_forgotten_is_certified_no_more(folder):
-    move(folder, "office.lan", NOW)
-    move(folder, "courtyard.example.org", NOW)
-    assert forget(folder, "office.lan", NOW).former == ("localhost",)
+    change_host(folder, "office.lan", NOW)
+    change_host(folder, "courtyard.example.org", NOW)
+    assert forget_host(folder, "office.lan", NOW).former == ("localhost",)
     assert "office.lan" not in names(folder)
     with pytest.raises(OfficeError, match="is not a former host"):
-        forget(folder, "office.lan", NOW)
+        forget_host(folder, "office.lan", NOW)
 
 
 def test_going_back_to_a_host_of_before_is_a_move_like_any_other(folder):
-    move(folder, "office.lan", NOW)
-    place = move(folder, "localhost", NOW)
+    change_host(folder, "office.lan", NOW)
+    place = change_host(folder, "localhost", NOW)
     assert (place.host, place.former) == ("localhost", ("office.lan",))
 
 
@@ -75,7 +75,7 @@ def test_going_back_to_a_host_of_before_is_a_move_like_any_other(folder):
 def test_what_is_no_host_changes_nothing(folder, host):
     before = (folder / "server.pem").read_bytes()
     with pytest.raises(OfficeError, match="is not a host"):
-        move(folder, host, NOW)
+        change_host(folder, host, NOW)
     assert (folder / "server.pem").read_bytes() == before
 
 
@@ -160,9 +160,9 @@ def test_another_office_there_is_not_moved_to(paired, tmp_path):
     office, gate = paired
     place = office.registrar.place
     other = tmp_path / "other"
-    from gated.office.founding import found
+    from gated.office.office_creation import create_office
 
-    found(other, SITE, place, NOW)
+    create_office(other, SITE, place, NOW)
     before = gate.config.read_text()
     with broker(other):
         done = moved(gate, f"localhost:{place.port}")
@@ -212,7 +212,7 @@ def test_one_key_is_set_and_everything_else_stays(text, wanted):
 
 
 def test_the_place_of_a_newer_office_is_read_by_an_older_one(folder):
-    move(folder, "office.lan", NOW)
+    change_host(folder, "office.lan", NOW)
     kinds = [("host", str), ("port", int), ("pairing_port", int)]
     before = msgspec.defstruct("Place", kinds, frozen=True)
     assert msgspec.json.decode((folder / "place.json").read_bytes(), type=before).host == "office.lan"

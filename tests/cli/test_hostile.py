@@ -289,7 +289,7 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
                 if placed.progress:
                     store.commands.finish(placed, "refused", EVIL, [ReplyFinding(level="red", part=EVIL, says=EVIL)])
 
-    monkeypatch.setattr(Waiting, "beat", answer)
+    monkeypatch.setattr(Waiting, "heartbeat", answer)
     monkeypatch.setattr(command_runner, "require_served", lambda *_: None)
     monkeypatch.setattr(command_runner, "is_served", lambda *_: True)
     with closing(Store.open(office)) as store:

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from gated.cli import main
 from gated.journal.chain import digest, genesis
 from gated.office.office_person import OfficePerson, hashed_pin
-from gated.office.running_processes import owner
-from gated.office.running_processes import serving as serving_for
+from gated.office.running_processes import mark_serving as serving_for
+from gated.office.running_processes import owner_check
 from gated.office.store import Store
 from gated.pin.rule import is_weak
 from gated.protocol.command_messages import ReplyFinding
@@ -403,7 +403,7 @@ def test_a_gate_of_an_older_version_is_to_be_updated_before_it_is_ordered_anythi
 
 
 def test_a_serve_that_speaks_for_other_gates_is_none_for_this_one(office, store, gate, tmp_path):
-    others = [(number, 4) for number in range(4) if not owner(number, 4)(gate)]
+    others = [(number, 4) for number in range(4) if not owner_check(number, 4)(gate)]
     with closing(serving_for(tmp_path / "office", *others[0])):
         assert "no `gated office serve`" in office("restart", gate, check=1)
 

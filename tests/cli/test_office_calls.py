@@ -14,7 +14,7 @@ from gated.cli import main
 from gated.cli.office import watch
 from gated.journal.entry import stamp
 from gated.office.alarm_store import Alarm
-from gated.office.running_processes import serving
+from gated.office.running_processes import mark_serving
 from gated.office.store import Store
 from gated.protocol.command_messages import AnswerCall
 from gated.protocol.jose import Identity
@@ -30,7 +30,7 @@ def store(tmp_path):
 @pytest.fixture(autouse=True)
 def served(tmp_path, store):
     """Hold the lock of a serving office, so that commands see one."""
-    held = serving(tmp_path / "office", 0, 1)
+    held = mark_serving(tmp_path / "office", 0, 1)
     yield held
     with suppress(OSError):
         held.close()
@@ -141,7 +141,7 @@ def test_the_watch_says_once_that_no_office_serves_and_again_when_it_ends_later(
     again = []
 
     def serve():
-        again.append(serving(tmp_path / "office", 0, 1))
+        again.append(mark_serving(tmp_path / "office", 0, 1))
 
     def end():
         again[0].close()

@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 import pytest
 
 from gated.office.office_person import OfficePerson
-from gated.office.running_processes import is_waiting, serving
+from gated.office.running_processes import is_waiting, mark_serving
 from gated.office.store import Store
 from gated.protocol.jose import Identity
 from gated.protocol.wire_records import WireConsent
@@ -64,7 +64,7 @@ class Terminal:
 
 @pytest.fixture
 def store(tmp_path):
-    with closing(Store.create(tmp_path / "office", SITE)) as store, closing(serving(tmp_path / "office", 0, 1)):
+    with closing(Store.create(tmp_path / "office", SITE)) as store, closing(mark_serving(tmp_path / "office", 0, 1)):
         store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
         at = "2026-11-20T09:00:00Z"
         consents = [WireConsent("recognise", "paper-17", "2026-11", at)]

@@ -14,8 +14,8 @@ from click.testing import CliRunner
 
 from gated.access.pass_keys import make_pass_key, pass_key_text
 from gated.cli import main, owners
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.store import Store
 from gated.protocol.jose import Identity
 
@@ -82,7 +82,7 @@ def office(open_folder):
 
 
 def begin_office(folder):
-    found(folder, "market-south", Place("localhost", 8883, 8884), datetime.now(UTC))
+    create_office(folder, "market-south", Place("localhost", 8883, 8884), datetime.now(UTC))
     with closing(Store.open(folder)) as store:
         store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
 

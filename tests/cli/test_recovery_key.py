@@ -112,7 +112,7 @@ def test_an_office_without_one_alarms_at_every_start_until_it_has_one(init, comm
     assert init().exit_code == 0
     with closing(Store.open(tmp_path / "office")) as store:
         for share in (1, 0, 0):
-            serve._settle(tmp_path / "office", share, store)
+            serve._prepare_broker(tmp_path / "office", share, store)
             assert bool(store.alarms.all()) is (share == 0)
         assert [(each.gate, each.kind) for each in store.alarms.all()] == [(HERE, MISSING)]
         store.alarms.mark_handled(store.alarms.all()[0].id, stamp(datetime.now(UTC)))

@@ -10,8 +10,8 @@ from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.pairing_endpoint import serve_pairing
 from gated.office.registrar import Registrar
 from gated.office.store import Store
@@ -30,7 +30,7 @@ def new_office(folder):
     if not _made:
         with tempfile.TemporaryDirectory() as aside:
             first = Path(aside) / "office"
-            found(first, SITE, place, datetime.now(UTC))
+            create_office(first, SITE, place, datetime.now(UTC))
             with closing(Store.open(first)) as store, closing(Registrar(first, store)):
                 pass
             _made.update((path.name, path.read_bytes()) for path in first.iterdir())
@@ -49,7 +49,7 @@ class Office:
         if wall is None:
             new_office(folder)
         else:
-            found(folder, SITE, Place("localhost", free_port(), free_port()), wall)
+            create_office(folder, SITE, Place("localhost", free_port(), free_port()), wall)
         self.store = Store.open(folder)
         self.registrar = Registrar(folder, self.store)
         self._loop = asyncio.new_event_loop()

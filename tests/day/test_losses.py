@@ -23,8 +23,8 @@ from gated.events import (
     WayGranted,
     WorkerLost,
 )
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.simulator.network import join
 
 pytestmark = pytest.mark.slow
@@ -83,7 +83,7 @@ def test_network_missing(day):
         nobody.bind(("127.0.0.1", 0))
         port = nobody.getsockname()[1]
         office = day.gate.folder / "office"
-        found(office, "courtyard-2", Place("localhost", port, port - 1), datetime.now(UTC))
+        create_office(office, "courtyard-2", Place("localhost", port, port - 1), datetime.now(UTC))
         day.gate.write(sync=join(office, day.gate.state, "front").settings())
         day.start()
         day.begin()

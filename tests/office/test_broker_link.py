@@ -22,11 +22,12 @@ from gated.errors import OfficeError
 from gated.office.authority import Authority
 from gated.office.broker_link import run_link
 from gated.office.exchange import Exchange
-from gated.office.founding import found
 from gated.office.gate_records import DigestKeys
 from gated.office.mosquitto import Place, tls_context, write_acl
 from gated.office.mqtt_client import Client
-from gated.office.serve import owner, share_of
+from gated.office.office_creation import create_office
+from gated.office.running_processes import owner_check
+from gated.office.serve import share_of
 from gated.office.store import Store
 from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Offer, Reply
 from gated.protocol.envelope import Peer
@@ -47,7 +48,7 @@ class Site:
 
     def __init__(self, folder):
         self.folder, self.place = folder, Place("localhost", free_port(), free_port())
-        found(folder, SITE, self.place, datetime.now(UTC))
+        create_office(folder, SITE, self.place, datetime.now(UTC))
         self.store = Store.open(folder)
         self.me = Identity.make()
         self.peer = Peer(self.me, self.store.identity.party, SITE, GATE)
@@ -289,7 +290,7 @@ def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed
     server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
     authority.issue_cert("localhost").configure_cert(server)
     authority.configure_trust(client)
-    found(tmp_path / "office", SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC))
+    create_office(tmp_path / "office", SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC))
     monkeypatch.setattr(sys, "unraisablehook", lambda odd: complaints.append(odd.exc_value))
     with (
         contextlib.closing(Store.open(tmp_path / "office")) as store,
@@ -321,7 +322,7 @@ def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed
 def test_every_gate_has_exactly_one_owner():
     for count in (1, 2, 4, 7):
         for gate in (f"gate-{number}" for number in range(50)):
-            assert sum(owner(number, count)(gate) for number in range(count)) == 1
+            assert sum(owner_check(number, count)(gate) for number in range(count)) == 1
 
 
 def test_a_share_is_a_number_of_how_many():

@@ -16,8 +16,8 @@ from gated.cli import main
 from gated.errors import OfficeError, StateError
 from gated.office import key_lock
 from gated.office.authority import Authority
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.rekey import rekey
 from gated.office.renewals import Renewals
 from gated.office.store import Store
@@ -32,7 +32,7 @@ PRIVATE = ("office.keys", "ca.key")
 @pytest.fixture(scope="module")
 def founded(tmp_path_factory):
     folder = tmp_path_factory.mktemp("site") / "office"
-    found(folder, SITE, Place("localhost", 18883, 18884), NOW, recovery=KEY)
+    create_office(folder, SITE, Place("localhost", 18883, 18884), NOW, recovery=KEY)
     return folder
 
 
@@ -45,11 +45,11 @@ def cheap(monkeypatch):
 @pytest.fixture
 def office(founded, tmp_path, monkeypatch):
     monkeypatch.delenv(key_lock.NAMED_BY, raising=False)
-    monkeypatch.setattr(key_lock, "_ask", [])
+    monkeypatch.setattr(key_lock, "_prompt", [])
     cheap(monkeypatch)
-    key_lock.forget()
+    key_lock.forget_keys()
     yield Path(shutil.copytree(founded, tmp_path / "office"))
-    key_lock.forget()
+    key_lock.forget_keys()
 
 
 def kid(folder):
@@ -59,8 +59,8 @@ def kid(folder):
 
 
 def typed(words):
-    key_lock.forget()
-    key_lock.ask_by(lambda _: words)
+    key_lock.forget_keys()
+    key_lock.set_prompt(lambda _: words)
 
 
 def test_a_copy_of_the_folder_opens_with_the_passphrase_alone(office, founded, tmp_path):
@@ -72,7 +72,7 @@ def test_a_copy_of_the_folder_opens_with_the_passphrase_alone(office, founded, t
     assert len(plain) >= 4
     for path in stolen.iterdir():
         assert not any(word in path.read_bytes() for word in plain), path.name
-    key_lock.forget()
+    key_lock.forget_keys()
     with pytest.raises(key_lock.LockedError, match="gated office passphrase"):
         Store.open(stolen)
     with pytest.raises(key_lock.LockedError):
@@ -94,9 +94,9 @@ def test_a_wrong_passphrase_is_one_clear_message(office, wrong):
 def test_it_can_be_changed_and_the_old_one_is_good_no_more(office):
     before = kid(office)
     key = key_lock.lock(office, WORDS)
-    assert key_lock.lock(office, OTHERS, key_lock.opened(office, WORDS)) == key, "an office that runs goes on"
+    assert key_lock.lock(office, OTHERS, key_lock.key_for(office, WORDS)) == key, "an office that runs goes on"
     with pytest.raises(OfficeError, match="not the passphrase"):
-        key_lock.opened(office, WORDS)
+        key_lock.key_for(office, WORDS)
     typed(OTHERS)
     assert kid(office) == before
 
@@ -104,7 +104,7 @@ def test_it_can_be_changed_and_the_old_one_is_good_no_more(office):
 def test_it_can_be_removed(office, founded):
     key_lock.lock(office, WORDS)
     key_lock.unlock(office)
-    key_lock.forget()
+    key_lock.forget_keys()
     assert not key_lock.is_locked(office)
     for name in PRIVATE:
         assert (office / name).stat().st_mode & 0o777 == 0o600
@@ -141,7 +141,7 @@ def _opened(office, words):
     except (OfficeError, StateError):
         return None
     finally:
-        key_lock.forget()
+        key_lock.forget_keys()
 
 
 def test_with_a_credential_or_a_named_file_it_starts_with_nobody_there(office, tmp_path, monkeypatch):
@@ -150,7 +150,7 @@ def test_with_a_credential_or_a_named_file_it_starts_with_nobody_there(office, t
     (tmp_path / "credentials" / "office-key").write_text(key.hex())
     (tmp_path / "file").write_text(f"{key.hex()}\n")
     for name, value in (("CREDENTIALS_DIRECTORY", tmp_path / "credentials"), (key_lock.NAMED_BY, tmp_path / "file")):
-        key_lock.forget()
+        key_lock.forget_keys()
         with monkeypatch.context() as patch:
             patch.setenv(name, str(value))
             assert kid(office) == before
@@ -159,7 +159,7 @@ def test_with_a_credential_or_a_named_file_it_starts_with_nobody_there(office, t
 @pytest.mark.parametrize("given", ["", "00" * 32, "00" * 31, "no key", "zz" * 32])
 def test_a_credential_that_does_not_fit_is_none(office, tmp_path, monkeypatch, given):
     key_lock.lock(office, WORDS)
-    key_lock.forget()
+    key_lock.forget_keys()
     (tmp_path / "file").write_text(given)
     monkeypatch.setenv(key_lock.NAMED_BY, str(tmp_path / "file"))
     with pytest.raises(key_lock.LockedError):
@@ -181,14 +181,14 @@ def test_what_is_renewed_or_replaced_is_sealed_as_well(office):
 
 def test_who_knew_the_passphrase_and_has_an_old_copy_opens_no_copy_after_a_rekeying(office, tmp_path):
     key_lock.lock(office, WORDS)
-    old = key_lock.opened(shutil.copytree(office, tmp_path / "old"), WORDS)
+    old = key_lock.key_for(shutil.copytree(office, tmp_path / "old"), WORDS)
     with pytest.raises(OfficeError, match="not the passphrase"):
         rekey(office, KEY, None, NOW, passphrase=OTHERS)
     rekey(office, KEY, None, NOW, passphrase=WORDS)
-    key_lock.lock(office, OTHERS, key_lock.opened(office, WORDS))
+    key_lock.lock(office, OTHERS, key_lock.key_for(office, WORDS))
     copy = shutil.copytree(office, tmp_path / "new")
-    key_lock.forget()
-    key_lock.know(copy, old)
+    key_lock.forget_keys()
+    key_lock.use_key(copy, old)
     with pytest.raises((OfficeError, StateError)):
         Store.open(copy)
     with pytest.raises((OfficeError, StateError)):
@@ -227,7 +227,7 @@ def gated(office, monkeypatch):
     monkeypatch.setattr("gated.cli.office.passphrase.is_somebody_there", lambda: True)
 
     def run(*words, typed=(), check=0):
-        key_lock.forget()
+        key_lock.forget_keys()
         lines = "".join(f"{line}\n" for line in typed)
         done = CliRunner().invoke(main, ["office", "--dir", str(office), *words], input=lines)
         assert done.exit_code == check, done.output

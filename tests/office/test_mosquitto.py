@@ -24,9 +24,9 @@ from gated.errors import OfficeError
 from gated.office import mosquitto as broker
 from gated.office.authority import Authority, is_issued
 from gated.office.certificates import private_pem, read_csr
-from gated.office.founding import found
 from gated.office.mosquitto import Place, acl, tls_context, write_acl
 from gated.office.mqtt_client import Client
+from gated.office.office_creation import create_office
 from gated.protocol.topics import Topics
 from gated.simulator.network import free_port
 
@@ -49,7 +49,7 @@ def certify(folder, gate):
 def office(tmp_path):
     """Create an office with two certified gates. Its folder has a space in its name."""
     folder = tmp_path / "the office"
-    found(folder, SITE, Place("localhost", free_port(), free_port()), NOW)
+    create_office(folder, SITE, Place("localhost", free_port(), free_port()), NOW)
     for gate in ("gate-1", "gate-2"):
         certify(folder, gate)
     return folder
@@ -191,27 +191,27 @@ def test_the_settings_of_an_office_from_before_are_mended_and_what_was_added_by_
     new = conf.read_text()
     conf.write_text(new.replace(f"{broker.OWN_IDS}\n", "") + "listener 1883 127.0.0.1\n")
     (office / "acl").write_text("user OFFICE\n")
-    broker.mend_broker(office, SITE, ["gate-1"])
+    broker.update_broker_settings(office, SITE, ["gate-1"])
     mended = conf.read_text()
     assert mended.index("require_certificate") < mended.index(broker.OWN_IDS) < mended.index("listener 1883")
     assert (office / "acl").read_text() == acl(SITE, ["gate-1"])
     assert "restart gated-office-broker" in caplog.text
     caplog.clear()
-    broker.mend_broker(office, SITE, ["gate-1"])
+    broker.update_broker_settings(office, SITE, ["gate-1"])
     assert (conf.read_text(), caplog.text) == (mended, "")
 
 
 def test_settings_with_a_remark_in_another_encoding_are_mended_and_the_remark_stays(office):
     conf, remark = office / "mosquitto.conf", "# 社区\n".encode("gb18030")
     conf.write_bytes(remark + conf.read_bytes().replace(f"{broker.OWN_IDS}\n".encode(), b""))
-    broker.mend_broker(office, SITE, [])
+    broker.update_broker_settings(office, SITE, [])
     assert conf.read_bytes().startswith(remark)
     assert broker.OWN_IDS in conf.read_text("utf-8", "replace").splitlines()
 
 
 def test_an_office_with_another_broker_is_warned_of_its_client_ids(office, caplog):
     (office / broker.CONF_FILE).unlink()
-    broker.mend_broker(office, SITE, [])
+    broker.update_broker_settings(office, SITE, [])
     assert caplog.messages == [broker.OTHER_BROKER]
     assert "## Brokers" in (Path(broker.__file__).parent / "SCALING.md").read_text("utf-8")
 
@@ -223,7 +223,7 @@ def test_settings_that_let_one_gate_cut_off_another_on_purpose_are_left_and_told
     conf.write_text(text)
     for _ in range(2):
         caplog.clear()
-        broker.mend_broker(office, SITE, [])
+        broker.update_broker_settings(office, SITE, [])
         assert "one gate can disconnect another" in caplog.text
         assert repr(broker.OWN_IDS) in caplog.text
     assert conf.read_text() == text
@@ -340,7 +340,7 @@ def test_every_file_of_an_office_is_its_owners_alone(office):
 def test_an_office_is_never_made_over_another(office):
     before = (office / "ca.key").read_bytes()
     with pytest.raises(OfficeError, match="not empty"):
-        found(office, SITE, Place("localhost", 1, 2), NOW)
+        create_office(office, SITE, Place("localhost", 1, 2), NOW)
     assert (office / "ca.key").read_bytes() == before
 
 
@@ -348,24 +348,24 @@ def test_an_office_is_never_made_over_another(office):
                                             ("a", "x/y"), ("a", ""), ("a", "x\nuser root")])  # fmt: skip
 def test_names_that_would_be_more_than_names_are_refused(tmp_path, site, host):
     with pytest.raises(OfficeError, match="cannot be|is not"):
-        found(tmp_path / "office", site, Place(host, 1, 2), NOW)
+        create_office(tmp_path / "office", site, Place(host, 1, 2), NOW)
     assert not (tmp_path / "office").exists()
 
 
 def test_each_share_makes_itself_known_once_and_again_when_the_authority_is_another(office):
     from contextlib import closing
 
-    from gated.office.serve import _settle
+    from gated.office.serve import _prepare_broker
     from gated.office.store import Store
 
     with closing(Store.open(office)) as store:
-        _settle(office, 1, store)
+        _prepare_broker(office, 1, store)
         first = (office / "office-2.pem").read_bytes()
-        _settle(office, 1, store)
+        _prepare_broker(office, 1, store)
         assert (office / "office-2.pem").read_bytes() == first
         assert x509.load_pem_x509_certificate(first).subject.rfc4514_string() == "CN=OFFICE-2"
         Authority.make(SITE, NOW).save(office)
-        _settle(office, 1, store)
+        _prepare_broker(office, 1, store)
     assert (office / "office-2.pem").read_bytes() != first
     assert is_issued(office, "office-2")
     assert not is_issued(office, "office")

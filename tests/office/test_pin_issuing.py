@@ -10,7 +10,7 @@ from gated.cli.office.pins import weak_lines
 from gated.errors import CredentialError, OfficeError
 from gated.office.guess_budgets import site_budget
 from gated.office.office_person import OfficePerson
-from gated.office.pin_issuing import give_pin, take_pin, weak
+from gated.office.pin_issuing import give_pin, remove_pin, weak
 from gated.office.store import Store
 from gated.pin.rule import is_weak
 
@@ -75,10 +75,10 @@ def test_the_budget_counts_duress_pins_and_goes_back_with_what_is_taken(site):
     give_pin(site, ANN, is_duress=True)
     give_pin(site, BOB)
     assert site_budget(site.book.live(OfficePerson), ()).pins == 3
-    take_pin(site, ANN, only_duress=True)
+    remove_pin(site, ANN, only_duress=True)
     assert site_budget(site.book.live(OfficePerson), ()).pins == 2
-    take_pin(site, BOB)
-    take_pin(site, BOB)
+    remove_pin(site, BOB)
+    remove_pin(site, BOB)
     found = site_budget(site.book.live(OfficePerson), ())
     assert (found.pins, found.is_short, found.by_household is None) == (1, False, False)
 
@@ -91,7 +91,7 @@ def test_whose_pin_is_weak_is_listed_until_they_are_given_another(site):
     assert weak(site) == [ANN, BOB]
     assert any(ANN in line and "new ones" in line for line in weak_lines(weak(site)))
     give_pin(site, ANN)
-    take_pin(site, BOB)
+    remove_pin(site, BOB)
     assert (weak(site), weak_lines([])) == ([], [])
 
 
@@ -102,5 +102,5 @@ def test_a_new_duress_pin_does_not_end_what_may_be_said_of_the_other_one(site):
     give_pin(site, ANN)
     give_pin(site, ANN, is_duress=True)
     assert weak(site) == [ANN], "nobody knows which of the two it was"
-    take_pin(site, ANN)
+    remove_pin(site, ANN)
     assert weak(site) == []

@@ -22,8 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from gated.config import SyncSettings
 from gated.errors import OfficeError, StateError, WireError
 from gated.office.authority import Authority
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.pairing_endpoint import MOST_TRIES_OF_ALL, serve_pairing
 from gated.office.registrar import Registrar
 from gated.office.rekey import rekey
@@ -54,7 +54,7 @@ def founded(tmp_path_factory):
     """Create an office with a recovery key, a paired gate and a household record. Made once for the module."""
     root = tmp_path_factory.mktemp("site")
     place = Place("localhost", free_port(), free_port())
-    found(root / "office", SITE, place, NOW, recovery=KEY)
+    create_office(root / "office", SITE, place, NOW, recovery=KEY)
     vault_of(root / "gate")
     join(root / "office", root / "gate", GATE)
     with closing(Store.open(root / "office")) as store:
@@ -137,7 +137,7 @@ def test_without_the_recovery_key_nothing_changes(root):
 
 
 def test_an_office_without_a_recovery_key_says_how_to_have_one(tmp_path):
-    found(tmp_path / "office", SITE, Place("localhost", 1, 2), NOW)
+    create_office(tmp_path / "office", SITE, Place("localhost", 1, 2), NOW)
     with pytest.raises(OfficeError, match="gated office recovery"):
         rekey(tmp_path / "office", KEY, None, NOW)
 

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.protocol.recovery_key import RecoveryKey
 from gated.simulator.network import find_mosquitto, free_port, join
 
@@ -23,7 +23,9 @@ SITE, GATE = "market-south", "gate-2"
 class Site:
     def __init__(self, folder, gate):
         self.folder, self.gate, self.processes, self.key = folder / "office", gate, [], RecoveryKey.make()
-        found(self.folder, SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC), recovery=self.key)
+        create_office(
+            self.folder, SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC), recovery=self.key
+        )
         sync = {
             **join(self.folder, gate.state, GATE).settings(),
             "ack_timeout_s": 1.0,

@@ -15,8 +15,8 @@ import pytest
 from cryptography import x509
 
 from gated.office.authority import SERVER_LIFETIME
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.protocol.certificate import end_of
 from gated.protocol.certificate_lifetime import gate_end
 from gated.protocol.recovery_key import RecoveryKey
@@ -38,7 +38,7 @@ class Site:
         self.folder, self.gate, self.processes = folder / "office", gate, []
         self.place = Place("localhost", free_port(), free_port())
         soon = timedelta(days=DAYS_LEFT, hours=1)
-        found(self.folder, SITE, self.place, NOW - SERVER_LIFETIME + soon, recovery=RecoveryKey.make())
+        create_office(self.folder, SITE, self.place, NOW - SERVER_LIFETIME + soon, recovery=RecoveryKey.make())
         paired_at = NOW - (gate_end(GATE, NOW, ()) - NOW) + soon
         self.metrics = free_port()
         sync = join(self.folder, gate.state, GATE, paired_at).settings()

@@ -18,8 +18,8 @@ from gated.office.alarm_meanings import MEANINGS
 from gated.office.authority import SERVER_LIFETIME, Authority
 from gated.office.certificates import end_of_pem, read_csr
 from gated.office.exchange import Exchange
-from gated.office.founding import found
 from gated.office.mosquitto import OFFICE, Place, tls_context
+from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
 from gated.office.renewals import Renewals, days_taken, ends_of, keep_renewed
 from gated.office.store import Store
@@ -47,7 +47,7 @@ class Site:
     def __init__(self, folder):
         self.folder = folder
         self.place = Place("localhost", free_port(), free_port())
-        found(folder, SITE, self.place, NOW)
+        create_office(folder, SITE, self.place, NOW)
         self.store = Store.open(folder)
         self.renewals = Renewals(folder, self.store)
         self.keys, self.identities = {}, {}
@@ -286,7 +286,7 @@ async def until(claim):
 @pytest.fixture
 def hourly(monkeypatch):
     """Return a context manager that runs the hourly task with a period of 0.05 s."""
-    monkeypatch.setattr("gated.office.renewals.LOOK_S", 0.05)
+    monkeypatch.setattr("gated.office.renewals.CHECK_S", 0.05)
 
     @asynccontextmanager
     async def run(site, live, *, is_first=True):

@@ -20,8 +20,8 @@ from gated.errors import OfficeError, PairingError
 from gated.office import retiring
 from gated.office.authority import Authority
 from gated.office.crl import NEVER, crl, write_crl
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
 from gated.office.renewals import Renewals
 from gated.office.retiring import retire
@@ -52,7 +52,7 @@ class Site:
     def __init__(self, folder, *gates, wall=NOW):
         self.root, self.folder, self.broker = folder, folder / "office", None
         self.place = Place("localhost", free_port(), free_port())
-        found(self.folder, SITE, self.place, wall)
+        create_office(self.folder, SITE, self.place, wall)
         for gate in gates:
             self.pair(gate)
 

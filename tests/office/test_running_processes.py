@@ -13,7 +13,7 @@ import pytest
 
 from gated.errors import OfficeError
 from gated.office import running_processes
-from gated.office.running_processes import Waiting, is_served, is_waiting, owner, require_served, serving
+from gated.office.running_processes import Waiting, is_served, is_waiting, mark_serving, owner_check, require_served
 
 ORDER = "0a" * 16
 WAITER = """
@@ -23,7 +23,7 @@ from gated.office.running_processes import Waiting
 waiting = Waiting(Path(sys.argv[1]), [sys.argv[2]])
 print("waits", flush=True)
 while True:
-    waiting.beat()
+    waiting.heartbeat()
     time.sleep(0.05)
 """
 
@@ -57,7 +57,7 @@ def test_whatever_ends_a_process_it_waits_no_more(tmp_path, waiter, number):
 
 
 def test_a_process_that_is_stopped_holds_its_lock_and_does_not_wait(tmp_path, waiter, monkeypatch):
-    monkeypatch.setattr(running_processes, "BEAT_S", 0.3)
+    monkeypatch.setattr(running_processes, "HEARTBEAT_S", 0.3)
     waiter.send_signal(signal.SIGSTOP)
     end = time.monotonic() + 30
     while is_waiting(tmp_path, ORDER):
@@ -82,8 +82,10 @@ def test_an_office_serves_its_share_of_the_gates_while_it_lives(tmp_path):
     gates = [f"gate-{number}" for number in range(20)]
     with pytest.raises(OfficeError, match="Nothing was sent"):
         require_served(tmp_path, gates[:1])
-    with closing(serving(tmp_path, 1, 3)):
-        assert [gate for gate in gates if is_served(tmp_path, gate)] == [gate for gate in gates if owner(1, 3)(gate)]
-        with closing(serving(tmp_path, 0, 3)), closing(serving(tmp_path, 2, 3)):
+    with closing(mark_serving(tmp_path, 1, 3)):
+        assert [gate for gate in gates if is_served(tmp_path, gate)] == [
+            gate for gate in gates if owner_check(1, 3)(gate)
+        ]
+        with closing(mark_serving(tmp_path, 0, 3)), closing(mark_serving(tmp_path, 2, 3)):
             require_served(tmp_path, gates)
     assert not any(is_served(tmp_path, gate) for gate in gates)

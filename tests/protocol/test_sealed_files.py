@@ -11,8 +11,8 @@ import pytest
 
 from gated.config import SyncSettings
 from gated.errors import ConfigError, StateError
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.broker import tls_context
@@ -31,7 +31,7 @@ PRIVATE = ("gate.key", "gate.keys")
 def office(tmp_path_factory):
     """The folder of an office."""
     folder = tmp_path_factory.mktemp("site") / "office"
-    found(folder, SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC))
+    create_office(folder, SITE, Place("localhost", free_port(), free_port()), datetime.now(UTC))
     return folder
 
 

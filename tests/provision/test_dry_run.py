@@ -19,7 +19,7 @@ from gated.cli import main
 from gated.config import load_own
 from gated.errors import ConfigError
 from gated.face.manifest import shipped_manifest
-from gated.office.founding import found
+from gated.office.office_creation import create_office
 from gated.provision import packages
 from gated.provision import step_state as places
 from gated.provision.steps import steps
@@ -314,7 +314,7 @@ def places_of(tmp_path):
     from gated.office.store import Store
 
     folder = tmp_path / "quiet"
-    found(folder, "market-south", Place("localhost", 1, 2), datetime.now(UTC))
+    create_office(folder, "market-south", Place("localhost", 1, 2), datetime.now(UTC))
     with closing(Store.open(folder)) as store, closing(Registrar(folder, store)) as registrar:
         return registrar.invite(GATE, datetime.now(UTC)).text()
 

@@ -18,8 +18,8 @@ from gated.cli import main
 from gated.cli.office import install
 from gated.cli.office.office import office as group
 from gated.errors import ConfigError, OfficeError, ProvisionError, StateError
-from gated.office.founding import move
 from gated.office.mosquitto import Place
+from gated.office.office_creation import change_host
 from gated.office.store import Store
 from gated.protocol.recovery_key import RecoveryKey
 from gated.provision import office_machine as seats
@@ -168,7 +168,7 @@ def test_another_office_than_was_said_is_not_taken_over_in_silence(seat, root):
     assert any("gated office host new.lan" in each for each in problems(moved))
     assert seen(root) == before
     for host in ("first.lan", "second.lan"):
-        move(root / "srv/office", host, datetime.now(UTC))
+        change_host(root / "srv/office", host, datetime.now(UTC))
     again = seat(SITE, Place("first.lan", 18883, 18884))
     assert problems(again) == [], "the same command again, after the office was moved"
 

@@ -15,9 +15,9 @@ from gated.config import SyncSettings
 from gated.errors import PairingError
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
-from gated.office.founding import found
 from gated.office.mosquitto import Place
 from gated.office.mqtt_client import Client, MqttError
+from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.envelope import Peer
@@ -121,7 +121,7 @@ def test_cut_and_close_are_idempotent(network):
 
 def test_one_office_can_have_many_gates(tmp_path):
     office = tmp_path / "office"
-    found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
+    create_office(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
     paired = [join(office, tmp_path / gate, gate) for gate in ("front", "back")]
     assert paired[0].url == paired[1].url == "mqtts://localhost:1"
     assert len({(pairing.folder / "gate.keys").read_bytes() for pairing in paired}) == 2
@@ -131,7 +131,7 @@ def test_one_office_can_have_many_gates(tmp_path):
 
 def test_a_refused_gate_gets_the_reason(tmp_path, monkeypatch):
     office = tmp_path / "office"
-    found(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
+    create_office(office, SITE, Place("localhost", 1, 2), datetime.now(UTC))
     monkeypatch.setattr(Registrar, "answer", lambda *_: PairingRefusal(why="old"))
     with pytest.raises(PairingError, match="old"):
         join(office, tmp_path / "state", GATE)

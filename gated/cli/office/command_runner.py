@@ -126,7 +126,7 @@ class _CommandWait:
         """Wait until no command is open. Return the reason to stop earlier, or an empty string."""
         give_up_at = time.monotonic() + self._options.wait_s
         while True:
-            self._waiting.beat()
+            self._waiting.heartbeat()
             placed = [self._commands.get(command_id) for command_id in ids]
             if not any(each.is_open for each in placed):
                 return ""

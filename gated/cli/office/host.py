@@ -7,9 +7,8 @@ from pathlib import Path
 import click
 
 from gated.cli import streams
-from gated.office.founding import forget as forget_host
-from gated.office.founding import move
 from gated.office.mosquitto import Place
+from gated.office.office_creation import change_host, forget_host
 from gated.office.store import Store
 from gated.provision.office_machine import restart_units
 from gated.storage.owner import acting_as, owner_of
@@ -30,7 +29,7 @@ def host(folder: Path, new: str, forget: str | None) -> None:
     now = datetime.now(UTC)
     with acting_as(owner_of(folder)):
         if new:
-            place = move(folder, new.lower(), now)
+            place = change_host(folder, new.lower(), now)
         elif forget:
             place = forget_host(folder, forget.lower(), now)
         else:

@@ -7,8 +7,8 @@ import click
 
 from gated.cli import streams
 from gated.cli.office.recovery import ask_where, saving, tell_kept, tell_missing
-from gated.office.founding import faults, found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office, problems
 from gated.protocol.recovery_key import RecoveryKey
 from gated.sitetime import DEFAULT
 
@@ -29,12 +29,12 @@ PORT = click.IntRange(1, 65535)
 def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, timezone: str, file: Path | None) -> None:
     """Create an office in a folder: its keys, certificates, database and Mosquitto settings. Back this folder up."""
     place = Place(host.lower(), port, pairing_port)
-    for fault in faults(folder, site, place, timezone):
+    for fault in problems(folder, site, place, timezone):
         raise fault
     file = ask_where(file)
     key = RecoveryKey.make() if file is not None else None
     with saving(file, folder, site, key):
-        found(folder, site, place, datetime.now(UTC), timezone, key)
+        create_office(folder, site, place, datetime.now(UTC), timezone, key)
     streams.say(
         f"The office of {site} is in {folder}. "
         "Anyone with a copy of the folder can act as the office: keep it and its backups safe."

@@ -59,7 +59,7 @@ def office(ctx: click.Context, folder: Path) -> None:
     Begin with `init`, then `serve`, then `invite` for each gate.
     """
     ctx.obj = folder
-    key_lock.ask_by(ask)
+    key_lock.set_prompt(ask)
 
 
 @office.command()

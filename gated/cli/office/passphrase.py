@@ -41,7 +41,7 @@ def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
     if remove and not key_lock.is_locked(folder):
         raise OfficeError("this office has no passphrase; nothing was changed")
     if key_file is None and key_lock.is_locked(folder):  # a person must prove that they know it
-        key_lock.know(folder, key_lock.opened(folder, ask(folder)))
+        key_lock.use_key(folder, key_lock.key_for(folder, ask(folder)))
     with closing(Store.open(folder)):
         pass  # checks that an office exists here and that its keys open
     if key_file is not None:

@@ -10,7 +10,7 @@ from gated.cli.find_person import called
 from gated.cli.office.chosen_person import changing_person, person_by_words
 from gated.cli.office.pins import budget_of, lines
 from gated.cli.pins import choose_option, insisted, tell_made
-from gated.office.pin_issuing import give_pin, take_pin
+from gated.office.pin_issuing import give_pin, remove_pin
 from gated.office.store import Store
 
 
@@ -30,7 +30,7 @@ def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> N
     what = "the duress PIN" if duress else "the PIN"
     if take:
         with changing_person(folder, subject) as (store, who):
-            take_pin(store, who.subject, only_duress=duress)
+            remove_pin(store, who.subject, only_duress=duress)
         streams.say(f"removed {what} of {called(who)}, {who.subject}")
         return
     typed = insisted(choose)

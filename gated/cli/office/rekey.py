@@ -44,7 +44,7 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
     following = RecoveryKey.make() if next_file is not None else None
     passphrase = ask(folder) if key_lock.is_locked(folder) else ""
     if passphrase:
-        key_lock.know(folder, key_lock.opened(folder, passphrase))
+        key_lock.use_key(folder, key_lock.key_for(folder, passphrase))
     with closing(Store.open(folder)) as store:
         site, gates = store.site, [gate.gate for gate in store.gates()]
     with saving(next_file, folder, site, following):

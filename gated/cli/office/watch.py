@@ -20,7 +20,7 @@ from gated.office.event_effects import CALLED
 from gated.office.running_processes import is_served
 from gated.office.store import Store
 
-LOOK_S = 0.2
+POLL_S = 0.2
 RING_S = 2.0
 """Interval between rings while a call is open, in seconds."""
 BELL = "\a"
@@ -47,18 +47,18 @@ def watch(folder: Path, program: Path | None, *, quiet: bool, as_json: bool) -> 
         while True:
             standing = {alarm.id: alarm for alarm in store.alarms.all()}
             for alarm in [each for number, each in standing.items() if number not in known]:
-                _tell(alarm, store.zone, as_json=as_json)
+                _print(alarm, store.zone, as_json=as_json)
                 if program is not None:
                     _run(program, alarm)
             for alarm in [each for number, each in known.items() if number not in standing]:
-                _tell(alarm, store.zone, as_json=as_json, is_over=True)
-            known, alone = standing, _tell_unserved(folder, store, alone)
+                _print(alarm, store.zone, as_json=as_json, is_over=True)
+            known, alone = standing, _warn_of_unserved(folder, store, alone)
             if not quiet and not as_json and time.monotonic() >= rings_at and ring(standing.values()):
                 rings_at = time.monotonic() + RING_S
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
 
 
-def _tell_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
+def _warn_of_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
     """Warn of gates that no office process serves, so that nothing is heard from them. Warns once each time this
     begins.
     """
@@ -77,11 +77,11 @@ def ring(alarms: Iterable[Alarm]) -> bool:
     return is_called
 
 
-def _tell(alarm: Alarm, zone: ZoneInfo, *, as_json: bool, is_over: bool = False) -> None:
+def _print(alarm: Alarm, zone: ZoneInfo, *, as_json: bool, is_over: bool = False) -> None:
     meaning = MEANINGS.get(alarm.kind, "")
     if as_json:
-        said = asdict(alarm) | {"meaning": meaning, "is_over": is_over}
-        show_json_line(said)
+        data = asdict(alarm) | {"meaning": meaning, "is_over": is_over}
+        show_json_line(data)
         return
     state = "is over" if is_over else meaning
     streams.say(f"{in_words(alarm.at, zone)}  {alarm.gate:12} {alarm.kind} {alarm.detail}: {state}")
@@ -89,8 +89,8 @@ def _tell(alarm: Alarm, zone: ZoneInfo, *, as_json: bool, is_over: bool = False)
 
 def _run(program: Path, alarm: Alarm) -> None:
     """Pass an alarm to a program. A failure is reported and delays nothing."""
-    said = msgspec.json.encode(asdict(alarm) | {"meaning": MEANINGS.get(alarm.kind, "")})
+    data = msgspec.json.encode(asdict(alarm) | {"meaning": MEANINGS.get(alarm.kind, "")})
     try:
-        subprocess.run([program.resolve()], input=said, check=True, timeout=RUN_S)
+        subprocess.run([program.resolve()], input=data, check=True, timeout=RUN_S)
     except (OSError, subprocess.SubprocessError) as error:
         streams.say(f"{program}: {error}; check that it is executable and ends within {RUN_S:.0f} s", err=True)

@@ -11,8 +11,8 @@ from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.office.command_store import new_id
-from gated.office.founding import found
 from gated.office.mosquitto import Place
+from gated.office.office_creation import create_office
 from gated.office.office_person import OfficePerson
 from gated.office.running_processes import Waiting
 from gated.office.store import Store
@@ -35,7 +35,7 @@ class Town:
     def __init__(self, folder, broker, gate_at, stack, wait_for, way=lambda name: None):
         self.folder, self.broker, self.wait_for = folder, broker, wait_for
         self.office = folder / "office"
-        found(self.office, SITE, Place("localhost", broker.port, free_port()), datetime.now(UTC))
+        create_office(self.office, SITE, Place("localhost", broker.port, free_port()), datetime.now(UTC))
         self.gates = {
             name: stack.enter_context(gate_at(_made(folder / name))) for name in (broker.spare(), broker.spare())
         }
@@ -122,7 +122,7 @@ class Town:
     def _beat(self):
         while not self.is_over.wait(0.3):
             for waiting in list(self.waiting):
-                waiting.beat()
+                waiting.heartbeat()
 
     def in_step(self, name):
         """Return whether the gate has the office's records, and the office holds each journal row of the gate once."""

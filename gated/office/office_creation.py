@@ -16,14 +16,14 @@ from gated.protocol.recovery_key import RecoveryKey
 from gated.sitetime import DEFAULT
 
 
-def found(  # noqa: PLR0917 - everything that defines an office
+def create_office(  # noqa: PLR0917 - everything that defines an office
     folder: Path, site: str, place: Place, wall: datetime, timezone: str = DEFAULT, recovery: RecoveryKey | None = None
 ) -> None:
     """Create an office for a site, with that recovery key. `wall`: now, timezone-aware.
 
     Raises `OfficeError` if the folder already has an office, or a name is invalid.
     """
-    for fault in faults(folder, site, place, timezone):
+    for fault in problems(folder, site, place, timezone):
         raise fault
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -43,8 +43,8 @@ def found(  # noqa: PLR0917 - everything that defines an office
         raise OfficeError(f"{folder}: cannot be written ({error.strerror}); name another folder with --dir") from error
 
 
-def faults(folder: Path, site: str, place: Place, timezone: str = DEFAULT) -> Iterator[OfficeError]:
-    """Yield every error that would stop `found`. Changes nothing."""
+def problems(folder: Path, site: str, place: Place, timezone: str = DEFAULT) -> Iterator[OfficeError]:
+    """Yield every error that would stop `create_office`. Changes nothing."""
     if not re.fullmatch(NAME, site):
         yield OfficeError(f"{site!r} cannot be the name of a site; use small letters, digits, - and _, as in [site] id")
     for check, value in ((check_host, place.host), (check_timezone, timezone)):
@@ -54,10 +54,10 @@ def faults(folder: Path, site: str, place: Place, timezone: str = DEFAULT) -> It
             yield error
     if place.port == place.pairing_port:
         yield OfficeError(f"the broker and pairing cannot both use port {place.port}; name another --pairing-port")
-    yield from _faults_of(folder)
+    yield from _folder_problems(folder)
 
 
-def _faults_of(folder: Path) -> Iterator[OfficeError]:
+def _folder_problems(folder: Path) -> Iterator[OfficeError]:
     try:
         is_used = folder.exists() and any(folder.iterdir())
     except OSError as error:
@@ -78,7 +78,7 @@ def check_host(host: str) -> None:
         )
 
 
-def move(folder: Path, host: str, wall: datetime) -> Place:
+def change_host(folder: Path, host: str, wall: datetime) -> Place:
     """Give the office another host name, keep the former ones for old gates, and return the new place.
 
     The server's certificate is new. The authority is the same, so gates still trust it. Raises `OfficeError`.
@@ -88,20 +88,20 @@ def move(folder: Path, host: str, wall: datetime) -> Place:
     if host == place.host:
         raise OfficeError(f"{host} is the host of this office already; nothing was changed")
     former = [place.host, *(each for each in place.former if each not in (host, place.host))]
-    return _settle(folder, Place(host, place.port, place.pairing_port, tuple(former)), wall)
+    return _write_place(folder, Place(host, place.port, place.pairing_port, tuple(former)), wall)
 
 
-def forget(folder: Path, host: str, wall: datetime) -> Place:
+def forget_host(folder: Path, host: str, wall: datetime) -> Place:
     """Drop a former host name. Raises `OfficeError` if the office never had it."""
     place = Place.load(folder)
     if host not in place.former:
         known = ", ".join(place.former) or "none"
         raise OfficeError(f"{host} is not a former host of this office (former hosts: {known})")
     former = tuple(each for each in place.former if each != host)
-    return _settle(folder, Place(place.host, place.port, place.pairing_port, former), wall)
+    return _write_place(folder, Place(place.host, place.port, place.pairing_port, former), wall)
 
 
-def _settle(folder: Path, place: Place, wall: datetime) -> Place:
+def _write_place(folder: Path, place: Place, wall: datetime) -> Place:
     try:
         Authority.load(folder).write_server(folder, *place.hosts, wall=wall)
         with closing(Store.open(folder)) as store:
