@@ -97,7 +97,7 @@ class Authority:
         csr: x509.CertificateSigningRequest,
         gate: str,
         wall: datetime,
-        taken: Collection[date] = (),
+        taken_days: Collection[date] = (),
         begins: datetime | None = None,
     ) -> Issued:
         """Issue a certificate for a gate's request, valid for two years at most. Uses only the key from the request.
@@ -107,7 +107,7 @@ class Authority:
         """
         public = csr.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)
-        certificate = self._issue(public, gate, "client", wall, gate_end(gate, wall, taken) - wall, begins=begins)
+        certificate = self._issue(public, gate, "client", wall, gate_end(gate, wall, taken_days) - wall, begins=begins)
         return Issued(certificate.public_bytes(serialization.Encoding.PEM), f"{certificate.serial_number:x}")
 
     def renew(self, folder: Path, name: str, wall: datetime) -> None:
@@ -118,14 +118,14 @@ class Authority:
         try:
             old = x509.load_pem_x509_certificate((folder / f"{name}.pem").read_bytes())
             purpose = old.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-            kept = [each.value for each in old.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
+            names = [each.value for each in old.extensions if isinstance(each.value, x509.SubjectAlternativeName)]
             public = old.public_key()
         except (OSError, ValueError, x509.ExtensionNotFound) as error:
             raise OfficeError(f"{folder}/{name}.pem: cannot be renewed ({error}); restore it from a backup") from error
         assert isinstance(public, ec.EllipticCurvePublicKey)
-        word = next(word for word, oid in PURPOSES.items() if oid in purpose)
+        purpose_name = next(purpose_name for purpose_name, oid in PURPOSES.items() if oid in purpose)
         begins = old.not_valid_before_utc
-        new = self._issue(public, common_name(old), word, wall, SERVER_LIFETIME, *kept, begins=begins)
+        new = self._issue(public, common_name(old), purpose_name, wall, SERVER_LIFETIME, *names, begins=begins)
         atomic_write(folder / f"{name}.pem", new.public_bytes(serialization.Encoding.PEM))
 
     def renewed(self, wall: datetime) -> Self:

@@ -54,12 +54,12 @@ class CommandSender:
         self._store, self._waits, self._face_requests = store, waits, face_requests
         self._offered: dict[str, float] = {}
 
-    def handle_progress(self, session: GateSession, said: Progress) -> None:
+    def handle_progress(self, session: GateSession, progress: Progress) -> None:
         """Store a gate's report of its progress with a command."""
-        session.deliveries.note_answered(said.command)
-        stored = self._store.commands.by_message(said.command)
+        session.deliveries.note_answered(progress.command)
+        stored = self._store.commands.by_message(progress.command)
         if stored is not None and stored.gate == session.gate and stored.is_open:
-            self._store.commands.store_progress(stored.id, said.says)
+            self._store.commands.store_progress(stored.id, progress.says)
 
     def probe(self, session: GateSession, status: Status, now: float) -> Iterator[Outgoing]:
         """Offer an unanswered command again. The gate then asks and learns that nobody waits."""

@@ -45,7 +45,7 @@ def crl(authority: Authority, revoked: list[str]) -> bytes:
 
 def _is_same(path: Path, revoked: list[str], authority: Authority) -> bool:
     try:
-        there = x509.load_pem_x509_crl(path.read_bytes())
+        stored = x509.load_pem_x509_crl(path.read_bytes())
     except (OSError, ValueError):
         return False
-    return {f"{each.serial_number:x}" for each in there} == set(revoked) and authority.has_signed(there)
+    return {f"{each.serial_number:x}" for each in stored} == set(revoked) and authority.has_signed(stored)

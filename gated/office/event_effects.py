@@ -109,13 +109,13 @@ def _open_weak_pin_alarm(store: Store, gate: str, event: WireEvent) -> None:
         store.alarms.open(gate, WEAK, fact.subject, event.at)
 
 
-def store_held_list(store: Store, held: QuarantineList, at: str) -> None:
+def store_held_list(store: Store, held_list: QuarantineList, at: str) -> None:
     """Store a gate's list of held-back people. Ignores a list made before the gate's newest status."""
-    if held.heard < store.gate(held.gate).heard:
+    if held_list.heard < store.gate(held_list.gate).echoed:
         return
-    store.held.store_list(held.gate, held.records, is_first=held.part == 0)
-    if held.part == held.parts - 1:
-        update_held_alarm(store, held.gate, at)
+    store.held.store_list(held_list.gate, held_list.records, is_first=held_list.part == 0)
+    if held_list.part == held_list.parts - 1:
+        update_held_alarm(store, held_list.gate, at)
 
 
 def update_held_alarm(store: Store, gate: str, at: str) -> None:
@@ -144,14 +144,14 @@ def store_shared_face(store: Store, shared: SharedFace, at: str) -> None:
         store.alarms.open(shared.gate, "face_refused", f"for {shared.to}: {error}", at)
 
 
-def apply_vouching(store: Store, said: Vouching) -> None:
+def apply_vouching(store: Store, vouching: Vouching) -> None:
     """Publish one gate's signature over another gate's keys, if it is valid and new."""
-    record, keys = store.book.get(f"gate/{said.to}"), store.gate_table.keys()
-    if not isinstance(record, GateRecord) or said.vouched in record.vouched or said.gate not in keys:
+    record, keys = store.book.get(f"gate/{vouching.to}"), store.gate_table.keys()
+    if not isinstance(record, GateRecord) or vouching.vouched in record.vouched or vouching.gate not in keys:
         return
-    party, by = Party.parse(record.keys), Party.parse(keys[said.gate])
-    if is_vouch(said.vouched, Vouch(store.site, said.gate, said.to, party.kid, party.seal_kid), by):
-        newest = [*record.vouched, said.vouched][-MAX_VOUCHES:]
+    party, by = Party.parse(record.keys), Party.parse(keys[vouching.gate])
+    if is_vouch(vouching.vouched, Vouch(store.site, vouching.gate, vouching.to, party.kid, party.seal_kid), by):
+        newest = [*record.vouched, vouching.vouched][-MAX_VOUCHES:]
         store.book.put(msgspec.structs.replace(record, vouched=newest))
 
 

@@ -177,17 +177,17 @@ class Exchange:
                 apply_vouching(self._store, message)
 
     def _handle_status(self, session: GateSession, status: Status, now: float, wall: datetime) -> Iterator[Outgoing]:
-        word, ack = handle_status(self._store, session, status, now, wall)
-        if word is not None:
-            yield session.heartbeat(word, status)
+        heartbeat, ack = handle_status(self._store, session, status, now, wall)
+        if heartbeat is not None:
+            yield session.heartbeat(heartbeat, status)
         if (command := report_outdated(self._store, session, status, wall)) is not None:
             yield session.command(command)
         if ack is not None:
             yield session.ack(ack)
         yield from self._send_recovery(session, status, wall)
-        if word is not None:
+        if heartbeat is not None:
             yield from self._commands.probe(session, status, now)
-        if word is None or status.records is None:
+        if heartbeat is None or status.records is None:
             return
         yield from self._records.repeat_removals(session, status)
         yield from self._commands.repeat(session, wall)

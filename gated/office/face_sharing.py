@@ -28,7 +28,7 @@ class FaceRequests:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._asked: dict[FaceRequest, float] = {}
+        self._requested: dict[FaceRequest, float] = {}
         self._waiting: list[FaceRequest] = []
         self._rescan_at = 0.0
 
@@ -40,22 +40,22 @@ class FaceRequests:
         """Return the faces to request now, from gates that are `online`; marks them as requested."""
         if now >= self._rescan_at:
             self._rescan_at = now + RESCAN_S
-            self._asked = {wanted: at for wanted, at in self._asked.items() if now < at + AGAIN_S}
-            found = self._store.faces.missing_faces(online, 1000 + len(self._asked))
-            self._waiting = [wanted for wanted in found if wanted not in self._asked]
-        busy = Counter(wanted.gate for wanted, at in self._asked.items() if at <= now < at + IN_FLIGHT_S)
+            self._requested = {wanted: at for wanted, at in self._requested.items() if now < at + AGAIN_S}
+            found = self._store.faces.missing_faces(online, 1000 + len(self._requested))
+            self._waiting = [wanted for wanted in found if wanted not in self._requested]
+        busy = Counter(wanted.gate for wanted, at in self._requested.items() if at <= now < at + IN_FLIGHT_S)
         chosen = []
         for wanted in self._waiting:
             if busy[wanted.gate] < AT_ONCE:
                 busy[wanted.gate] += 1
                 chosen.append(wanted)
-        self._asked |= dict.fromkeys(chosen, now)
-        self._waiting = [wanted for wanted in self._waiting if wanted not in self._asked]
+        self._requested |= dict.fromkeys(chosen, now)
+        self._waiting = [wanted for wanted in self._waiting if wanted not in self._requested]
         return chosen
 
     def accept_answer(self, wanted: FaceRequest) -> bool:
         """Record that a face arrived. Return whether it was requested; only a requested face is stored."""
-        if self._asked.pop(wanted, None) is None:
+        if self._requested.pop(wanted, None) is None:
             return False
         if not self._waiting:
             self.rescan()
@@ -63,15 +63,15 @@ class FaceRequests:
 
     def postpone(self, wanted: FaceRequest) -> None:
         """Delay the next request: the gate refuses until a person there accepts something."""
-        if wanted in self._asked:
-            self._asked[wanted] += REFUSED_S - AGAIN_S
+        if wanted in self._requested:
+            self._requested[wanted] += REFUSED_S - AGAIN_S
 
     def retry_gate(self, gate: str) -> None:
         """Request everything again from a gate at which a person has accepted something."""
-        self._asked = {wanted: at for wanted, at in self._asked.items() if wanted.gate != gate}
+        self._requested = {wanted: at for wanted, at in self._requested.items() if wanted.gate != gate}
         self.rescan()
 
     def retry(self, wanted: FaceRequest) -> None:
         """Request a face again: the gate reports it as sent, but it did not arrive."""
-        if self._asked.pop(wanted, None) is not None:
+        if self._requested.pop(wanted, None) is not None:
             self.rescan()

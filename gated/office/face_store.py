@@ -42,8 +42,8 @@ class FaceStore:
                 "INSERT INTO enrolled (subject, gate, at, given) VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE"
                 " SET at = excluded.at, given = excluded.given WHERE excluded.at > at RETURNING at"
             )
-            said = msgspec.json.encode(sorted(given)).decode()
-            if connection.execute(newest, (subject, gate, at, said)).fetchone() is not None:
+            purposes = msgspec.json.encode(sorted(given)).decode()
+            if connection.execute(newest, (subject, gate, at, purposes)).fetchone() is not None:
                 connection.execute("UPDATE faces SET is_stale = 1 WHERE subject = ?", (subject,))
                 if connection.execute("DELETE FROM faces WHERE subject = ? AND gate = ?", (subject, gate)).rowcount:
                     self._book.renumber(subject)
@@ -106,7 +106,7 @@ class FaceStore:
         with self._file.reading() as connection:
             of = f"subject = ? AND {sound(connection, 'enrolled')}"
             rows = connection.execute(f"SELECT gate, at, given FROM enrolled WHERE {of}", (subject,)).fetchall()  # noqa: S608
-        return [(gate, at, _purposes(said)) for gate, at, said in rows]
+        return [(gate, at, _purposes(purposes)) for gate, at, purposes in rows]
 
     def enrolled_at(self, subject: str) -> list[str]:
         """Return the gates at which a person's face was enrolled."""
@@ -115,9 +115,9 @@ class FaceStore:
             return [row[0] for row in rows.fetchall()]
 
 
-def _purposes(said: str) -> list[str]:
+def _purposes(purposes: str) -> list[str]:
     """Decode the stored purposes; empty if the row is damaged."""
     try:
-        return msgspec.json.decode(said, type=list[str])
+        return msgspec.json.decode(purposes, type=list[str])
     except UNDECODABLE:
         return []

@@ -15,7 +15,7 @@ from gated.office.store import Store
 from gated.protocol.wire_records import WireConsent
 from gated.storage.valid_rows import is_moment
 
-TAKEN = frozenset({"transfer"})
+REPORTABLE = frozenset({"transfer"})
 """The purposes that a gate may report."""
 GIVEN = "consent_given"
 LONGEST = 200
@@ -58,9 +58,9 @@ def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> lis
         return []
     where = f" (said at {gate})"
     reference = paper.reference[: LONGEST - len(where)] + where
-    new = [purpose for purpose in sorted(TAKEN & {*purposes}) if not consents_to(who, purpose)]
-    held = [purpose for purpose in new if not _is_over(who.withdrawn.get(purpose), at)]
-    return [WireConsent(purpose, reference, paper.notice, at) for purpose in held]
+    new = [purpose for purpose in sorted(REPORTABLE & {*purposes}) if not consents_to(who, purpose)]
+    valid = [purpose for purpose in new if not _is_over(who.withdrawn.get(purpose), at)]
+    return [WireConsent(purpose, reference, paper.notice, at) for purpose in valid]
 
 
 def _is_over(withdrawn_at: str | None, at: str) -> bool:

@@ -27,9 +27,9 @@ class DigestKeys:
     pin: bytes
 
     @classmethod
-    def of(cls, said: VerifierKeys) -> "DigestKeys":
+    def of(cls, message: VerifierKeys) -> "DigestKeys":
         """Return the keys that a gate has sent."""
-        return cls(said.card, said.pin)
+        return cls(message.card, message.pin)
 
     @property
     def fingerprint(self) -> str:

@@ -69,12 +69,12 @@ class GateSession:
         """Return an ack or other message for the gate's ack topic."""
         return Outgoing(self.topics.ack, self.peer.write(message, is_to_old=not self.is_sealing))
 
-    def heartbeat(self, word: Message, status: Status) -> Outgoing:
+    def heartbeat(self, heartbeat: Message, status: Status) -> Outgoing:
         """Return the heartbeat that answers a status.
 
         Follows the sealing that this status announces, so a gate put back to an older version can read it.
         """
-        return Outgoing(self.topics.ack, self.peer.write(word, is_to_old=SEALED not in status.can))
+        return Outgoing(self.topics.ack, self.peer.write(heartbeat, is_to_old=SEALED not in status.can))
 
     def record(self, message: Message) -> Outgoing:
         """Return a message for the gate's record topic."""

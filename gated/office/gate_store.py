@@ -50,9 +50,9 @@ class PairedGate:
     """Serial number of the gate's certificate, in hex."""
     since: int
     """Number of the gate's record at its first pairing. The gate owes no receipts for people removed before."""
-    beat: int
+    heartbeat: int
     """Number of the newest heartbeat (`Word`) sent to the gate."""
-    heard: int
+    echoed: int
     """Number of the newest heartbeat that the gate echoed."""
     status: Status | None
     seen_at: str | None
@@ -167,13 +167,13 @@ class GateStore:
 
         Stores the content only if `is_news`, and the time only if `is_fresh`. Raises `NoSuchGateError`.
         """
-        said = msgspec.json.encode(status) if is_news else None
+        content = msgspec.json.encode(status) if is_news else None
         step = 1 if status.state == "online" else 0
         with self._file.writing() as connection:
             row = connection.execute(
                 "UPDATE gates SET beat = max(beat, ?) + ?, heard = max(heard, ?), status = ifnull(?, status),"
                 " seen_at = iif(?, ?, seen_at) WHERE gate = ? RETURNING beat",
-                (status.heard, step, status.heard, said, is_fresh, at, gate),
+                (status.heard, step, status.heard, content, is_fresh, at, gate),
             ).fetchone()
             if row is None:
                 raise NoSuchGateError(gate)

@@ -33,7 +33,7 @@ class GateBudget:
     """Mean guessing times at one gate, in days. None means that the gate has no such credential to guess."""
 
     gate: str
-    is_told: bool
+    is_reported: bool
     """Whether the gate has reported its limits."""
     pins: GuessTime
     short_cards: float | None
@@ -59,7 +59,7 @@ class SiteBudget:
     @property
     def untold(self) -> list[str]:
         """Return the gates that have not reported their limits."""
-        return [each.gate for each in self.gates if not each.is_told]
+        return [each.gate for each in self.gates if not each.is_reported]
 
     @property
     def days(self) -> float | None:
@@ -90,11 +90,11 @@ def site_budget(people: Iterable[OfficePerson], gates: Iterable[PairedGate]) -> 
     """
     everybody = list(people)
     pins, others = _pins(everybody)
-    said = [(gate.gate, None if gate.status is None else gate.status.guessing) for gate in gates]
-    told = said or [("a gate", as_it_comes())]
+    limits = [(gate.gate, None if gate.status is None else gate.status.guessing) for gate in gates]
+    reported = limits or [("a gate", as_it_comes())]
     cards = _Cards.count(everybody)
-    found = tuple(_gate(name, caps, pins, others, cards) for name, caps in told)
-    flats = [_of_pins(pins, others, structs.replace(caps or LOOSEST, by_household=True)) for _, caps in told]
+    found = tuple(_gate(name, caps, pins, others, cards) for name, caps in reported)
+    flats = [_of_pins(pins, others, structs.replace(caps or LOOSEST, by_household=True)) for _, caps in reported]
     by_household = min((each.days for each in flats if each.days is not None), default=None)
     return SiteBudget(found, by_household, pins.total() + others, cards.total)
 
@@ -123,12 +123,12 @@ class _Cards:
         return cls(homes.total(), max(homes.values(), default=0), max(alike.values(), default=0))
 
 
-def _gate(name: str, said: GuessingLimits | None, pins: Counter[str], others: int, cards: _Cards) -> GateBudget:
-    caps = LOOSEST if said is None else said
+def _gate(name: str, limits: GuessingLimits | None, pins: Counter[str], others: int, cards: _Cards) -> GateBudget:
+    caps = LOOSEST if limits is None else limits
     most, day, readers = cards.most_of_household, caps.short_cards_day, caps.readers
     return GateBudget(
         name,
-        said is not None,
+        limits is not None,
         _of_pins(pins, others, caps),
         short_card_days(cards.total, most, day, readers),
         short_card_days(cards.most_alike, most, day, readers, KNOWN_BITS),

@@ -122,16 +122,18 @@ class JournalStore:
         ahead, because the next batch must fit to them. Keeps a row with an old time between newer rows, so a wrong
         clock deletes nothing.
         """
-        gone = 0
+        deleted = 0
         with self._file.writing() as connection:
             for journal, held in connection.execute("SELECT id, held FROM journals").fetchall():
                 ask = "SELECT min(seq) FROM events WHERE journal = ? AND at >= ?"
                 young = connection.execute(ask, (journal, before)).fetchone()[0]
                 upto = held if young is None else min(held, young)
-                gone += connection.execute("DELETE FROM events WHERE journal = ? AND seq < ?", (journal, upto)).rowcount
-            if gone:
+                deleted += connection.execute(
+                    "DELETE FROM events WHERE journal = ? AND seq < ?", (journal, upto)
+                ).rowcount
+            if deleted:
                 connection.execute("UPDATE office SET owes_erasure = 1")
-        return gone
+        return deleted
 
     def last_row(self, gate: str, journal: str) -> int:
         """Return the row number up to which the office has every row that the gate could still send."""

@@ -157,8 +157,8 @@ def create_key(folder: Path, passphrase: str) -> None:
 def _wrap(folder: Path, passphrase: str, key: bytes) -> None:
     salt = b64encode(secrets.token_bytes(SALT_BYTES)).decode()
     bare = Wrapped(salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, lanes=LANES, key="")
-    kept = seal_at_rest(key, _stretched(passphrase, bare)).decode()
-    atomic_write(folder / FILE, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=kept))))
+    sealed_key = seal_at_rest(key, _stretched(passphrase, bare)).decode()
+    atomic_write(folder / FILE, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=sealed_key))))
     use_key(folder, key)
 
 

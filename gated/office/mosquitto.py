@@ -155,9 +155,9 @@ def update_broker_settings(folder: Path, site: str, gates: Iterable[str]) -> Non
     if not rules.exists() or rules.read_bytes() != acl(site, gates).encode():
         write_acl(folder, site, gates)
     conf = (folder / CONF_FILE).read_text("utf-8", "surrogateescape")  # a comment added by hand may have any encoding
-    there = [line.split() for line in conf.splitlines()]
-    missing = [line for line in (OWN_IDS, _crl_line(folder)) if line.split() not in there]
-    is_otherwise = any(words[:1] == [OWN_IDS.split(maxsplit=1)[0]] and words != OWN_IDS.split() for words in there)
+    present = [text.split() for text in conf.splitlines()]
+    missing = [text for text in (OWN_IDS, _crl_line(folder)) if text.split() not in present]
+    is_otherwise = any(fields[:1] == [OWN_IDS.split(maxsplit=1)[0]] and fields != OWN_IDS.split() for fields in present)
     if not missing and not is_otherwise:
         return
     at = "use_identity_as_username true\n"
@@ -165,7 +165,7 @@ def update_broker_settings(folder: Path, site: str, gates: Iterable[str]) -> Non
         lines = " and ".join(map(repr, missing or [OWN_IDS]))
         log.warning("%s: one gate can disconnect another, or connect after it was retired; add %s", CONF_FILE, lines)
         return
-    mended = conf.replace(at, at + "".join(f"{line}\n" for line in missing))
+    mended = conf.replace(at, at + "".join(f"{text}\n" for text in missing))
     atomic_write(folder / CONF_FILE, mended.encode("utf-8", "surrogateescape"))
     log.warning("restart the broker (`sudo systemctl restart gated-office-broker`): its new settings stop one gate "
                 "from disconnecting another, and keep retired gates out")  # fmt: skip
@@ -220,7 +220,7 @@ def _wait_until_it_hears(number: int) -> None:
     """
     give_up_at = time.monotonic() + HEARS_S
     while True:
-        rows = dict(line.split(":\t", 1) for line in Path(f"/proc/{number}/status").read_text().splitlines())
+        rows = dict(text.split(":\t", 1) for text in Path(f"/proc/{number}/status").read_text().splitlines())
         if int(rows["SigCgt"], 16) >> (signal.SIGHUP - 1) & 1:
             return
         if time.monotonic() > give_up_at:

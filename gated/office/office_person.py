@@ -67,5 +67,5 @@ def without_readable_pins(who: OfficePerson, salt: bytes) -> OfficePerson:
     readable = [(digits, is_duress) for digits, is_duress in ((who.pin, False), (who.duress_pin, True)) if digits]
     made = [hashed_pin(digits, salt, is_duress=is_duress) for digits, is_duress in readable]
     kinds = {pin.is_duress for pin in made}
-    kept = [pin for pin in who.pins if pin.is_duress not in kinds]
-    return replace(who, pins=[*kept, *made], pin="", duress_pin="")
+    remaining = [pin for pin in who.pins if pin.is_duress not in kinds]
+    return replace(who, pins=[*remaining, *made], pin="", duress_pin="")

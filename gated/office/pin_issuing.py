@@ -30,8 +30,8 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
         if is_duress and not who.has_pin:
             raise CredentialError("a duress PIN needs a PIN beside it: set the PIN first")
         chosen = _made(store, who) if digits is None else _checked(store, who, digits)
-        kept = hashed_pin(chosen, store.book.pin_salt, is_duress=is_duress)
-        store.book.put(replace(who, pins=[*(pin for pin in who.pins if pin.is_duress != is_duress), kept]))
+        hashed = hashed_pin(chosen, store.book.pin_salt, is_duress=is_duress)
+        store.book.put(replace(who, pins=[*(pin for pin in who.pins if pin.is_duress != is_duress), hashed]))
         _forget_weak(store, subject, is_all=not is_duress and not who.has_duress_pin)
     return chosen
 
@@ -60,7 +60,7 @@ def _forget_weak(store: Store, subject: str, *, is_all: bool) -> None:
 
 def _checked(store: Store, who: OfficePerson, digits: str) -> str:
     least = ReaderSettings().pin_digits
-    if is_weak(digits, least, flat_of(who.household), _flats(store)) or _is_taken(store, digits):
+    if is_weak(digits, least, flat_of(who.household), _flats(store)) or _is_in_use(store, digits):
         raise CredentialError(will_not_do(least))
     return digits
 
@@ -69,7 +69,7 @@ def _made(store: Store, who: OfficePerson) -> str:
     flats = _flats(store)
     while True:
         digits = random_pin(ReaderSettings().pin_digits, flat_of(who.household), flats)
-        if not _is_taken(store, digits):
+        if not _is_in_use(store, digits):
             return digits
 
 
@@ -77,7 +77,7 @@ def _flats(store: Store) -> frozenset[str]:
     return all_typed(who.household for who in store.book.live(OfficePerson))
 
 
-def _is_taken(store: Store, digits: str) -> bool:
+def _is_in_use(store: Store, digits: str) -> bool:
     """Return whether a PIN or duress PIN of anybody has these digits.
 
     Runs argon2, because only its result is stored.

@@ -83,8 +83,8 @@ class RecordBook:
         """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
         record = self.get(f"person/{subject}")
         if not isinstance(record, OfficePerson):
-            is_gone = "was removed for good" if record is not None else "is not in this office"
-            raise OfficeError(f"{subject!r} {is_gone}; `gated office person list` shows the ids")
+            reason = "was removed for good" if record is not None else "is not in this office"
+            raise OfficeError(f"{subject!r} {reason}; `gated office person list` shows the ids")
         return record
 
     def live(self, kind: type[R]) -> list[R]:
@@ -303,13 +303,13 @@ class RecordBook:
             self._records[_key(named)] = named
             self._seen = named.n
 
-    def _read(self, key: str, n: int, sealed: bytes, is_gone: int) -> StoredRecord | Unreadable:
+    def _read(self, key: str, n: int, sealed: bytes, is_removed: int) -> StoredRecord | Unreadable:
         """Return a stored record. A damaged tombstone is complete without its content."""
         try:
             return self._open(key, n, sealed)
         except StateError as error:
             log.error("%s", error)
-        is_whole = is_gone and not key.startswith("household/")
+        is_whole = is_removed and not key.startswith("household/")
         return Tombstone(key=key, n=n) if is_whole else Unreadable(key, n)
 
     def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable:
@@ -329,7 +329,7 @@ class RecordBook:
         return takewhile(lambda record: record.n > n, reversed(self._records.values()))
 
     def _as_seen(self, gate: str, keys: Iterable[str]) -> Iterator[Record]:
-        mine, with_names, salt = self.digest_keys(gate), self.sends_names, self.pin_salt
+        digest_keys, with_names, salt = self.digest_keys(gate), self.sends_names, self.pin_salt
         with self._file.reading() as connection:
             is_sound = sound(connection, "faces")
         for key in keys:
@@ -338,7 +338,7 @@ class RecordBook:
                 continue
             if isinstance(record, OfficePerson):
                 who = without_readable_pins(record, salt)
-                yield self._with_face(gate, as_sent(who, mine, with_names=with_names), is_sound)
+                yield self._with_face(gate, as_sent(who, digest_keys, with_names=with_names), is_sound)
             else:
                 yield record
 

@@ -13,7 +13,7 @@ from gated.office.certificates import key_of_csr, read_csr
 from gated.office.crl import write_crl
 from gated.office.invitations import VALID_S, Invitations
 from gated.office.mosquitto import Place, write_acl
-from gated.office.renewals import Renewals, days_taken
+from gated.office.renewals import Renewals, taken_days
 from gated.office.statuses import REKEYED
 from gated.office.store import Store
 from gated.protocol.jose import Party
@@ -94,7 +94,7 @@ class Registrar:
         verdict = self.invitations.use(*who)
         if verdict != "good":
             return PairingRefusal(why=verdict)
-        issued = authority.admit(csr, application.gate, wall, days_taken(self._store, application.gate))
+        issued = authority.admit(csr, application.gate, wall, taken_days(self._store, application.gate))
         if self._store.gate_table.keys_of(application.gate) != keys.dump().decode():
             self._store.gate_table.revoke(application.gate)  # a replacement with new keys; the former box is locked out
         self._store.add_gate(application.gate, keys.dump(), issued.serial)
@@ -117,19 +117,19 @@ class Registrar:
         if text is None:
             return None
         try:
-            said = msgspec.json.decode(
+            signed = msgspec.json.decode(
                 Party.parse(text).verify(question.renew.encode(), kind_of(CertificateRequest)), type=Following
             )
         except (WireError, *UNDECODABLE):
             return None
-        if (said.site, said.gate) != (self._store.site, question.gate):
+        if (signed.site, signed.gate) != (self._store.site, question.gate):
             return None
-        if said.number is not None and said.number > self._store.handovers.number:
+        if signed.number is not None and signed.number > self._store.handovers.number:
             self._store.alarms.open(question.gate, REKEYED, "", stamp(wall))
         statements = self._store.handovers.after(question.number)
         if not statements:
             return None
-        given = Renewals(self.folder, self._store).answer(question.gate, said, wall)
+        given = Renewals(self.folder, self._store).answer(question.gate, signed, wall)
         return None if given is None else HandedOver(statements=statements, certificate=given.certificate)
 
 

@@ -107,7 +107,7 @@ def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: 
         identity, authority = _write_new_files(folder, store, number, wall, passphrase)
     except OSError as error:
         raise OfficeError(f"{folder / NEW}: cannot be written ({error.strerror}); nothing was changed") from error
-    said = Handover(
+    handover = Handover(
         site=store.site,
         number=number,
         keys=identity.party.dump().decode(),
@@ -118,9 +118,9 @@ def _rekey(folder: Path, store: Store, keys: _Keys, wall: datetime, passphrase: 
     with store.file.writing() as connection:
         reseal(connection, store.identity, identity)
         if former is not None and former.public != key.public:
-            before = replace(said, number=number - 1, recovery=key.public)
+            before = replace(handover, number=number - 1, recovery=key.public)
             store.handovers.add(number - 1, former.sign(before), key.public)
-        store.handovers.add(number, key.sign(said), following.public)
+        store.handovers.add(number, key.sign(handover), following.public)
     return number
 
 
@@ -155,8 +155,8 @@ def reseal(connection: sqlite3.Connection, old: Identity, new: Identity) -> int:
             except SealError:
                 continue  # sealed to a gate, or not sealed
             sealed = new.party.seal(plain)
-            kept = sealed.decode() if isinstance(value, str) else sealed
-            connection.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (kept, row))  # noqa: S608 - ours
+            stored = sealed.decode() if isinstance(value, str) else sealed
+            connection.execute(f'UPDATE "{table}" SET "{column}" = ? WHERE rowid = ?', (stored, row))  # noqa: S608 - ours
             count += 1
     return count
 

@@ -36,14 +36,14 @@ class Renewals:
         self._folder, self._store = folder, store
         self._stages: dict[str, str] = {}
 
-    def answer(self, gate: str, said: CertificateRequest, wall: datetime) -> IssuedCertificate | None:
+    def answer(self, gate: str, request: CertificateRequest, wall: datetime) -> IssuedCertificate | None:
         """Return a certificate for the gate's signed request, for its own key and name; None for an invalid request.
 
         A repeated request gets the same certificate, so replaying one gains nothing.
         """
         known = self._store.gate(gate).certificate
         try:
-            csr = read_csr(said.csr, gate)
+            csr = read_csr(request.csr, gate)
         except PairingError as error:
             log.warning("%s gets no new certificate: %s", gate, error)
             return None
@@ -57,11 +57,11 @@ class Renewals:
             return None
         if not known or not authority.is_issuer_of(known) or is_due(end_of_pem(known), wall):
             begins = begin_of_pem(known) if known else None
-            issued = authority.admit(csr, gate, wall, days_taken(self._store, gate), begins)
+            issued = authority.admit(csr, gate, wall, taken_days(self._store, gate), begins)
             known = issued.pem.decode()
             self._store.gate_table.certify(gate, issued.serial, known)
             log.info("%s has a new certificate: %s", gate, issued.serial)
-        return IssuedCertificate(site=said.site, gate=gate, certificate=known, authority=authority.pem.decode())
+        return IssuedCertificate(site=request.site, gate=gate, certificate=known, authority=authority.pem.decode())
 
     def watch(self, gates: Sequence[PairedGate], wall: datetime) -> None:
         """Raise an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""
@@ -95,8 +95,8 @@ class Renewals:
             "authority": Authority.load(self._folder).ends,
             **{of: self._end(name) for name, of in self._own().items()},
         }
-        near = {of: words for of, end in ends.items() if (words := _warning(stage(end, wall)))}
-        self._update_alarm(OFFICE, "; ".join(f"{of} {words}" for of, words in near.items()), wall)
+        near = {of: warning for of, end in ends.items() if (warning := _warning(stage(end, wall)))}
+        self._update_alarm(OFFICE, "; ".join(f"{of} {warning}" for of, warning in near.items()), wall)
 
     def _own(self) -> dict[str, str]:
         """Return the office's own certificates by file: the broker's, and one for each office process at the broker."""
@@ -111,16 +111,16 @@ class Renewals:
         except (OSError, ValueError) as error:
             raise OfficeError(f"{file}: is not a certificate ({error}); restore it from a backup") from error
 
-    def _update_alarm(self, gate: str, words: str, wall: datetime) -> None:
+    def _update_alarm(self, gate: str, warning: str, wall: datetime) -> None:
         """Raise one alarm per warning stage, and end the one before."""
-        if self._stages.get(gate) == words:
+        if self._stages.get(gate) == warning:
             return
         with self._store.file.writing():
-            if not words or gate in self._stages:
+            if not warning or gate in self._stages:
                 self._store.alarms.end(gate, ENDS_SOON, stamp(wall))
-            if words:
-                self._store.alarms.open(gate, ENDS_SOON, words, stamp(wall))
-        self._stages[gate] = words
+            if warning:
+                self._store.alarms.open(gate, ENDS_SOON, warning, stamp(wall))
+        self._stages[gate] = warning
 
 
 async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl.SSLContext], is_first: bool) -> None:
@@ -144,15 +144,15 @@ async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl
 
 def ends_of(gate: PairedGate) -> datetime | None:
     """Return the end of a gate's certificate: as the gate reports, else as issued; None if unknown."""
-    said = gate.status.certificate_ends if gate.status is not None else ""
+    request = gate.status.certificate_ends if gate.status is not None else ""
     try:
-        at = datetime.fromisoformat(said)
+        at = datetime.fromisoformat(request)
     except ValueError:
         return end_of_pem(gate.certificate) if gate.certificate else None
     return at if at.tzinfo is not None else None
 
 
-def days_taken(store: Store, gate: str) -> set[date]:
+def taken_days(store: Store, gate: str) -> set[date]:
     """Return the end dates of other gates' certificates (UTC)."""
     ends = [ends_of(each) for each in store.gates() if each.gate != gate]
     return {end.astimezone(UTC).date() for end in ends if end is not None}

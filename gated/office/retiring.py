@@ -85,16 +85,16 @@ def _put_out(folder: Path, gate: str, probe: str, wall: datetime) -> Broker:
         authority.write_passing(place, "probe", PROBE, wall, int(probe, 16))
         authority.write_passing(place, "gate", gate, wall)
         try:
-            while _is_taken(folder, place / "probe"):
+            while _is_accepted(folder, place / "probe"):
                 if time.monotonic() > give_up_at:
                     return "unheeded"
                 time.sleep(STEP_S)
-            return "ended" if _is_taken(folder, place / "gate", gate) else "unheeded"
+            return "ended" if _is_accepted(folder, place / "gate", gate) else "unheeded"
         except ConnectionRefusedError:
             return "absent"
 
 
-def _is_taken(folder: Path, files: Path, client: str = PROBE) -> bool:
+def _is_accepted(folder: Path, files: Path, client: str = PROBE) -> bool:
     """Return whether the broker accepts a client with these files.
 
     Raises `ConnectionRefusedError` if no broker runs.
@@ -103,12 +103,12 @@ def _is_taken(folder: Path, files: Path, client: str = PROBE) -> bool:
     context.load_cert_chain(files.with_suffix(".pem"), files.with_suffix(".key"))
     try:
         with (
-            socket.create_connection((LOCAL[1], Place.load(folder).port), ANSWER_S) as line,
-            context.wrap_socket(line, server_hostname=LOCAL[0]) as safe,
+            socket.create_connection((LOCAL[1], Place.load(folder).port), ANSWER_S) as connection,
+            context.wrap_socket(connection, server_hostname=LOCAL[0]) as safe,
         ):
             safe.sendall(_connect(client))
-            said = safe.recv(4)
-            return len(said) == len(b"head") and said[0] == CONNACK and said[3] == 0
+            answer = safe.recv(4)
+            return len(answer) == len(b"head") and answer[0] == CONNACK and answer[3] == 0
     except ConnectionRefusedError:
         raise
     except OSError:

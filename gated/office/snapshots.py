@@ -18,7 +18,7 @@ MAX_BYTES = 256_000_000
 class _Snapshot:
     version: int
     payloads: list[bytes]
-    asked_at: float
+    requested_at: float
 
     @property
     def length(self) -> int:
@@ -45,7 +45,7 @@ class Snapshots:
             if not self._make_room(now):
                 return []
             snapshot = self._kept[gate] = _Snapshot(version, build(), now)
-        snapshot.asked_at = now
+        snapshot.requested_at = now
         is_that = request.parts and request.snapshot == snapshot.version
         chosen = request.parts if is_that else range(PARTS_WINDOW)
         return [snapshot.payloads[number] for number in chosen if number < len(snapshot.payloads)]
@@ -56,15 +56,15 @@ class Snapshots:
 
     def forget(self, now: float) -> None:
         """Drop snapshots that no gate requests any more."""
-        self._kept = {gate: kept for gate, kept in self._kept.items() if now < kept.asked_at + KEEP_S}
+        self._kept = {gate: snapshot for gate, snapshot in self._kept.items() if now < snapshot.requested_at + KEEP_S}
 
     def _make_room(self, now: float) -> bool:
-        for gate, kept in sorted(self._kept.items(), key=lambda item: item[1].asked_at):
-            if self._length < MAX_BYTES or now < kept.asked_at + BUSY_S:
+        for gate, snapshot in sorted(self._kept.items(), key=lambda item: item[1].requested_at):
+            if self._length < MAX_BYTES or now < snapshot.requested_at + BUSY_S:
                 break
             del self._kept[gate]
         return self._length < MAX_BYTES
 
     @property
     def _length(self) -> int:
-        return sum(kept.length for kept in self._kept.values())
+        return sum(snapshot.length for snapshot in self._kept.values())

@@ -37,11 +37,11 @@ def handle_status(
 ) -> tuple[Heartbeat | None, Ack | None]:
     """Store a status. Return the heartbeat that answers it, and an ack if the gate overestimates the office's rows."""
     gate, at = store.gate(session.gate), stamp(wall)
-    is_fresh = status.heard > gate.heard or status.heard == gate.beat
+    is_fresh = status.heard > gate.echoed or status.heard == gate.heartbeat
     if _is_cloned(gate, status):
         store.alarms.open(session.gate, "cloned", "", at)
     is_news = is_fresh or _is_newer(gate, status)
-    beat = store.gate_table.record_status(session.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
+    number = store.gate_table.record_status(session.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
     session.is_online, session.has_status = status.state == "online", True
     ack = _check_journal_head(store, session, status, is_fresh, at)
     if session.is_online and not is_fresh:
@@ -65,11 +65,11 @@ def handle_status(
         session.is_restored = True
     version, digest = version_and_digest(store, session.gate, status)
     keys = store.book.digest_keys(session.gate)
-    word = Heartbeat(
+    heartbeat = Heartbeat(
         site=store.site,
         gate=session.gate,
         challenge=status.challenge,
-        number=beat,
+        number=number,
         at=at,
         version=version,
         digest=digest,
@@ -77,7 +77,7 @@ def handle_status(
         understands=UNDERSTANDS,
         withheld=session.deliveries.overdue(now),
     )
-    return word, ack
+    return heartbeat, ack
 
 
 def _check_journal_head(store: Store, session: GateSession, status: Status, is_fresh: bool, at: str) -> Ack | None:
@@ -173,7 +173,7 @@ def _is_cloned(gate: PairedGate, status: Status) -> bool:
 
     Then two devices have the gate's keys, or somebody replays messages.
     """
-    if gate.status is None or "offline" in (status.state, gate.status.state) or not 0 < gate.heard <= status.heard:
+    if gate.status is None or "offline" in (status.state, gate.status.state) or not 0 < gate.echoed <= status.heard:
         return False
     before, at = time_of(gate.status.at), time_of(status.at)
     return before is not None and at is not None and at < before - CLOCK_TOLERANCE

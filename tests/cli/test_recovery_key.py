@@ -38,7 +38,7 @@ def init(command):
 
 @pytest.fixture
 def somebody(monkeypatch):
-    monkeypatch.setattr(recovery, "is_somebody_there", lambda: True)
+    monkeypatch.setattr(recovery, "has_terminal", lambda: True)
 
 
 def public(tmp_path):

@@ -224,7 +224,7 @@ def test_a_damaged_file_is_said_and_costs_no_memory(office, content):
 @pytest.fixture
 def gated(office, monkeypatch):
     """Return a function that runs `gated office` with an operator at the terminal, who types the given lines."""
-    monkeypatch.setattr("gated.cli.office.passphrase.is_somebody_there", lambda: True)
+    monkeypatch.setattr("gated.cli.office.passphrase.has_terminal", lambda: True)
 
     def run(*words, typed=(), check=0):
         key_lock.forget_keys()

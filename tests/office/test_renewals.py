@@ -21,7 +21,7 @@ from gated.office.exchange import Exchange
 from gated.office.mosquitto import OFFICE, Place, tls_context
 from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
-from gated.office.renewals import Renewals, days_taken, ends_of, keep_renewed
+from gated.office.renewals import Renewals, ends_of, keep_renewed, taken_days
 from gated.office.store import Store
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity
@@ -55,7 +55,7 @@ class Site:
     def pair(self, gate, wall=NOW):
         key = self.keys[gate] = ec.generate_private_key(ec.SECP256R1())
         me = self.identities[gate] = Identity.make()
-        taken = days_taken(self.store, gate)
+        taken = taken_days(self.store, gate)
         issued = Authority.load(self.folder).admit(read_csr(csr(gate, key), gate), gate, wall, taken)
         self.store.add_gate(gate, me.party.dump(), issued.serial)
         self.store.gate_table.certify(gate, issued.serial, issued.pem.decode())

@@ -90,16 +90,16 @@ def rights() -> None:
 @click.argument("household")
 @access_rule_options
 @click.pass_obj
-def household(folder: Path, /, household: str, **said: Any) -> None:
+def household(folder: Path, /, household: str, **options: Any) -> None:
     """Set where and when a household may enter. Replaces its former rules."""
     name = names.tidy(plain_text("household", household))
     with closing(Store.open(folder)) as store:
         spellings = store.book.spellings(HouseholdRecord, name)
         lived_in = {who.household for who in store.book.live(OfficePerson)}
-        if not said["clear"] and not any(names.is_same(name, each) for each in lived_in):
+        if not options["clear"] and not any(names.is_same(name, each) for each in lived_in):
             raise OfficeError(f"nobody lives in {household!r}; {names.did_you_mean(name, lived_in)}")
-        told = access_rules_of(store, **said)
-        store_records(store, "household", [HouseholdRecord(n=0, household=each, rights=told) for each in spellings])
+        rules = access_rules_of(store, **options)
+        store_records(store, "household", [HouseholdRecord(n=0, household=each, rights=rules) for each in spellings])
     streams.say(f"set the access rules of household {name}")
 
 
@@ -107,14 +107,14 @@ def household(folder: Path, /, household: str, **said: Any) -> None:
 @click.argument("role")
 @access_rule_options
 @click.pass_obj
-def role(folder: Path, /, role: str, **said: Any) -> None:
+def role(folder: Path, /, role: str, **options: Any) -> None:
     """Set where and when people with a role may enter, such as staff. Replaces the former rules."""
     name = plain_role(role)
     with closing(Store.open(folder)) as store:
-        told = access_rules_of(store, **said)
+        rules = access_rules_of(store, **options)
         roles = {who.role for who in store.book.live(OfficePerson)}
         spellings = store.book.spellings(RoleRecord, name)
-        store_records(store, "role", [RoleRecord(n=0, role=each, rights=told) for each in spellings])
+        store_records(store, "role", [RoleRecord(n=0, role=each, rights=rules) for each in spellings])
     streams.say(f"set the access rules of the role {name}")
     if not any(names.is_same(name, each) for each in roles):
         streams.say(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)

@@ -37,7 +37,7 @@ def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: boo
                 if as_json:
                     show_json_line(_facts(each) | _head(each))
                 else:
-                    streams.say(_line(each, store.zone))
+                    streams.say(_row_text(each, store.zone))
                 number = each.row
             if not follow:
                 return
@@ -57,6 +57,6 @@ def _head(row: JournalRow) -> dict[str, Any]:
     return {"gate": row.gate, "seq": row.event.seq, "at": row.event.at, "kind": row.event.kind}
 
 
-def _line(row: JournalRow, zone: ZoneInfo) -> str:
-    head_line = f"{tell(row.event.at, zone)}  {row.gate:12} {row.event.kind:20}"
-    return f"{line(head_line)} {wording.facts(_facts(row))}".rstrip()
+def _row_text(row: JournalRow, zone: ZoneInfo) -> str:
+    head = f"{tell(row.event.at, zone)}  {row.gate:12} {row.event.kind:20}"
+    return f"{line(head)} {wording.facts(_facts(row))}".rstrip()

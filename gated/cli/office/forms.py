@@ -60,18 +60,18 @@ def forms(
         raise OfficeError(f"{version!r} cannot be a version; write it as 2026-11, with letters, digits, ., - and _")
     source = _facts(folder, facts)
     with reading(source):
-        said = read_facts(source)
+        facts_ = read_facts(source)
     if settings is not None:
         with reading(settings):
-            said = with_settings(said, load_own(settings))
-    lacking = missing(said, gates)
-    made = shelf.forms(said, gates, KEEP_DAYS, version)
+            facts_ = with_settings(facts_, load_own(settings))
+    lacking = missing(facts_, gates)
+    made = shelf.forms(facts_, gates, KEEP_DAYS, version)
     if not lacking:
         check_version(folder, version, made)
     _write(out, made, voice=voice)
     if not lacking:
         remember(folder, version, made, today)
-    _tell(made, lacking, out, facts or folder / FACTS, said, as_json=as_json)
+    _report(made, lacking, out, facts or folder / FACTS, facts_, as_json=as_json)
     sys.exit(1 if lacking else 0)
 
 
@@ -103,7 +103,7 @@ def _aloud(form: Form) -> bytes:
     return sound.getvalue()
 
 
-def _tell(made: list[Form], lacking: list[str], out: Path, path: Path, facts: Facts, *, as_json: bool) -> None:
+def _report(made: list[Form], lacking: list[str], out: Path, path: Path, facts: Facts, *, as_json: bool) -> None:
     if as_json:
         show_json([
             {"document": form.document, "language": form.language, "version": form.version, "sha256": form.sha256,

@@ -80,6 +80,6 @@ def _known(store: Store, status: Status | None) -> str:
     return _of(status.records.people, len(store.book.live(OfficePerson)), status.records.quarantined)
 
 
-def _of(there: int, all_: int, held_back: int) -> str:
+def _of(count: int, all_: int, held_back: int) -> str:
     """Return "N of ALL", with the number held back. A complete count never hides a person who is held back."""
-    return f"{max(0, there)} of {all_}" + (f", {held_back} held" if held_back else "")
+    return f"{max(0, count)} of {all_}" + (f", {held_back} held" if held_back else "")

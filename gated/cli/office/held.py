@@ -76,7 +76,7 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
     with closing(Store.open(folder)) as store:
         rows = _rows(store)
         if people:
-            wanted = {person_by_words(store, words).subject for words in people}
+            wanted = {person_by_words(store, name).subject for name in people}
             missing = wanted - {row["subject"] for row in rows}
             if missing:
                 raise OfficeError(
@@ -133,20 +133,20 @@ def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str
     """Accept people at one gate. Print one line for each refusal reason, with its people. Return how many the gate
     still holds.
     """
-    accepted, said = 0, defaultdict[str, list[str]](list)
+    accepted, reasons = 0, defaultdict[str, list[str]](list)
     for at in range(0, len(subjects), MAX_ACCEPTED):
         chunk = list(subjects[at : at + MAX_ACCEPTED])
         [placed] = place_and_wait(folder, [gate], AcceptQuarantined(chunk), options)
         accepted += sum(finding.level == "accepted" for finding in placed.findings)
         for finding in placed.findings:
             if finding.level != "accepted":
-                said[finding.says].append(names.get(finding.part, finding.part))
+                reasons[finding.says].append(names.get(finding.part, finding.part))
         if not placed.findings:
             streams.say(f"{gate}: {_outcome(placed)}", err=True)
             break
     streams.say(f"{gate}: accepted {accepted} of {len(subjects)}")
-    for says, people in said.items():
-        streams.say(f"{gate}: {says}: {', '.join(people)}", err=True)
+    for reason, people in reasons.items():
+        streams.say(f"{gate}: {reason}: {', '.join(people)}", err=True)
     return len(subjects) - accepted
 
 

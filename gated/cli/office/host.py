@@ -44,10 +44,10 @@ def host(folder: Path, new: str, forget: str | None) -> None:
             "Restart the broker and the office now: they use the new certificate from their next start.", err=True
         )
     if new:
-        _tell_gates(place, gates)
+        _print_moves(place, gates)
 
 
-def _tell_gates(place: Place, gates: list[str]) -> None:
+def _print_moves(place: Place, gates: list[str]) -> None:
     """Print what to run at each gate. The office address is an installer's setting, so no command from the office
     changes it.
     """

@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from gated.cli import streams
-from gated.cli.office.recovery import ask_where, saving, tell_kept, tell_missing
+from gated.cli.office.recovery import ask_for_file, print_location, saving, warn_of_missing
 from gated.office.mosquitto import Place
 from gated.office.office_creation import create_office, problems
 from gated.protocol.recovery_key import RecoveryKey
@@ -31,7 +31,7 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
     place = Place(host.lower(), port, pairing_port)
     for fault in problems(folder, site, place, timezone):
         raise fault
-    file = ask_where(file)
+    file = ask_for_file(file)
     key = RecoveryKey.make() if file is not None else None
     with saving(file, folder, site, key):
         create_office(folder, site, place, datetime.now(UTC), timezone, key)
@@ -40,9 +40,9 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
         "Anyone with a copy of the folder can act as the office: keep it and its backups safe."
     )
     if file is not None:
-        tell_kept(file)
+        print_location(file)
     else:
-        tell_missing(folder)
+        warn_of_missing(folder)
     click.echo("Next, run each of these in a terminal of its own:")
     streams.say(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
     streams.say(f"  gated office --dir {folder} serve")

@@ -8,7 +8,7 @@ import click
 
 from gated.cli import streams
 from gated.cli.office.init import PORT
-from gated.cli.office.recovery import ask_where, make_recovery, tell_missing
+from gated.cli.office.recovery import ask_for_file, make_recovery, warn_of_missing
 from gated.cli.step_output import take, tell, try_all
 from gated.errors import OfficeError
 from gated.office.mosquitto import Place
@@ -72,8 +72,8 @@ def install(
 def _folder(ctx: click.Context) -> Path:
     """Return the folder given by --dir, else the folder of an installed office, even if `office` exists here."""
     parent = ctx.parent
-    is_said = parent is not None and parent.get_parameter_source("folder") != click.core.ParameterSource.DEFAULT
-    return ctx.obj.absolute() if is_said else FOLDER
+    is_given = parent is not None and parent.get_parameter_source("folder") != click.core.ParameterSource.DEFAULT
+    return ctx.obj.absolute() if is_given else FOLDER
 
 
 def _hint(folder: Path) -> None:
@@ -93,10 +93,10 @@ def _see_to_recovery(seat: Seat, file: Path | None) -> None:
     with acting_as(seat.owner):
         with closing(Store.open(seat.folder)) as store:
             has_one = bool(store.handovers.key)
-        if not has_one and (where := ask_where(file)) is not None:
+        if not has_one and (where := ask_for_file(file)) is not None:
             make_recovery(seat.folder, where)
         elif not has_one:
-            tell_missing(seat.folder)
+            warn_of_missing(seat.folder)
         elif file is not None:
             raise OfficeError("this office has a recovery key already; `gated office rekey --next FILE` replaces it")
 
@@ -105,15 +105,17 @@ def _uninstall(seat: Seat, *, yes: bool, is_trial: bool) -> None:
     if is_trial:
         streams.say(f"would stop and remove the services, and ask whether to delete {seat.folder} too")
         return
-    says = (
+    question = (
         "Gates work without an office, but get no new people and no commands, and send no events. Remove the services?"
     )
-    if not yes and not streams.confirm(says):
+    if not yes and not streams.confirm(question):
         raise OfficeError("nothing was removed; answer y, or give --yes")
-    gone = remove_units(seat.root)
-    streams.say(f"removed: {', '.join(gone)}" if gone else "there were no services")
-    ask = f"Also delete {seat.folder}, with all records, the journals and the office's keys? Nothing brings them back."
-    if yes or not seat.folder.exists() or not streams.confirm(ask):
+    removed = remove_units(seat.root)
+    streams.say(f"removed: {', '.join(removed)}" if removed else "there were no services")
+    question_about_data = (
+        f"Also delete {seat.folder}, with all records, the journals and the office's keys? Nothing brings them back."
+    )
+    if yes or not seat.folder.exists() or not streams.confirm(question_about_data):
         streams.say(f"Kept: {seat.folder} and the user {seat.user}.")
         return
     if not seat.is_office:

@@ -99,10 +99,10 @@ def _show(codes: Iterable[PairingCode], until: str) -> None:
             streams.say("", code.gate)
             streams.own(f"{drawn}\n")
         streams.say(code.text())
-    says = (
+    hint = (
         f"Each code is valid once, for its own gate, until {until}. Put it as `code` in the gate's answers.toml, or run"
     )
-    streams.say(f"{says} `gated pair` there. `gated office serve` must run here at that time.", err=True)
+    streams.say(f"{hint} `gated pair` there. `gated office serve` must run here at that time.", err=True)
 
 
 def _slip(code: PairingCode, until: str) -> str:
@@ -125,10 +125,10 @@ def _check_free(sheet: Path) -> None:
 @click.pass_obj
 def invitations(folder: Path, cancel: str | None, as_json: bool) -> None:
     """List the gates with a valid code, and when it expires. Codes are not shown again."""
-    with look_unless(cancel), closing(Store.open(folder)) as store, closing(Invitations(folder)) as kept:
-        if cancel is not None and not kept.cancel(names.id_of(cancel)):
+    with look_unless(cancel), closing(Store.open(folder)) as store, closing(Invitations(folder)) as invitations_:
+        if cancel is not None and not invitations_.cancel(names.id_of(cancel)):
             raise OfficeError(f"{cancel} has no valid code; `gated office invitations` lists the codes")
-        expected, zone = kept.open(datetime.now(UTC).timestamp()), store.zone
+        expected, zone = invitations_.open(datetime.now(UTC).timestamp()), store.zone
     ends = {gate: datetime.fromtimestamp(each.ends_at, UTC) for gate, each in expected.items()}
     if as_json:
         show_json([

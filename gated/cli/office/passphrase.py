@@ -52,22 +52,22 @@ def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
         _set(folder)
 
 
-def is_somebody_there() -> bool:
+def has_terminal() -> bool:
     """Return whether a person can be asked: standard input is a terminal."""
     return sys.stdin.isatty()
 
 
 def ask(folder: Path) -> str:
     """Prompt for the passphrase at the terminal. Raises `LockedError` without a terminal."""
-    if not is_somebody_there():
+    if not has_terminal():
         raise key_lock.LockedError(folder)
     return str(click.prompt("Passphrase of the office", hide_input=True, err=True))
 
 
 def _set(folder: Path) -> None:
     before = key_lock.key_of(folder) if key_lock.is_locked(folder) else None
-    said = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
-    key_lock.lock(folder, said, before)
+    chosen = str(click.prompt("New passphrase", hide_input=True, confirmation_prompt=True, err=True))
+    key_lock.lock(folder, chosen, before)
     click.echo(
         "The new passphrase protects the office's keys. Nobody can recover it: write it down, and keep it elsewhere."
     )

@@ -71,7 +71,7 @@ def add(
             raise OfficeError(
                 f"{who.subject!r} exists already, or was removed for good; `person change` changes a person"
             )
-        _ask_about(store, who, yes=yes)
+        _confirm(store, who, yes=yes)
         with store.file.writing():
             copy_shared_rules(store, who)
             known = with_enrolment_consents(store, who)
@@ -97,7 +97,7 @@ def change(
     notice: str | None, transfer: bool, withdraw: str | None, yes: bool,
 ) -> None:  # fmt: skip
     """Change a person. What you do not give stays as it is. Withdrawing a consent deletes the face at the gates."""
-    said = {
+    options = {
         field: plain(value)
         for field, value, plain in (
             ("name", name, partial(plain_text, "name")),
@@ -109,12 +109,12 @@ def change(
     new = _consents(consent, notice, transfer)
     over = {each.purpose for each in new} | WITHDRAWN.get(withdraw or "", set())
     with changing_person(folder, subject) as (store, who):
-        kept = [each for each in who.consents if each.purpose not in over]
+        remaining = [each for each in who.consents if each.purpose not in over]
         now = stamp(datetime.now(UTC))
-        taken_back = dict.fromkeys(sorted(WITHDRAWN.get(withdraw or "", set())), now)
-        changed = replace(who, **said, consents=kept + new, withdrawn=who.withdrawn | taken_back)
-        if said:
-            _ask_about(store, changed, yes=yes)
+        withdrawn = dict.fromkeys(sorted(WITHDRAWN.get(withdraw or "", set())), now)
+        changed = replace(who, **options, consents=remaining + new, withdrawn=who.withdrawn | withdrawn)
+        if options:
+            _confirm(store, changed, yes=yes)
             copy_shared_rules(store, changed)
         store.book.put(changed)
     streams.say(f"changed {called(changed)}, {who.subject}")
@@ -154,18 +154,18 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
         question = f"Erase {called(who)}, {who.subject}, here and at every gate, for good?"
         sure(question, f"{who.subject} would be erased for good, here and at every gate", yes=yes)
         store.book.remove(f"person/{who.subject}")
-    told = f"`gated office receipts {who.subject}` shows which gates have erased them"
-    streams.say(f"removed {called(who)}, {who.subject}; {told}")
+    hint = f"`gated office receipts {who.subject}` shows which gates have erased them"
+    streams.say(f"removed {called(who)}, {who.subject}; {hint}")
 
 
 @person.command("rights")
 @click.argument("subject")
 @access_rule_options
 @click.pass_obj
-def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
+def person_rights(folder: Path, /, subject: str, **options: Any) -> None:
     """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
     with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, rights=access_rules_of(store, **said)))
+        store.book.put(replace(who, rights=access_rules_of(store, **options)))
     streams.say(f"set the access rules of {called(who)}, {who.subject}")
 
 
@@ -176,17 +176,17 @@ def person_rights(folder: Path, /, subject: str, **said: Any) -> None:
 @click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
 @click.option("--clear", is_flag=True, help="Reset to the defaults.")
 @click.pass_obj
-def prefer(folder: Path, /, subject: str, *, clear: bool, **wishes: Any) -> None:
+def prefer(folder: Path, /, subject: str, *, clear: bool, **preferences: Any) -> None:
     """Set how every gate behaves for a person. No reason is asked for or stored."""
-    asked = {wish: value for wish, value in wishes.items() if value is not None}
-    if clear == bool(asked):
+    chosen = {name: value for name, value in preferences.items() if value is not None}
+    if clear == bool(chosen):
         raise click.UsageError("give one or more of --release-s, --search-s and --first, or --clear alone")
     with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **asked)))
+        store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))
     streams.say(f"set the preferences of {called(who)}, {who.subject}")
 
 
-def _ask_about(store: Store, who: OfficePerson, *, yes: bool) -> None:
+def _confirm(store: Store, who: OfficePerson, *, yes: bool) -> None:
     """Ask for confirmation of a second person with the same name in a household, and of similar names of households or
     roles.
     """

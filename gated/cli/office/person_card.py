@@ -39,10 +39,10 @@ def card(
         raise click.UsageError("give --number to add a card, or --take to remove one")
     with changing_person(folder, subject) as (store, who):
         if take is not None:
-            kept = [each for each in who.cards if each.id != take]
-            if kept == who.cards:
+            remaining = [each for each in who.cards if each.id != take]
+            if remaining == who.cards:
                 raise CredentialError(f"{who.subject} has no card {take!r}; `gated office person show` shows the ids")
-            store.book.put(replace(who, cards=kept))
+            store.book.put(replace(who, cards=remaining))
             streams.say(f"removed card {take} of {called(who)}")
             return
         begin, end = days(since, until, store.zone)

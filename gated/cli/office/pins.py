@@ -24,12 +24,12 @@ def pins(folder: Path, as_json: bool) -> None:
     Uses the limits that each gate reports. For a gate that has not reported, assumes the loosest settings.
     """
     with closing(Store.open(folder)) as store:
-        found, whose = budget_of(store), weak(store)
+        found, weak_people = budget_of(store), weak(store)
     if as_json:
-        show_json(in_figures(found) | {"weak": whose})
+        show_json(in_figures(found) | {"weak": weak_people})
         return
-    for line in [*lines(found), *card_lines(found), *weak_lines(whose)]:
-        streams.say(line)
+    for text in [*lines(found), *card_lines(found), *weak_lines(weak_people)]:
+        streams.say(text)
 
 
 def budget_of(store: Store) -> SiteBudget:
@@ -44,18 +44,18 @@ def in_figures(found: SiteBudget) -> dict[str, object]:
         "days_by_household": found.by_household, "is_short": found.is_short, "cards": found.cards,
         "untold": found.untold,
         "gates": [
-            {"gate": each.gate, "is_told": each.is_told, "days": each.pins.days, "days_26_bits": each.short_cards,
+            {"gate": each.gate, "is_told": each.is_reported, "days": each.pins.days, "days_26_bits": each.short_cards,
              "days_26_bits_known": each.known_cards, "days_34_bits": each.long_cards}
             for each in found.gates
         ],
     }  # fmt: skip
 
 
-def weak_lines(whose: list[str]) -> list[str]:
+def weak_lines(weak_people: list[str]) -> list[str]:
     """Return a warning that names the people whose PIN is guessed early, with advice."""
-    if not whose:
+    if not weak_people:
         return []
-    return [f"these people have a PIN that strangers try first: {', '.join(whose)}; give them new ones"]
+    return [f"these people have a PIN that strangers try first: {', '.join(weak_people)}; give them new ones"]
 
 
 def lines(found: SiteBudget) -> list[str]:
@@ -64,18 +64,18 @@ def lines(found: SiteBudget) -> list[str]:
     if worst is None or together is None:
         return ["nobody has a PIN" if not found.pins else "no gate has a keypad"]
     needed = duration_text(worst[0])
-    said = [f"{found.pins} PINs: a stranger who guesses at a keypad of {worst[1]} needs {needed} on average"]
+    texts = [f"{found.pins} PINs: a stranger who guesses at a keypad of {worst[1]} needs {needed} on average"]
     if len(found.gates) > 1:
-        said.append(f"a stranger who goes to all {len(found.gates)} gates: {duration_text(together)}")
+        texts.append(f"a stranger who goes to all {len(found.gates)} gates: {duration_text(together)}")
     if found.by_household is not None:
-        said.append(f"with [readers] pin_by_household: {duration_text(found.by_household)}")
+        texts.append(f"with [readers] pin_by_household: {duration_text(found.by_household)}")
     if found.untold:
-        said.append(
+        texts.append(
             f"these gates have not reported their limits, so the loosest are assumed: {', '.join(found.untold)}"
         )
     if found.is_short:
-        said.append("below a year: set pin_by_household at the gates")
-    return said
+        texts.append("below a year: set pin_by_household at the gates")
+    return texts
 
 
 def card_lines(found: SiteBudget) -> list[str]:
@@ -83,11 +83,11 @@ def card_lines(found: SiteBudget) -> list[str]:
     short, known, long = (found.worst(of) for of in (_of_short, _of_known, _of_long))
     if short is None or long is None:
         return []
-    said = f"{found.cards} cards: a stranger who tries numbers at a reader needs {duration_text(short[0])} at 26 bits"
-    said += f" ({duration_text(known[0])} if they know the first number of the cards)" if known is not None else ""
+    texts = f"{found.cards} cards: a stranger who tries numbers at a reader needs {duration_text(short[0])} at 26 bits"
+    texts += f" ({duration_text(known[0])} if they know the first number of the cards)" if known is not None else ""
     is_short = min(short[0], long[0], *([known[0]] if known is not None else [])) < YEAR_DAYS
     advice = "; below a year: fit readers of 34 bits, and remove unused cards" if is_short else ""
-    return [f"{said}, {duration_text(long[0])} at 34 bits{advice}"]
+    return [f"{texts}, {duration_text(long[0])} at 34 bits{advice}"]
 
 
 def _of_pins(each: GateBudget) -> float | None:

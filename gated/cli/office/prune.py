@@ -22,6 +22,6 @@ def prune(folder: Path, days: int) -> None:
     """
     before = stamp(datetime.now(UTC) - timedelta(days=days))
     with closing(Store.open(folder)) as store:
-        gone = store.journals.prune(before)
+        deleted = store.journals.prune(before)
         store.file.erase()
-    streams.say(f"deleted events: {gone}")
+    streams.say(f"deleted events: {deleted}")

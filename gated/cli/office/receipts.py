@@ -25,9 +25,9 @@ def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
     if as_json:
         show_json([asdict(each) for each in erased])
     else:
-        said = [
+        rows = [
             [e.subject, e.gate, in_words(e.at or "not confirmed yet", zone), in_words(e.templates, zone)]
             for e in erased
         ]
-        show(["subject", "gate", f"erased at, {zone.key}", "templates"], said)
+        show(["subject", "gate", f"erased at, {zone.key}", "templates"], rows)
     sys.exit(0 if all(each.at for each in erased) else 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from gated.cli import streams
-from gated.cli.office.passphrase import is_somebody_there
+from gated.cli.office.passphrase import has_terminal
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
 from gated.office.store import Store
@@ -30,17 +30,17 @@ def recovery(folder: Path, file: Path) -> None:
     make_recovery(folder, file)
 
 
-def ask_where(file: Path | None) -> Path | None:
+def ask_for_file(file: Path | None) -> Path | None:
     """Return the path for a recovery key: `file`, or the operator's answer at the terminal. None means no key now."""
-    if file is not None or not is_somebody_there():
+    if file is not None or not has_terminal():
         return file
     click.echo(
         "With a recovery key, you can replace the office's keys after somebody has copied them. Nothing else can."
     )
-    said = str(
+    answer = str(
         click.prompt("New file for it, on a USB stick (empty: none now)", default="", show_default=False)
     ).strip()
-    return Path(said) if said else None
+    return Path(answer) if answer else None
 
 
 def make_recovery(folder: Path, file: Path) -> None:
@@ -52,7 +52,7 @@ def make_recovery(folder: Path, file: Path) -> None:
         with saved_recovery(file, folder, store.site, key):
             store.handovers.store_first_key(key.public)
         store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
-    tell_kept(file)
+    print_location(file)
 
 
 @contextmanager
@@ -79,13 +79,13 @@ def saving(file: Path | None, folder: Path, site: str, key: RecoveryKey | None) 
     return nullcontext() if file is None or key is None else saved_recovery(file, folder, site, key)
 
 
-def tell_missing(folder: Path) -> None:
+def warn_of_missing(folder: Path) -> None:
     """Warn that the office has no recovery key, and print how to make one."""
     click.echo("This office has NO recovery key: nobody can replace its keys if a copy is stolen. Make one now:")
     streams.say(f"  gated office --dir {folder} recovery FILE      FILE: a new file on a USB stick")
 
 
-def tell_kept(file: Path) -> None:
+def print_location(file: Path) -> None:
     """Print where the recovery key is, and what to do with it."""
     streams.say(
         f"The recovery key is in {file}, and nowhere else. Remove it from this machine: print it, or keep the stick."

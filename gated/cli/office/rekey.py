@@ -10,7 +10,7 @@ import click
 from gated.bounded import MOST_KEYS
 from gated.cli import streams
 from gated.cli.office.passphrase import ask, hand_key
-from gated.cli.office.recovery import file_type, saving, tell_kept
+from gated.cli.office.recovery import file_type, print_location, saving
 from gated.errors import OfficeError
 from gated.office import key_lock
 from gated.office.rekey import rekey as give_new_keys
@@ -59,7 +59,7 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
         click.echo("A gate that knows only the former recovery key does not follow: give it a new code.")
     click.echo("Retire each gate that may have been stolen. Make new codes for gates that have not used theirs yet.")
     if next_file is not None:
-        tell_kept(next_file)
+        print_location(next_file)
 
 
 def _read(file: Path, what: str = "Recovery key") -> str:

@@ -19,10 +19,10 @@ from gated.office.exposed_credentials import Exposed, exposed
 from gated.office.retiring import Retired, retire
 from gated.office.store import Store
 
-ASK = """\
+QUESTION = """\
 Retire {gate}? The office and the other gates then ignore it, its certificate is refused, and its keys are useless. But
 the gate still opens its door for everybody that it knows: take it off the wall, or disconnect its lock. Retire it"""
-SAYS = {
+RESULTS = {
     "ended": "{gate} is retired: the broker has ended its session and refuses its certificate.",
     "absent": "{gate} is retired. The broker is not running; it refuses the gate from its next start.",
     "unheeded": "{gate} is retired and can do nothing at the broker, but the broker still accepts its certificate: "
@@ -44,7 +44,7 @@ def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
     """
     gate = names.id_of(gate)
     with closing(Store.open(folder)) as store:
-        if store.gate_table.keys_of(gate) is not None and not yes and not streams.confirm(ASK.format(gate=gate)):
+        if store.gate_table.keys_of(gate) is not None and not yes and not streams.confirm(QUESTION.format(gate=gate)):
             click.echo("Nothing was changed.")
             sys.exit(1)
         done = retire(folder, store, gate, datetime.now(UTC))
@@ -67,11 +67,11 @@ def retired(folder: Path, as_json: bool) -> None:
 
 
 def _show(done: Retired, people: list[Exposed], store: Store, *, as_json: bool) -> None:
-    says = SAYS[done.broker].format(gate=done.gate)
+    result = RESULTS[done.broker].format(gate=done.gate)
     if as_json:
-        show_json({"gate": done.gate, "broker": done.broker, "says": says, "people": people})
+        show_json({"gate": done.gate, "broker": done.broker, "says": result, "people": people})
         return
-    streams.say(says)
+    streams.say(result)
     if not people:
         click.echo("Nobody has a card or a PIN, so you need not replace any.")
         return

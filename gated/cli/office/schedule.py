@@ -43,20 +43,20 @@ def schedule() -> None:
 def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, yes: bool) -> None:
     """Set the days and hours of a schedule. Replaces its former hours."""
     name = names.plain(plain_text("schedule", name))
-    said = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
+    fields = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
     try:
-        hours = msgspec.convert(said, Schedule)
+        checked = msgspec.convert(fields, Schedule)
     except msgspec.ValidationError as error:
         raise OfficeError(f"schedule {name}: {wording.problem(error, Schedule)}") from error
     with closing(Store.open(folder)) as store:
-        _ask_about(store, name, yes=yes)
-        told = ScheduleRecord(n=0, name=name, days=list(hours.days), start=hours.start, end=hours.end)
+        _confirm(store, name, yes=yes)
+        rules = ScheduleRecord(n=0, name=name, days=list(checked.days), start=checked.start, end=checked.end)
         spellings = store.book.spellings(ScheduleRecord, name)
-        store_records(store, "schedule", [replace(told, name=each) for each in spellings])
+        store_records(store, "schedule", [replace(rules, name=each) for each in spellings])
     streams.say(f"set the schedule {name}")
 
 
-def _ask_about(store: Store, name: str, *, yes: bool) -> None:
+def _confirm(store: Store, name: str, *, yes: bool) -> None:
     """Ask for confirmation of a new schedule whose name is similar to a known one."""
     known = sorted({each.name for each in store.book.live(ScheduleRecord)})
     if not any(names.is_same(name, each) for each in known) and (other := names.near_word(name, known)):
@@ -86,10 +86,10 @@ def remove_schedule(folder: Path, name: str, yes: bool) -> None:
 
 def _uses(store: Store, name: str) -> int:
     """Return how many access rules name a schedule."""
-    told = [right for who in store.book.live(OfficePerson) for right in who.rights]
-    told += [right for home in store.book.live(HouseholdRecord) for right in home.rights]
-    told += [right for role in store.book.live(RoleRecord) for right in role.rights]
-    return sum(names.is_same(right.schedule or "", name) for right in told)
+    rules = [rule for who in store.book.live(OfficePerson) for rule in who.rights]
+    rules += [rule for home in store.book.live(HouseholdRecord) for rule in home.rights]
+    rules += [rule for role in store.book.live(RoleRecord) for rule in role.rights]
+    return sum(names.is_same(rule.schedule or "", name) for rule in rules)
 
 
 @schedule.command("list")

@@ -19,12 +19,14 @@ def store_records(store: Store, kind: str, records: Sequence[HouseholdRecord | R
     Raises `OfficeError` if there is nothing to store and nothing to remove.
     """
     with store.file.writing():
-        is_told = [bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records]
-        there = [not isinstance(store.book.get(key_of(each)), Tombstone | None) for each in records]
-        if not any(is_told) and not any(there):
+        has_content = [
+            bool(each.rights) if isinstance(each, HouseholdRecord | RoleRecord) else True for each in records
+        ]
+        is_stored = [not isinstance(store.book.get(key_of(each)), Tombstone | None) for each in records]
+        if not any(has_content) and not any(is_stored):
             raise OfficeError(f"this {kind} has no access rules; `gated office rights list` shows all access rules")
-        for record, told, known in zip(records, is_told, there, strict=True):
-            if told:
+        for record, is_kept, known in zip(records, has_content, is_stored, strict=True):
+            if is_kept:
                 store.book.put(record)
             elif known:
                 store.book.remove(key_of(record))

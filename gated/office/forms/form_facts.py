@@ -94,15 +94,15 @@ def with_settings(facts: Facts, settings: Settings) -> Facts:
 def values(facts: Facts, language: Language, gates: Sequence[str], gate_days: int, version: str) -> dict[str, str]:
     """Return the text for each placeholder of a form; `BLANK` for a missing fact."""
 
-    def said(name: str) -> str:
+    def value(name: str) -> str:
         own = getattr(facts, f"{name}_zh", "") if language == "zh" else ""
         return next(filter(None, map(_plain, (own, getattr(facts, name)))), BLANK)
 
     ways, travel = WAYS[language], TRAVEL[language]
     return {
-        **{name: said(name) for name in ("controller", "contact", "seen_by")},
-        **{name: said(name) for name in ("address", "telephone", "assessment", "decision", "models")},
-        "site": said("site_name"),
+        **{name: value(name) for name in ("controller", "contact", "seen_by")},
+        **{name: value(name) for name in ("address", "telephone", "assessment", "decision", "models")},
+        "site": value("site_name"),
         "ways": JOIN[language].join(ways[way] for way in facts.other_ways) or BLANK,
         "travel": BLANK if facts.faces_travel is None else travel[facts.faces_travel],
         "gates": JOIN[language].join(gates) or BLANK,
@@ -116,11 +116,11 @@ def values(facts: Facts, language: Language, gates: Sequence[str], gate_days: in
 def missing(facts: Facts, gates: Sequence[str]) -> list[str]:
     """Return the facts that are still missing, with a hint. A form with a missing fact must not be handed out."""
     optional = ("site_name_zh", "controller_zh", "contact_zh", "seen_by_zh")
-    empty = [name for name in Facts.__struct_fields__ if name not in optional and not _is_said(getattr(facts, name))]
+    empty = [name for name in Facts.__struct_fields__ if name not in optional and not _is_given(getattr(facts, name))]
     return [*empty, *([] if gates else ["gates (no gate has joined the office yet)"])]
 
 
-def _is_said(value: object) -> bool:
+def _is_given(value: object) -> bool:
     return bool(_plain(value)) if isinstance(value, str) else value not in (None, ())
 
 

@@ -39,13 +39,13 @@ footer {{ font-size: 14pt; margin-top: 2em; border-top: 1px solid #000 }}
 """
 
 
-def text_of(document: str, language: Language, said: Mapping[str, str], *, is_draft: bool) -> str:
+def text_of(document: str, language: Language, values: Mapping[str, str], *, is_draft: bool) -> str:
     """Return the form as plain text. Its last line has the version and digest."""
     raw = files("gated.office.forms").joinpath(f"{document}.{language}.txt").read_text("utf-8")
-    body = re.sub(r"\{(\w+)\}", lambda match: said[match[1]], raw)
+    body = re.sub(r"\{(\w+)\}", lambda match: values[match[1]], raw)
     if is_draft:
         body = f"{DRAFT[language]}\n{body}"
-    foot = FOOT[language].format(version=said["version"], digest=digest_of(body)[:DIGEST_LETTERS])
+    foot = FOOT[language].format(version=values["version"], digest=digest_of(body)[:DIGEST_LETTERS])
     return f"{body}\n{foot}\n"
 
 

@@ -40,8 +40,8 @@ def forms(facts: Facts, gates: list[str], gate_days: int, version: str) -> list[
     made = []
     for document in DOCUMENTS:
         for language in LANGUAGES:
-            said = values(facts, language, gates, gate_days, version)
-            text = text_of(document, language, said, is_draft=bool(missing(facts, gates)))
+            texts = values(facts, language, gates, gate_days, version)
+            text = text_of(document, language, texts, is_draft=bool(missing(facts, gates)))
             body = "\n".join(text.strip().splitlines()[:-1])
             made.append(Form(document, language, version, digest_of(body), text))
     return made

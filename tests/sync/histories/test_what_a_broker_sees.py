@@ -206,7 +206,7 @@ def test_a_gate_from_before_is_understood_and_answered_as_it_can_read(site):
         site.tick(60.0)
     assert site.store.gate("east").status.version == "0.0.9"
     assert LIVE in site.store.gate("east").status.can
-    assert site.store.gate("east").heard == 2
+    assert site.store.gate("east").echoed == 2
 
 
 def test_a_gate_that_goes_back_to_an_older_version_is_heard_again(site):
