@@ -113,7 +113,7 @@ def test_who_is_added_after_their_gate_has_told_of_them_has_what_they_agreed_to_
     words = ["office", "--dir", str(folder), "person", "add", "--name", "Ann", "--household", "2-401", "--yes"]
     done = CliRunner().invoke(main, [*words, "--subject", subject, "--consent", "paper-1", "--notice", "2026-11"])
     assert done.exit_code == 0, done.output
-    assert "transfer: noted as well, as the gate has it: paper-1 (said at gate-1)" in done.output
+    assert "also recorded the consent to transfer that the gate reported: paper-1 (said at gate-1)" in done.output
     shown = CliRunner().invoke(main, ["office", "--dir", str(folder), "person", "show", subject, "--json"]).output
     assert [consent["purpose"] for consent in json.loads(shown)["consents"]] == ["recognise", "transfer"]
 
