@@ -6,7 +6,6 @@ changes the database.
 
 import asyncio
 import logging
-import random
 import ssl
 import time
 from collections.abc import Sequence
@@ -16,8 +15,9 @@ from gated.errors import BusyError
 from gated.office.exchange import Exchange
 from gated.office.gate_store import NoSuchGateError
 from gated.office.mqtt_client import Client, MqttError, ProtocolVersion
-from gated.protocol.broker import backoff_s
+from gated.protocol.broker import FIRST_RETRY_S, STEADY_S
 from gated.protocol.envelope import Outgoing
+from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 client_log = logging.getLogger(f"{__name__}.client")
@@ -31,8 +31,6 @@ DUE_S = 1.0
 """Seconds between calls of `due` while nothing changes."""
 BACKOFF_MAX_S = 10.0
 """Upper limit in seconds for the pause between connection attempts."""
-STEADY_S = 10.0
-"""A connection held for this many seconds resets the back-off."""
 MAX_QUEUED = 10_000
 """Limit for messages that wait for an answer. Dropped messages are sent again."""
 FAILURES = (MqttError, OSError)
@@ -45,7 +43,7 @@ async def run_link(
 
     Raises `StateError` when the office's disk fails.
     """
-    failures = 0
+    failures, backoff = 0, Backoff(FIRST_RETRY_S, BACKOFF_MAX_S)
     while True:
         began = time.monotonic()
         try:
@@ -53,11 +51,14 @@ async def run_link(
                 log.log(logging.INFO if failures else logging.DEBUG, "connected to the broker")
                 await _converse(exchange, client)
         except FAILURES as error:
-            failures = 1 if time.monotonic() - began > STEADY_S else failures + 1
+            if time.monotonic() - began > STEADY_S:
+                failures = 0
+                backoff.reset()
+            failures += 1
             if failures == 1:
                 log.warning("cannot connect to the broker, trying again until it works: %s", error)
         _raise_pending_cancellation()
-        await asyncio.sleep(backoff_s(failures, BACKOFF_MAX_S, random.random()))  # noqa: S311 - jitter
+        await asyncio.sleep(backoff.next_s())
 
 
 def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> Client:

@@ -14,7 +14,7 @@ from gated.office.database_file import OfficeFile
 from gated.office.gate_store import GateStore
 from gated.office.stored_command import TWO_STEPS, CommandContent, State, StoredCommand, age_s, check_content
 from gated.protocol.command_messages import Action, Command, ReplyFinding, Share
-from gated.protocol.confirmation import GOOD_S
+from gated.protocol.confirmation import CONFIRM_VALID_S
 from gated.protocol.jose import Identity
 from gated.storage.valid_rows import is_moment, is_text, sound
 from gated.wording import UNDECODABLE
@@ -25,7 +25,7 @@ OTHER_S = 300.0
 """Seconds for which a gate accepts an unattended command as fresh."""
 ANSWER_S = 5.0
 """Extra seconds for the reply, before an unattended command counts as unanswered."""
-GO_S = GOOD_S + 2.0
+GO_S = CONFIRM_VALID_S + 2.0
 """Seconds after the final answer in which the gate may still begin and its reply may be on its way."""
 
 

@@ -3,7 +3,7 @@
 from gated.errors import OfficeError
 from gated.office.alarm_store import AlarmStore
 from gated.office.database_file import OfficeFile
-from gated.protocol.recovery_key import MOST
+from gated.protocol.recovery_key import MOST_HANDOVERS
 
 HERE, MISSING = "OFFICE", "recovery_missing"
 """`HERE`: gate field of every alarm about the office itself; no gate name has capitals. `MISSING`: kind of the alarm
@@ -57,7 +57,7 @@ class Handovers:
             connection.execute("UPDATE recovery SET key = ?", (key,))
 
     def after(self, number: int) -> list[str]:
-        """Return at most `MOST` hand-overs that a gate has missed, in order."""
+        """Return at most `MOST_HANDOVERS` hand-overs that a gate has missed, in order."""
         with self._file.reading() as connection:
             ask = "SELECT statement FROM handovers WHERE number > ? ORDER BY number LIMIT ?"
-            return [str(row[0]) for row in connection.execute(ask, (number, MOST)).fetchall()]
+            return [str(row[0]) for row in connection.execute(ask, (number, MOST_HANDOVERS)).fetchall()]

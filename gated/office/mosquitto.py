@@ -20,6 +20,7 @@ from gated import wording
 from gated.atomic_files import atomic_write
 from gated.errors import OfficeError
 from gated.office.authority import CA
+from gated.protocol.limits import MAX_PACKET_BYTES
 from gated.protocol.topics import Topics
 from gated.wording import UNDECODABLE
 
@@ -31,8 +32,6 @@ MOST_SHARES = 64
 """Limit for the processes of one office. Each has its own client name at the broker."""
 LOCAL = ("localhost", "127.0.0.1")
 """Host names under which the office itself reaches its broker."""
-MAX_PACKET_BYTES = 110_000
-"""Limit for a whole MQTT packet, in bytes. Covers the payload limit of 100 KiB plus headers."""
 
 CONF_FILE = "mosquitto.conf"
 CONF = """\

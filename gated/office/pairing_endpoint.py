@@ -27,7 +27,7 @@ from starlette.routing import Route
 from gated.errors import BusyError, OfficeError, StateError
 from gated.office.registrar import Registrar
 from gated.protocol.pairing_code import (
-    MAX_BYTES,
+    MAX_PAIRING_BYTES,
     Admission,
     Application,
     CodeQuestion,
@@ -172,7 +172,7 @@ async def _body(request: Request) -> bytes:
         async with asyncio.timeout(BODY_S):
             async for chunk in request.stream():
                 body += chunk
-                if len(body) > MAX_BYTES:
+                if len(body) > MAX_PAIRING_BYTES:
                     return b""
     except (TimeoutError, ClientDisconnect):
         return b""

@@ -12,6 +12,7 @@ from gated.protocol.lag import (
     EVENTS,
     HEARTBEATS,
     HELD_LISTS,
+    MOST_TRACKED,
     PATIENCE_S,
     RECEIPTS,
     RECORDS,
@@ -25,8 +26,6 @@ PROBE_S = 20.0
 """Seconds between offers of a command that the gate has not answered, even if nobody waits any more. The gate then
 asks, and learns that the command is void.
 """
-MOST_TRACKED = 64
-"""Limit for the unanswered commands tracked per gate."""
 
 
 class DeliveryTracker:

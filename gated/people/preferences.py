@@ -29,8 +29,12 @@ NO_PREFERENCES = Preferences()
 
 
 def read_preferences(row: sqlite3.Row) -> Preferences:
-    """Return the preferences of a row; `AS_EVERYBODY` if a value is out of range."""
-    asked = Preferences(row["release_s"], row["search_s"], row["first"])
+    """Return the preferences of a row; `NO_PREFERENCES` if a value is out of range."""
+    return valid_preferences(Preferences(row["release_s"], row["search_s"], row["first"]))
+
+
+def valid_preferences(asked: Preferences) -> Preferences:
+    """Return the preferences unchanged; `NO_PREFERENCES` if a value is out of range."""
     is_possible = (
         (asked.release_s is None or 5 <= asked.release_s <= 30)
         and (asked.search_s is None or 1 <= asked.search_s <= 30)

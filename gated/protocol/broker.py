@@ -1,4 +1,4 @@
-"""Reach the broker: its address, the TLS context that proves both ends, and the wait before the next attempt."""
+"""Reach the broker: its address, the TLS context that proves both ends, and the version of MQTT."""
 
 import socket
 import ssl
@@ -15,8 +15,10 @@ PORT = 8883
 """Default port of MQTT over TLS (IANA: secure-mqtt)."""
 REACH_S = 10.0
 """Time limit for each step of `reach`, in seconds."""
-BACKOFF_S = 0.5
-"""Shortest wait between attempts before jitter and doubling, in seconds."""
+FIRST_RETRY_S = 1.0
+"""Wait after the first failure, in seconds. It doubles with every further failure (see `runtime.tasks.Backoff`)."""
+STEADY_S = 10.0
+"""After a connection that lasted longer than this, in seconds, the wait begins at `FIRST_RETRY_S` again."""
 
 
 def address(url: str) -> tuple[str, int]:
@@ -72,14 +74,6 @@ def tls_context(settings: SyncSettings, lock: Lock = UNLOCKED) -> ssl.SSLContext
         files = f"{settings.cert} and {settings.key}"
         raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error
     return context
-
-
-def backoff_s(failures: int, max_s: float, dice: float) -> float:
-    """Return the wait before the next attempt, in seconds: doubles with `failures`, at most `max_s`.
-
-    `dice`, in [0, 1), spreads it between half and all of that.
-    """
-    return float(min(max_s, BACKOFF_S * 2 ** min(failures, 20)) * (0.5 + dice / 2))
 
 
 class Dialect:

@@ -9,15 +9,15 @@ import secrets
 
 from gated.protocol.command_messages import Confirmation
 
-GOOD_S = 5.0
+CONFIRM_VALID_S = 5.0
 """Validity of an answer after its question, in seconds. The gate may begin the command at most this
 long after asking.
 """
-AGAIN_S = 1.0
+CONFIRM_INTERVAL_S = 1.0
 """Interval, in seconds, after which an unanswered question is sent again with another nonce."""
-PATIENCE_S = 90.0
+CONFIRM_TIMEOUT_S = 90.0
 """Longest time that a gate asks, in seconds: a person at the office may have to look first."""
-GIVEN_UP = f"the office did not confirm it within {PATIENCE_S:.0f} s"
+GIVEN_UP = f"the office did not confirm it within {CONFIRM_TIMEOUT_S:.0f} s"
 """Refusal when no answer comes within `PATIENCE_S`."""
 
 
@@ -41,13 +41,13 @@ class Question:
         The question ends if no answer comes within `PATIENCE_S`.
         """
         if self._give_up_at is None:
-            self._give_up_at = now + PATIENCE_S
+            self._give_up_at = now + CONFIRM_TIMEOUT_S
         if self.refusal is None and now >= self._give_up_at:
             self.refusal = GIVEN_UP
         if self.refusal is not None or now < self.again_at:
             return None
         nonce = secrets.token_hex(16)
-        self._asked[nonce], self.again_at = now, now + AGAIN_S
+        self._asked[nonce], self.again_at = now, now + CONFIRM_INTERVAL_S
         return nonce
 
     def handle_answer(self, answer: Confirmation, now: float) -> None:
@@ -61,8 +61,8 @@ class Question:
             self.refusal = answer.why or "the office does not want it any more"
             return
         asked_at = self._asked.pop(answer.nonce, None)
-        if asked_at is not None and 0 <= now - asked_at <= GOOD_S:
-            self.good_until = max(self.good_until or 0.0, asked_at + GOOD_S)
+        if asked_at is not None and 0 <= now - asked_at <= CONFIRM_VALID_S:
+            self.good_until = max(self.good_until or 0.0, asked_at + CONFIRM_VALID_S)
 
     def is_wanted(self, now: float) -> bool:
         """Return whether the command may begin now."""

@@ -8,8 +8,10 @@ from collections import deque
 
 PATIENCE_S = 600.0
 """Longest honest delay, in seconds. A gate that was away catches up within seconds; a poor line takes minutes."""
-KEPT = 64
+MOST_NUMBERS = 64
 """Most numbers that are remembered. Beyond that, numbers between the oldest and the newest are dropped."""
+MOST_TRACKED = 64
+"""Most unanswered commands, and most owed receipts, that one end remembers."""
 
 RECORDS, HEARTBEATS, COMMANDS, EVENTS, RECEIPTS, HELD_LISTS = "records", "words", "orders", "events", "receipts", "held"
 """Names of data that may be held back, as in `Status.withheld` and `Word.withheld`."""
@@ -34,7 +36,7 @@ class Lag:
         if number <= (self._known[-1][0] if self._known else self._reached):
             return
         self._known.append((number, now))
-        if len(self._known) > KEPT:
+        if len(self._known) > MOST_NUMBERS:
             del self._known[len(self._known) // 2]
 
     def reach(self, number: int) -> None:

@@ -7,6 +7,8 @@ MAX_BYTES = 100 * 1024
 """Largest message on the wire, in bytes. It is below the smallest limit of the supported brokers (AWS IoT Core,
 128 KB).
 """
+MAX_PACKET_BYTES = 110_000
+"""Largest MQTT packet, in bytes: the longest message with its topic and properties."""
 MAX_PLAIN_BYTES = 56_000
 """Largest JSON of a message, in bytes. Sealed and signed it grows by 16/9 (twice base64), and by about 400 bytes of
 headers.

@@ -24,13 +24,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gated.protocol.envelope import Outgoing
+from gated.protocol.limits import MAX_PACKET_BYTES
 
 log = logging.getLogger(__name__)
 
 Version = Literal["3.1.1", "5"]
 
-MAX_PACKET_BYTES = 110_000
-"""Largest MQTT packet: the longest message with its topic and properties."""
 KEEPALIVE_S = 30
 """MQTT keep-alive interval, in seconds."""
 CONNECT_S = 5.0

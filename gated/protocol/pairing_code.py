@@ -32,10 +32,10 @@ FINGERPRINT_BYTES = 16
 """128 bits of a SHA-256, in bytes: a second authority with the same bits cannot be made."""
 CHECK_BYTES = 2
 """CRC-16/CCITT over everything before it, in bytes. It always finds one wrong letter, or several within three."""
-SYMBOLS = 45
+CODE_SYMBOLS = 45
 """Base 32 holds 5 bits a symbol: 45 symbols hold the 28 bytes."""
 GROUP = 5
-MAX_BYTES = 20_000
+MAX_PAIRING_BYTES = 20_000
 """Largest message of pairing, in bytes."""
 
 HOST = r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?|\[[0-9a-f:.]{2,45}\]"
@@ -68,13 +68,13 @@ class PairingCode:
         """
         shape = _SHAPE.fullmatch("".join(signs(text).split()).strip(QUOTES))
         symbols = shape[4].replace("-", "").upper().translate(ALIKE) if shape else ""
-        if shape is None or len(symbols) != SYMBOLS or not set(symbols) <= set(LETTERS):
+        if shape is None or len(symbols) != CODE_SYMBOLS or not set(symbols) <= set(LETTERS):
             raise PairingError(
-                f"this is no pairing code: it is HOST:PORT/GATE/ and {SYMBOLS} letters and digits, "
+                f"this is no pairing code: it is HOST:PORT/GATE/ and {CODE_SYMBOLS} letters and digits, "
                 "as `gated office invite` shows it"
             )
         number = sum(LETTERS.index(symbol) << 5 * place for place, symbol in enumerate(reversed(symbols)))
-        raw = number.to_bytes(SYMBOLS * 5 // 8 + 1, "big")[-(FINGERPRINT_BYTES + SECRET_BYTES + CHECK_BYTES) :]
+        raw = number.to_bytes(CODE_SYMBOLS * 5 // 8 + 1, "big")[-(FINGERPRINT_BYTES + SECRET_BYTES + CHECK_BYTES) :]
         fingerprint, secret = raw[:FINGERPRINT_BYTES], raw[FINGERPRINT_BYTES:-CHECK_BYTES]
         code = cls(shape[1], int(shape[2]), shape[3], fingerprint, secret)
         if code.text() != f"{shape[1]}:{int(shape[2])}/{shape[3]}/{_grouped(symbols)}" or not 0 < code.port < 2**16:
@@ -87,7 +87,7 @@ class PairingCode:
         raw = self.fingerprint + self.secret
         check = crc_hqx(where.encode() + raw, 0xFFFF).to_bytes(CHECK_BYTES, "big")
         number = int.from_bytes(raw + check, "big")
-        return where + _grouped("".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(SYMBOLS))))
+        return where + _grouped("".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(CODE_SYMBOLS))))
 
     @property
     def digest(self) -> str:

@@ -21,13 +21,13 @@ from gated.wording import UNDECODABLE
 
 SEED_BYTES, CHECK_BYTES = 32, 2
 """Length of the private key and of its check value, in bytes."""
-SYMBOLS = 55
+KEY_SYMBOLS = 55
 """Base 32 holds 5 bits a symbol: 55 symbols hold the 34 bytes of the key and its check (CRC-16/CCITT)."""
 KIND = "handover"
 """Kind of the signature: `typ` is `gated.1.handover`."""
-MOST = 100
+MOST_HANDOVERS = 100
 """Most hand-overs in one answer."""
-MAX_BYTES = 400_000
+MAX_HANDOVER_BYTES = 400_000
 """Largest answer with hand-overs, in bytes."""
 
 PAPER = """\
@@ -97,7 +97,7 @@ class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag="handed"):
     """The hand-overs after the requested number, in order, and a certificate for the gate by the newest authority."""
 
     v: Literal[1] = 1
-    statements: Annotated[list[Annotated[str, Meta(max_length=16_000)]], Meta(max_length=MOST)]
+    statements: Annotated[list[Annotated[str, Meta(max_length=16_000)]], Meta(max_length=MOST_HANDOVERS)]
     certificate: Pem
 
 
@@ -121,7 +121,7 @@ class RecoveryKey:
         """Read the key from the text of the paper or the file. Raises `OfficeError` if no line is a valid key."""
         for line in text.splitlines():
             symbols = "".join(line.upper().translate(ALIKE).replace("-", "").split())
-            if len(symbols) == SYMBOLS and set(symbols) <= set(LETTERS):
+            if len(symbols) == KEY_SYMBOLS and set(symbols) <= set(LETTERS):
                 return cls._of(symbols)
         raise OfficeError("this is no recovery key: it is a line of 55 letters and digits in groups of five")
 
@@ -140,8 +140,8 @@ class RecoveryKey:
         """Return the key in the written form: 55 symbols in groups of five."""
         raw = self._seed + crc_hqx(self._seed, 0xFFFF).to_bytes(CHECK_BYTES, "big")
         number = int.from_bytes(raw, "big")
-        symbols = "".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(SYMBOLS)))
-        return "-".join(symbols[start : start + GROUP] for start in range(0, SYMBOLS, GROUP))
+        symbols = "".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(KEY_SYMBOLS)))
+        return "-".join(symbols[start : start + GROUP] for start in range(0, KEY_SYMBOLS, GROUP))
 
     def sign(self, handover: Handover) -> str:
         """Return the signed hand-over (JWS) for the gates."""

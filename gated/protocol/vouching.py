@@ -20,7 +20,7 @@ from gated.wording import UNDECODABLE
 
 KIND = "vouch"
 """Kind of the signature: `typ` is `gated.1.vouch`."""
-KEPT = 512
+CACHED_KEYS = 512
 """The most parsed texts in memory: both keys of every gate of a large site, and some that are gone."""
 GROUP, SHOWN = 4, 32
 """Hex digits per group, and in all, of a displayed fingerprint: 128 bits."""
@@ -102,7 +102,7 @@ def newly_trusted(site: str, me: str, gates: Sequence[Neighbour], gone: Iterable
             return found
 
 
-@lru_cache(maxsize=KEPT)
+@lru_cache(maxsize=CACHED_KEYS)
 def parsed(keys: str) -> Party | None:
     """Return the public keys of this text, or None for an invalid text.
 

@@ -19,7 +19,7 @@ import msgspec
 
 from gated.events import Commanded
 from gated.protocol.command_messages import UNATTENDED, Command, ConfirmationRequest, Offer, Reply, ReplyFinding
-from gated.protocol.confirmation import GOOD_S
+from gated.protocol.confirmation import CONFIRM_VALID_S
 from gated.protocol.limits import COMMAND_WINDOW
 from gated.storage import sql
 from gated.storage.rescue import aside, open_mended
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 FRESH_S = 300.0
 """Largest difference, in seconds, between the clock and the time of a command that no operator waits for."""
-CHALLENGE_S = GOOD_S
+CHALLENGE_S = CONFIRM_VALID_S
 """Validity of a challenge, in seconds."""
 UPDATE_OFFICE = "this office does not say whether its operator still waits; update the office, then order again"
 """Refusal of a command that is not live although its action needs an operator."""
@@ -49,7 +49,7 @@ MOST_FINDINGS = 100
 STOPPED = "the gate stopped while it was doing this; look whether it was done before you order it anew"
 """Reply to a command that a stop interrupted. It may have been carried out: the stop came before the answer."""
 
-LATE = f"it came later than {GOOD_S:.0f} s after the gate had asked for it; nothing was done, order it anew"
+LATE = f"it came later than {CONFIRM_VALID_S:.0f} s after the gate had asked for it; nothing was done, order it anew"
 """Refusal of a live command whose challenge is not valid any more."""
 
 

@@ -9,15 +9,15 @@ import secrets
 from gated.events import ServerSilent
 from gated.protocol.status_messages import Heartbeat
 
-DUMB_S = 600.0
+UNPROVED_S = 600.0
 """Limit, in seconds, without proof while the broker is reached: the office is off, or the broker holds it back."""
 REACHED_S = 300.0
 """Time, in seconds, that the broker must be reached before `DUMB_S` applies. A status and its answer take less at the
 longest `status_s`.
 """
-STEP_S = 10.0
+LONGEST_STEP_S = 10.0
 """Longest gap between two calls of `turn`, in seconds, that counts as connected time."""
-KEPT = 32
+OPEN_CHALLENGES = 32
 """Most challenges that are remembered. A busy gate sends its status often, and the answer takes a while."""
 
 
@@ -39,7 +39,7 @@ class Freshness:
         """Return a fresh challenge to send now."""
         fresh = secrets.token_hex(16)
         self._issued[fresh] = now
-        while len(self._issued) > KEPT:
+        while len(self._issued) > OPEN_CHALLENGES:
             del self._issued[next(iter(self._issued))]
         return fresh
 
@@ -76,9 +76,9 @@ class Freshness:
 
         Call it only while the broker is reached.
         """
-        self._reached_s += now - self._asked_at if now - self._asked_at <= STEP_S else 0.0
+        self._reached_s += now - self._asked_at if now - self._asked_at <= LONGEST_STEP_S else 0.0
         self._asked_at = now
-        is_dumb = self._reached_s >= REACHED_S and now - self._proved_at > DUMB_S
+        is_dumb = self._reached_s >= REACHED_S and now - self._proved_at > UNPROVED_S
         is_silent = is_dumb or now - self._proved_at > self._silent_s
         if is_silent and self._silent_since is None:
             self._silent_since = self._proved_at

@@ -28,7 +28,7 @@ from gated.protocol.key_messages import CertificateRequest, RecoveryNotice
 from gated.protocol.message_kinds import kind_of
 from gated.protocol.pairing_code import Pem
 from gated.protocol.recovery_key import (
-    MAX_BYTES,
+    MAX_HANDOVER_BYTES,
     Following,
     HandedOver,
     Handover,
@@ -180,7 +180,7 @@ class Successor:
         line = http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=TIMEOUT_S, context=context)
         with closing(line):
             line.request("POST", "/handover", msgspec.json.encode(question))
-            body = take(line.getresponse(), MAX_BYTES)
+            body = take(line.getresponse(), MAX_HANDOVER_BYTES)
         try:
             return msgspec.json.decode(body, type=HandedOver)
         except UNDECODABLE as error:

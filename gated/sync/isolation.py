@@ -10,7 +10,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-REST_S = 2.0
+DISK_REST_S = 2.0
 """Pause after a disk failure before the component is tried again, in seconds."""
 
 
@@ -33,7 +33,7 @@ class IsolatedPart:
         except (StateError, BusyError) as error:
             if self._rests_until is None:
                 log.error("%s cannot go on, trying again and again: %s", self._name, error)
-            self._rests_until = now + REST_S
+            self._rests_until = now + DISK_REST_S
             return otherwise
         if self._rests_until is not None:
             log.info("%s: it goes on", self._name)

@@ -6,7 +6,6 @@ link may be down for a month: the door neither knows nor waits.
 
 import asyncio
 import logging
-import random
 import ssl
 import time
 import traceback
@@ -20,7 +19,7 @@ from typing import ParamSpec, TypeVar
 
 from gated.config import SyncSettings
 from gated.errors import GatedError
-from gated.protocol.broker import Dialect, address, backoff_s, tls_context
+from gated.protocol.broker import FIRST_RETRY_S, STEADY_S, Dialect, address, tls_context
 from gated.protocol.certificate import check_name
 from gated.protocol.command_messages import Command
 from gated.protocol.envelope import Outgoing
@@ -28,6 +27,7 @@ from gated.protocol.flood import Bucket
 from gated.protocol.mqtt import Arrived, Connection, NotSpokenError
 from gated.protocol.sealed_files import UNLOCKED, Lock
 from gated.protocol.wire_types import Message
+from gated.runtime.tasks import Backoff
 from gated.sync.command_desk import CommandOutcome
 from gated.sync.operator_dialog import OperatorDialog
 from gated.sync.session import GateSide, Handled, Vitals
@@ -37,9 +37,7 @@ log = logging.getLogger(__name__)
 P = ParamSpec("P")
 T = TypeVar("T")
 
-STEADY_S = 10.0
-"""A connection that lasted longer than this, in seconds, resets the back-off."""
-LOOK_S = 1.0
+JOURNAL_POLL_S = 1.0
 """Longest pause between two looks at the journal, in seconds. Another process may append to it without a wake-up."""
 FAREWELL_S = 0.2
 """Time limit, in seconds, for each of the two steps of leaving: to send the state offline, and to close
@@ -47,7 +45,7 @@ the connection.
 """
 JUNK, JUNK_PER_S = 100, 20
 """Rate limit for invalid or repeated messages: burst in messages, sustained in messages per second."""
-REST_S = 1.0
+FLOOD_REST_S = 1.0
 """Pause in reading after the limit `JUNK` is exceeded, in seconds."""
 MOST_PARCELS = 100
 """Most messages that wait for a connection or for the next send. More push out the oldest."""
@@ -110,7 +108,7 @@ class _Link:
         self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
         self._talks: dict[str, OperatorDialog] = {}
         self._orders: set[asyncio.Task[None]] = set()
-        self._failures = 0
+        self._failures, self._backoff = 0, Backoff(FIRST_RETRY_S, self.settings.backoff_max_s)
         self._up_at: float | None = None
 
     async def run(self) -> None:
@@ -127,8 +125,7 @@ class _Link:
                 if isinstance(error, ssl.SSLCertVerificationError) and await asyncio.to_thread(self.succeed):
                     return
             if self._failures:
-                dice = random.random()  # noqa: S311 - jitter
-                await asyncio.sleep(backoff_s(self._failures, self.settings.backoff_max_s, dice))
+                await asyncio.sleep(self._backoff.next_s())
 
     def drop_orders(self) -> None:
         """Cancel the commands in progress."""
@@ -136,8 +133,10 @@ class _Link:
             order.cancel()
 
     def _failed(self, error: Exception) -> None:
-        was_steady = self._up_at is not None and time.monotonic() - self._up_at > STEADY_S
-        self._failures = 1 if was_steady else self._failures + 1
+        if self._up_at is not None and time.monotonic() - self._up_at > STEADY_S:
+            self._failures = 0
+            self._backoff.reset()
+        self._failures += 1
         if self._failures == 1:
             log.warning("no link to the server, trying again and again: %s", error)
         if self._failures == 1 or self._up_at is not None:
@@ -178,7 +177,7 @@ class _Link:
 
     async def _send(self, connection: Connection) -> None:
         """Publish what is due. Return when the link must be dialled again because a certificate was renewed."""
-        pause_s = min(LOOK_S, self.settings.ack_timeout_s)
+        pause_s = min(JOURNAL_POLL_S, self.settings.ack_timeout_s)
         while True:
             self.wake.clear()
             while self._parcels:
@@ -208,7 +207,7 @@ class _Link:
             if not heard.is_invalid:
                 self.wake.set()
             elif not self._bucket.take(time.monotonic()):
-                await asyncio.sleep(REST_S)
+                await asyncio.sleep(FLOOD_REST_S)
 
     async def _hear(self, arrived: Arrived) -> Handled:
         """Handle one message on the side's thread. Reject a retained message: it is from the past.

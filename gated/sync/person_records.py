@@ -17,7 +17,7 @@ from gated.gallery.person_data import Dossier
 from gated.people.access_rule import RESIDENT, AccessRule, plain_role
 from gated.people.credential import Credential, new_id, unpack_readings
 from gated.people.pin_verifiers import Recipe
-from gated.people.preferences import NO_PREFERENCES, Preferences
+from gated.people.preferences import Preferences, valid_preferences
 from gated.people.store import Consent, Person, Status
 from gated.protocol.limits import DIGEST_BYTES
 from gated.protocol.wire_records import PersonRecord, WireAccessRule, WireCard, WireConsent, WirePreferences
@@ -82,10 +82,7 @@ def days_of(days: Sequence[str]) -> tuple[str, ...]:
 
 def preferences_of(wishes: WirePreferences) -> Preferences:
     """Return a person's preferences; the defaults if a value is out of range."""
-    is_possible = (wishes.release_s is None or 5 <= wishes.release_s <= 30) and (
-        wishes.search_s is None or 1 <= wishes.search_s <= 30
-    )
-    return Preferences(wishes.release_s, wishes.search_s, wishes.first) if is_possible else NO_PREFERENCES
+    return valid_preferences(Preferences(wishes.release_s, wishes.search_s, wishes.first))
 
 
 def printable(text: str) -> str:

@@ -10,7 +10,7 @@ from gated.protocol.limits import PARTS_WINDOW
 from gated.protocol.record_messages import RecordRequest
 from gated.sync.snapshot import SnapshotTitle
 
-PATIENCE_S = 3.0
+REQUEST_TIMEOUT_S = 3.0
 """Time without progress, in seconds, after which a request is sent again."""
 
 
@@ -36,7 +36,7 @@ class RecordRequests:
 
     def is_overdue(self, now: float) -> bool:
         """Return whether the answer has not come in time."""
-        return self._asked is not None and now >= self._at + PATIENCE_S
+        return self._asked is not None and now >= self._at + REQUEST_TIMEOUT_S
 
     def ask(self, version: int, title: SnapshotTitle | None, missing: Sequence[int], now: float) -> list[RecordRequest]:
         """Return the request to send, if any.

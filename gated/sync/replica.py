@@ -32,7 +32,7 @@ from gated.sync.command_desk import CommandOutcome
 from gated.sync.denied_subjects import DeniedSubjects
 from gated.sync.face_departures import FaceDepartures
 from gated.sync.quarantine import Allowance
-from gated.sync.record_requests import PATIENCE_S, RecordRequests
+from gated.sync.record_requests import REQUEST_TIMEOUT_S, RecordRequests
 from gated.sync.snapshot import SnapshotStore
 from gated.types import SubjectId
 
@@ -164,7 +164,7 @@ class Replica:
         said = self._departures.due()
         if self._pull.is_overdue(now):
             return [*said, *self._settle(now), *self._ask(now)]
-        if self._owed and now >= self._tidied_at + PATIENCE_S:
+        if self._owed and now >= self._tidied_at + REQUEST_TIMEOUT_S:
             return [*said, *self._receipts(now)]
         return said
 

@@ -58,28 +58,28 @@ from gated.sync.withheld_records import WithheldData
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 60.0
+CERTIFICATE_CHECK_S = 60.0
 """Interval between two looks at the certificates, in seconds."""
-HEARD_ROUNDS = 3
+PROOF_ROUNDS = 3
 """The office answers each status. If it has answered none within this many `status_s`, the gate does not request a
 certificate.
 """
-JUNK_ROW_S = 60.0
+INVALID_LOG_S = 60.0
 """Invalid messages at most this many seconds apart cause a single log line."""
-REMEMBERED = 4096
+REMEMBERED_MESSAGES = 4096
 """Most messages that are recognised when they come again."""
 LONGEST_PART = 64
 """Longest name of a part in `degraded`, in characters."""
 
-ACKS: tuple[type[Ack | Heartbeat | IssuedCertificate | RecoveryNotice], ...] = (
+ACK_KINDS: tuple[type[Ack | Heartbeat | IssuedCertificate | RecoveryNotice], ...] = (
     Ack,
     Heartbeat,
     IssuedCertificate,
     RecoveryNotice,
 )
-RECORDS: tuple[type[Delta | SnapshotPart], ...] = (Delta, SnapshotPart)
-ORDERS: tuple[type[Command | Offer | Confirmation], ...] = (Command, Offer, Confirmation)
-CAN = [LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED]
+RECORD_KINDS: tuple[type[Delta | SnapshotPart], ...] = (Delta, SnapshotPart)
+COMMAND_KINDS: tuple[type[Command | Offer | Confirmation], ...] = (Command, Offer, Confirmation)
+FUNCTIONS = [LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED]
 """The functions that this gate announces in `Status.can`."""
 
 OUTDATED = ["office_outdated"]
@@ -155,7 +155,7 @@ class GateSide:
         self._withheld = WithheldData(now)
         self._watch = LostFunctions(self._withheld, lost)
         self._orders = CommandExchange(desk, topics, replica, self._withheld, report)
-        self._repetitions = Repetitions(REMEMBERED)
+        self._repetitions = Repetitions(REMEMBERED_MESSAGES)
         self._told: tuple[RecordMark | None, list[str], int] | None = None
         self._told_at = 0.0
         self._mark: RecordMark | None = None
@@ -214,7 +214,7 @@ class GateSide:
         try:
             heard = self._hear(topic, payload, now, wall, is_known=is_known)
         except WireError as error:
-            if self._junk_at is None or now > self._junk_at + JUNK_ROW_S:
+            if self._junk_at is None or now > self._junk_at + INVALID_LOG_S:
                 log.warning("what the server is said to have sent is ignored: %s", error)
             self._junk_at = now
             return Handled(is_invalid=True)
@@ -237,7 +237,7 @@ class GateSide:
     def _hear(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Handled:
         self.replica.wall = wall
         if topic == self.topics.ack:
-            said = self._peer.read(payload, *ACKS)
+            said = self._peer.read(payload, *ACK_KINDS)
             match said:
                 case Ack():
                     return self._heard_ack(said, now)
@@ -249,10 +249,10 @@ class GateSide:
                     self._renewal.attempt(lambda: self._learn(said), now, None)
                     return Handled()
         if topic == self.topics.record:
-            records = self._peer.read(payload, *RECORDS)
+            records = self._peer.read(payload, *RECORD_KINDS)
             return self._recorded(records, now, is_known=is_known)
         if topic == self.topics.command:
-            return self._heard_order(self._peer.read(payload, *ORDERS), now, wall)
+            return self._heard_order(self._peer.read(payload, *COMMAND_KINDS), now, wall)
         raise WireError("a message on a topic where nobody speaks to us")
 
     def _heard_ack(self, ack: Ack, now: float) -> Handled:
@@ -273,10 +273,10 @@ class GateSide:
     def _renewals(self, now: float, wall_utc: datetime) -> list[CertificateRequest]:
         if (mine := self.certificates) is None:
             return []
-        if now >= self._looked_at + LOOK_S:
+        if now >= self._looked_at + CERTIFICATE_CHECK_S:
             self._looked_at = now
             mine.check(wall_utc)
-        if not self._freshness.is_proved(now, HEARD_ROUNDS * self._settings.status_s):
+        if not self._freshness.is_proved(now, PROOF_ROUNDS * self._settings.status_s):
             return []  # the office would miss it, and a request is sent only once a day
         return self._renewal.attempt(lambda: mine.due_requests(now, wall_utc), now, list[CertificateRequest]())
 
@@ -373,7 +373,7 @@ class GateSide:
             heard=self._freshness.heartbeat,
             certificate_ends=self._certificate_ends(),
             recovery=self._recovery,
-            can=CAN,
+            can=FUNCTIONS,
             guessing=vitals.guessing,
             withheld=self._watch.missing,
         )

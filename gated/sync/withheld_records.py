@@ -6,17 +6,25 @@ missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `Gate
 
 from collections.abc import Sequence
 
-from gated.protocol.lag import COMMANDS, EVENTS, HEARTBEATS, PATIENCE_S, RECEIPTS, RECORDS, Lag, MissingSince
+from gated.protocol.lag import (
+    COMMANDS,
+    EVENTS,
+    HEARTBEATS,
+    MOST_TRACKED,
+    PATIENCE_S,
+    RECEIPTS,
+    RECORDS,
+    Lag,
+    MissingSince,
+)
 from gated.protocol.limits import MAX_EVENTS
 
-AGAIN_S = 60.0
+QUESTION_INTERVAL_S = 60.0
 """Interval, in seconds, after which the gate asks again about an unanswered command."""
 ENDS_S = 180.0
 """The office asks for a missing receipt with every status. After this many seconds without a request it has the
 receipt.
 """
-MOST = 64
-"""Most receipts and most commands that are remembered."""
 
 
 class WithheldData:
@@ -62,7 +70,7 @@ class WithheldData:
 
     def note_question(self, order: str, now: float) -> None:
         """Take note that the gate asked the office about a command."""
-        if order not in self._asked and len(self._asked) < MOST:
+        if order not in self._asked and len(self._asked) < MOST_TRACKED:
             self._asked[order] = now
         self._asked_at = now
 
@@ -75,7 +83,7 @@ class WithheldData:
 
         Returns None if it is too early or no command is open.
         """
-        if not self._asked or now < self._asked_at + AGAIN_S:
+        if not self._asked or now < self._asked_at + QUESTION_INTERVAL_S:
             return None
         self._asked_at = now
         return next(iter(self._asked))
@@ -85,7 +93,7 @@ class WithheldData:
         first = self._receipts.setdefault(subject, now)
         if now >= first + PATIENCE_S:
             self._receipts_wanted_at = now
-        while len(self._receipts) > MOST:
+        while len(self._receipts) > MOST_TRACKED:
             del self._receipts[next(iter(self._receipts))]
 
     def overdue(self, now: float, proved_at: float | None) -> list[str]:

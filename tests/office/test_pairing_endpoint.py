@@ -29,7 +29,7 @@ from gated.office.pairing_endpoint import (
 from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.protocol.jose import Party
-from gated.protocol.pairing_code import MAX_BYTES, Admission, Application, CodeQuestion, PairingRefusal
+from gated.protocol.pairing_code import MAX_PAIRING_BYTES, Admission, Application, CodeQuestion, PairingRefusal
 from gated.sync.pairing import PairingDraft
 
 sys.path.append(str(Path(__file__).parents[1]))
@@ -227,14 +227,14 @@ async def test_it_gives_its_authority_to_anybody_and_lets_in_who_may(registrar, 
 
 async def test_garbage_is_refused_in_a_word(registrar):
     async with serving(registrar) as say:
-        for body in (b"", b"{", b"[]", b"\xff", b"[" * 10_000, b'{"v":2}', b" " * (MAX_BYTES + 1)):
+        for body in (b"", b"{", b"[]", b"\xff", b"[" * 10_000, b'{"v":2}', b" " * (MAX_PAIRING_BYTES + 1)):
             assert await say(post(body)) == (400, msgspec.json.encode(PairingRefusal(why="request"))), body[:10]
 
 
 async def test_what_is_too_long_is_not_waited_for(registrar):
     """The request announces more bytes than it sends. The service answers without waiting for them."""
     async with serving(registrar) as say:
-        status, _ = await say(head("POST", "/pair", 10**9) + b" " * (MAX_BYTES + 100))
+        status, _ = await say(head("POST", "/pair", 10**9) + b" " * (MAX_PAIRING_BYTES + 100))
         assert status == 400
 
 

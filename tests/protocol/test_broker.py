@@ -1,11 +1,9 @@
 """Tests of how a gate reaches the broker: addresses, versions and dialling."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from gated.errors import ConfigError
-from gated.protocol.broker import BACKOFF_S, Dialect, address, backoff_s, tls_context
+from gated.protocol.broker import Dialect, address, tls_context
 
 
 @pytest.mark.parametrize(
@@ -14,14 +12,6 @@ from gated.protocol.broker import BACKOFF_S, Dialect, address, backoff_s, tls_co
 )
 def test_an_address_may_leave_out_the_port(url, host, port):
     assert address(url) == (host, port)
-
-
-@given(st.integers(1, 10**9), st.floats(0.2, 3600), st.floats(0, 1, exclude_max=True))
-def test_back_off_grows_to_its_limit_and_never_to_nothing(failures, max_s, dice):
-    wait_s = backoff_s(failures, max_s, dice)
-    assert 0 < wait_s <= max_s
-    assert wait_s >= min(max_s, BACKOFF_S) / 2
-    assert backoff_s(failures + 1, max_s, dice) >= wait_s
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from gated.errors import WithdrawnError
 from gated.protocol import confirmation
 from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Progress, ReleaseDoor
-from gated.protocol.confirmation import AGAIN_S, GOOD_S, PATIENCE_S, Question
+from gated.protocol.confirmation import CONFIRM_INTERVAL_S, CONFIRM_TIMEOUT_S, CONFIRM_VALID_S, Question
 from gated.sync.operator_dialog import OperatorDialog
 
 ORDER = "0a" * 16
@@ -23,8 +23,8 @@ def yes(nonce, order=ORDER):
 def test_an_answer_counts_for_5_s_from_the_question_and_not_from_its_arrival():
     question = Question(ORDER)
     question.handle_answer(yes(question.ask(10.0)), 13.0)
-    assert question.is_wanted(10.0 + GOOD_S)
-    assert not question.is_wanted(10.0 + GOOD_S + 0.1)
+    assert question.is_wanted(10.0 + CONFIRM_VALID_S)
+    assert not question.is_wanted(10.0 + CONFIRM_VALID_S + 0.1)
 
 
 def test_a_late_an_unknown_and_a_repeated_answer_say_nothing():
@@ -54,17 +54,17 @@ def test_a_no_is_for_good_with_a_nonce_or_without():
 def test_a_question_is_asked_again_after_a_second_and_not_before_however_often_one_looks():
     question = Question(ORDER)
     first = question.ask(10.0)
-    assert [question.ask(10.0 + AGAIN_S * share) for share in (0.0, 0.5, 0.99)] == [None] * 3
-    assert question.ask(10.0 + AGAIN_S) not in (None, first)
+    assert [question.ask(10.0 + CONFIRM_INTERVAL_S * share) for share in (0.0, 0.5, 0.99)] == [None] * 3
+    assert question.ask(10.0 + CONFIRM_INTERVAL_S) not in (None, first)
 
 
 def test_a_question_that_nobody_answers_is_given_up_after_90_s_for_good():
     question = Question(ORDER)
     asked = [nonce for second in range(200) if (nonce := question.ask(10.0 + second))]
-    assert len(set(asked)) == len(asked) == PATIENCE_S
+    assert len(set(asked)) == len(asked) == CONFIRM_TIMEOUT_S
     assert "did not confirm it within 90 s" in question.refusal
-    question.handle_answer(yes(asked[-1]), 10.0 + PATIENCE_S)
-    assert not question.is_wanted(10.0 + PATIENCE_S)
+    question.handle_answer(yes(asked[-1]), 10.0 + CONFIRM_TIMEOUT_S)
+    assert not question.is_wanted(10.0 + CONFIRM_TIMEOUT_S)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "yes", "old", "no", "wait"]), st.floats(0, 10)), max_size=40))
@@ -86,7 +86,7 @@ def test_whatever_a_broker_does_it_is_wanted_only_for_5_s_after_a_question_that_
             is_over = True
         if question.is_wanted(now):
             assert not is_over
-            assert any(now - at <= GOOD_S for at in answered)
+            assert any(now - at <= CONFIRM_VALID_S for at in answered)
 
 
 class Office:
@@ -104,7 +104,7 @@ class Office:
 
 
 async def test_a_gate_asks_until_it_is_answered(monkeypatch):
-    monkeypatch.setattr(confirmation, "AGAIN_S", 0.01)
+    monkeypatch.setattr(confirmation, "CONFIRM_INTERVAL_S", 0.01)
     office = Office(None)
     asking = asyncio.create_task(office.talk.confirm("5 looks"))
     while len(office.said) < 3:
@@ -115,12 +115,12 @@ async def test_a_gate_asks_until_it_is_answered(monkeypatch):
 
 
 async def test_a_no_ends_it_and_so_does_nobody_who_answers(monkeypatch):
-    monkeypatch.setattr(confirmation, "AGAIN_S", 0.01)
+    monkeypatch.setattr(confirmation, "CONFIRM_INTERVAL_S", 0.01)
     office = Office(False)
     with pytest.raises(WithdrawnError, match="nothing was done"):
         await office.talk.confirm("5 looks")
     assert office.talk.withdrawn.is_set()
-    monkeypatch.setattr(confirmation, "PATIENCE_S", 0.05)
+    monkeypatch.setattr(confirmation, "CONFIRM_TIMEOUT_S", 0.05)
     with pytest.raises(WithdrawnError, match="did not confirm it"):
         await Office(None).talk.confirm("5 looks")
 

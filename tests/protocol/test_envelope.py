@@ -18,7 +18,7 @@ from gated.protocol.message_kinds import DOWN, OPEN, UP, kind_of
 from gated.protocol.record_messages import Delta, RecordRequest
 from gated.protocol.status_messages import GuessingLimits, JournalMark, RecordMark, Status
 from gated.protocol.wire_records import HouseholdRecord, Tombstone, WireAccessRule
-from gated.sync.session import CAN
+from gated.sync.session import FUNCTIONS
 
 ACK = Ack(site="market-south", gate="gate-2", journal="00", seq=4, hash="a" * 64)
 DELTA = Delta(
@@ -106,7 +106,8 @@ def test_the_longest_message_of_all_fits_on_the_wire(gate_peer):
 
 FULL = Status(
     site="s", gate="g", version="0.1.0", models="evaluation", certificate_ends="2028-11-30T21:52:50+00:00",
-    at="2026-11-30T21:52:50.123456+00:00", challenge="c" * 32, recovery="r" * 43, can=CAN, heard=10**9, people=3600,
+    at="2026-11-30T21:52:50.123456+00:00", challenge="c" * 32, recovery="r" * 43, can=FUNCTIONS, heard=10**9,
+    people=3600,
     templates=10**4, journal=JournalMark("5b0f6a1c9e2d4471", 10**9, 10**9, "a" * 64),
     records=RecordMark(10**9, "b" * 64, 3600, 10**9, 3600),
     guessing=GuessingLimits(2, 2, True, 240, 240, 3600, 9**5, 9**5, 8),

@@ -10,7 +10,8 @@ import pytest
 
 from gated.protocol import mqtt
 from gated.protocol.envelope import Outgoing
-from gated.protocol.mqtt import MAX_PACKET_BYTES, MOST_WAITING, READS_PER_S, Arrived, Connection, NotSpokenError
+from gated.protocol.limits import MAX_PACKET_BYTES
+from gated.protocol.mqtt import MOST_WAITING, READS_PER_S, Arrived, Connection, NotSpokenError
 
 WILL = Outgoing("gated/1/s/g/up/status", b"offline", retain=True)
 

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from gated.events import ServerSilent
 from gated.protocol.status_messages import Heartbeat
-from gated.sync.freshness import DUMB_S, KEPT, REACHED_S, Freshness
+from gated.sync.freshness import OPEN_CHALLENGES, REACHED_S, UNPROVED_S, Freshness
 
 HOUR_S = 3600.0
 
@@ -71,7 +71,7 @@ def test_an_older_challenge_than_the_one_that_is_proved_proves_nothing(freshness
 
 def test_only_the_newest_challenges_are_kept(freshness):
     first = freshness.challenge(0.0)
-    for _ in range(KEPT):
+    for _ in range(OPEN_CHALLENGES):
         freshness.challenge(1.0)
     freshness.accept(word(first, 1))
     assert freshness.silent_s(HOUR_S) == 0
@@ -104,10 +104,10 @@ def seconds(freshness, first, last, step_s=1.0):
 
 def test_an_office_that_says_nothing_on_a_line_that_stands_is_told_within_minutes(freshness):
     freshness.accept(word(freshness.challenge(100.0), 1))
-    assert seconds(freshness, 100.0, 100.0 + DUMB_S) == []
-    assert seconds(freshness, 101.0 + DUMB_S, 110.0 + DUMB_S) == [ServerSilent(int(DUMB_S) + 1)]
+    assert seconds(freshness, 100.0, 100.0 + UNPROVED_S) == []
+    assert seconds(freshness, 101.0 + UNPROVED_S, 110.0 + UNPROVED_S) == [ServerSilent(int(UNPROVED_S) + 1)]
     freshness.accept(word(freshness.challenge(2000.0), 2))
-    assert [turn.is_over for turn in seconds(freshness, 2000.0, 2000.0 + DUMB_S)] == [True]
+    assert [turn.is_over for turn in seconds(freshness, 2000.0, 2000.0 + UNPROVED_S)] == [True]
 
 
 def test_a_network_that_was_away_is_no_silent_office_before_it_had_time_to_answer(freshness):
@@ -140,7 +140,7 @@ def test_whatever_is_repeated_no_age_is_younger_than_the_newest_challenge_that_w
             challenge, at = asked[number % len(asked)]
             heard.append(word(challenge, beat))
             freshness.accept(heard[-1])
-            if len(asked) - number % len(asked) <= KEPT:
+            if len(asked) - number % len(asked) <= OPEN_CHALLENGES:
                 answered = max(at, answered or 0.0)
         elif what == "replay" and heard:
             assert not freshness.accept(heard[number % len(heard)])
@@ -150,4 +150,4 @@ def test_whatever_is_repeated_no_age_is_younger_than_the_newest_challenge_that_w
         assert freshness.silent_s(now) == (0 if answered is None else int(now - answered))
         turn = freshness.silence_event(now)
         silence_s = now - (answered or 0.0)
-        assert turn is None or (silence_s <= HOUR_S if turn.is_over else silence_s > DUMB_S)
+        assert turn is None or (silence_s <= HOUR_S if turn.is_over else silence_s > UNPROVED_S)

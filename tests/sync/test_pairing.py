@@ -25,7 +25,7 @@ from gated.errors import PairingError, StateError
 from gated.office.authority import Authority
 from gated.protocol.broker import tls_context
 from gated.protocol.jose import Party
-from gated.protocol.pairing_code import MAX_BYTES, PairingCode
+from gated.protocol.pairing_code import MAX_PAIRING_BYTES, PairingCode
 from gated.protocol.sealed_files import Lock
 from gated.simulator.network import free_port
 from gated.sync import pairing_client
@@ -279,7 +279,7 @@ def test_an_endless_answer_is_not_read(state, tmp_path):
             self.end_headers()
             with contextlib.suppress(OSError):
                 while len(sent) < 10_000:
-                    self.wfile.write(bytes(MAX_BYTES))
+                    self.wfile.write(bytes(MAX_PAIRING_BYTES))
                     sent.append(1)
 
         def log_message(self, *_):

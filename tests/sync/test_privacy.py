@@ -30,10 +30,10 @@ from gated.protocol.status_messages import Status, StatusShell  # noqa: E402
 from gated.protocol.wire_records import HouseholdRecord  # noqa: E402
 
 HARMLESS = {
-    "Shell": "v site gate state version sealed",
-    "Renew": "v site gate csr",  # the gate's public key and name, which the broker sees in every handshake
-    "Certificate": "v site gate certificate authority",
-    "Recovery": "v site gate key number port",  # a public key, the number of hand-overs, and the pairing port
+    "StatusShell": "v site gate state version sealed",
+    "CertificateRequest": "v site gate csr",  # the gate's public key and name, which the broker sees in every handshake
+    "IssuedCertificate": "v site gate certificate authority",
+    "RecoveryNotice": "v site gate key number port",  # a public key, the number of hand-overs, and the pairing port
 }
 """The fields that a broker, or a listener there, may read.
 
@@ -61,11 +61,15 @@ Exceptions: `Command.number` counts commands, and `ScheduleRecord.name` names a 
 LONG = {
     ("GateRecord", "vouched"): 1_000,
     ("Vouching", "vouched"): 1_000,
-    ("Face", "sealed"): 60_000,  # a JWE to the reader's key
+    ("SealedFace", "sealed"): 60_000,  # a JWE to the reader's key
     ("GateRecord", "keys"): 60_000,  # public keys
     ("ChangeSettings", "toml"): 20_000,  # settings, which the gate checks as settings
-    ("Shell", "sealed"): 60_000,  # a JWE to the office's key
-    **{("Renew", "csr"): 4_000, ("Certificate", "certificate"): 4_000, ("Certificate", "authority"): 4_000},  # X.509
+    ("StatusShell", "sealed"): 60_000,  # a JWE to the office's key
+    **{
+        ("CertificateRequest", "csr"): 4_000,
+        ("IssuedCertificate", "certificate"): 4_000,
+        ("IssuedCertificate", "authority"): 4_000,
+    },  # X.509
     ("WireEvent", "body"): MAX_BODY_BYTES,  # an event of `gated.events`, see below
 }
 """Longest length of texts that may be longer than a line, by struct and field."""
@@ -140,7 +144,7 @@ def test_no_message_can_carry_a_vector_a_picture_or_a_name_in_the_clear(message)
             )  # counts hand-overs
         for field in fields.values():
             for text in strings(field.type):
-                limit = LONG.get((name, field.name), 200 if name != "Gone" else 220)
+                limit = LONG.get((name, field.name), 200 if name != "Tombstone" else 220)
                 longest = IDS.get(text.pattern, text.max_length)
                 assert longest is not None, f"{name}.{field.name} has no end"
                 assert longest <= limit, f"{name}.{field.name} could hold a picture"

@@ -22,8 +22,8 @@ from gated.protocol.status_messages import Heartbeat, RecordMark, Status
 from gated.protocol.topics import Topics
 from gated.protocol.wire_records import Tombstone
 from gated.sync.command_desk import STOPPED, CommandDesk, CommandOutcome
-from gated.sync.isolation import REST_S
-from gated.sync.session import JUNK_ROW_S, GateSide, Vitals
+from gated.sync.isolation import DISK_REST_S
+from gated.sync.session import INVALID_LOG_S, GateSide, Vitals
 
 SITE, GATE = "market-south", "gate-2"
 TOPICS = Topics(SITE, GATE)
@@ -255,11 +255,11 @@ def test_a_forged_ack_is_invalid_and_the_first_of_a_row_is_logged(desk, caplog, 
     desk.happen(1)
     position = desk.journal.position()
     ack = stranger.write(about(Ack, journal=position.journal, seq=1, hash=position.head_hash))
-    for now in (0.0, 1.0, 2.0, 2.0 + JUNK_ROW_S):
+    for now in (0.0, 1.0, 2.0, 2.0 + INVALID_LOG_S):
         assert desk.side.handle_message(TOPICS.ack, ack + b"A" * int(now), now, NOON).is_invalid
     assert desk.journal.position().acked == 0
     assert len(caplog.records) == 1
-    desk.side.handle_message(TOPICS.ack, ack, 3.0 + 2 * JUNK_ROW_S, NOON)
+    desk.side.handle_message(TOPICS.ack, ack, 3.0 + 2 * INVALID_LOG_S, NOON)
     assert len(caplog.records) == 2
 
 
@@ -295,10 +295,10 @@ def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, said, capl
     desk.records.requests = [about(RecordRequest, after=3)]
     assert said(desk.due(0.5)) == [about(RecordRequest, after=3)]
     assert desk.opened == 1
-    desk.due(REST_S)
+    desk.due(DISK_REST_S)
     assert desk.opened == 2
     desk.trouble = None
-    assert [m.last for m in said(desk.due(2 * REST_S)) if isinstance(m, EventBatch)] == [2]
+    assert [m.last for m in said(desk.due(2 * DISK_REST_S)) if isinstance(m, EventBatch)] == [2]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
@@ -307,10 +307,10 @@ def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, o
     delta = about(Delta, after=0, upto=1, records=[Tombstone(n=1, key="person/0011223344556677")])
     heard = desk.side.handle_message(TOPICS.record, office_peer.write(delta), 0.0, NOON)
     assert (heard.is_invalid, list(heard.outgoing), desk.records.heard) == (False, [], [])
-    desk.side.handle_message(TOPICS.record, office_peer.write(delta), REST_S / 2, NOON)
+    desk.side.handle_message(TOPICS.record, office_peer.write(delta), DISK_REST_S / 2, NOON)
     assert desk.records.held == [delta, delta], "what takes away counts in memory, also while the disk rests"
     desk.records.trouble = None
-    desk.side.handle_message(TOPICS.record, office_peer.write(delta), REST_S, NOON)
+    desk.side.handle_message(TOPICS.record, office_peer.write(delta), DISK_REST_S, NOON)
     assert desk.records.heard == [delta]
     assert len([r for r in caplog.records if r.levelname == "ERROR"]) == 1
 

@@ -31,7 +31,7 @@ from gated.protocol.command_messages import (
     SwitchLockdown,
     SwitchModels,
 )
-from gated.protocol.confirmation import PATIENCE_S
+from gated.protocol.confirmation import CONFIRM_TIMEOUT_S
 from gated.storage.named_files import reading
 
 LONGEST_OPERATOR = 64
@@ -155,7 +155,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
         )
     streams.say(f"enrolling {called(who)} at {gate}", err=True)
     question = "" if yes else f"Did {called(who)} stand there, alone? Store this face?"
-    run_command(folder, [gate], Enrol(subject, within_s), options_of(options, within_s + PATIENCE_S, question))
+    run_command(folder, [gate], Enrol(subject, within_s), options_of(options, within_s + CONFIRM_TIMEOUT_S, question))
 
 
 @click.command()

@@ -34,7 +34,7 @@ from gated.protocol.command_messages import (
     Suspend,
     SwitchLockdown,
 )
-from gated.protocol.confirmation import GOOD_S, Question
+from gated.protocol.confirmation import CONFIRM_VALID_S, Question
 from gated.protocol.envelope import Peer
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent
 from gated.protocol.jose import Identity
@@ -199,7 +199,7 @@ class Gatehouse:
         assert not order["acted"], "one order was carried out twice"
         assert order["reported"] != "failed", "it happened after its operator was told that it had failed"
         if order["left_at"] is not None:
-            assert self.site.now - order["left_at"] <= GOOD_S, "long after its operator had gone"
+            assert self.site.now - order["left_at"] <= CONFIRM_VALID_S, "long after its operator had gone"
         order["acted"] = True
 
     def enrol(self, subject, dice):

@@ -29,7 +29,7 @@ from gated.events import (
 )
 from gated.protocol.message_kinds import ONCE_OPEN, kind_of
 from gated.protocol.status_messages import LIVE, SEALED, Status
-from gated.sync.session import CAN
+from gated.sync.session import FUNCTIONS
 from gated.sync.upload_timing import URGENT
 
 MINUTES = 3
@@ -178,7 +178,7 @@ class OldGate:
 
     def status(self, site):
         self.challenges += 1
-        can = [each for each in CAN if each != SEALED]
+        can = [each for each in FUNCTIONS if each != SEALED]
         status = Status(
             site="court", gate=self.gate.name, version="0.0.9", at=site.wall.isoformat(), heard=self.heard,
             challenge=f"old-{self.challenges}", can=can,

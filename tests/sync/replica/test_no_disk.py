@@ -19,7 +19,7 @@ from gated.protocol.topics import Topics
 from gated.sync.command_desk import UNWRITABLE, CommandDesk
 from gated.sync.command_handling import SUSPENDED_IN_MEMORY
 from gated.sync.denied_subjects import DeniedSubjects
-from gated.sync.isolation import REST_S
+from gated.sync.isolation import DISK_REST_S
 from gated.sync.replica import Replica
 from gated.sync.session import GateSide
 
@@ -54,7 +54,7 @@ class Gate:
 
     def handle_message(self, message, topic="record"):
         """Give the gate an office message; return the result and the gate's answers, as the office reads them."""
-        self.now += REST_S
+        self.now += DISK_REST_S
         heard = self.side.handle_message(getattr(self.topics, topic), self.office.write(message), self.now, NOON)
         return heard, [self.office.read(out.payload, Reply, RemovalReceipt, RecordRequest) for out in heard.outgoing]
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.protocol.record_messages import RecordRequest
-from gated.sync.record_requests import PATIENCE_S, RecordRequests
+from gated.sync.record_requests import REQUEST_TIMEOUT_S, RecordRequests
 from gated.sync.snapshot import SnapshotTitle
 
 US = {"site": "s", "gate": "g"}
@@ -40,9 +40,9 @@ def test_progress_is_waited_for_and_silence_is_not():
     asking = pull(5)
     asking.ask(3, None, [], 10.0)
     asking.progress(12.0)
-    assert not asking.is_overdue(12.0 + PATIENCE_S - 0.1)
-    assert asking.is_overdue(12.0 + PATIENCE_S)
-    assert asking.ask(4, None, [], 12.0 + PATIENCE_S) == [RecordRequest(**US, after=4)]
+    assert not asking.is_overdue(12.0 + REQUEST_TIMEOUT_S - 0.1)
+    assert asking.is_overdue(12.0 + REQUEST_TIMEOUT_S)
+    assert asking.ask(4, None, [], 12.0 + REQUEST_TIMEOUT_S) == [RecordRequest(**US, after=4)]
 
 
 def test_what_was_asked_on_another_connection_is_forgotten():
@@ -65,4 +65,4 @@ def test_without_any_answer_it_is_never_asked_more_often_than_patience_allows(ti
     asking = pull(5)
     asked = [now for now in times if asking.ask(3, None, [], now)]
     assert asked[0] == times[0]
-    assert all(later - earlier >= PATIENCE_S for earlier, later in pairwise(asked))
+    assert all(later - earlier >= REQUEST_TIMEOUT_S for earlier, later in pairwise(asked))
