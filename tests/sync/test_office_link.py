@@ -590,13 +590,13 @@ async def test_a_flood_of_junk_is_heard_only_so_fast(fake, fooled, until, topics
 
     def counting():
         it = side()
-        hear = it.hear
+        handle_message = it.hear
 
         def counted(*what):
             heard[0] += 1
-            return hear(*what)
+            return handle_message(*what)
 
-        it.hear = counted
+        it.handle_message = counted
         return it
 
     fooled.side = counting
