@@ -590,7 +590,7 @@ async def test_a_flood_of_junk_is_heard_only_so_fast(fake, fooled, until, topics
 
     def counting():
         it = side()
-        handle_message = it.hear
+        handle_message = it.handle_message
 
         def counted(*what):
             heard[0] += 1
