@@ -1,5 +1,6 @@
 """Tests the gate as a whole: real processes, real models, real pictures, mock pins."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,14 +11,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 HOLD_S = 1.5
 
 
 def enrol(gate, name, photo, check=0):
     arguments = ["--name", name, "--household", name, "--photo", photo, "--consent", "paper-1", "--notice", "v1"]
-    return gate.json("enrol", *arguments, check=check)["subject"]
+    return json.loads(gate.invoke("enrol", *arguments, "--json", check=check).stdout)["subject"]
 
 
 def show(gate, *pictures, **camera):
@@ -29,20 +30,28 @@ def show(gate, *pictures, **camera):
     gate.write(camera={"hold_s": HOLD_S, **camera})
 
 
+@pytest.fixture(scope="module")
+def enrolled(gate_at, shared, tmp_path_factory):
+    """Return a state folder with two enrolled persons, and their subjects."""
+    with gate_at(tmp_path_factory.mktemp("enrolled")) as gate:
+        return gate.state, {name: enrol(gate, name, shared / f"faces/{name}_1.jpg") for name in ("obama", "biden")}
+
+
 @pytest.fixture
-def home(gate, shared):
+def home(gate, shared, enrolled):
     """Return a gate with two enrolled persons."""
+    state, gate.subjects = enrolled
     gate.faces = shared / "faces"
-    gate.subjects = {name: enrol(gate, name, gate.faces / f"{name}_1.jpg") for name in ("obama", "biden")}
+    shutil.copytree(state, gate.state)
     return gate
 
 
 def on_duty(gate, *arguments, env=None):
     """Start a brain, wait until it sees, and return its process."""
-    ready = sum("worker vision" in str(e) or e.get("worker") == "vision" for e in gate.events("worker_ready"))
+    seeing = lambda: sum(e["worker"] == "vision" for e in gate.events("worker_ready"))  # noqa: E731
+    before = seeing()
     brain = gate.start("run", *arguments, env=env)
-    from_now = lambda: sum(e["worker"] == "vision" for e in gate.events("worker_ready"))  # noqa: E731
-    gate.wait_for(lambda: from_now() > ready)
+    gate.wait_for(lambda: seeing() > before)
     return brain
 
 
