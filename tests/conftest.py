@@ -80,6 +80,8 @@ class Gate:
         self.trace_file = folder / "trace.jsonl"
         self.config = folder / "gated.toml"
         self._processes: list[subprocess.Popen] = []
+        self.asks = self.run
+        """Runs the command that lists events. `invoke` instead is quick, for tests that ask 50 times a second."""
         self._settings = {
             "state_dir": str(self.state),
             "site": {"id": "courtyard-2", "clock": "trusted"},
@@ -140,7 +142,7 @@ class Gate:
 
     def events(self, *kinds: str) -> list[dict]:
         """Return the journal's events, or only the events of these kinds."""
-        listed = json.loads(self.invoke("events", "list", "--json", check=0).stdout)  # many tests ask 50 times a second
+        listed = json.loads(self.asks("events", "list", "--json", check=0).stdout)
         return [e for e in listed if not kinds or e["kind"] in kinds]
 
     def children(self, command: str) -> list[int]:

@@ -41,7 +41,7 @@ def enrolled(gate_at, shared, tmp_path_factory):
 def home(gate, shared, enrolled):
     """Return a gate with two enrolled persons."""
     state, gate.subjects = enrolled
-    gate.faces = shared / "faces"
+    gate.faces, gate.asks = shared / "faces", gate.invoke
     shutil.copytree(state, gate.state)
     return gate
 

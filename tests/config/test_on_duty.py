@@ -87,8 +87,7 @@ def test_settings_with_which_the_brain_ends_are_gone_after_three_starts(home):
         process.kill()
         process.wait()
     process = brain(home)
-    patiently(home, lambda: home.events("worker_ready"))
-    ((outcome, why),) = tried(home)
+    ((outcome, why),) = patiently(home, lambda: tried(home))
     assert outcome == "rolled_back"
     assert "3 starts" in why
     process.terminate()
