@@ -15,7 +15,8 @@ from gated.cli.people_stores import nobody
 from gated.cli.table_output import show
 from gated.events import ConsentsAccepted
 from gated.gallery.enrolment import plain_text
-from gated.gallery.holdings import PERSON, Holdings
+from gated.gallery.holdings import Holdings
+from gated.gallery.record_changes import PERSON
 from gated.journal.journal import Journal
 from gated.people.acceptances import Claim
 from gated.people.given_consents import TRANSFER, Given, giving

@@ -9,7 +9,8 @@ import click
 from gated.cli import Context, looks, show_json, streams
 from gated.cli.table_output import show
 from gated.events import BatchRenewed
-from gated.gallery.holdings import PERSON, Holdings
+from gated.gallery.holdings import Holdings
+from gated.gallery.record_changes import PERSON
 from gated.journal.journal import Journal
 from gated.types import SubjectId
 

@@ -6,109 +6,29 @@ that of the previous or of the new batch. Faces that never became valid are dele
 
 import logging
 import sqlite3
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.config import Schedule
 from gated.embedding import Embedding
 from gated.errors import SubjectNotFoundError, TornError
-from gated.gallery import person_data
 from gated.gallery.accepted import Accepted, made_here
-from gated.gallery.person_data import Dossier
+from gated.gallery.apply_changes import apply_changes
+from gated.gallery.record_changes import PERSON, Change, Outcome
 from gated.gallery.register import Register
 from gated.people import acceptances, damaged_rows
 from gated.people import held_records as holding
 from gated.people.acceptances import Claim, Neighbour
-from gated.people.access_rule import LOST, AccessRule, RuleOwner, put_access_rules
 from gated.people.held_records import Allowed, Holding
 from gated.people.store import Person
-from gated.people.template_store import SealedFace
 from gated.storage import sql
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
-
-PERSON = "person/"
-KNOWN_DAYS = """
-DELETE FROM calendars WHERE holidays = ?1 AND NOT EXISTS
- (SELECT 1 FROM records WHERE is_wanted AND key LIKE 'schedule/%')
-"""
-"""SQL that removes the doubt about all days, once all lost calendars have arrived."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedRights:
-    """The access rules of one household or role."""
-
-    whose: RuleOwner
-    value: str = field(repr=False)
-    rights: tuple[AccessRule, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class NamedHours:
-    """One schedule with its name."""
-
-    name: str
-    hours: Schedule
-
-
-@dataclass(frozen=True, slots=True)
-class YearDays:
-    """One calendar: its holidays and make-up working days, as YYYY-MM-DD."""
-
-    name: str
-    holidays: tuple[str, ...]
-    workdays: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class GateKeys:
-    """The public keys of another gate."""
-
-    gate: str
-    keys: str
-    vouches: tuple[str, ...] = ()
-    """Signatures of gates that accepted these keys."""
-
-
-Content = Dossier | SharedRights | NamedHours | YearDays | GateKeys | None
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """One change: the new state of a record key, and the content to store for it. `content` None leaves the stored
-    data.
-
-    A tombstone deletes the object that its key names. `face`: templates to store with the change. `is_suspending`: the
-    person is suspended, whatever else the record contains.
-    """
-
-    holding: Holding
-    content: Content = None
-    face: SealedFace | None = None
-    is_suspending: bool = False
-    waiting: SealedFace | None = None
-    """Templates to store that do not count until somebody here accepts them (`Holding.pending`)."""
-
-
-@dataclass(slots=True)
-class Outcome:
-    """The result of one batch."""
-
-    added: int = 0
-    changed: int = 0
-    removed: dict[SubjectId, int] = field(default_factory=dict)
-    """Number of erased templates of each deleted person."""
-    suspended: list[SubjectId] = field(default_factory=list)
-    resumed: list[SubjectId] = field(default_factory=list)
-    waiting: list[SubjectId] = field(default_factory=list)
-    """People who wait for a card that another person still has."""
 
 
 class Holdings:
@@ -331,25 +251,10 @@ class Holdings:
             if self._asked:
                 coming = {change.holding.key for change in changes}
                 damaged_rows.clear(connection, coming, self._asked - holding.wanted(connection))
-            faces = [face for change in changes for face in (change.face, change.waiting) if face is not None]
-            self.register.store(faces, at)
-            touched = people_of(changes)
-            outcome, before = Outcome(), self._statuses(touched)
-            for change in changes:
-                self._file(change, outcome, at)
-            dossiers = [change.content for change in changes if isinstance(change.content, Dossier)]
-            outcome.waiting = person_data.put(connection, dossiers)
-            acceptances.prune(connection, [each.person.subject for each in dossiers])
-            outcome.added = sum(each.person.subject not in before for each in dossiers)
-            outcome.changed = len(dossiers) - outcome.added
+            outcome = apply_changes(self.register, connection, changes, at)
             holding.rise(connection, version)
             if allowed is not None:
                 holding.allow(connection, allowed)
-            connection.execute(KNOWN_DAYS, (LOST,))
-            after = self._statuses(touched)
-        for subject in sorted(before.keys() & after.keys()):
-            if before[subject] != after[subject]:
-                (outcome.suspended if after[subject] == "suspended" else outcome.resumed).append(subject)
         return outcome
 
     def want_damaged(self) -> None:
@@ -364,67 +269,3 @@ class Holdings:
         with self.register.changing() as connection:
             holding.want(connection, keys)
         self._asked |= keys
-
-    def _file(self, change: Change, outcome: Outcome, at: datetime) -> None:
-        """Store a change, except a `Dossier`. All other changes must be stored before the dossiers."""
-        held, known = change.holding, change.content
-        with self.register.reading() as connection:
-            if held.is_gone:
-                held = self._remove(held, outcome, at)
-            elif change.is_suspending:
-                subject = held.key.removeprefix(PERSON)
-                connection.execute("UPDATE people SET status = 'suspended' WHERE subject = ?", (subject,))
-            match known:
-                case SharedRights():
-                    put_access_rules(connection, known.whose, known.value, known.rights)
-                case NamedHours(name, hours):
-                    row = (name, " ".join(hours.days), hours.start, hours.end)
-                    _forget_hours(connection, name)
-                    connection.execute("REPLACE INTO schedules (name, days, start, until) VALUES (?, ?, ?, ?)", row)
-                case YearDays(name, holidays, workdays):
-                    _forget_hours(connection, name)
-                    calendar = (name, " ".join(holidays), " ".join(workdays))
-                    insert = "REPLACE INTO calendars (name, holidays, workdays) VALUES (?, ?, ?)"
-                    connection.execute(insert, calendar)
-                case GateKeys(gate, keys, vouches):
-                    acceptances.put_gate(connection, gate, keys, vouches)
-            holding.put(connection, held)
-
-    def _remove(self, held: Holding, outcome: Outcome, at: datetime) -> Holding:
-        """Delete the object that a tombstone names. For a repeated tombstone, keep the number of templates and the
-        time.
-        """
-        kind, _, name = held.key.partition("/")
-        with self.register.reading() as connection:
-            before = holding.get(connection, held.key)
-            if before.is_gone:
-                return replace(held, templates=before.templates, at=before.at)
-            match kind:
-                case "person" if self.register.is_there(SubjectId(name)):
-                    outcome.removed[SubjectId(name)] = self.register.drop(SubjectId(name))
-                case "person":
-                    damaged_rows.forget(connection, name)
-                case "household" | "role":
-                    put_access_rules(connection, kind, name, ())
-                case "schedule":
-                    _forget_hours(connection, name)
-                case "gate":
-                    acceptances.drop_gate(connection, name)
-        return replace(held, templates=outcome.removed.get(SubjectId(name), 0), at=at.isoformat())
-
-    def _statuses(self, among: Collection[SubjectId]) -> dict[SubjectId, str]:
-        is_one, ids = sql.is_one_of("subject", among)
-        with self.register.reading() as connection:
-            rows = connection.execute(f"SELECT subject, status FROM people WHERE {is_one}", ids).fetchall()  # noqa: S608
-        return {SubjectId(subject): status for subject, status in rows}
-
-
-def people_of(changes: Iterable[Change]) -> set[SubjectId]:
-    """Return the people that these changes are about."""
-    return {SubjectId(key.removeprefix(PERSON)) for change in changes if (key := change.holding.key).startswith(PERSON)}
-
-
-def _forget_hours(connection: sqlite3.Connection, name: str) -> None:
-    """Delete the schedule or calendar with this name."""
-    for table in ("schedules", "calendars"):
-        connection.execute(f"DELETE FROM {table} WHERE name = ?", (name,))  # noqa: S608 - one of two

@@ -7,12 +7,11 @@ databases.
 """
 
 import logging
-import secrets
 import sqlite3
 import threading
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -20,17 +19,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gated.embedding import Embedding
-from gated.errors import BusyError, SealError, StateError
+from gated.errors import BusyError, StateError
+from gated.gallery.sealed_templates import TemplateOpener, new_face, seal_face
 from gated.gallery.search import Row
+from gated.gallery.search_version import SearchVersion
 from gated.people import acceptances, held_records
 from gated.people.opening import Stores, open_stores
 from gated.people.store import NAME as PEOPLE
-from gated.people.store import RECOGNISE, Consent, Consented, People, Person
-from gated.people.template_store import FIRST, Sealed, SealedFace, Templates
+from gated.people.store import RECOGNISE, Consent, People, Person
+from gated.people.template_store import FIRST, SealedFace, Templates
 from gated.storage import database, erasure, sql
 from gated.storage.read_only import is_read_only_mode
 from gated.storage.rescue import aside
-from gated.storage.vault import Vault, seal, unseal
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -56,11 +56,7 @@ class Register:
         self._people, self._templates, self.vault = stores.people, stores.templates, stores.vault
         self._mine = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
         self._guard = database.Guard(self._people.connection, self._people.path, self._mine)
-        self._asked: tuple[int, ...] = ()
-        self._fingerprint: int | None = None
-        self._searchable = 0
-        self._consented: dict[SubjectId, Consented] | None = None
-        self._changes = 0
+        self._version = SearchVersion(stores)
 
     @classmethod
     def open(cls, state: Path, site: str, why: str = "") -> "Register":
@@ -209,7 +205,7 @@ class Register:
             keys = self._templates.keys()
         opened = []
         for embedder, sealed in stored:
-            row = _Opener(self.vault, embedder, {subject: who}, keys).row(sealed) if who is not None else None
+            row = TemplateOpener(self.vault, embedder, {subject: who}, keys).row(sealed) if who is not None else None
             if row is not None:
                 opened.append((sealed.id, embedder, row.vector))
         return opened
@@ -236,7 +232,7 @@ class Register:
         with self.reading():
             who, stored = self._people.consented().get(subject), self._templates.of(subject, face)
             keys = self._templates.keys()
-        opener = _Opener(self.vault, embedder_sha256, {} if who is None else {subject: who}, keys)
+        opener = TemplateOpener(self.vault, embedder_sha256, {} if who is None else {subject: who}, keys)
         rows = [opener.row(each) for by, each in stored if by == embedder_sha256] if who is not None else []
         return [row.vector for row in rows if row is not None]
 
@@ -248,49 +244,17 @@ class Register:
     def opened(self, embedder_sha256: str) -> Opened:
         """Open this embedder's templates of all people with consent. Unreadable templates are counted and left out."""
         with self.reading():
-            consented, keys = self._now_consented(), self._templates.keys()
+            consented, keys = self._version.consented(), self._templates.keys()
             sealed, total = self._templates.made_by(embedder_sha256), self._templates.count()
-        opener = _Opener(self.vault, embedder_sha256, consented, keys)
+        opener = TemplateOpener(self.vault, embedder_sha256, consented, keys)
         mine = [one for one in sealed if one.subject in consented and one.face == consented[one.subject].face]
         rows = [row for row in map(opener.row, mine) if row is not None]
         return Opened(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
 
     def version(self) -> tuple[int, ...]:
-        """Return a value that differs after any change of the searched data, by any process. Cheap.
-
-        The use of a card also changes `people.db`, but needs no reload of the templates. So only relevant rows are
-        compared.
-        """
+        """Return a value that differs after any change of the searched data, by any process. Cheap."""
         with self.reading():
-            people = _version(self._people.connection)
-            with self._templates.guard as connection:
-                templates = _version(connection)
-            if people != self._asked:
-                self._look_who_changed()
-                self._asked = people
-            return (self._changes, *templates)
-
-    def _look_who_changed(self) -> None:
-        """Find out whether the searched data changed. Most changes of `people.db` are card uses, which need no further
-        check.
-        """
-        fingerprint = self._people.fingerprint()  # read first, so that the next call sees changes made meanwhile
-        if fingerprint == self._fingerprint:
-            return
-        consented = self._people.consented()
-        searchable = hash((frozenset(consented.items()), frozenset(self._people.subjects())))
-        if searchable != self._searchable:
-            self._changes, self._consented = self._changes + 1, consented
-        self._fingerprint, self._searchable = fingerprint, searchable
-
-    def _now_consented(self) -> dict[SubjectId, Consented]:
-        """Return the people with consent. Use the result that `version` has just read, if nothing has changed since; do
-        not keep it.
-        """
-        known, self._consented = self._consented, None
-        if known is None or _version(self._people.connection) != self._asked:
-            return self._people.consented()
-        return known
+            return self._version.current()
 
     def left_out(self) -> str:
         """Return text that names the damaged rows of people and faces; empty without such rows."""
@@ -353,11 +317,6 @@ class Register:
         return {(subject, face) for subject, face in orphans if subject in known}
 
 
-def _version(connection: sqlite3.Connection) -> tuple[int, int]:
-    """Return a value that differs after any change of the database, by any process."""
-    return sql.version(connection), connection.total_changes
-
-
 def counts(state: Path) -> tuple[int, int]:
     """Return the numbers of stored people and templates. Needs no key, and creates nothing. Raises `StateError`."""
     if not (state / "people.db").exists() or not (state / "templates.db").exists():
@@ -365,52 +324,3 @@ def counts(state: Path) -> tuple[int, int]:
     people, templates = People(state), Templates(state)
     with closing(people.connection), closing(templates.connection), people.guard:
         return len(people.subjects()), templates.count()
-
-
-def new_face() -> str:
-    """Return a new name for a face: 16 random hex digits."""
-    return secrets.token_hex(8)
-
-
-def seal_face(
-    vault: Vault, subject: SubjectId, face: str, consent: str, vectors: Sequence[tuple[str, NDArray[np.float32]]]
-) -> SealedFace:
-    """Seal vectors with a new key as one face of a person. Each vector follows the SHA-256 of its embedder.
-
-    `consent`: reference of the person's consent. The templates open only with the same reference.
-    """
-    data_key, wrapped = vault.new_data_key(subject)
-    templates = []
-    for embedder, vector in vectors:
-        template = secrets.token_hex(8)
-        label = vault.template_label(subject, template, embedder, consent)
-        templates.append((template, embedder, seal(data_key, vector.astype("<f4").tobytes(), label)))
-    return SealedFace(subject, face, wrapped, templates)
-
-
-@dataclass(frozen=True, slots=True)
-class _Opener:
-    """The opener for the templates of one embedder."""
-
-    vault: Vault
-    embedder_sha256: str
-    consented: dict[SubjectId, Consented]
-    keys: dict[tuple[SubjectId, str], bytes]
-    _opened: dict[tuple[SubjectId, str], bytes] = field(default_factory=dict, repr=False)
-
-    def row(self, template: Sealed) -> Row | None:
-        """Return the template with its person's data for the search; None if it does not open."""
-        who = self.consented[template.subject]
-        try:
-            data_key = self._key(template.subject, template.face)
-            label = self.vault.template_label(template.subject, template.id, self.embedder_sha256, who.consent)
-            vector: NDArray[np.float32] = np.frombuffer(unseal(data_key, template.sealed, label), "<f4")
-        except (SealError, KeyError, ValueError):
-            return None
-        return Row(template.subject, who.household, who.status, vector)
-
-    def _key(self, subject: SubjectId, face: str) -> bytes:
-        """Return the data key of a face, shared by all its templates. Raises `SealError` and `KeyError`."""
-        if (key := self._opened.get((subject, face))) is None:
-            key = self._opened[subject, face] = self.vault.data_key(subject, self.keys[subject, face])
-        return key

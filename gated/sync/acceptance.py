@@ -11,7 +11,8 @@ from datetime import datetime, timedelta
 
 from gated.events import Event
 from gated.gallery.accepted import Accepted
-from gated.gallery.holdings import PERSON, Holdings
+from gated.gallery.holdings import Holdings
+from gated.gallery.record_changes import PERSON
 from gated.journal.entry import stamp
 from gated.people.held_records import BULK
 from gated.protocol.command_messages import ReplyFinding

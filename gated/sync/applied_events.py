@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from gated.events import Event, PersonRemoved, PersonResumed, PersonSuspended, RecordQuarantined, RecordsApplied
-from gated.gallery.holdings import PERSON, Change, Outcome
+from gated.gallery.record_changes import PERSON, Change, Outcome
 
 
 def applied_events(changes: Sequence[Change], outcome: Outcome, version: int) -> Iterator[Event]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 
 from gated.embedding import Embedding
 from gated.errors import CredentialError, WireError
-from gated.gallery.holdings import PERSON, Change, Content, GateKeys, Holdings, NamedHours, SharedRights, YearDays
+from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import Dossier
-from gated.gallery.register import new_face, seal_face
+from gated.gallery.record_changes import PERSON, Change, Content, GateKeys, NamedHours, SharedRights, YearDays
+from gated.gallery.sealed_templates import new_face, seal_face
 from gated.people.access_rule import plain_role
 from gated.people.held_records import BULK, CHANGED_FACE, SET, Holding
 from gated.people.schedule_values import schedule_of

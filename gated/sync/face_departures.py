@@ -8,8 +8,9 @@ from collections.abc import Callable, Sequence
 
 from gated.errors import EnrolmentError, UnacceptedError, WireError
 from gated.events import ConsentHeld, Event, FaceShared, GateAccepted, GateHeld
-from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings
+from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import Dossier
+from gated.gallery.record_changes import PERSON, Change, GateKeys
 from gated.people.acceptances import HERE, Neighbour
 from gated.people.given_consents import TRANSFER
 from gated.people.store import RECOGNISE

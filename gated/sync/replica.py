@@ -14,7 +14,8 @@ from pathlib import Path
 
 from gated.errors import BusyError, SealError, StateError
 from gated.events import Event
-from gated.gallery.holdings import PERSON, Change, Holdings, people_of
+from gated.gallery.holdings import Holdings
+from gated.gallery.record_changes import PERSON, Change, people_of
 from gated.people.held_records import Holding
 from gated.protocol.envelope import Peer
 from gated.protocol.face_messages import SharedFace

@@ -9,8 +9,9 @@ from click.testing import CliRunner
 from gated.cli import main
 from gated.cues.fingerprint import Compared, compared_now
 from gated.gallery.gallery import Gallery
-from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings
+from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import Dossier
+from gated.gallery.record_changes import PERSON, Change, GateKeys
 from gated.people.held_records import Holding
 from gated.people.store import Consent, Person
 from gated.protocol.jose import Identity

@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from gated.gallery.holdings import Change, GateKeys, Holdings
+from gated.gallery.holdings import Holdings
+from gated.gallery.record_changes import Change, GateKeys
 from gated.people.held_records import Holding
 from gated.protocol.jose import Identity
 from gated.protocol.vouching import fingerprint

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from gated.config import Schedule
 from gated.errors import StateError
-from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings, NamedHours, SharedRights
+from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import Dossier
-from gated.gallery.register import new_face, seal_face
+from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedHours, SharedRights
+from gated.gallery.sealed_templates import new_face, seal_face
 from gated.people import held_records, schema
 from gated.people.access_rule import AccessRule
 from gated.people.held_records import Holding

@@ -18,9 +18,10 @@ from gated.access.access_rules import judge_credential, judge_holder
 from gated.access.permissions import with_office
 from gated.access.schedules import Calendar
 from gated.config import Schedule
-from gated.gallery.holdings import PERSON, Change, GateKeys, Holdings, NamedHours, SharedRights, YearDays
+from gated.gallery.holdings import Holdings
 from gated.gallery.mending import mend
 from gated.gallery.person_data import Dossier
+from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedHours, SharedRights, YearDays
 from gated.gallery.register import Register
 from gated.people import schema
 from gated.people.access_rule import AccessRule
