@@ -134,22 +134,6 @@ class Gallery:
         """Return one person. Raises `SubjectNotFoundError`."""
         return self._register.person(subject)
 
-    def suspend(self, subject: SubjectId) -> None:
-        """Suspend a person: the gate knows the person but denies access. Raises `SubjectNotFoundError`."""
-        self._register.suspend(subject)
-        self._follow()
-
-    def resume(self, subject: SubjectId) -> None:
-        """End the suspension of a person. Raises `SubjectNotFoundError`."""
-        self._register.resume(subject)
-        self._follow()
-
-    def remove(self, subject: SubjectId) -> int:
-        """Erase a person and all their traces. Return the number of templates. Raises `SubjectNotFoundError`."""
-        templates = self._register.remove(subject)
-        self._follow()
-        return templates
-
     @contextmanager
     def enrolling(self) -> Iterator[None]:
         """Lock the gallery against other changes, with the index up to date. Raises `BusyError`."""

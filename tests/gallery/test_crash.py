@@ -27,6 +27,7 @@ from pathlib import Path
 import numpy as np
 from gated.gallery.enrolment import enrol, enrol_known
 from gated.gallery.gallery import Gallery
+from tests.gallery.changes import remove
 
 state = Path(sys.argv[1])
 
@@ -63,7 +64,7 @@ def work(what, number, argument):
         say("enrolled", enrol_known(gallery, subject, faces, threshold=0.7, at=datetime.now(UTC)).subject)
     elif what == "remove":
         die_before(gallery, int(number))
-        say("removed", gallery.remove(argument))
+        say("removed", remove(gallery, argument))
     else:  # until somebody kills us
         person = int(argument)
         mine = []
@@ -74,7 +75,7 @@ def work(what, number, argument):
             if len(mine) > 2:
                 subject = mine.pop(0)
                 say("removing", subject)
-                gallery.remove(subject)
+                remove(gallery, subject)
                 say("removed", subject)
 
 for line in sys.stdin:  # a child for each order, so that the libraries are loaded only once

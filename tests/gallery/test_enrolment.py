@@ -16,6 +16,7 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
+from tests.gallery.changes import suspend
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 FACTS: dict[str, Any] = {"name": "Ann", "household": "2-401", "consent": "paper-1", "notice": "notice-3"}
@@ -130,7 +131,7 @@ def test_one_picture_of_somebody_enrolled_is_enough_to_refuse(gallery, face) -> 
 
 def test_the_suspended_cannot_come_back_as_somebody_else(gallery, face) -> None:
     first = join(gallery, [face(1)])
-    gallery.suspend(first.subject)
+    suspend(gallery, first.subject)
     with pytest.raises(EnrolmentError, match=first.subject):
         join(gallery, [face(1, 1)])
 

@@ -20,6 +20,7 @@ from gated.people.issuing import give_card
 from gated.people.keyring import KeyRing
 from gated.storage.rescue import aside
 from gated.types import SubjectId
+from tests.gallery.changes import suspend
 
 from .conftest import AT, DIMENSION, EMBEDDER
 
@@ -242,7 +243,7 @@ def test_it_goes_on_by_itself_when_the_disk_is_writable_again(gallery_on, disk, 
     ring.reload_if_changed()
     assert (gallery.trouble, ring.trouble) == ("", "")
     assert ring.store.use(card.id, AT)
-    gallery.suspend(subjects[1])
+    suspend(gallery, subjects[1])
     ring.reload_if_changed()
     assert ring.holder(subjects[1]).is_suspended
     gallery.close()

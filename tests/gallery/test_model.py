@@ -17,6 +17,7 @@ from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
 from gated.gallery.register import Register
 from gated.types import SubjectId
+from tests.gallery.changes import resume, suspend
 
 DIMENSION = 16
 FACES = np.eye(DIMENSION, dtype=np.float32)
@@ -59,25 +60,25 @@ class GalleryMachine(RuleBasedStateMachine):
 
     @rule(subject=subjects, status=st.sampled_from(["suspended", "active"]))
     def set_status(self, subject: SubjectId, status: str) -> None:
-        change = self.gallery.suspend if status == "suspended" else self.gallery.resume
+        change = suspend if status == "suspended" else resume
         if subject not in self.model:
             with pytest.raises(SubjectNotFoundError):
-                change(subject)
+                change(self.gallery, subject)
             return
-        change(subject)
+        change(self.gallery, subject)
         face, _, pictures = self.model[subject]
         self.model[subject] = (face, status, pictures)
 
     @rule(subject=consumes(subjects), by_command=st.booleans())
     def leave(self, subject: SubjectId, by_command: bool) -> None:
-        remover = Register.open(self.state, "site") if by_command else self.gallery
+        remover = Register.open(self.state, "site") if by_command else self.gallery._register
         if subject in self.model:
             assert remover.remove(subject) == self.model.pop(subject)[2]
         with pytest.raises(SubjectNotFoundError):
             remover.remove(subject)
+        self.gallery.reload_if_changed()
         if by_command:
             remover.close()
-            self.gallery.reload_if_changed()
 
     @rule()
     def restart(self) -> None:

@@ -20,6 +20,7 @@ from gated.people.issuing import give_card
 from gated.people.preferences import Preferences
 from gated.storage.vault import Vault
 from gated.types import SubjectId
+from tests.gallery.changes import remove, resume, suspend
 
 HAND_OVER = "UPDATE templates SET subject = :to WHERE subject = :from_"
 
@@ -106,7 +107,7 @@ def test_the_version_tells_of_every_change_wherever_it_was_made(gallery, registe
     seen.append(registered.version())
     registered.suspend(ann.subject)
     seen.append(registered.version())
-    gallery.resume(ann.subject)
+    resume(gallery, ann.subject)
     seen.append(registered.version())
     registered.remove(ann.subject)
     seen.append(registered.version())
@@ -118,7 +119,7 @@ def test_whoever_was_removed_after_the_version_was_asked_is_in_no_search(gallery
     """`version` reads who consented. The following search reuses that list, unless it changed since."""
     ann, bob = join(gallery, 1), join(gallery, 2)
     registered.version()
-    gallery.remove(ann.subject)
+    remove(gallery, ann.subject)
     assert [row.subject for row in registered.opened(gallery.embedder_sha256).rows] == [bob.subject]
     registered.version()
     registered.remove(bob.subject)
@@ -146,7 +147,7 @@ def test_a_card_that_was_used_has_nobody_judged_again(gallery, registered, join,
     assert store.use(card.id, datetime(2026, 3, 1, tzinfo=UTC))
     assert registered.version() == before
     assert judged == []
-    gallery.suspend(ann.subject)
+    suspend(gallery, ann.subject)
     assert registered.version() != before
     assert judged == ["all"]
 
@@ -188,7 +189,7 @@ def test_no_file_ever_holds_a_template_or_a_data_key_in_the_clear(state, gallery
         secrets += [struct.pack(">8f", *face(person)[:8]), repr(float(face(person)[0])).encode()]
         assert places(state, *secrets) == []
     assert len(set(keys)) == 5
-    gallery.remove(gallery.people()[0].subject)
+    remove(gallery, gallery.people()[0].subject)
     assert places(state, *keys) == []
 
 
@@ -290,7 +291,7 @@ def test_whoever_was_removed_is_in_no_file_any_more(state, gallery, opened, join
     ann, bob = join(gallery, 1, pictures=3), join(gallery, 2)
     traces, kept = traces_of(gallery, ann.subject), traces_of(gallery, bob.subject)
     assert all(places(state, trace) for trace in traces)
-    assert gallery.remove(ann.subject) == 3
+    assert remove(gallery, ann.subject) == 3
     assert places(state, *traces) == []
     assert all(places(state, trace) for trace in kept)
     assert [person.subject for person in gallery.people()] == [bob.subject]
@@ -298,7 +299,7 @@ def test_whoever_was_removed_is_in_no_file_any_more(state, gallery, opened, join
 
 def test_everybody_removed_leaves_no_row_behind(gallery, join) -> None:
     for subject in [join(gallery, person, pictures=2).subject for person in range(5)]:
-        gallery.remove(subject)
+        remove(gallery, subject)
     for connection in gallery._register._stores.connections:
         tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")]
         ours = {"sqlite_sequence", "_sqlite_migrations", "_gated_back", "replica", "allowance", "veil"}
@@ -331,7 +332,7 @@ def test_a_writer_in_the_way_is_told_and_nothing_is_half_removed(state, gallery,
     other.execute("ROLLBACK")
     other.close()
     assert gallery.search(face(1))[0].subject == ann.subject
-    assert gallery.remove(ann.subject) == 1
+    assert remove(gallery, ann.subject) == 1
 
 
 def test_a_removal_stands_when_the_templates_cannot_be_reached_and_is_finished_later(
@@ -389,7 +390,7 @@ def test_a_sweep_for_some_people_leaves_everybody_elses_faces_to_the_next_start(
 def test_somebody_who_is_being_enrolled_is_not_swept(state, gallery, opened, join, face) -> None:
     ann = join(gallery, 1)
     person = gallery.person(ann.subject)
-    gallery.remove(ann.subject)
+    remove(gallery, ann.subject)
     other = opened()
     with gallery.enrolling():
         gallery.add(person, [face(1)])
@@ -473,4 +474,4 @@ def test_a_gallery_of_today_opens_in_a_gated_with_one_more_migration(gallery, op
         monkeypatch.setattr(module, "MIGRATIONS", (*module.MIGRATIONS, f"ALTER TABLE {table} ADD COLUMN later TEXT"))
     later = opened()
     assert later.search(face(1))[0].subject == ann.subject
-    assert later.remove(ann.subject) == 1
+    assert remove(later, ann.subject) == 1

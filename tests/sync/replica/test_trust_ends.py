@@ -14,6 +14,7 @@ from gated.protocol.jose import Identity
 from gated.protocol.vouching import vouch
 from gated.protocol.wire_records import GateRecord, Tombstone, WireConsent
 from gated.sync.replica import Replica
+from tests.gallery.changes import remove
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 NEW, THIRD, FOURTH = Identity.make(), Identity.make(), Identity.make()
@@ -204,7 +205,7 @@ def test_no_held_face_of_somebody_who_was_removed_is_accepted(home, office, kit,
         hear(home, office, kit.person(1, consents=kit.consents(1, "recognise"), face=kit.face(1, like=9)))
     if how == "at the gate":
         with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery:
-            gallery.remove(kit.subject(1))
+            remove(gallery, kit.subject(1))
     else:
         hear(home, office, Tombstone(n=0, key=f"person/{kit.subject(1)}"))
     with closing(Holdings.open(home.state, kit.site)) as holdings:
