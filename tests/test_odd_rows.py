@@ -192,7 +192,7 @@ def test_a_damaged_right_lets_nobody_pass_of_whom_it_is_said_and_everybody_else(
     with contextlib.closing(Credentials.open(folder / "state", SITE)) as store:
         holders = store.holders().values()
         assert len(holders) == PEOPLE
-        assert sum(right.schedule == "?" for each in holders for right in each.rights) == 1
+        assert sum(right.schedule == "?" for each in holders for right in each.rules) == 1
 
 
 @pytest.mark.parametrize(

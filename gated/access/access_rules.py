@@ -74,7 +74,7 @@ def judge_holder(
     if holder.is_suspended:
         return Refusal.SUSPENDED
     doors = (None, door, f"{gate}/{door}", f"{gate}/*")
-    for rules in (holder.rights, *holder.also):
+    for rules in (holder.rules, *holder.other_spellings):
         refusals = [_judge_rule(rule, doors, at, calendar) for rule in rules]
         if refusals and None not in refusals:
             return min((refusal for refusal in refusals if refusal is not None), key=CLOSEST_FIRST.index)

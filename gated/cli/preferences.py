@@ -40,7 +40,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         near_role(role, {each.role for each in store.people()}, yes=yes)
         role = store.set_role(who, role)
         note(RightsChanged(who))
-        is_open = role != RESIDENT and not store.rights_of(who, "role")
+        is_open = role != RESIDENT and not store.access_rules_of(who, "role")
     streams.say(f"{called(somebody)}, {who}, is {role}")
     if is_open:  # a typing error gives such a role too
         click.echo("nothing is said of this role, so it may pass by every door at all hours", err=True)
@@ -79,10 +79,10 @@ def rights(
         places = places_of(doors, tuple(one_of("--gate", gate, here) for gate in gates))
         somebody = known(store, subject)
         who = somebody.subject
-        before = store.rights_of(who, whose)
+        before = store.access_rules_of(who, whose)
         kept = [right for right in before if places and right.door is not None and right.door not in places]
         new = [] if clear else [AccessRule(place, schedule, valid_from, valid_until) for place in places or (None,)]
-        store.set_rights(who, kept + new, whose)
+        store.set_access_rules(who, kept + new, whose)
         note(RightsChanged(who, household, role))
     others = "" if whose == "subject" else f" and all of that {whose}"
     streams.say(f"set the rights of {called(somebody)}, {who}{others}")
@@ -122,9 +122,9 @@ def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) ->
     preferences = NO_PREFERENCES if holder is None else holder.preferences
     return {
         "ways": [card_or_pin(each, zone) for each in store.of(subject)],
-        "rights": [_right(right, zone) for right in store.rights_of(subject)],
-        "household_rights": [_right(right, zone) for right in store.rights_of(subject, "household")],
-        "role_rights": [_right(right, zone) for right in store.rights_of(subject, "role")],
+        "rights": [_right(right, zone) for right in store.access_rules_of(subject)],
+        "household_rights": [_right(right, zone) for right in store.access_rules_of(subject, "household")],
+        "role_rights": [_right(right, zone) for right in store.access_rules_of(subject, "role")],
         "preferences": {wish: getattr(preferences, wish) for wish in Preferences.__slots__},
     }
 

@@ -6,15 +6,15 @@ from dataclasses import replace
 from datetime import datetime
 
 from gated.gallery import person_data
-from gated.gallery.person_data import Dossier
+from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import (
     PERSON,
     Change,
     GateKeys,
-    NamedHours,
+    NamedCalendar,
+    NamedSchedule,
     Outcome,
-    SharedRights,
-    YearDays,
+    SharedRules,
     people_of,
 )
 from gated.gallery.register import Register
@@ -45,7 +45,7 @@ def apply_changes(
     outcome, before = Outcome(), _statuses(connection, touched)
     for change in changes:
         _apply_change(register, connection, change, outcome, at)
-    people = [change.content for change in changes if isinstance(change.content, Dossier)]
+    people = [change.content for change in changes if isinstance(change.content, PersonData)]
     outcome.waiting = person_data.put(connection, people)
     acceptances.prune(connection, [each.person.subject for each in people])
     outcome.added = sum(each.person.subject not in before for each in people)
@@ -61,7 +61,7 @@ def apply_changes(
 def _apply_change(
     register: Register, connection: sqlite3.Connection, change: Change, outcome: Outcome, at: datetime
 ) -> None:
-    """Store a change, except a `Dossier`. All other changes must be stored before the people."""
+    """Store a change, except a `PersonData`. All other changes must be stored before the people."""
     held = change.holding
     if held.is_gone:
         held = _remove(register, connection, held, outcome, at)
@@ -69,13 +69,13 @@ def _apply_change(
         subject = held.key.removeprefix(PERSON)
         connection.execute("UPDATE people SET status = 'suspended' WHERE subject = ?", (subject,))
     match change.content:
-        case SharedRights(owner, value, rules):
+        case SharedRules(owner, value, rules):
             put_access_rules(connection, owner, value, rules)
-        case NamedHours(name, schedule):
+        case NamedSchedule(name, schedule):
             row = (name, " ".join(schedule.days), schedule.start, schedule.end)
             _delete_schedule(connection, name)
             connection.execute("REPLACE INTO schedules (name, days, start, until) VALUES (?, ?, ?, ?)", row)
-        case YearDays(name, holidays, workdays):
+        case NamedCalendar(name, holidays, workdays):
             _delete_schedule(connection, name)
             calendar = (name, " ".join(holidays), " ".join(workdays))
             connection.execute("REPLACE INTO calendars (name, holidays, workdays) VALUES (?, ?, ?)", calendar)

@@ -22,41 +22,41 @@ GIVEN = copied("credentials", way="'card'", uses_left="uses", is_duress="0")
 
 
 @dataclass(frozen=True, slots=True)
-class Dossier:
+class PersonData:
     """One person's complete data from the office. `face`: the name of the face that counts from now on; None keeps the
     current face.
 
-    `keeps_ways`: the stored cards and PINs stay as they are, and `cards` and `pins` are ignored.
+    `keeps_credentials`: the stored cards and PINs stay as they are, and `cards` and `pins` are ignored.
     """
 
     person: Person
-    rights: tuple[AccessRule, ...] = ()
+    rules: tuple[AccessRule, ...] = ()
     cards: tuple[Credential, ...] = ()
     pins: tuple[Credential, ...] = ()
     preferences: Preferences = NO_PREFERENCES
     face: str | None = field(default=None)
-    keeps_ways: bool = False
+    keeps_credentials: bool = False
 
 
-def put(connection: sqlite3.Connection, dossiers: Iterable[Dossier]) -> list[SubjectId]:
+def put(connection: sqlite3.Connection, people: Iterable[PersonData]) -> list[SubjectId]:
     """Replace the stored data of these people. The caller holds the transaction.
 
     Return the people who wait for a card that another person still has. The claim stays stored until the card is free.
     """
-    filed = list(dossiers)
-    for dossier in filed:
-        _put_person(connection, dossier)
-        if not dossier.keeps_ways:
-            _take_back(connection, dossier)
-    for dossier in filed:
-        if not dossier.keeps_ways:
-            _hand_out(connection, dossier)
-    settle_claims(connection)
+    all_data = list(people)
+    for data in all_data:
+        _put_person(connection, data)
+        if not data.keeps_credentials:
+            _withdraw_credentials(connection, data)
+    for data in all_data:
+        if not data.keeps_credentials:
+            _assign_cards(connection, data)
+    assign_claimed_cards(connection)
     waiting = connection.execute("SELECT DISTINCT subject FROM claims").fetchall()
-    return sorted({SubjectId(row[0]) for row in waiting} & {dossier.person.subject for dossier in filed})
+    return sorted({SubjectId(row[0]) for row in waiting} & {data.person.subject for data in all_data})
 
 
-def settle_claims(connection: sqlite3.Connection) -> None:
+def assign_claimed_cards(connection: sqlite3.Connection) -> None:
     """Assign each claimed card to its new holder if no other person has it. The caller holds the transaction."""
     connection.execute(
         "INSERT OR IGNORE INTO credentials"  # noqa: S608 - constants
@@ -70,8 +70,8 @@ def settle_claims(connection: sqlite3.Connection) -> None:
     )
 
 
-def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
-    person = dossier.person
+def _put_person(connection: sqlite3.Connection, data: PersonData) -> None:
+    person = data.person
     connection.execute(
         "INSERT INTO people (subject, name, household, status, enrolled_at, role, face, copy)"
         " VALUES (?, ?, ?, ?, ?, ?, '', ?)"
@@ -88,38 +88,38 @@ def _put_person(connection: sqlite3.Connection, dossier: Dossier) -> None:
             copy_of(person.subject, person.household, person.role, person.status),
         ),
     )
-    if dossier.face is not None:
-        connection.execute("UPDATE people SET face = ? WHERE subject = ?", (dossier.face, person.subject))
+    if data.face is not None:
+        connection.execute("UPDATE people SET face = ? WHERE subject = ?", (data.face, person.subject))
     connection.execute("DELETE FROM consents WHERE subject = ?", (person.subject,))
     connection.executemany(
         "INSERT OR REPLACE INTO consents (subject, purpose, reference, notice_version, at) VALUES (?, ?, ?, ?, ?)",
         [(person.subject, c.purpose, c.reference, c.notice_version, c.at.isoformat()) for c in person.consents],
     )
-    put_access_rules(connection, "subject", person.subject, dossier.rights)
-    put_preferences(connection, person.subject, dossier.preferences)
+    put_access_rules(connection, "subject", person.subject, data.rules)
+    put_preferences(connection, person.subject, data.preferences)
 
 
-def _take_back(connection: sqlite3.Connection, dossier: Dossier) -> None:
-    """Delete the person's claims and the cards that the dossier does not list. Replace the PINs if they differ."""
-    subject = dossier.person.subject
+def _withdraw_credentials(connection: sqlite3.Connection, data: PersonData) -> None:
+    """Delete the person's claims and the cards that the data does not list. Replace the PINs if they differ."""
+    subject = data.person.subject
     connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
-    kept = {(each.id, each.digest) for each in dossier.cards}
+    kept = {(each.id, each.digest) for each in data.cards}
     stored = connection.execute("SELECT id, digest FROM credentials WHERE subject = ? AND way = 'card'", (subject,))
     for which, digest in stored.fetchall():
         if (which, digest) not in kept:
             connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
             erasure.owe(connection)
     pins = connection.execute("SELECT digest, pin_hash FROM credentials WHERE subject = ? AND way = 'pin'", (subject,))
-    if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in dossier.pins}:
-        put_pins(connection, subject, dossier.pins)
+    if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in data.pins}:
+        put_pins(connection, subject, data.pins)
         erasure.owe(connection)
 
 
-def _hand_out(connection: sqlite3.Connection, dossier: Dossier) -> None:
+def _assign_cards(connection: sqlite3.Connection, data: PersonData) -> None:
     """Update the cards that the person already has, with their remaining uses, and store claims for the other cards."""
-    subject = dossier.person.subject
+    subject = data.person.subject
     stored = {row[0] for row in connection.execute("SELECT id FROM credentials WHERE subject = ?", (subject,))}
-    for card in dossier.cards:
+    for card in data.cards:
         window = [text_of(at) for at in (card.valid_from, card.valid_until)]
         if card.id in stored:
             connection.execute(

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gated.config import Schedule
-from gated.gallery.person_data import Dossier
+from gated.gallery.person_data import PersonData
 from gated.people.access_rule import AccessRule, RuleOwner
 from gated.people.held_records import Holding
 from gated.people.template_store import SealedFace
@@ -15,24 +15,24 @@ PERSON = "person/"
 
 
 @dataclass(frozen=True, slots=True)
-class SharedRights:
+class SharedRules:
     """The access rules of one household or role."""
 
-    whose: RuleOwner
+    owner: RuleOwner
     value: str = field(repr=False)
-    rights: tuple[AccessRule, ...]
+    rules: tuple[AccessRule, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class NamedHours:
+class NamedSchedule:
     """One schedule with its name."""
 
     name: str
-    hours: Schedule
+    schedule: Schedule
 
 
 @dataclass(frozen=True, slots=True)
-class YearDays:
+class NamedCalendar:
     """One calendar: its holidays and make-up working days, as YYYY-MM-DD."""
 
     name: str
@@ -50,7 +50,7 @@ class GateKeys:
     """Signatures of gates that accepted these keys."""
 
 
-Content = Dossier | SharedRights | NamedHours | YearDays | GateKeys | None
+Content = PersonData | SharedRules | NamedSchedule | NamedCalendar | GateKeys | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gated.errors import SealError
 from gated.gallery.search import Row
-from gated.people.store import Consented
+from gated.people.store import SearchablePerson
 from gated.people.template_store import Sealed, SealedFace
 from gated.storage.vault import Vault, seal, unseal
 from gated.types import SubjectId
@@ -42,7 +42,7 @@ class TemplateOpener:
 
     vault: Vault
     embedder_sha256: str
-    consented: dict[SubjectId, Consented]
+    consented: dict[SubjectId, SearchablePerson]
     keys: dict[tuple[SubjectId, str], bytes]
     _opened: dict[tuple[SubjectId, str], bytes] = field(default_factory=dict, repr=False)
 

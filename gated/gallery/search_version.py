@@ -3,7 +3,7 @@
 import sqlite3
 
 from gated.people.opening import Stores
-from gated.people.store import Consented
+from gated.people.store import SearchablePerson
 from gated.storage import sql
 from gated.types import SubjectId
 
@@ -16,7 +16,7 @@ class SearchVersion:
         self._seen: tuple[int, int] | None = None
         self._fingerprint: int | None = None
         self._searchable = 0
-        self._consented: dict[SubjectId, Consented] | None = None
+        self._consented: dict[SubjectId, SearchablePerson] | None = None
         self._changes = 0
 
     def current(self) -> tuple[int, ...]:
@@ -29,7 +29,7 @@ class SearchVersion:
             self._seen = people
         return (self._changes, *templates)
 
-    def consented(self) -> dict[SubjectId, Consented]:
+    def consented(self) -> dict[SubjectId, SearchablePerson]:
         """Return the people with consent. Use the result that `current` has just read, if nothing has changed since; do
         not keep it.
         """

@@ -47,13 +47,13 @@ class AccessRule:
 class Holder:
     """One person with a credential or a face, as access decisions need the person.
 
-    `rights`: the person's own access rules, else the household's, else the role's. A person without any rule may pass
+    `rules`: the person's own access rules, else the household's, else the role's. A person without any rule may pass
     by every door at all hours.
     """
 
     is_suspended: bool = False
-    rights: tuple[AccessRule, ...] = ()
-    also: tuple[tuple[AccessRule, ...], ...] = ()
+    rules: tuple[AccessRule, ...] = ()
+    other_spellings: tuple[tuple[AccessRule, ...], ...] = ()
     """Access rules under other spellings of the same household or role. Each of these sets must
     also allow the access.
     """

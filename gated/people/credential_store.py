@@ -109,8 +109,8 @@ class Credentials:
             )
             holders[SubjectId(subject)] = Holder(
                 is_suspended=status != "active",
-                rights=said[0],
-                also=tuple(said[1:]),
+                rules=said[0],
+                other_spellings=tuple(said[1:]),
                 preferences=wishes.get(subject, NO_PREFERENCES),
                 home=names.plain(household),
             )
@@ -185,14 +185,14 @@ class Credentials:
             self._people.set_role(subject, role)
         return role
 
-    def rights_of(self, subject: SubjectId, whose: RuleOwner = "subject") -> list[AccessRule]:
+    def access_rules_of(self, subject: SubjectId, whose: RuleOwner = "subject") -> list[AccessRule]:
         """Return the access rules of a person, or of the person's household or role. Raises `SubjectNotFoundError`."""
         value = names.plain(self._named(subject, whose))
         with self.reading() as connection:
             rows = connection.execute(f"SELECT * FROM rights WHERE {whose} IS NOT NULL ORDER BY rowid")  # noqa: S608
             return [read_access_rule(row) for row in rows if names.plain(row[whose]) == value]
 
-    def set_rights(self, subject: SubjectId, rights: Sequence[AccessRule], whose: RuleOwner = "subject") -> None:
+    def set_access_rules(self, subject: SubjectId, rules: Sequence[AccessRule], whose: RuleOwner = "subject") -> None:
         """Replace the access rules of a person, or of the person's household or role.
 
         Raises `SubjectNotFoundError`.
@@ -201,7 +201,7 @@ class Credentials:
         with self.changing() as connection:
             used = [row[0] for row in connection.execute(f"SELECT {whose} FROM rights WHERE {whose} IS NOT NULL")]  # noqa: S608
             for spelling in names.spellings(value, used):
-                put_access_rules(connection, whose, spelling, rights if spelling == value else ())
+                put_access_rules(connection, whose, spelling, rules if spelling == value else ())
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
         """Store a person's preferences. Raises `SubjectNotFoundError`."""

@@ -50,7 +50,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Consented:
+class SearchablePerson:
     """One person with consent to recognition, as the search needs the person."""
 
     household: str = field(repr=False)
@@ -125,7 +125,7 @@ class People:
         """Return the ids of all people."""
         return {SubjectId(row[0]) for row in self._rows("subject")}
 
-    def consented(self) -> dict[SubjectId, Consented]:
+    def consented(self) -> dict[SubjectId, SearchablePerson]:
         """Return the people with consent to recognition. Any status other than "active" counts as suspended."""
         rows = sql.rows(
             self.connection,
@@ -134,7 +134,7 @@ class People:
             (RECOGNISE,),
         )
         return {
-            SubjectId(row["subject"]): Consented(
+            SubjectId(row["subject"]): SearchablePerson(
                 names.plain(row["household"]), _status(row["status"]), row["reference"], row["face"]
             )
             for row in rows

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from gated.embedding import Embedding
 from gated.errors import CredentialError, WireError
 from gated.gallery.holdings import Holdings
-from gated.gallery.person_data import Dossier
-from gated.gallery.record_changes import PERSON, Change, Content, GateKeys, NamedHours, SharedRights, YearDays
+from gated.gallery.person_data import PersonData
+from gated.gallery.record_changes import PERSON, Change, Content, GateKeys, NamedCalendar, NamedSchedule, SharedRules
 from gated.gallery.sealed_templates import new_face, seal_face
 from gated.people.access_rule import plain_role
 from gated.people.held_records import BULK, CHANGED_FACE, SET, Holding
@@ -55,7 +55,7 @@ class _Draft:
     """A person record in judgement. Its face may turn out to belong to another subject."""
 
     holding: Holding
-    dossier: Dossier
+    dossier: PersonData
     known: Person | None
     face: str | None = None
     """The office's id of a new face. `embedder_sha256` and `vectors` describe that face."""
@@ -285,17 +285,17 @@ def _content(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord)
     """
     match record:
         case HouseholdRecord():
-            return SharedRights("household", record.household, rights_of(record.rights))
+            return SharedRules("household", record.household, rights_of(record.rights))
         case RoleRecord():
             try:
                 plain_role(record.role)
             except CredentialError:
                 return None
-            return SharedRights("role", record.role, rights_of(record.rights))
+            return SharedRules("role", record.role, rights_of(record.rights))
         case ScheduleRecord() if record.holidays or record.workdays:
-            return YearDays(record.name, days_of(record.holidays), days_of(record.workdays))
+            return NamedCalendar(record.name, days_of(record.holidays), days_of(record.workdays))
         case ScheduleRecord():
-            return NamedHours(record.name, schedule_of(record.days, record.start, record.end))
+            return NamedSchedule(record.name, schedule_of(record.days, record.start, record.end))
         case GateRecord():
             party = parsed(record.keys)
             return GateKeys(record.gate, record.keys if party is None else party.dump().decode(), tuple(record.vouched))

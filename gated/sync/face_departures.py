@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from gated.errors import EnrolmentError, UnacceptedError, WireError
 from gated.events import ConsentHeld, Event, FaceShared, GateAccepted, GateHeld
 from gated.gallery.holdings import Holdings
-from gated.gallery.person_data import Dossier
+from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, GateKeys
 from gated.people.acceptances import HERE, Neighbour
 from gated.people.given_consents import TRANSFER
@@ -122,5 +122,5 @@ class FaceDepartures:
 
 def _widens(change: Change) -> bool:
     """Return whether a person record contains a consent beyond recognition."""
-    person = change.content.person if isinstance(change.content, Dossier) else None
+    person = change.content.person if isinstance(change.content, PersonData) else None
     return person is not None and any(consent.purpose != RECOGNISE for consent in person.consents)

@@ -13,7 +13,7 @@ from gated import names
 from gated.config.reading import is_day
 from gated.errors import CredentialError
 from gated.gallery.enrolment import UNPRINTABLE
-from gated.gallery.person_data import Dossier
+from gated.gallery.person_data import PersonData
 from gated.people.access_rule import RESIDENT, AccessRule, plain_role
 from gated.people.credential import Credential, new_id, unpack_readings
 from gated.people.pin_verifiers import Recipe
@@ -36,7 +36,7 @@ def is_readable(record: PersonRecord) -> bool:
     return bool(record.pin or record.duress_pin or any(card.number for card in record.cards))
 
 
-def dossier_of(record: PersonRecord, status: Status) -> Dossier:
+def dossier_of(record: PersonRecord, status: Status) -> PersonData:
     """Return the dossier of a person record.
 
     From a readable record no card and no PIN is taken, and the stored ones stay. An invalid role gives no access; the
@@ -56,8 +56,8 @@ def dossier_of(record: PersonRecord, status: Status) -> Dossier:
     )
     wishes = preferences_of(record.wishes)
     if is_readable(record):
-        return Dossier(person, rights, preferences=wishes, keeps_ways=True)
-    return Dossier(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
+        return PersonData(person, rights, preferences=wishes, keeps_credentials=True)
+    return PersonData(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
 
 
 def rights_of(passages: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]:

@@ -92,24 +92,24 @@ def test_a_suspended_person_is_refused_whatever_they_hold_and_whatever_their_rig
 
 
 def test_a_right_to_one_door_is_none_to_the_other() -> None:
-    holder = Holder(rights=(AccessRule(door="second"),))
+    holder = Holder(rules=(AccessRule(door="second"),))
     assert asked(holder=holder, door="second") is None
     assert asked(holder=holder, door="main") is Refusal.DOOR
 
 
 def test_one_right_that_lets_somebody_pass_is_enough() -> None:
-    holder = Holder(rights=(AccessRule(schedule="sundays"), AccessRule(door="second"), AccessRule(schedule="days")))
+    holder = Holder(rules=(AccessRule(schedule="sundays"), AccessRule(door="second"), AccessRule(schedule="days")))
     assert asked(holder=holder) is None
     assert asked(holder=holder, at=NOON + 8 * HOUR) is Refusal.SCHEDULE
 
 
 def test_a_schedule_that_is_gone_lets_nobody_pass() -> None:
-    assert asked(holder=Holder(rights=(AccessRule(schedule="gone"),))) is Refusal.SCHEDULE
+    assert asked(holder=Holder(rules=(AccessRule(schedule="gone"),))) is Refusal.SCHEDULE
 
 
 def test_rights_that_ended_do_not_turn_into_none_said_at_all() -> None:
-    assert asked(holder=Holder(rights=(AccessRule(valid_until=NOON),))) is Refusal.EXPIRED
-    assert asked(holder=Holder(rights=(AccessRule(valid_from=NOON + HOUR),))) is Refusal.NOT_YET
+    assert asked(holder=Holder(rules=(AccessRule(valid_until=NOON),))) is Refusal.EXPIRED
+    assert asked(holder=Holder(rules=(AccessRule(valid_from=NOON + HOUR),))) is Refusal.NOT_YET
 
 
 def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_goes_on() -> None:
@@ -117,15 +117,15 @@ def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_
     assert asked(replace(CARD, uses_left=2), at=None) is None
     assert asked(replace(CARD, valid_until=NOON + HOUR), at=None) is Refusal.CLOCK
     assert asked(replace(CARD, valid_from=NOON - HOUR), at=None) is Refusal.CLOCK
-    assert asked(holder=Holder(rights=(AccessRule(schedule="always"),)), at=None) is Refusal.CLOCK
-    assert asked(holder=Holder(rights=(AccessRule(door="main"),)), at=None) is None
+    assert asked(holder=Holder(rules=(AccessRule(schedule="always"),)), at=None) is Refusal.CLOCK
+    assert asked(holder=Holder(rules=(AccessRule(door="main"),)), at=None) is None
 
 
 def test_of_several_refusals_the_nearest_is_told() -> None:
     far = (AccessRule(door="second"), AccessRule(valid_until=NOON - HOUR), AccessRule(schedule="sundays"))
-    assert asked(holder=Holder(rights=far)) is Refusal.SCHEDULE
-    assert asked(holder=Holder(rights=far[:2])) is Refusal.EXPIRED
-    assert asked(holder=Holder(rights=far), at=None) is Refusal.CLOCK
+    assert asked(holder=Holder(rules=far)) is Refusal.SCHEDULE
+    assert asked(holder=Holder(rules=far[:2])) is Refusal.EXPIRED
+    assert asked(holder=Holder(rules=far), at=None) is Refusal.CLOCK
 
 
 @given(credentials, holders, doors, times)
@@ -155,7 +155,7 @@ def test_what_opens_is_in_its_time_has_uses_and_belongs_to_somebody_who_may(
     assert at is not None or (credential.valid_from is None and credential.valid_until is None)
     assert at is None or credential.valid_from is None or at >= credential.valid_from
     assert at is None or credential.valid_until is None or at < credential.valid_until
-    assert not holder.rights or any(right.door in (None, door) for right in holder.rights)
+    assert not holder.rules or any(right.door in (None, door) for right in holder.rules)
 
 
 @given(credentials, holders, doors, times, rights)
@@ -166,8 +166,8 @@ def test_narrowing_never_opens(
         assert asked(credential, replace(holder, is_suspended=True), door, at) is not None
         assert asked(replace(credential, uses_left=0), holder, door, at) is not None
         assert asked(replace(credential, valid_until=NOON - timedelta(days=9999)), holder, door, at) is not None
-    if asked(credential, replace(holder, rights=(right,)), door, at) is None:
-        assert asked(credential, replace(holder, rights=()), door, at) is None
+    if asked(credential, replace(holder, rules=(right,)), door, at) is None:
+        assert asked(credential, replace(holder, rules=()), door, at) is None
 
 
 @given(holders, doors, times)
@@ -194,16 +194,16 @@ def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door:
     ],
 )
 def test_a_right_may_be_for_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
-    holder = Holder(rights=(AccessRule(named),))
+    holder = Holder(rules=(AccessRule(named),))
     assert judge_holder(holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
     assert judge_credential(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
 
 
 def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:
     day, sunday = AccessRule(schedule="days"), AccessRule(schedule="sundays")
-    assert judge_holder(Holder(rights=(day,)), "main", NOON, CALENDAR) is None
-    assert judge_holder(Holder(rights=(day,), also=((sunday,),)), "main", NOON, CALENDAR) is Refusal.SCHEDULE
-    assert judge_holder(Holder(rights=(day,), also=((sunday, day),)), "main", NOON, CALENDAR) is None
+    assert judge_holder(Holder(rules=(day,)), "main", NOON, CALENDAR) is None
+    assert judge_holder(Holder(rules=(day,), other_spellings=((sunday,),)), "main", NOON, CALENDAR) is Refusal.SCHEDULE
+    assert judge_holder(Holder(rules=(day,), other_spellings=((sunday, day),)), "main", NOON, CALENDAR) is None
 
 
 @given(holders, st.lists(st.lists(rights, max_size=3).map(tuple), max_size=3).map(tuple), doors)

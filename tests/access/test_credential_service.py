@@ -260,7 +260,7 @@ async def test_a_suspended_person_is_refused_by_every_way(gate, way):
 async def test_rights_hold_for_every_way_alike(gate):
     gate.card()
     gate.pin()
-    gate.store.set_rights(ANN, [AccessRule("second", "days")])
+    gate.store.set_access_rules(ANN, [AccessRule("second", "days")])
     gate.follow()
     await gate.credentials.handle_card("12345678", "main")
     await gate.credentials.handle_pin("492716", "main")
@@ -766,7 +766,7 @@ async def test_a_household_that_is_guessed_at_rests_and_no_other_does(gate):
 async def test_a_duress_pin_counts_and_rests_exactly_like_a_plain_one(gate, is_duress):
     gate.pin()
     gate.pin("318205", is_duress=True)
-    gate.store.set_rights(ANN, [AccessRule(door="second")])
+    gate.store.set_access_rules(ANN, [AccessRule(door="second")])
     gate.follow()
     digits = "318205" if is_duress else "492716"
     await gate.credentials.handle_pin(digits)
@@ -778,7 +778,7 @@ async def test_a_duress_pin_counts_and_rests_exactly_like_a_plain_one(gate, is_d
 
 async def test_a_right_pin_that_may_not_open_now_is_told_from_a_wrong_one_by_nothing(gate):
     gate.pin()
-    gate.store.set_rights(ANN, [AccessRule(schedule="days")])
+    gate.store.set_access_rules(ANN, [AccessRule(schedule="days")])
     gate.follow()
     gate.at = None  # an untrusted clock is not the visitor's fault, but the guess still counts
     await gate.credentials.handle_pin("492716")

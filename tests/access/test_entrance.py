@@ -189,7 +189,7 @@ async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face
 
 async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
     yard = Yard(tmp_path, schedules={"night": {"start": "22:00", "end": "06:00"}})
-    yard.store.set_rights(ANN, [AccessRule(schedule="night")])
+    yard.store.set_access_rules(ANN, [AccessRule(schedule="night")])
     yard.entrance.close()
     yard.entrance = yard.opened()
     yard.show_face()
@@ -295,9 +295,9 @@ async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(t
         tmp_path, second_door={"lock_pin": 4, "free_passage": "day"},
         schedules={"day": {"start": "00:00", "end": "00:00"}},
     )  # fmt: skip
-    yard.store.set_rights(ANN, [AccessRule(schedule="visits")])
+    yard.store.set_access_rules(ANN, [AccessRule(schedule="visits")])
     task = asyncio.create_task(yard.entrance.run())
-    await until(lambda: yard.entrance._ring.holder(ANN).rights)
+    await until(lambda: yard.entrance._ring.holder(ANN).rules)
     await yard.entrance.credentials.handle_card("4711")
     assert yard.door.released[-1].door == SECOND, "nobody knows these hours yet"
     with yard.store.changing() as connection:

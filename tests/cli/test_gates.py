@@ -10,7 +10,7 @@ from gated.cli import main
 from gated.cues.fingerprint import Compared, compared_now
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.gallery.person_data import Dossier
+from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, GateKeys
 from gated.people.held_records import Holding
 from gated.people.store import Consent, Person
@@ -32,7 +32,7 @@ def keys(name, party, n):
 def filed(subject, n):
     consents = tuple(Consent(purpose, f"paper-{n}", "1", NOW) for purpose in ("recognise", "transfer"))
     person = Person(subject, f"Name {subject[0]}", "2-401", "active", NOW, consents)
-    return Change(Holding(PERSON + subject, n), Dossier(person, (), (), ()))
+    return Change(Holding(PERSON + subject, n), PersonData(person, (), (), ()))
 
 
 @pytest.fixture
@@ -41,7 +41,9 @@ def yard(gate):
     holdings = Holdings.open(gate.state, SITE)
     plain = filed(ANN, 2)
     before = Person(ANN, "Ann", "2-401", "active", NOW, plain.content.person.consents[:1])
-    holdings.apply([keys("back", OTHER, 1), Change(plain.holding, Dossier(before, (), (), ())), filed(BOB, 3)], 3, NOW)
+    holdings.apply(
+        [keys("back", OTHER, 1), Change(plain.holding, PersonData(before, (), (), ())), filed(BOB, 3)], 3, NOW
+    )
     with holdings.register.changing():
         holdings.register.take(before, "ab" * 32, [unit()], NOW)
     holdings.apply([filed(ANN, 4)], 4, NOW)

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from gated.cli import main
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.gallery.person_data import Dossier
+from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change
 from gated.people.held_records import Allowed, Holding
 from gated.people.store import Consent, Person
@@ -106,7 +106,7 @@ def changed(held):
     holdings = Holdings.open(held.state, "courtyard-2")
     consents = tuple(Consent(purpose, "paper-7", "2026-11", NOW) for purpose in ("recognise", "transfer"))
     person = Person(CAT, "Cat", "2-401", "active", NOW, consents)
-    holdings.apply([Change(Holding(PERSON + CAT, 6), Dossier(person))], 6, NOW)
+    holdings.apply([Change(Holding(PERSON + CAT, 6), PersonData(person))], 6, NOW)
     holdings.close()
     gallery = Gallery.open(held.state, "courtyard-2", EMBEDDER, 4)
     assert not face(gallery, 0)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from gated.config import Schedule
 from gated.errors import StateError
 from gated.gallery.holdings import Holdings
-from gated.gallery.person_data import Dossier
-from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedHours, SharedRights
+from gated.gallery.person_data import PersonData
+from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedSchedule, SharedRules
 from gated.gallery.sealed_templates import new_face, seal_face
 from gated.people import held_records, schema
 from gated.people.access_rule import AccessRule
@@ -46,12 +46,12 @@ def person(subject: SubjectId, **other: object) -> Person:
 
 
 def filed(subject: SubjectId, n: int, **other: object) -> Change:
-    return Change(Holding(PERSON + subject, n), Dossier(person(subject, **other)))
+    return Change(Holding(PERSON + subject, n), PersonData(person(subject, **other)))
 
 
 def with_face(holdings: Holdings, subject: SubjectId, n: int, vector: object) -> Change:
     face = seal_face(holdings.register.vault, subject, new_face(), f"paper-{subject[:1]}", [(EMBEDDER, vector)])  # type: ignore[list-item]
-    return Change(Holding(PERSON + subject, n), Dossier(person(subject), face=face.face), face)
+    return Change(Holding(PERSON + subject, n), PersonData(person(subject), face=face.face), face)
 
 
 def gone(key: str, n: int) -> Change:
@@ -149,8 +149,8 @@ def test_hours_rights_and_gates_are_stored_replaced_and_gone(holdings, store) ->
     work = Schedule(("mon",), "08:00", "18:00")
     holdings.apply(
         [
-            Change(Holding("schedule/work", 1), NamedHours("work", work)),
-            Change(Holding("household/2-401", 2), SharedRights("household", "2-401", (AccessRule("main"),))),
+            Change(Holding("schedule/work", 1), NamedSchedule("work", work)),
+            Change(Holding("household/2-401", 2), SharedRules("household", "2-401", (AccessRule("main"),))),
             Change(Holding("gate/north", 3), GateKeys("north", "keys")),
             filed(ANN, 4),
         ],
@@ -158,13 +158,13 @@ def test_hours_rights_and_gates_are_stored_replaced_and_gone(holdings, store) ->
         AT,
     )
     assert store.schedules() == {"work": work}
-    assert store.rights_of(ANN, "household") == [AccessRule("main")]
+    assert store.access_rules_of(ANN, "household") == [AccessRule("main")]
     assert (holdings.keys_of("north"), holdings.keys_of("south")) == ("keys", None)
     other = replace_hours(work)
-    holdings.apply([Change(Holding("schedule/work", 5), NamedHours("work", other))], 5, AT)
+    holdings.apply([Change(Holding("schedule/work", 5), NamedSchedule("work", other))], 5, AT)
     assert store.schedules() == {"work": other}
     holdings.apply([gone(key, 6) for key in ("schedule/work", "household/2-401", "gate/north")], 6, AT)
-    assert (store.schedules(), store.rights_of(ANN, "household"), holdings.keys_of("north")) == ({}, [], None)
+    assert (store.schedules(), store.access_rules_of(ANN, "household"), holdings.keys_of("north")) == ({}, [], None)
 
 
 def replace_hours(schedule: Schedule) -> Schedule:
@@ -172,11 +172,11 @@ def replace_hours(schedule: Schedule) -> Schedule:
 
 
 def test_rights_of_a_household_that_the_office_named_outlive_its_people_and_others_do_not(holdings, store) -> None:
-    said = SharedRights("household", "2-401", (AccessRule("main"),))
+    said = SharedRules("household", "2-401", (AccessRule("main"),))
     holdings.apply(
         [Change(Holding("household/2-401", 1), said), filed(ANN, 2), filed(BOB, 3, household="1-101")], 3, AT
     )
-    store.set_rights(BOB, [AccessRule("second")], "household")
+    store.set_access_rules(BOB, [AccessRule("second")], "household")
     holdings.apply([gone(PERSON + ANN, 4), gone(PERSON + BOB, 5)], 5, AT)
     left = holdings.register._people.connection.execute("SELECT household FROM rights").fetchall()
     assert [row[0] for row in left] == ["2-401"]
@@ -192,18 +192,18 @@ def test_a_suspension_ahead_of_its_record_changes_nothing_else(holdings, store) 
 
 
 def test_whoever_asked_for_nothing_any_more_is_as_everybody(holdings, store) -> None:
-    wishing = Dossier(person(ANN), preferences=Preferences(12.0), rights=(AccessRule("main"),))
+    wishing = PersonData(person(ANN), preferences=Preferences(12.0), rules=(AccessRule("main"),))
     holdings.apply([Change(Holding(PERSON + ANN, 1), wishing)], 1, AT)
     assert store.holders()[ANN].preferences == Preferences(12.0)
     holdings.apply([filed(ANN, 2)], 2, AT)
     assert store.holders()[ANN].preferences == Preferences()
-    assert store.holders()[ANN].rights == ()
+    assert store.holders()[ANN].rules == ()
 
 
 def test_a_card_keeps_the_memory_of_its_uses_and_another_number_does_not(holdings, store) -> None:
     def having(number: str, uses: int) -> Change:
         card = card_of(holdings.register.vault, "c1", number)
-        return Change(Holding(PERSON + ANN, 1), Dossier(person(ANN), cards=(replace(card, uses_left=uses),)))
+        return Change(Holding(PERSON + ANN, 1), PersonData(person(ANN), cards=(replace(card, uses_left=uses),)))
 
     holdings.apply([having("55501", 3)], 1, AT)
     assert store.use("c1", AT)

@@ -90,7 +90,7 @@ def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(stat
     limited people is lost too, nobody may pass.
     """
     with closing(Credentials.open(state, "site")) as store:
-        store.set_rights(people[1], [AccessRule(schedule="work")])
+        store.set_access_rules(people[1], [AccessRule(schedule="work")])
     checkpoint(state)
     zero(state / "people.db", "rights")
     zero(state / "people.db", "rights_said") if is_count_lost else None
@@ -98,7 +98,7 @@ def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(stat
     assert mended.torn == (("rights", "rights_said") if is_count_lost else ("rights",))
     with closing(Credentials.open(state, "site")) as store:
         assert refused(store) == (set(people.values()) if is_count_lost else {people[1]})
-        store.set_rights(people[1], [])
+        store.set_access_rules(people[1], [])
         assert people[1] not in refused(store), "given anew they pass again"
 
 

@@ -46,7 +46,7 @@ def test_a_restriction_binds_who_lives_there_however_both_are_spelt(tmp_path, li
         with store.changing() as connection:
             put_access_rules(connection, "household", said, [DAY])
         assert refusal(store, "a" * 16) is Refusal.SCHEDULE
-        assert store.rights_of(SubjectId("a" * 16), "household") == [DAY]
+        assert store.access_rules_of(SubjectId("a" * 16), "household") == [DAY]
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
@@ -80,8 +80,8 @@ def test_what_is_said_anew_takes_the_place_of_every_spelling(tmp_path):
         for spelling in SPELLINGS:
             with store.changing() as connection:
                 put_access_rules(connection, "household", spelling, [DAY])
-        store.set_rights(SubjectId("a" * 16), [AccessRule("main")], "household")
-        assert store.rights_of(SubjectId("a" * 16), "household") == [AccessRule("main")]
+        store.set_access_rules(SubjectId("a" * 16), [AccessRule("main")], "household")
+        assert store.access_rules_of(SubjectId("a" * 16), "household") == [AccessRule("main")]
         assert refusal(store, "a" * 16) is None
 
 

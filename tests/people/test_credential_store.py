@@ -90,7 +90,7 @@ def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state
     for change in (
         lambda: give_card(store, "12345678", ann),
         lambda: set_pin(other, "492716", ann, least=6),
-        lambda: other.set_rights(ann, [OFFICE]),
+        lambda: other.set_access_rules(ann, [OFFICE]),
         lambda: store.set_preferences(ann, Preferences(first="touch")),
         lambda: other.set_role(ann, "staff"),
         lambda: live("b"),
@@ -122,22 +122,22 @@ def test_a_suspension_is_seen_and_so_is_a_status_that_is_none(store, register, l
 
 def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, live) -> None:
     ann = live("a")
-    store.set_rights(ann, [OFFICE, AccessRule("second")])
-    assert store.rights_of(ann) == [OFFICE, AccessRule("second")] == list(store.holders()[ann].rights)
-    store.set_rights(ann, [AccessRule(schedule="nights")])
-    assert store.rights_of(ann) == [AccessRule(schedule="nights")]
-    store.set_rights(ann, [])
+    store.set_access_rules(ann, [OFFICE, AccessRule("second")])
+    assert store.access_rules_of(ann) == [OFFICE, AccessRule("second")] == list(store.holders()[ann].rules)
+    store.set_access_rules(ann, [AccessRule(schedule="nights")])
+    assert store.access_rules_of(ann) == [AccessRule(schedule="nights")]
+    store.set_access_rules(ann, [])
     assert store.holders()[ann] == Holder()
 
 
 def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_alone(store, live) -> None:
     ann, bob, eve = live("a"), live("b"), live("e", "1-101")
-    store.set_rights(ann, [OFFICE], "household")
-    store.set_rights(bob, [AccessRule("second")])
-    rights = {subject: holder.rights for subject, holder in store.holders().items()}
+    store.set_access_rules(ann, [OFFICE], "household")
+    store.set_access_rules(bob, [AccessRule("second")])
+    rights = {subject: holder.rules for subject, holder in store.holders().items()}
     assert rights == {ann: (OFFICE,), bob: (AccessRule("second"),), eve: ()}
-    assert store.rights_of(bob, "household") == [OFFICE]
-    assert store.rights_of(eve, "household") == []
+    assert store.access_rules_of(bob, "household") == [OFFICE]
+    assert store.access_rules_of(eve, "household") == []
 
 
 def test_everybody_is_a_resident_until_they_are_said_to_be_something_else(store, live) -> None:
@@ -152,14 +152,14 @@ def test_what_is_said_of_a_role_counts_where_nothing_nearer_is_said(store, live)
     ann, bob, eve = live("a"), live("b"), live("e", "1-101")
     for subject in (ann, eve):
         store.set_role(subject, "staff")
-    store.set_rights(eve, [OFFICE], "role")
-    assert {subject: holder.rights for subject, holder in store.holders().items()} == {
+    store.set_access_rules(eve, [OFFICE], "role")
+    assert {subject: holder.rules for subject, holder in store.holders().items()} == {
         ann: (OFFICE,),
         bob: (),
         eve: (OFFICE,),
     }
-    assert store.rights_of(ann, "role") == [OFFICE]
-    assert store.rights_of(bob, "role") == []
+    assert store.access_rules_of(ann, "role") == [OFFICE]
+    assert store.access_rules_of(bob, "role") == []
 
 
 @given(said=st.sets(st.sampled_from(["subject", "household", "role"])))
@@ -169,18 +169,18 @@ def test_the_most_special_that_was_said_wins_and_the_rest_is_passed_over(store, 
     with suppress(sqlite3.IntegrityError):
         store._people.add(Person(ann, "Ann", "2-401", "active", NOON, ()))
     for whose in ("role", "household", "subject"):
-        store.set_rights(ann, [AccessRule(schedule=whose)] if whose in said else [], whose)
+        store.set_access_rules(ann, [AccessRule(schedule=whose)] if whose in said else [], whose)
     most_special = [AccessRule(schedule=whose) for whose in ("subject", "household", "role") if whose in said]
-    assert list(store.holders()[ann].rights) == most_special[:1]
+    assert list(store.holders()[ann].rules) == most_special[:1]
 
 
 def test_a_household_and_a_role_of_the_same_name_are_not_mixed_up(store, live) -> None:
     ann, bob = live("a", "staff"), live("b")
     store.set_role(bob, "staff")
-    store.set_rights(ann, [AccessRule("main")], "household")
-    assert store.holders()[bob].rights == ()
-    store.set_rights(bob, [AccessRule("second")], "role")
-    assert (store.holders()[ann].rights, store.holders()[bob].rights) == (
+    store.set_access_rules(ann, [AccessRule("main")], "household")
+    assert store.holders()[bob].rules == ()
+    store.set_access_rules(bob, [AccessRule("second")], "role")
+    assert (store.holders()[ann].rules, store.holders()[bob].rules) == (
         (AccessRule("main"),),
         (AccessRule("second"),),
     )
@@ -190,11 +190,11 @@ def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, registe
     """Otherwise the next person with this role could pass every door at any hour."""
     ann, bob = live("a"), live("b", "1-101")
     store.set_role(ann, "staff")
-    store.set_rights(ann, [OFFICE], "role")
+    store.set_access_rules(ann, [OFFICE], "role")
     register.remove(ann)
-    assert store.holders()[bob].rights == ()
+    assert store.holders()[bob].rules == ()
     store.set_role(bob, "staff")
-    assert store.holders()[bob].rights == (OFFICE,)
+    assert store.holders()[bob].rules == (OFFICE,)
 
 
 @pytest.mark.parametrize("typed", [" staff ", "Staff", "STAFF", "\uff53\uff54\uff41\uff46\uff46"])
@@ -229,10 +229,10 @@ def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
 
 def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
     for ask in (
-        lambda: store.set_rights(NOBODY, [OFFICE]),
-        lambda: store.set_rights(NOBODY, [OFFICE], "household"),
-        lambda: store.set_rights(NOBODY, [OFFICE], "role"),
-        lambda: store.rights_of(NOBODY),
+        lambda: store.set_access_rules(NOBODY, [OFFICE]),
+        lambda: store.set_access_rules(NOBODY, [OFFICE], "household"),
+        lambda: store.set_access_rules(NOBODY, [OFFICE], "role"),
+        lambda: store.access_rules_of(NOBODY),
         lambda: store.role_of(NOBODY),
         lambda: store.set_role(NOBODY, "staff"),
         lambda: store.set_preferences(NOBODY, Preferences(release_s=15)),
@@ -246,8 +246,8 @@ def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, registe
     for subject, number, pin in ((ann, "12345678", "492716"), (bob, "87654321", "318205")):
         give_card(store, number, subject)
         set_pin(store, pin, subject, least=6)
-        store.set_rights(subject, [OFFICE])
-        store.set_rights(subject, [OFFICE], "household")
+        store.set_access_rules(subject, [OFFICE])
+        store.set_access_rules(subject, [OFFICE], "household")
         store.set_preferences(subject, Preferences(release_s=15))
     register.remove(ann)
     assert store.of(ann) == []
@@ -258,10 +258,10 @@ def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, registe
 
 def test_a_change_that_fails_half_way_is_none(store, live) -> None:
     ann = live("a")
-    store.set_rights(ann, [OFFICE])
+    store.set_access_rules(ann, [OFFICE])
     with pytest.raises(StateError):
-        store.set_rights(ann, [AccessRule("main"), AccessRule(("no", "door"))])  # type: ignore[arg-type]
-    assert store.rights_of(ann) == [OFFICE]
+        store.set_access_rules(ann, [AccessRule("main"), AccessRule(("no", "door"))])  # type: ignore[arg-type]
+    assert store.access_rules_of(ann) == [OFFICE]
 
 
 def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(store) -> None:

@@ -20,8 +20,8 @@ from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.gallery.holdings import Holdings
 from gated.gallery.mending import mend
-from gated.gallery.person_data import Dossier
-from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedHours, SharedRights, YearDays
+from gated.gallery.person_data import PersonData
+from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedCalendar, NamedSchedule, SharedRules
 from gated.gallery.register import Register
 from gated.people import schema
 from gated.people.access_rule import AccessRule
@@ -62,25 +62,25 @@ def person(subject, household, **other):
 def records():
     """Return the office's records by key, in the order of their numbers."""
     said = [
-        ("schedule/work", NamedHours("work", SCHEDULES["work"])),
-        ("schedule/Work", NamedHours("Work", SCHEDULES["early"])),
-        ("schedule/sunday", NamedHours("sunday", SCHEDULES["sunday"])),
-        ("schedule/night", NamedHours("night", SCHEDULES["night"])),
-        ("schedule/2026", YearDays("2026", ("2026-10-01", "2026-10-02"), ("2026-10-10",))),
-        ("household/2-401", SharedRights("household", "2-401", (AccessRule("main", "work"),))),
-        ("household/2-402", SharedRights("household", "2-402", (AccessRule("main"), AccessRule("second", "night")))),
-        ("household/２-402", SharedRights("household", "２-402", (AccessRule(None, "sunday"),))),
-        ("role/staff", SharedRights("role", "staff", (AccessRule(None, "sunday"), AccessRule("second")))),
+        ("schedule/work", NamedSchedule("work", SCHEDULES["work"])),
+        ("schedule/Work", NamedSchedule("Work", SCHEDULES["early"])),
+        ("schedule/sunday", NamedSchedule("sunday", SCHEDULES["sunday"])),
+        ("schedule/night", NamedSchedule("night", SCHEDULES["night"])),
+        ("schedule/2026", NamedCalendar("2026", ("2026-10-01", "2026-10-02"), ("2026-10-10",))),
+        ("household/2-401", SharedRules("household", "2-401", (AccessRule("main", "work"),))),
+        ("household/2-402", SharedRules("household", "2-402", (AccessRule("main"), AccessRule("second", "night")))),
+        ("household/２-402", SharedRules("household", "２-402", (AccessRule(None, "sunday"),))),
+        ("role/staff", SharedRules("role", "staff", (AccessRule(None, "sunday"), AccessRule("second")))),
         ("gate/back", GateKeys("back", '{"keys": []}')),
     ]
     dossiers = [
-        Dossier(person(ANN, "2-401"), preferences=Preferences(12.0, 5.0, "touch")),
-        Dossier(person(BOB, "2-401"), rights=(AccessRule("second", "night", valid_until=LATER),)),
-        Dossier(person(CAT, "2-402", status="suspended")),
-        Dossier(person(DAN, "2-402")),
-        Dossier(person(EVE, "2-403", role="staff")),
-        Dossier(person(FAY, "2-403")),
-        Dossier(person(GUS, "2-404", role="staff"), rights=(AccessRule(valid_from=LATER),)),
+        PersonData(person(ANN, "2-401"), preferences=Preferences(12.0, 5.0, "touch")),
+        PersonData(person(BOB, "2-401"), rules=(AccessRule("second", "night", valid_until=LATER),)),
+        PersonData(person(CAT, "2-402", status="suspended")),
+        PersonData(person(DAN, "2-402")),
+        PersonData(person(EVE, "2-403", role="staff")),
+        PersonData(person(FAY, "2-403")),
+        PersonData(person(GUS, "2-404", role="staff"), rules=(AccessRule(valid_from=LATER),)),
     ]
     said += [(PERSON + each.person.subject, each) for each in dossiers]
     return {key: (n, content) for n, (key, content) in enumerate(said, 1)}
@@ -113,7 +113,7 @@ def whole(tmp_path_factory):
         windows = {2: {"valid_until": LATER}, 3: {"valid_from": LATER}, 5: {"uses": 2}, 6: {"uses": 0}}
         for number, subject in enumerate((ANN, BOB, CAT, DAN, EVE, FAY, GUS, HAL, None, None)):
             give_card(store, NUMBERS[number], subject, **windows.get(number, {"uses": 1} if number == 9 else {}))
-        store.set_rights(HAL, [AccessRule("main", "work")])
+        store.set_access_rules(HAL, [AccessRule("main", "work")])
         set_pin(store, "492716", FAY, least=6)
         connection = store._people.connection
         card = card_of(store.vault, "claimed", NUMBERS[10])
@@ -211,7 +211,7 @@ def again(state, healed=True):
         changes = [
             Change(
                 replace(held, n=n, is_wanted=False),
-                replace(content, keeps_ways=True) if isinstance(content, Dossier) else content,
+                replace(content, keeps_credentials=True) if isinstance(content, PersonData) else content,
             )
             for key, (n, content) in records().items()
             if (held := holdings.get(key)).is_wanted
@@ -252,7 +252,7 @@ def test_a_card_whose_holder_was_lost_comes_again_with_their_record(tmp_path):
     state = tmp_path / "state"
     with closing(Holdings.open(state, SITE)) as holdings:
         card = replace(card_of(holdings.register.vault, "c1", NUMBERS[0]), subject=ANN)
-        filed = Change(Holding(PERSON + ANN, 1), Dossier(person(ANN, "2-401"), cards=(card,)))
+        filed = Change(Holding(PERSON + ANN, 1), PersonData(person(ANN, "2-401"), cards=(card,)))
         holdings.apply([filed], 1, AT)
     spoilt(state, "credentials", "subject", None)
     with closing(Holdings.open(state, SITE)) as holdings:
@@ -295,7 +295,7 @@ def test_who_leaves_takes_no_hours_away_from_a_neighbour_whose_row_is_damaged(co
     """The attack: the last readable row of a household is removed with its rights. Then the damaged row is restored."""
     state = copied()
     with closing(Credentials.open(state, SITE)) as store:
-        store.set_rights(HAL, [AccessRule("main", "work")], "household")
+        store.set_access_rules(HAL, [AccessRule("main", "work")], "household")
     with closing(Register.open(state, SITE)) as register:
         register.admit(person(SubjectId("9" * 16), "2-405"))
     spoilt(state, "people", "status", 5, 8)
@@ -331,7 +331,7 @@ def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
     spoilt(tmp_path, "people", "enrolled_at", b"x", 2)
     mend(tmp_path)
     with closing(Credentials.open(tmp_path, SITE)) as store:
-        assert {who: holder.rights for who, holder in store.holders().items()} == {
+        assert {who: holder.rules for who, holder in store.holders().items()} == {
             ANN: (AccessRule(schedule="work"),),
             BOB: (AccessRule("main"),),
         }

@@ -132,13 +132,13 @@ def test_with_a_face_that_waits_no_consent_counts(gallery, state, ann, take):
 
 def test_a_consent_that_was_given_here_goes_when_the_office_says_so(gallery, state, ann, take):
     from gated.gallery.holdings import Change
-    from gated.gallery.person_data import Dossier
+    from gated.gallery.person_data import PersonData
     from gated.people.held_records import Holding
 
     with giving(state, SAID):
         take()
     plain = Person(ANN, "Ann", "2-401", "active", AT, gallery.person(ann).consents[:1])
-    Holdings(gallery._register).apply([Change(Holding(f"person/{ANN}", 5), Dossier(plain))], 5, AT)
+    Holdings(gallery._register).apply([Change(Holding(f"person/{ANN}", 5), PersonData(plain))], 5, AT)
     assert agreed(gallery) == (set(), [])
 
 

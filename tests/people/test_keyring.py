@@ -41,12 +41,12 @@ def test_who_is_suspended_has_rights_or_wishes_is_followed(ring: KeyRing, store,
     ann, wish = live("a"), Preferences(release_s=15)
     assert ring.holder(ann) is None
     register.suspend(ann)
-    store.set_rights(ann, [AccessRule("second")])
+    store.set_access_rules(ann, [AccessRule("second")])
     store.set_preferences(ann, wish)
     ring.reload_if_changed()
     holder = ring.holder(ann)
     assert holder is not None
-    assert (holder.is_suspended, holder.rights) == (True, (AccessRule("second"),))
+    assert (holder.is_suspended, holder.rules) == (True, (AccessRule("second"),))
     assert ring.preferences(ann) == wish
     assert ring.preferences(None) == NO_PREFERENCES
 
@@ -54,16 +54,16 @@ def test_who_is_suspended_has_rights_or_wishes_is_followed(ring: KeyRing, store,
 def test_a_new_role_is_followed(state, ring: KeyRing, live) -> None:
     ann, office = live("a"), Credentials.open(state, "site")
     office.set_role(ann, "staff")
-    office.set_rights(ann, [AccessRule("second")], "role")
+    office.set_access_rules(ann, [AccessRule("second")], "role")
     assert ring.reload_if_changed()
     holder = ring.holder(ann)
     assert holder is not None
-    assert holder.rights == (AccessRule("second"),)
+    assert holder.rules == (AccessRule("second"),)
     office.set_role(ann, "resident")
     assert ring.reload_if_changed()
     holder = ring.holder(ann)
     assert holder is not None
-    assert holder.rights == ()
+    assert holder.rules == ()
     office.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 from gated.errors import SubjectNotFoundError
 from gated.people.credential import pack_readings, read_credential
 from gated.people.schema import MIGRATIONS
-from gated.people.store import Consent, Consented, People, Person
+from gated.people.store import Consent, People, Person, SearchablePerson
 from gated.storage import database, migrations
 from gated.types import SubjectId
 
@@ -77,7 +77,7 @@ def test_a_status_that_is_not_plainly_active_counts_as_suspended(people: People)
 def test_only_those_who_agreed_to_be_recognised_are_searched_for(people: People) -> None:
     people.add(ANN)
     people.add(replace(BOB, consents=(replace(CONSENT, purpose="transfer"),)))
-    assert people.consented() == {ANN.subject: Consented("2-401", "active", "paper-1")}
+    assert people.consented() == {ANN.subject: SearchablePerson("2-401", "active", "paper-1")}
 
 
 def test_consents_are_kept_by_purpose_and_go_with_the_person(people: People) -> None:

@@ -71,7 +71,7 @@ def test_a_person_arrives_whole(followed, office, kit):
     assert [consent.purpose for consent in person.consents] == ["recognise", "transfer"]
     ring = followed.ring()
     holder = ring.holder(kit.subject(1))
-    assert [(right.door, right.schedule, right.valid_until.isoformat()) for right in holder.rights] == [
+    assert [(right.door, right.schedule, right.valid_until.isoformat()) for right in holder.rules] == [
         ("main", "work", LATER)
     ]
     assert (holder.preferences.release_s, holder.preferences.first) == (12.0, "touch")
@@ -147,9 +147,9 @@ def test_with_a_gap_rights_of_many_wait_for_what_is_missing(followed, office, ki
     after = office.version
     office.put(Tombstone(n=0, key="role/staff"))
     followed.hear(office.delta(after))
-    assert followed.ring().holder(kit.subject(1)).rights != ()
+    assert followed.ring().holder(kit.subject(1)).rules != ()
     followed.hear(office.delta(2))
-    assert followed.ring().holder(kit.subject(1)).rights == ()
+    assert followed.ring().holder(kit.subject(1)).rules == ()
 
 
 def test_the_newest_number_of_a_key_counts_whatever_came_first(followed, office, kit):
@@ -507,10 +507,10 @@ def test_households_and_roles_have_rights_together_until_the_office_takes_them_b
         kit.person(2, role="staff"),
     )
     followed.hear(office.delta())
-    assert [followed.ring().holder(kit.subject(n)).rights[0].door for n in (1, 2)] == ["main", "second"]
+    assert [followed.ring().holder(kit.subject(n)).rules[0].door for n in (1, 2)] == ["main", "second"]
     office.put(Tombstone(n=0, key="household/2-401"), Tombstone(n=0, key="role/Staff"))
     assert followed.hear(office.delta(4)) == []
-    assert [followed.ring().holder(kit.subject(n)).rights for n in (1, 2)] == [(), ()]
+    assert [followed.ring().holder(kit.subject(n)).rules for n in (1, 2)] == [(), ()]
 
 
 def test_what_the_office_says_of_a_household_stays_when_nobody_is_left_in_it(followed, office, kit):
@@ -521,7 +521,7 @@ def test_what_the_office_says_of_a_household_stays_when_nobody_is_left_in_it(fol
     followed.hear(office.delta())
     office.put(kit.person(2, household="2-401"))
     followed.hear(office.delta(3))
-    assert followed.ring().holder(kit.subject(2)).rights[0].door == "main"
+    assert followed.ring().holder(kit.subject(2)).rules[0].door == "main"
 
 
 def test_hours_are_followed_and_hours_that_make_no_sense_never_hold(followed, office):
