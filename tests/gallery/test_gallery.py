@@ -27,13 +27,13 @@ def test_what_another_process_does_is_followed(gallery, opened, join, face) -> N
     assert gallery.search(face(1)) == ()
     assert gallery.reload_if_changed()
     assert gallery.search(face(1))[0].subject == ann.subject
-    other.suspend(ann.subject)
+    suspend(other, ann.subject)
     assert gallery.reload_if_changed()
     assert gallery.search(face(1))[0].status == "suspended"
-    other.resume(ann.subject)
+    resume(other, ann.subject)
     assert gallery.reload_if_changed()
     assert gallery.search(face(1))[0].status == "active"
-    other.remove(ann.subject)
+    remove(other, ann.subject)
     assert gallery.reload_if_changed()
     assert gallery.search(face(1)) == ()
     assert not gallery.reload_if_changed()
@@ -41,7 +41,7 @@ def test_what_another_process_does_is_followed(gallery, opened, join, face) -> N
 
 def test_two_processes_do_not_keep_each_other_reloading(gallery, opened, join) -> None:
     other = opened()
-    other.remove(join(other, 1).subject)
+    remove(other, join(other, 1).subject)
     for _ in range(3):
         gallery.reload_if_changed()
         other.reload_if_changed()
