@@ -2,7 +2,7 @@
 
 from contextlib import closing
 from datetime import date, datetime
-from typing import Any
+from typing import Any, assert_never
 from zoneinfo import ZoneInfo
 
 import click
@@ -16,10 +16,11 @@ from gated.errors import CredentialError
 from gated.events import CredentialAdded, CredentialRemoved
 from gated.gallery.enrolment import plain_text
 from gated.people import card_readings
-from gated.people.credential import Credential
+from gated.people.credential import Credential, by_kind
 from gated.people.credential_store import Credentials
 from gated.people.issuing import give_card, make_pin, set_pin, take_away, take_duress_pin
 from gated.sitetime import iso
+from gated.types import CredentialKind
 
 _number = click.option("--number", required=True, help="The printed number or a reader's output.")
 _uses = click.option("--uses", type=click.IntRange(1, 100_000), help="Number of uses.")
@@ -65,7 +66,7 @@ def list_cards(context: Context, as_json: bool) -> None:
     """List all cards of residents and guests, without numbers."""
     settings = context.settings
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
-        rows = [card_or_pin(each, zone_of(context)) for each in store.all() if each.way == "card"]
+        rows = [card_or_pin(each, zone_of(context)) for each in by_kind(store.all())[0]]
     zone = zone_of(context)
     if as_json:
         show_json(rows)
@@ -80,7 +81,7 @@ def list_cards(context: Context, as_json: bool) -> None:
 def remove_card(context: Context, credential: str) -> None:
     """Remove a card by its id. A running gate follows within a second."""
     with books(context) as (store, note):
-        if not any(each.way == "card" and each.id == credential for each in store.all()):
+        if not any(each.id == credential for each in by_kind(store.all())[0]):
             raise CredentialError(f"there is no card {credential!r}; `gated people card list` shows the ids")
         _take(store, note, credential)
     streams.say(f"removed card {credential}")
@@ -141,7 +142,7 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
     """Remove the PIN of a person, and the duress PIN with it."""
     with books(context) as (store, note):
         who = known(store, subject)
-        theirs = [each for each in store.of(who.subject) if each.way == "pin"]
+        theirs = by_kind(store.of(who.subject))[1]
         if len(theirs) <= duress:
             raise CredentialError(f"{who.subject} has no such PIN; `gated people show` tells what somebody has")
         gone = 1 if duress else len(theirs)
@@ -158,8 +159,8 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
 def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
     """Return a card or a PIN as values for people and programs, never with its number."""
     return {
-        "credential": credential.id if credential.way == "card" else credential.subject,
-        "way": credential.way,
+        "credential": _public_id(credential),
+        "way": credential.kind,
         "subject": credential.subject,
         "label": credential.label,
         "uses_left": credential.uses_left,
@@ -167,6 +168,17 @@ def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
         name: iso(getattr(credential, name), zone)
         for name in ("valid_from", "valid_until", "first_used_at", "last_used_at")
     }
+
+
+def _public_id(credential: Credential) -> str | None:
+    """Return the id for people: a card's own id, and for a PIN the id of its owner, so that no PIN is told apart."""
+    match credential.kind:
+        case CredentialKind.CARD:
+            return credential.id
+        case CredentialKind.PIN:
+            return credential.subject
+        case _:
+            assert_never(credential.kind)
 
 
 def _give(
@@ -196,4 +208,4 @@ def show_readings(number: str) -> None:
 
 def _take(store: Credentials, note: Note, which: str) -> None:
     gone = take_away(store, which)
-    note(CredentialRemoved(gone.way, gone.id, gone.subject))
+    note(CredentialRemoved(gone.kind, gone.id, gone.subject))

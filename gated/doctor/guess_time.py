@@ -10,6 +10,7 @@ from contextlib import closing
 from gated.config import Settings
 from gated.doctor.finding import Finding, amber, green
 from gated.errors import BusyError, StateError
+from gated.people.credential import by_kind
 from gated.people.credential_store import Credentials
 from gated.pin.budget import YEAR_DAYS, GuessLimits, GuessTime, card_days, duration_text, guess_days, short_card_days
 from gated.pin.flat_numbers import typed_for
@@ -40,7 +41,7 @@ def pin_budget(settings: Settings) -> GuessTime | None:
     try:
         with closing(Credentials.open(settings.state, settings.site.id)) as store:
             homes = {subject: holder.home for subject, holder in store.holders().items()}
-            whose = [homes.get(each.subject, "") for each in store.all() if each.way == "pin" and each.subject]
+            whose = [homes.get(each.subject, "") for each in by_kind(store.all())[1] if each.subject]
     except (BusyError, StateError):
         return None
     readers = settings.readers
@@ -113,7 +114,7 @@ def _cards(settings: Settings) -> tuple[int, int]:
     try:
         with closing(Credentials.open(settings.state, settings.site.id)) as store:
             holders = store.holders()
-            given = [each for each in store.all() if each.way == "card"]
+            given = by_kind(store.all())[0]
     except (BusyError, StateError):
         return 0, 0
     homes = Counter(holders[each.subject].home for each in given if each.subject in holders)

@@ -10,13 +10,16 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
-from typing import Literal
+from typing import Literal, assert_never, get_args
 
 from gated.people.stored_time import LONG_PAST, NEVER_YET, text_of, time_or_none
 from gated.storage.vault import READING_BYTES
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
-StoredKind = Literal["card", "pin"]
+StoredKind = Literal[CredentialKind.CARD, CredentialKind.PIN]
+"""The kinds of credential that a gate stores. The column `way` holds their values."""
+KINDS: dict[str, StoredKind] = {each.value: each for each in get_args(StoredKind)}
+"""The kind for each value of the column `way`."""
 READING = struct.Struct(f"{READING_BYTES}s")
 
 
@@ -25,7 +28,7 @@ class Credential:
     """One card or PIN. `subject` is None for a guest's card. `uses_left` is None if uses are not counted."""
 
     id: str
-    way: StoredKind
+    kind: StoredKind
     subject: SubjectId | None
     digest: bytes = field(repr=False)
     pin_hash: str | None = field(default=None, repr=False)
@@ -46,11 +49,25 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+def by_kind(credentials: Iterable[Credential]) -> tuple[list[Credential], list[Credential]]:
+    """Return the cards and the PINs."""
+    cards, pins = list[Credential](), list[Credential]()
+    for each in credentials:
+        match each.kind:
+            case CredentialKind.CARD:
+                cards.append(each)
+            case CredentialKind.PIN:
+                pins.append(each)
+            case _:
+                assert_never(each.kind)
+    return cards, pins
+
+
 def read_credential(row: sqlite3.Row) -> Credential:
     """Return the credential of a row of `credentials`."""
     return Credential(
         id=row["id"],
-        way=row["way"],
+        kind=KINDS[row["way"]],
         subject=row["subject"],
         digest=row["digest"],
         pin_hash=row["pin_hash"],
@@ -83,7 +100,7 @@ def put_credential(connection: sqlite3.Connection, new: Credential) -> None:
         " valid_from, valid_until) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             new.id,
-            new.way,
+            new.kind,
             new.subject,
             new.digest,
             new.pin_hash,

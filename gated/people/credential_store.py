@@ -75,7 +75,8 @@ class Credentials:
     def all(self) -> list[Credential]:
         """Return all cards and PINs."""
         with self.reading() as connection:
-            query = f"SELECT * FROM credentials WHERE {sound(connection, 'credentials')} ORDER BY rowid"  # noqa: S608
+            known = f"way IN ('card', 'pin') AND {sound(connection, 'credentials')}"
+            query = f"SELECT * FROM credentials WHERE {known} ORDER BY rowid"  # noqa: S608
             rows = sql.rows(connection, query)
         return [read_credential(row) for row in rows]
 

@@ -8,14 +8,14 @@ from datetime import datetime
 
 from gated.errors import CredentialError
 from gated.people import card_readings, pin_verifiers
-from gated.people.credential import Credential, new_id
+from gated.people.credential import Credential, by_kind, new_id
 from gated.people.credential_store import Credentials
 from gated.people.known_pins import KnownPins
 from gated.pin.flat_numbers import all_typed, flat_of
 from gated.pin.random_pins import random_pin
 from gated.pin.rule import is_weak, will_not_do
 from gated.storage.vault import READING_BYTES, Vault
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
 RANDOM_UID = (
     "this is a random number: a UID of four bytes that begins with 08 is another one each time the card is shown, and "
@@ -67,10 +67,8 @@ def give_card(
 
 def card_of(vault: Vault, which: str, number: str) -> Credential:
     """Return a card with only its id, digest and readings. Raises `CredentialError` for an invalid number."""
-    own = card_readings.own_name(number)
-    return Credential(
-        which, "card", None, vault.digest("card", own), readings=vault.readings(card_readings.given(number))
-    )
+    own, readings = card_readings.own_name(number), vault.readings(card_readings.given(number))
+    return Credential(which, CredentialKind.CARD, None, vault.digest("card", own), readings=readings)
 
 
 def twin_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | None:
@@ -78,9 +76,7 @@ def twin_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | No
     own, readings = vault.digest("card", card_readings.own_name(number)), vault.readings(card_readings.given(number))
     before = vault.readings(card_readings.given_before(number))
     weak = vault.readings(card_readings.weak(number))
-    for other in others:
-        if other.way != "card":
-            continue
+    for other in by_kind(others)[0]:
         is_old = not other.readings
         shared = ({other.digest[:READING_BYTES]} & (readings | before)) if is_old else readings & other.readings
         if other.digest == own or shared - weak:
@@ -130,9 +126,7 @@ def set_pin(
         known = KnownPins(store.vault, every)
         if is_weak(digits, least, *_flats(store, subject)) or known.find(digits):
             raise UnfitError(will_not_do(least))
-        mine = [
-            pin_verifiers.veiled(store.vault, each) for each in every if (each.subject, each.way) == (subject, "pin")
-        ]
+        mine = [pin_verifiers.veiled(store.vault, each) for each in by_kind(every)[1] if each.subject == subject]
         if is_duress and len(mine) != 1:
             raise CredentialError(SECOND if mine else "a duress PIN is somebody's second: set their PIN first")
         new = _pin(store.vault, digits, subject, mine if is_duress else [], known.salt, is_duress=is_duress)
@@ -144,7 +138,7 @@ def set_pin(
 def take_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> None:
     """Remove a person's duress PIN. The caller must know its digits. Raises `CredentialError`."""
     with store.changing():
-        mine = [each for each in store.all() if (each.subject, each.way) == (subject, "pin")]
+        mine = [each for each in by_kind(store.all())[1] if each.subject == subject]
         gone = KnownPins(store.vault, mine).match(digits)
         if gone is None or not gone[1]:
             raise CredentialError(f"this is no duress PIN of {subject}; nothing was taken away")
@@ -165,7 +159,7 @@ def _pin(
     else:
         salt = recipe.salt if recipe is not None else salt or pin_verifiers.new_salt()
         digest, how = pin_verifiers.stored(vault, digits, salt, is_duress=is_duress)
-    return Credential(new_id(), "pin", subject, digest, how)
+    return Credential(new_id(), CredentialKind.PIN, subject, digest, how)
 
 
 def take_away(store: Credentials, which: str) -> Credential:

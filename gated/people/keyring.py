@@ -11,7 +11,7 @@ from gated.config import Schedule
 from gated.errors import BusyError, StateError, TornError
 from gated.people import card_readings as cards
 from gated.people.access_rule import Holder
-from gated.people.credential import Credential
+from gated.people.credential import Credential, by_kind
 from gated.people.credential_store import Credentials
 from gated.people.known_pins import KnownPins
 from gated.people.preferences import NO_PREFERENCES, Preferences
@@ -128,17 +128,17 @@ class KeyRing:
         if version == self._seen:
             return False
         every, holders = self.store.all(), self.store.holders()
+        cards, pins = by_kind(every)
         known = _Known(
-            pins=KnownPins(self.store.vault, every),
+            pins=KnownPins(self.store.vault, pins),
             holders=holders,
             flats=_flats({holder.home for holder in holders.values()}),
             schedules=self.store.schedules(),
             days=self.store.days(),
             weak=frozenset(self.store.weak()),
         )
-        for credential in every:
-            if credential.way == "card":
-                known.add_card(credential)
+        for each in cards:
+            known.add_card(each)
         read = {"credentials": len(every), "people": len(holders)}
         self._known, self._seen, self.left_out = known, version, self.store.left_out(read)
         return True

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from gated.people.credential import Credential
+from gated.people.credential import Credential, by_kind
 from gated.people.pin_verifiers import (
     BUCKET_BYTES,
     NOBODYS,
@@ -36,7 +36,7 @@ class KnownPins:
         self._vault = vault
         self._shared: dict[Recipe, dict[bytes, list[Credential]]] = {}
         self._alone: dict[bytes, list[tuple[Recipe, Credential]]] = {}
-        for row in (veiled(vault, row) for row in rows if row.way == "pin"):
+        for row in (veiled(vault, row) for row in by_kind(rows)[1]):
             recipe = recipe_of(row.pin_hash)
             if recipe is not None and len(row.digest) == VERIFIER_BYTES:
                 self._shared.setdefault(recipe, {}).setdefault(row.digest, []).append(row)

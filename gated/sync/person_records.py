@@ -22,7 +22,7 @@ from gated.people.store import Consent, Person, Status
 from gated.protocol.limits import DIGEST_BYTES
 from gated.protocol.wire_records import PersonRecord, WireAccessRule, WireCard, WireConsent, WirePreferences
 from gated.storage.vault import READING_BYTES
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
 log = logging.getLogger(__name__)
 
@@ -103,7 +103,7 @@ def _cards(record: PersonRecord) -> Iterator[Credential]:
 def _card(card: WireCard, window: tuple[datetime | None, datetime | None]) -> Credential:
     return Credential(
         card.id,
-        "card",
+        CredentialKind.CARD,
         None,
         card.digest,
         label=printable(card.label),
@@ -117,7 +117,7 @@ def _card(card: WireCard, window: tuple[datetime | None, datetime | None]) -> Cr
 def _pins(record: PersonRecord) -> Iterator[Credential]:
     subject = SubjectId(record.subject)
     for pin in record.pins:
-        yield Credential(new_id(), "pin", subject, pin.verifier, str(Recipe(pin.salt)))
+        yield Credential(new_id(), CredentialKind.PIN, subject, pin.verifier, str(Recipe(pin.salt)))
 
 
 def _consents(consents: Sequence[WireConsent]) -> Iterator[Consent]:

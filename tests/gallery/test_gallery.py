@@ -61,7 +61,8 @@ def test_what_was_done_here_holds_at_once(gallery, join, face) -> None:
 
 
 def test_an_unknown_subject_is_an_error_by_name(gallery) -> None:
-    for ask in (gallery.person, gallery.suspend, gallery.resume, gallery.remove):
+    register = gallery._register
+    for ask in (gallery.person, register.suspend, register.resume, register.remove):
         with pytest.raises(SubjectNotFoundError):
             ask("0123456789abcdef")
 

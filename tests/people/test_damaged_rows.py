@@ -145,7 +145,7 @@ def allowed(state):
                     if card is not None and judge_credential(card, holder, door, at, calendar) is None:
                         uses = range(100 if card.uses_left is None else min(card.uses_left, 100))
                         found |= {(number, door, at, use) for use in uses}
-        pins = {(pin.subject, "pin") for pin in ring.store.all() if pin.way == "pin"}
+        pins = {(pin.subject, "pin") for pin in ring.store.all() if pin.kind == "pin"}
     return found | pins
 
 

@@ -35,7 +35,7 @@ def test_a_card_is_kept_as_it_was_given(store, live) -> None:
     ann = live("a")
     card = give_card(store, "0012345678", ann, label="grey", valid_from=NOON, valid_until=NOON + timedelta(1), uses=3)
     assert store.all() == [card] == store.of(ann)
-    assert (card.way, card.subject, card.label, card.uses_left) == ("card", ann, "grey", 3)
+    assert (card.kind, card.subject, card.label, card.uses_left) == ("card", ann, "grey", 3)
     assert (card.valid_from, card.valid_until) == (NOON, NOON + timedelta(1))
     assert card.first_used_at is card.last_used_at is None
 

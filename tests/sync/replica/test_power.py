@@ -48,7 +48,7 @@ def everything(gate):
     }
     faces = sorted((row.subject, row.vector.tobytes()) for row in register.opened(gate.embedder).rows)
     with gate.store() as store:
-        ways = sorted((c.way, c.subject, c.label) for c in store.all())
+        ways = sorted((c.kind, c.subject, c.label) for c in store.all())
         rights = {subject: holder.rules for subject, holder in store.holders().items()}
         hours = store.schedules()
     mark = gate.replica.mark

@@ -51,7 +51,7 @@ def test_nothing_on_the_disk_tells_a_pin_or_which_of_two_it_is(followed, office,
 def test_a_pin_stays_while_it_is_the_same_and_goes_with_the_record(followed, office, kit):
     def rows():
         with followed.store() as store:
-            return {(each.id, each.digest) for each in store.all() if each.way == "pin"}
+            return {(each.id, each.digest) for each in store.all() if each.kind == "pin"}
 
     office.put(kit.person(1, pin=PIN, duress_pin=DURESS))
     followed.hear(office.delta())
