@@ -319,7 +319,7 @@ class Brain:
     def _look_for_models(self) -> None:
         """Read the manifest again, and use its models if they changed."""
         if self._models.look():
-            self.gallery.see_by(*self._models.embedder)
+            self.gallery.switch_embedder(*self._models.embedder)
             self._anew()
 
     def _follow(self) -> "OfficeLink":

@@ -25,7 +25,7 @@ from gated.gallery.mending import mend
 from gated.journal.journal import Journal
 from gated.journal.recent_rows import last_time, past
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card, set_pin
+from gated.people.issuing import issue_card, set_pin
 from gated.protocol.jose import Identity
 from gated.service.start_events import first_facts
 from gated.sync.command_desk import CommandDesk
@@ -72,7 +72,7 @@ def home(tmp_path_factory):
         ]  # fmt: skip
     with contextlib.closing(Credentials.open(state, SITE)) as store:
         for number, subject in enumerate(subjects):
-            give_card(store, f"w26:12-100{number}", subject, uses=None if number else 3)
+            issue_card(store, f"w26:12-100{number}", subject, uses=None if number else 3)
         set_pin(store, PIN, subjects[1], least=6)
     with contextlib.closing(Journal.open(state, SITE, GATE)) as journal:
         journal.extend([(CallPressed(), NOW)] * 60)

@@ -38,7 +38,7 @@ from gated.face.vision_messages import Observation, Quality, VisionReady
 from gated.gallery.gallery import Gallery
 from gated.gallery.register import Register
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card
+from gated.people.issuing import issue_card
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.protocol.command_messages import (
     AcceptQuarantined,
@@ -126,7 +126,7 @@ class Gate:
         consent = Consent(RECOGNISE, "paper-1", "2026-11", NOON)
         self.gallery._register.admit(Person(ANN, "Ann Unmistakable", "flat-4711", "active", NOON, (consent,)))
         with contextlib.closing(Credentials.open(self.state, SITE)) as store:
-            give_card(store, CARD, ANN)
+            issue_card(store, CARD, ANN)
         self.reported, self.sent, self.stopped, self.lost = [], [], [], ["network"]
         self.records = Records(self.state)
         self.entrance = self.opened()

@@ -150,7 +150,7 @@ class CredentialService:
     def _is_identified(self, number: str, found: Sequence[Credential], flat: str) -> bool:
         """Return whether one of these cards is identified by more than 24 bits, or follows its holder's flat number."""
         return any(
-            self._ring.is_told_well(number, each) or (flat and self._ring.lives_in(each.subject, flat))
+            self._ring.identifies_precisely(number, each) or (flat and self._ring.lives_in(each.subject, flat))
             for each in found
         )
 

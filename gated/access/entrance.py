@@ -30,7 +30,7 @@ from gated.door.latch_client import LatchClient
 from gated.errors import BusyError, StateError
 from gated.events import Event, Lockdown
 from gated.gallery.gallery import Gallery
-from gated.people.given_consents import forget, given_now
+from gated.people.given_consents import consents_given_now, forget
 from gated.people.keyring import KeyRing
 from gated.people.preferences import FirstCue
 from gated.runtime.tasks import until_cancelled
@@ -101,7 +101,7 @@ class Entrance:
             prefer=reports.prefer,
             is_enrolling_announced=reports.is_enrolling_announced,
             rate=rate,
-            given=partial(given_now, settings.state),
+            given=partial(consents_given_now, settings.state),
         )
         self.credentials.on_opened = self.faces.confirm
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}

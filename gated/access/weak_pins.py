@@ -48,10 +48,10 @@ class WeakPins:
         if found is None or found.subject is None:
             return
         ring, subject = self._ring, found.subject
-        if ring.is_told_weak(subject) or (subject, found.digest) in self._reported:
+        if ring.is_known_weak(subject) or (subject, found.digest) in self._reported:
             return
         if not ring.is_weak(digits, subject, self._least_digits):
             return
         self._reported.add((subject, found.digest))
         self._report(WeakPin(subject))
-        self._writer.record(lambda: ring.store.mark_weak(subject, datetime.now(UTC)))
+        self._writer.record(lambda: ring.store.record_weak_pin(subject, datetime.now(UTC)))

@@ -19,7 +19,7 @@ from gated.gallery.holdings import Holdings
 from gated.gallery.record_changes import PERSON
 from gated.journal.journal import Journal
 from gated.people.acceptances import Claim
-from gated.people.given_consents import TRANSFER, Given, giving
+from gated.people.given_consents import TRANSFER, GivenConsents, offering_consents
 from gated.types import SubjectId
 
 LOOK_S = 0.3
@@ -113,8 +113,8 @@ def give(
         who = find(subject, holdings.register.people(), nobody(subject))
         what = f"{who.subject} would be said to have agreed that their face goes to the other gates"
         sure(f"Does {called(who)} stand here, and agree that their face goes to the other gates?", what, yes=yes)
-        given = Given(who.subject, [TRANSFER] * transfer, paper, version)
-        with giving(settings.state, given) as stands:
+        given = GivenConsents(who.subject, [TRANSFER] * transfer, paper, version)
+        with offering_consents(settings.state, given) as stands:
             streams.say("have their face taken at this gate now; Ctrl-C ends this, and what it says", err=True)
             came = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
     streams.say(f"{called(who)}: {SAID[came]}")

@@ -18,7 +18,7 @@ from gated.gallery.enrolment import plain_text
 from gated.people import card_readings
 from gated.people.credential import Credential, by_kind
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card, make_pin, set_pin, take_away, take_duress_pin
+from gated.people.issuing import issue_card, issue_random_pin, remove_duress_pin, revoke_credential, set_pin
 from gated.sitetime import iso
 from gated.types import CredentialKind
 
@@ -122,7 +122,7 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
     with books(context) as (store, note):
         who, typed = known(store, subject), insisted(choose)
         if typed is None:
-            digits, replaced = make_pin(store, who.subject, least=least, is_duress=duress)
+            digits, replaced = issue_random_pin(store, who.subject, least=least, is_duress=duress)
         else:
             digits, (_, replaced) = typed, set_pin(store, typed, who.subject, least=least, is_duress=duress)
         for _ in range(replaced):
@@ -147,10 +147,10 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
             raise CredentialError(f"{who.subject} has no such PIN; `gated people show` tells what somebody has")
         gone = 1 if duress else len(theirs)
         if duress:
-            take_duress_pin(store, insisted(choose=True) or "", who.subject)
+            remove_duress_pin(store, insisted(choose=True) or "", who.subject)
         else:
             for each in theirs:
-                take_away(store, each.id)
+                revoke_credential(store, each.id)
         for _ in range(gone):
             note(CredentialRemoved("pin", who.subject, who.subject))
     streams.say(f"removed {gone} PIN of {called(who)}, {who.subject}")
@@ -190,7 +190,7 @@ def _give(
     with books(context) as (store, note):
         who = None if subject is None else known(store, subject)
         whose = None if who is None else who.subject
-        new = give_card(
+        new = issue_card(
             store, number, whose, label=label, valid_from=begin, valid_until=end, uses=uses,
             may_be_random=may_be_random,
         )  # fmt: skip
@@ -207,5 +207,5 @@ def show_readings(number: str) -> None:
 
 
 def _take(store: Credentials, note: Note, which: str) -> None:
-    gone = take_away(store, which)
+    gone = revoke_credential(store, which)
     note(CredentialRemoved(gone.kind, gone.id, gone.subject))

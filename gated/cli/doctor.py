@@ -29,7 +29,7 @@ from gated.door.wiring_sheet import sheet
 from gated.errors import LatchError, StateError
 from gated.sitetime import zone
 from gated.storage.named_files import read_named, write_named
-from gated.storage.owner import being_oneself
+from gated.storage.owner import acting_as_oneself
 from gated.storage.read_only import read_only_mode
 from gated.update.release_key import of_release_key
 
@@ -129,7 +129,7 @@ def _measured(settings: Settings, picture: Path | None) -> list[Finding]:
     from gated.vision import camera_of
 
     pipeline = load_pipeline(settings.models, settings.face)
-    with being_oneself() if settings.camera.kind == "picamera2" else nullcontext():
+    with acting_as_oneself() if settings.camera.kind == "picamera2" else nullcontext():
         findings, frame = measure(settings, camera_of(settings.camera), pipeline, ROUNDS)
     if picture is not None and frame is not None:
         show_picture(picture, frame)

@@ -17,7 +17,7 @@ from gated.config import Settings, unsafe_wiring
 from gated.config.overlay import in_force, kept_keys, office_keys
 from gated.config.proposal import read_proposal
 from gated.errors import ConfigError, GatedError, StateError
-from gated.storage.owner import being_oneself
+from gated.storage.owner import acting_as_oneself
 
 
 @click.group()
@@ -153,7 +153,7 @@ def _rights(settings: Settings) -> None:
     from gated.people.credential_store import Credentials
 
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
-        named, known = store.schedules_named(), {*settings.schedules, *store.schedules()}
+        named, known = store.schedule_names(), {*settings.schedules, *store.schedules()}
     problems = [
         f"schedules.{name}: somebody's right names it and it is not there; write it, or give the right anew"
         for name in sorted(named - known)
@@ -209,7 +209,7 @@ def _models(settings: Settings) -> None:
 def _camera(settings: Settings) -> str | None:
     from gated.vision import try_camera
 
-    with being_oneself() if settings.camera.kind == "picamera2" else nullcontext():
+    with acting_as_oneself() if settings.camera.kind == "picamera2" else nullcontext():
         doubt = try_camera(settings.camera)
     return None if doubt is None else f"{doubt}; measure it with somebody in view: `gated doctor --measure`"
 
@@ -231,7 +231,7 @@ def _pins(settings: Settings) -> str | None:
     allowed_uids(settings.door)
     if settings.latch_socket.exists():  # a running latch holds the pins, and has tested them
         return None
-    with being_oneself():
+    with acting_as_oneself():
         missing = try_pins(settings, makes_files=False)
     without = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
     return f"{without}; `gpioinfo` shows who holds a line" if without else None

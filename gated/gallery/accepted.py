@@ -10,7 +10,7 @@ from gated.types import SubjectId
 
 
 @dataclass(frozen=True, slots=True)
-class Accepted:
+class AcceptedRecord:
     """One quarantined record that somebody accepted as harmless."""
 
     subject: SubjectId
@@ -28,13 +28,13 @@ class Accepted:
             yield ConsentHeld(self.subject)
 
 
-def made_here(register: Register, subject: SubjectId) -> Accepted:
+def made_here(register: Register, subject: SubjectId) -> AcceptedRecord:
     """Return the result for a face that was captured at this gate and has just become valid. The
     caller is `changing`.
     """
     notices = [each.notice_version for each in register.person(subject).consents if each.purpose == RECOGNISE]
     opened = register.face_of(subject)
     if not notices or not opened:
-        return Accepted(subject)
+        return AcceptedRecord(subject)
     enrolled = PersonEnrolled(subject, len(opened), notices[0], opened[0][1])
-    return Accepted(subject, enrolled, register.is_consent_disputed(subject))
+    return AcceptedRecord(subject, enrolled, register.is_consent_disputed(subject))

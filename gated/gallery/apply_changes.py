@@ -21,7 +21,7 @@ from gated.gallery.register import Register
 from gated.people import acceptances, damaged_rows
 from gated.people import held_records as holding
 from gated.people.access_rule import LOST, put_access_rules
-from gated.people.held_records import Holding
+from gated.people.held_records import RecordState
 from gated.storage import sql
 from gated.types import SubjectId
 
@@ -85,8 +85,8 @@ def _apply_change(
 
 
 def _remove(
-    register: Register, connection: sqlite3.Connection, held: Holding, outcome: Outcome, at: datetime
-) -> Holding:
+    register: Register, connection: sqlite3.Connection, held: RecordState, outcome: Outcome, at: datetime
+) -> RecordState:
     """Delete the object that a tombstone names. A repeated tombstone keeps the number of templates and the time."""
     kind, _, name = held.key.partition("/")
     before = holding.get(connection, held.key)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gated.embedding import Embedding
 from gated.errors import BusyError, StateError, TornError
-from gated.gallery.accepted import Accepted
+from gated.gallery.accepted import AcceptedRecord
 from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.gallery.search import Candidate, Index
@@ -85,7 +85,7 @@ class Gallery:
         """Return why the gallery differs from the files on the disk or cannot be changed; empty without a problem."""
         return self._registers.why
 
-    def see_by(self, embedder_sha256: str, dimension: int) -> None:
+    def switch_embedder(self, embedder_sha256: str, dimension: int) -> None:
         """Search the templates of this embedder from now on. `dimension`: the length of its embeddings."""
         if (embedder_sha256, dimension) != (self.embedder_sha256, self.dimension):
             self.embedder_sha256, self.dimension, self._seen = embedder_sha256, dimension, ()
@@ -160,7 +160,7 @@ class Gallery:
 
     def confirm(
         self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], threshold: float
-    ) -> Accepted | None:
+    ) -> AcceptedRecord | None:
         """Confirm a waiting face as in `Holdings.confirm`, and update the index."""
         accepted = Holdings(self._register).confirm(subject, digest, probes, self.embedder_sha256, threshold)
         if accepted is not None:

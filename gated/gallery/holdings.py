@@ -16,14 +16,14 @@ from numpy.typing import NDArray
 
 from gated.embedding import Embedding
 from gated.errors import SubjectNotFoundError, TornError
-from gated.gallery.accepted import Accepted, made_here
+from gated.gallery.accepted import AcceptedRecord, made_here
 from gated.gallery.apply_changes import apply_changes
 from gated.gallery.record_changes import PERSON, Change, Outcome
 from gated.gallery.register import Register
 from gated.people import acceptances, damaged_rows
 from gated.people import held_records as holding
 from gated.people.acceptances import Claim, Neighbour
-from gated.people.held_records import Allowed, Holding
+from gated.people.held_records import Allowed, RecordState
 from gated.people.store import Person
 from gated.storage import sql
 from gated.types import SubjectId
@@ -68,7 +68,7 @@ class Holdings:
         with self.register.reading() as connection:
             return holding.newest(connection)
 
-    def get(self, key: str) -> Holding:
+    def get(self, key: str) -> RecordState:
         """Return the state of a key."""
         with self.register.reading() as connection:
             return holding.get(connection, key)
@@ -85,7 +85,7 @@ class Holdings:
         with self.register.reading() as connection:
             return holding.known(connection, upto)
 
-    def quarantined(self) -> list[Holding]:
+    def quarantined(self) -> list[RecordState]:
         """Return the quarantined records, oldest first. They have no effect until somebody accepts them."""
         with self.register.reading() as connection:
             return holding.quarantined(connection)
@@ -187,7 +187,7 @@ class Holdings:
             holding.allow(connection, replace(allowed, spent=0))
         return allowed.spent
 
-    def accept(self, subject: SubjectId, allowed: Allowed | None = None) -> Accepted | None:
+    def accept(self, subject: SubjectId, allowed: Allowed | None = None) -> AcceptedRecord | None:
         """Lift the quarantine of a person's record. The record must come again. Return None if nothing was quarantined.
 
         A waiting face becomes valid instead. `allowed`: new counters, stored in the same transaction.
@@ -201,16 +201,16 @@ class Holdings:
             if held.pending is not None:
                 return self._take(connection, subject, held)
             holding.put(connection, replace(held, quarantine=None, accepted=held.quarantine, is_wanted=True))
-            return Accepted(subject)
+            return AcceptedRecord(subject)
 
-    def ways_of(self, subject: SubjectId) -> str:
-        """Return the digests of a person's cards and PINs, in the format of `Holding.ways`."""
+    def credential_marks_of(self, subject: SubjectId) -> str:
+        """Return the digests of a person's cards and PINs, in the format of `RecordState.ways`."""
         with self.register.reading() as connection:
-            return holding.ways_of(connection, subject)
+            return holding.credential_marks_of(connection, subject)
 
     def confirm(
         self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], embedder_sha256: str, threshold: float
-    ) -> Accepted | None:
+    ) -> AcceptedRecord | None:
         """Make a waiting face valid after the person entered by a card or PIN with this `digest`. Return None without a
         change.
 
@@ -218,7 +218,7 @@ class Holdings:
         card or PIN before the face arrived.
         """
         held = self.get(PERSON + subject)
-        if held.pending is None or not probes or digest.hex()[: holding.WAY] not in held.ways.split():
+        if held.pending is None or not probes or digest.hex()[: holding.MARK_DIGITS] not in held.ways.split():
             return None
         waiting = self.waiting(subject, embedder_sha256)
         if not waiting or not all(max(float(each @ probe) for each in waiting) >= threshold for probe in probes):
@@ -232,14 +232,14 @@ class Holdings:
         held = self.get(PERSON + subject)
         return [] if held.pending is None else self.register.vectors_of(subject, held.pending, embedder_sha256)
 
-    def _take(self, connection: sqlite3.Connection, subject: SubjectId, held: Holding) -> Accepted:
+    def _take(self, connection: sqlite3.Connection, subject: SubjectId, held: RecordState) -> AcceptedRecord:
         """Make the waiting face valid. It is exactly the face in `held`, whatever has arrived since."""
         connection.execute("UPDATE people SET face = ? WHERE subject = ?", (held.pending, subject))
         is_of_the_office = held.pending_face is not None
         if is_of_the_office:
             held = replace(held, face=held.pending_face, stored_face=held.pending)
         holding.put(connection, replace(held, quarantine=None, pending=None, pending_face=None, ways=""))
-        return Accepted(subject) if is_of_the_office else made_here(self.register, subject)
+        return AcceptedRecord(subject) if is_of_the_office else made_here(self.register, subject)
 
     def apply(self, changes: Sequence[Change], version: int, at: datetime, allowed: Allowed | None = None) -> Outcome:
         """Store a batch and raise the version to `version`. The data is on disk at return; on an error nothing is
@@ -252,7 +252,7 @@ class Holdings:
                 coming = {change.holding.key for change in changes}
                 damaged_rows.clear(connection, coming, self._asked - holding.wanted(connection))
             outcome = apply_changes(self.register, connection, changes, at)
-            holding.rise(connection, version)
+            holding.raise_version(connection, version)
             if allowed is not None:
                 holding.allow(connection, allowed)
         return outcome

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gated.errors import DiskError
 from gated.people import held_records, lost_database, schema, store, template_store
-from gated.storage.rescue import as_it_lies, begin_anew, copy_of, is_sound
+from gated.storage.rescue import copy_of, copy_unchecked, is_sound, replace_database
 from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.types import SubjectId
 
@@ -54,7 +54,7 @@ def mend(state: Path) -> list[Mended]:
             with closing(fresh):
                 if name == store.NAME:
                     held_records.want(fresh)
-                kept = begin_anew(fresh, path)
+                kept = replace_database(fresh, path)
         except DiskError as error:
             log.error("it cannot be mended: %s", error)
             return done
@@ -74,7 +74,7 @@ def _is_torn(path: Path) -> bool:
     except SQL_ERRORS:
         return True
     try:  # the disk may have failed instead of the file
-        with closing(as_it_lies(path)) as copy:
+        with closing(copy_unchecked(path)) as copy:
             return not is_sound(copy)
     except OSError:
         return False

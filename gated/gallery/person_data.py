@@ -108,11 +108,11 @@ def _withdraw_credentials(connection: sqlite3.Connection, data: PersonData) -> N
     for which, digest in stored.fetchall():
         if (which, digest) not in kept:
             connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
-            erasure.owe(connection)
+            erasure.record_erasure(connection)
     pins = connection.execute("SELECT digest, pin_hash FROM credentials WHERE subject = ? AND way = 'pin'", (subject,))
     if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in data.pins}:
         put_pins(connection, subject, data.pins)
-        erasure.owe(connection)
+        erasure.record_erasure(connection)
 
 
 def _assign_cards(connection: sqlite3.Connection, data: PersonData) -> None:

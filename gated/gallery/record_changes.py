@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from gated.config import Schedule
 from gated.gallery.person_data import PersonData
 from gated.people.access_rule import AccessRule, RuleOwner
-from gated.people.held_records import Holding
+from gated.people.held_records import RecordState
 from gated.people.template_store import SealedFace
 from gated.types import SubjectId
 
@@ -62,12 +62,12 @@ class Change:
     person is suspended, whatever else the record contains.
     """
 
-    holding: Holding
+    holding: RecordState
     content: Content = None
     face: SealedFace | None = None
     is_suspending: bool = False
     waiting: SealedFace | None = None
-    """Templates to store that do not count until somebody here accepts them (`Holding.pending`)."""
+    """Templates to store that do not count until somebody here accepts them (`RecordState.pending`)."""
 
 
 @dataclass(slots=True)

@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Opened:
+class OpenedTemplates:
     """All open templates of one embedder, with the numbers of foreign and unreadable templates."""
 
     rows: list[Row]
@@ -151,8 +151,8 @@ class Register:
         empty if they count.
 
         The person's first face counts. The first face by a new model set counts if `is_counted`, as a new person. Any
-        other face waits beside the valid face (`Holding.pending`): a thief with the office's key could also command a
-        capture and stand at the gate. For the same reason the capture makes no consent valid that only the office
+        other face waits beside the valid face (`RecordState.pending`): a thief with the office's key could also command
+        a capture and stand at the gate. For the same reason the capture makes no consent valid that only the office
         reports.
 
         All or nothing. The caller is `changing`, has checked everything, and calls `tidy` afterwards.
@@ -167,7 +167,7 @@ class Register:
             self._people.drop_pending(subject)
             return ""
         ways, why = (
-            held_records.ways_of(connection, subject),
+            held_records.credential_marks_of(connection, subject),
             held_records.BULK if is_first_of_set else held_records.CHANGED_FACE,
         )
         held_records.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=ways))
@@ -241,7 +241,7 @@ class Register:
         with self.reading():
             return self._templates.has(subject, face)
 
-    def opened(self, embedder_sha256: str) -> Opened:
+    def opened(self, embedder_sha256: str) -> OpenedTemplates:
         """Open this embedder's templates of all people with consent. Unreadable templates are counted and left out."""
         with self.reading():
             consented, keys = self._version.consented(), self._templates.keys()
@@ -249,7 +249,7 @@ class Register:
         opener = TemplateOpener(self.vault, embedder_sha256, consented, keys)
         mine = [one for one in sealed if one.subject in consented and one.face == consented[one.subject].face]
         rows = [row for row in map(opener.row, mine) if row is not None]
-        return Opened(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
+        return OpenedTemplates(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
 
     def version(self) -> tuple[int, ...]:
         """Return a value that differs after any change of the searched data, by any process. Cheap."""

@@ -16,7 +16,7 @@ from gated.people.pin_verifiers import verifier
 from gated.protocol.key_messages import VerifierKeys
 from gated.protocol.record_keys import fingerprint
 from gated.protocol.wire_records import PersonRecord, WireCard, WirePin
-from gated.storage.vault import readings_by
+from gated.storage.vault import digest_readings
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +83,7 @@ def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator
 
 def _card(card: OfficeCard, keys: DigestKeys, label: str) -> WireCard:
     own = hmac.digest(keys.card, card_readings.own_name(card.number).encode(), "sha256")
-    readings = b"".join(sorted(readings_by(keys.card, card_readings.given(card.number))))
+    readings = b"".join(sorted(digest_readings(keys.card, card_readings.given(card.number))))
     return WireCard(card.id, "", label, card.valid_from, card.valid_until, card.uses, own, readings)
 
 

@@ -39,7 +39,7 @@ def said(text: str) -> frozenset[str]:
     return frozenset(filter(None, (_older(number), *_coded(number), *map(_name, _raws(values)), *_cut(values))))
 
 
-def told_well(text: str) -> frozenset[str]:
+def precise_names(text: str) -> frozenset[str]:
     """Return those names of a reader's number that compare more than 24 bits of a card."""
     values = known(_number(text), is_said=True)
     if values and all(each.size <= THREE for each in values):
@@ -47,12 +47,12 @@ def told_well(text: str) -> frozenset[str]:
     return frozenset(name for name in said(text) if name.partition(":")[0] not in ("3", "<3"))
 
 
-def said_before(text: str) -> frozenset[str]:
+def names_before_readings(text: str) -> frozenset[str]:
     """Return the names of a reader's number for a card that was stored by one number, before readings existed."""
     return frozenset(_told_before(map(_name, _raws(known(_number(text), is_said=True)))))
 
 
-def given_before(text: str) -> frozenset[str]:
+def readings_of_older_cards(text: str) -> frozenset[str]:
     """Return the names under which a card may have been stored before readings existed. Raises `CredentialError`."""
     return frozenset(_told_before(given(text)))
 

@@ -21,12 +21,12 @@ from gated.people.schedule_values import CalendarDays, intersection, schedule_of
 from gated.people.store import NAME, People, Person
 from gated.people.stored_time import text_of
 from gated.storage import database, erasure, sql
-from gated.storage.valid_rows import in_words, left_out, sound, told_twice
+from gated.storage.valid_rows import in_words, left_out, possible_values, sound
 from gated.storage.vault import Vault
 from gated.types import SubjectId
 
 WHOSE: tuple[RuleOwner, ...] = ("subject", "household", "role")
-VEIL_AFTER = "+1 day"
+CONVERT_AFTER = "+1 day"
 """Time after the migration `schema.VEIL` at which old PIN rows are converted: the trial of the new version is over."""
 READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences", "schedules", "calendars", "gates")
 """Tables that this module reads."""
@@ -57,7 +57,7 @@ class Credentials:
         stores.templates.connection.close()
         store = cls(stores.people, stores.vault)
         if not stores.why:
-            store.veil()
+            store.convert_old_pins()
         return store
 
     def close(self) -> None:
@@ -128,7 +128,7 @@ class Credentials:
             query = f"SELECT subject FROM weak_pins WHERE {sound(connection, 'weak_pins')}"  # noqa: S608
             return {SubjectId(row[0]) for row in connection.execute(query)}
 
-    def mark_weak(self, subject: SubjectId, at: datetime) -> None:
+    def record_weak_pin(self, subject: SubjectId, at: datetime) -> None:
         """Record that a person has a weak PIN. `at`: now, aware. This changes no access and does
         not change `version`.
         """
@@ -150,14 +150,14 @@ class Credentials:
         with self.reading() as connection:
             query = f"SELECT name, days, start, until FROM schedules WHERE {sound(connection, 'schedules')}"  # noqa: S608
             rows = connection.execute(query).fetchall()
-            damaged = [told_twice(row, "schedules", "name") for row in damaged_rows.rows(connection, "schedules")]
+            damaged = [possible_values(row, "schedules", "name") for row in damaged_rows.rows(connection, "schedules")]
         found: dict[str, Schedule] = {}
         for spelling, days, start, until in rows:
             hours, name = schedule_of(days.split(), start, until), names.plain(spelling)
             found[name] = intersection(found[name], hours) if name in found else hours
         return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
 
-    def schedules_named(self) -> set[str]:
+    def schedule_names(self) -> set[str]:
         """Return the names of the schedules that access rules use, in normal form."""
         with self.reading() as connection:
             named = f"schedule IS NOT NULL AND {sound(connection, 'rights')}"
@@ -171,7 +171,7 @@ class Credentials:
             rows = connection.execute(query).fetchall()
             damaged = damaged_rows.rows(connection, "calendars")
         holidays, workdays = (frozenset(day for row in rows for day in row[which].split()) for which in (0, 1))
-        told = [told_twice(row, "calendars", which) for row in damaged for which in ("holidays", "workdays")]
+        told = [possible_values(row, "calendars", which) for row in damaged for which in ("holidays", "workdays")]
         doubtful = frozenset(day for texts in told for text in texts for day in text.split())
         return CalendarDays(holidays, workdays - holidays, doubtful, is_doubtful=LOST in holidays or not all(told))
 
@@ -224,16 +224,16 @@ class Credentials:
         """Replace all PINs of a person with these. The caller is `changing`, and calls `tidy` afterwards."""
         self._people.get(subject)
         put_pins(self._connection, subject, pins)
-        erasure.owe(self._connection)
+        erasure.record_erasure(self._connection)
 
-    def veil(self) -> None:
+    def convert_old_pins(self) -> None:
         """Convert PIN rows from before verifiers, so that they no longer show which PIN is the duress PIN.
 
         Nothing happens before the time for this has come (`VEIL_AFTER`).
         """
         due = "SELECT 1 FROM veil WHERE datetime('now') NOT BETWEEN since AND datetime(since, ?)"
         with self.reading() as connection:
-            is_due = connection.execute(due, (VEIL_AFTER,)).fetchone() is not None
+            is_due = connection.execute(due, (CONVERT_AFTER,)).fetchone() is not None
             old = "SELECT * FROM credentials WHERE way = 'pin' AND length(digest) = 2"
             if not is_due or connection.execute(old).fetchone() is None:
                 return
@@ -241,15 +241,15 @@ class Credentials:
             rows = [read_credential(row) for row in connection.execute(old).fetchall()]
             for subject in {row.subject for row in rows if row.subject is not None}:
                 theirs = connection.execute("SELECT * FROM credentials WHERE way = 'pin' AND subject = ?", (subject,))
-                pins = [pin_verifiers.veiled(self.vault, read_credential(row)) for row in theirs.fetchall()]
+                pins = [pin_verifiers.as_verifier(self.vault, read_credential(row)) for row in theirs.fetchall()]
                 put_pins(connection, subject, pins)
-            erasure.owe(connection)
+            erasure.record_erasure(connection)
         self.tidy()
 
     def delete(self, which: str) -> None:
         """Delete a card or a PIN. The caller is `changing`, and calls `tidy` afterwards."""
         self._connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
-        erasure.owe(self._connection)
+        erasure.record_erasure(self._connection)
 
     def tidy(self) -> None:
         """Wipe the traces of deleted rows. The next start finishes a wipe that another process blocks now."""

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Collection, Iterator, Mapping
 
 from gated.people.schema import OWNER
-from gated.storage.valid_rows import copy_of, sound, told_twice
+from gated.storage.valid_rows import copy_of, possible_values, sound
 
 OF = {
     "people": ("person", "subject"), "credentials": ("person", "subject"), "claims": ("person", "subject"),
@@ -40,7 +40,7 @@ def missing(connection: sqlite3.Connection) -> dict[Owner, int]:
 
 def named(row: sqlite3.Row | Mapping[str, object]) -> set[Owner]:
     """Return the possible owners of a damaged row of `rights`."""
-    return {(whose, value) for whose in KINDS for value in told_twice(row, "rights", whose)}
+    return {(whose, value) for whose in KINDS for value in possible_values(row, "rights", whose)}
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[sqlite3.Row]:
@@ -92,10 +92,10 @@ def _about(table: str, row: sqlite3.Row, known: Collection[str]) -> set[str]:
     if table == "rights":
         return {f"{KINDS[whose]}/{value}" for whose, value in named(row)}
     if table == "rights_said":
-        kinds, values = (told_twice(row, table, column) for column in ("whose", "value"))
+        kinds, values = (possible_values(row, table, column) for column in ("whose", "value"))
         return {f"{KINDS[whose]}/{value}" for whose in kinds & KINDS.keys() for value in values}
     kind, column = OF[table]
-    names = {f"{kind}/{name}" for name in told_twice(row, table, column)}
+    names = {f"{kind}/{name}" for name in possible_values(row, table, column)}
     return names & set(known) or {key for key in known if key.startswith(f"{kind}/")}
 
 

@@ -23,7 +23,7 @@ TRANSFER = "transfer"
 """Purpose of a consent to transfer a face to another gate."""
 
 
-class Given(msgspec.Struct, frozen=True):
+class GivenConsents(msgspec.Struct, frozen=True):
     """One person's consents at the gate: the purposes, the paper's reference, and the version of the notice."""
 
     subject: Annotated[str, Meta(pattern=r"^[0-9a-f]{16}\Z")]
@@ -33,7 +33,7 @@ class Given(msgspec.Struct, frozen=True):
 
 
 @contextmanager
-def giving(state: Path, given: Given) -> Iterator[Callable[[], bool]]:
+def offering_consents(state: Path, given: GivenConsents) -> Iterator[Callable[[], bool]]:
     """Offer these consents until the end of the block. Give a function that returns whether they still apply. Raises
     `StateError`.
     """
@@ -46,11 +46,11 @@ def forget(state: Path) -> None:
     local_request.forget(state / NAME)
 
 
-def given_now(state: Path, subject: SubjectId, at: datetime) -> tuple[Consent, ...]:
+def consents_given_now(state: Path, subject: SubjectId, at: datetime) -> tuple[Consent, ...]:
     """Return the consents that the person gives at this gate now. `at`: the current time, aware."""
     said = local_request.wished(state / NAME)
     try:
-        given = None if said is None else msgspec.json.decode(said, type=Given)
+        given = None if said is None else msgspec.json.decode(said, type=GivenConsents)
     except UNDECODABLE:
         return ()
     if given is None or given.subject != subject:

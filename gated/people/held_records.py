@@ -13,7 +13,7 @@ from gated.errors import TornError
 from gated.storage import sql
 from gated.storage.valid_rows import sound
 
-WAY, SET = 32, 16
+MARK_DIGITS, SET = 32, 16
 """Number of hex digits of a digest that identify a card or PIN; number of hex digits of a SHA-256 that identify an
 embedder.
 """
@@ -40,7 +40,7 @@ class Allowed:
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class RecordState:
     """The state of one record key at this gate."""
 
     key: str = field(repr=False)
@@ -77,7 +77,7 @@ class Holding:
     """
 
 
-NAMES = [column.name for column in fields(Holding)]
+NAMES = [column.name for column in fields(RecordState)]
 COLUMNS = ", ".join(NAMES)
 VALUES = attrgetter(*NAMES)
 PUT = f"REPLACE INTO records ({COLUMNS}) VALUES ({', '.join('?' * len(NAMES))})"  # noqa: S608 - ours
@@ -89,32 +89,32 @@ def version(connection: sqlite3.Connection) -> int:
     return int(_one(connection, "replica", "version")[0])
 
 
-def rise(connection: sqlite3.Connection, version: int) -> None:
+def raise_version(connection: sqlite3.Connection, version: int) -> None:
     """Raise the version to `version`. It never falls."""
     connection.execute("UPDATE replica SET version = max(version, ?)", (version,))
 
 
-def get(connection: sqlite3.Connection, key: str) -> Holding:
+def get(connection: sqlite3.Connection, key: str) -> RecordState:
     """Return the state of a key.
 
     During a snapshot most keys are unknown, so the first query is a cheap one.
     """
     if connection.execute("SELECT 1 FROM records WHERE key = ?", (key,)).fetchone() is None:
-        return Holding(key)
+        return RecordState(key)
     of = f"key = ? AND {sound(connection, 'records')}"
     row = connection.execute(f"SELECT {COLUMNS} FROM records WHERE {of}", (key,)).fetchone()  # noqa: S608 - ours
-    return Holding(key) if row is None else _holding(row)
+    return RecordState(key) if row is None else _holding(row)
 
 
-def put(connection: sqlite3.Connection, holding: Holding) -> None:
+def put(connection: sqlite3.Connection, holding: RecordState) -> None:
     """Store the state of a key."""
     connection.execute(PUT, VALUES(holding))
 
 
-def ways_of(connection: sqlite3.Connection, subject: str) -> str:
-    """Return the digests of a person's cards and PINs, in the format of `Holding.ways`."""
+def credential_marks_of(connection: sqlite3.Connection, subject: str) -> str:
+    """Return the digests of a person's cards and PINs, in the format of `RecordState.ways`."""
     rows = connection.execute("SELECT digest FROM credentials WHERE subject = ?", (subject,)).fetchall()
-    return " ".join(sorted(bytes(row[0]).hex()[:WAY] for row in rows))
+    return " ".join(sorted(bytes(row[0]).hex()[:MARK_DIGITS] for row in rows))
 
 
 def live(connection: sqlite3.Connection) -> list[tuple[str, int]]:
@@ -171,7 +171,7 @@ def wanted(connection: sqlite3.Connection) -> set[str]:
     return {row[0] for row in connection.execute("SELECT key FROM records WHERE is_wanted")}
 
 
-def quarantined(connection: sqlite3.Connection) -> list[Holding]:
+def quarantined(connection: sqlite3.Connection) -> list[RecordState]:
     """Return the quarantined records, oldest first. They have no effect until somebody accepts them."""
     of = f"quarantine IS NOT NULL AND {sound(connection, 'records')}"
     query = f"SELECT {COLUMNS} FROM records WHERE {of} ORDER BY n"  # noqa: S608 - ours
@@ -189,6 +189,6 @@ def _one(connection: sqlite3.Connection, table: str, columns: str) -> tuple[Any,
     return row
 
 
-def _holding(row: sqlite3.Row) -> Holding:
+def _holding(row: sqlite3.Row) -> RecordState:
     values: dict[str, Any] = dict(row)
-    return Holding(**values | {flag: bool(values[flag]) for flag in FLAGS})
+    return RecordState(**values | {flag: bool(values[flag]) for flag in FLAGS})

@@ -34,7 +34,7 @@ class UnfitError(CredentialError):
     """A PIN is weak or already exists. Both cases have the same message."""
 
 
-def give_card(
+def issue_card(
     store: Credentials,
     number: str,
     subject: SubjectId | None,
@@ -59,7 +59,7 @@ def give_card(
         named, subject=subject, label=label.strip(), valid_from=valid_from, valid_until=valid_until, uses_left=uses
     )
     with store.changing():
-        if twin := twin_of(store.vault, number, store.all()):
+        if twin := conflict_of(store.vault, number, store.all()):
             raise CredentialError(twin)
         store.add(card)
     return card
@@ -71,10 +71,10 @@ def card_of(vault: Vault, which: str, number: str) -> Credential:
     return Credential(which, CredentialKind.CARD, None, vault.digest("card", own), readings=readings)
 
 
-def twin_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | None:
+def conflict_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | None:
     """Return why the card conflicts with an issued card at some reader; None without a conflict."""
     own, readings = vault.digest("card", card_readings.own_name(number)), vault.readings(card_readings.given(number))
-    before = vault.readings(card_readings.given_before(number))
+    before = vault.readings(card_readings.readings_of_older_cards(number))
     weak = vault.readings(card_readings.weak(number))
     for other in by_kind(others)[0]:
         is_old = not other.readings
@@ -89,7 +89,7 @@ def twin_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | No
     return None
 
 
-def make_pin(store: Credentials, subject: SubjectId, *, least: int, is_duress: bool = False) -> tuple[str, int]:
+def issue_random_pin(store: Credentials, subject: SubjectId, *, least: int, is_duress: bool = False) -> tuple[str, int]:
     """Issue a random PIN or duress PIN. Return its digits and the number of PINs that it replaced.
 
     Raises `SubjectNotFoundError`. Raises `CredentialError` for a duress PIN without a normal PIN.
@@ -126,7 +126,7 @@ def set_pin(
         known = KnownPins(store.vault, every)
         if is_weak(digits, least, *_flats(store, subject)) or known.find(digits):
             raise UnfitError(will_not_do(least))
-        mine = [pin_verifiers.veiled(store.vault, each) for each in by_kind(every)[1] if each.subject == subject]
+        mine = [pin_verifiers.as_verifier(store.vault, each) for each in by_kind(every)[1] if each.subject == subject]
         if is_duress and len(mine) != 1:
             raise CredentialError(SECOND if mine else "a duress PIN is somebody's second: set their PIN first")
         new = _pin(store.vault, digits, subject, mine if is_duress else [], known.salt, is_duress=is_duress)
@@ -135,7 +135,7 @@ def set_pin(
     return replace(new, id=str(subject), is_duress=is_duress), 0 if is_duress else len(mine)
 
 
-def take_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> None:
+def remove_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> None:
     """Remove a person's duress PIN. The caller must know its digits. Raises `CredentialError`."""
     with store.changing():
         mine = [each for each in by_kind(store.all())[1] if each.subject == subject]
@@ -162,7 +162,7 @@ def _pin(
     return Credential(new_id(), CredentialKind.PIN, subject, digest, how)
 
 
-def take_away(store: Credentials, which: str) -> Credential:
+def revoke_credential(store: Credentials, which: str) -> Credential:
     """Delete a card or a PIN by its id, and return it. Raises `CredentialError` for an unknown id."""
     with store.changing():
         for credential in store.all():

@@ -155,13 +155,13 @@ class KeyRing:
         known, vault = self._known, self.store.vault
         found = {each.id: each for name in vault.readings(cards.said(number)) for each in known.cards.get(name, ())}
         if known.cards_before:
-            before = vault.readings(cards.said(number) | cards.said_before(number))
+            before = vault.readings(cards.said(number) | cards.names_before_readings(number))
             found |= {each.id: each for name in before for each in known.cards_before.get(name, ())}
         return tuple(found[which] for which in sorted(found))
 
-    def is_told_well(self, number: str, card: Credential) -> bool:
+    def identifies_precisely(self, number: str, card: Credential) -> bool:
         """Return whether this reader number identifies the card by more than 24 bits. Uses memory only."""
-        names = cards.told_well(number)
+        names = cards.precise_names(number)
         return bool(names) if not card.readings else bool(self.store.vault.readings(names) & card.readings)
 
     def lives_in(self, subject: SubjectId | None, flat: str) -> bool:
@@ -190,7 +190,7 @@ class KeyRing:
         holder = None if subject is None else self.holder(subject)
         return is_weak(digits, least, flat_of(holder.home) if holder is not None else "", self._known.flats)
 
-    def is_told_weak(self, subject: SubjectId) -> bool:
+    def is_known_weak(self, subject: SubjectId) -> bool:
         """Return whether a weak PIN of this person is recorded already."""
         return subject in self._known.weak
 

@@ -12,11 +12,11 @@ from gated.people.pin_verifiers import (
     NOBODYS,
     VERIFIER_BYTES,
     Recipe,
+    as_verifier,
     bucket,
     kind_of,
     recipe_of,
     secret_of,
-    veiled,
     verifier,
 )
 from gated.storage.vault import PIN, Vault
@@ -36,7 +36,7 @@ class KnownPins:
         self._vault = vault
         self._shared: dict[Recipe, dict[bytes, list[Credential]]] = {}
         self._alone: dict[bytes, list[tuple[Recipe, Credential]]] = {}
-        for row in (veiled(vault, row) for row in by_kind(rows)[1]):
+        for row in (as_verifier(vault, row) for row in by_kind(rows)[1]):
             recipe = recipe_of(row.pin_hash)
             if recipe is not None and len(row.digest) == VERIFIER_BYTES:
                 self._shared.setdefault(recipe, {}).setdefault(row.digest, []).append(row)

@@ -113,7 +113,7 @@ def bucket(vault: Vault, digits: str) -> bytes:
     return (first >> (16 - BUCKET_BITS)).to_bytes(BUCKET_BYTES, "big")
 
 
-def veiled(vault: Vault, row: Credential) -> Credential:
+def as_verifier(vault: Vault, row: Credential) -> Credential:
     """Return a PIN from before verifiers in the new form: bucket and verifier, recipe without the hash, no duress flag.
     Other rows stay unchanged.
     """

@@ -201,14 +201,14 @@ WAITING_FACES = f"""
     ALTER TABLE records DROP COLUMN pending;
     ALTER TABLE records DROP COLUMN sets
 """
-"""A waiting face of a person whose face is known already; see `Holding`."""
+"""A waiting face of a person whose face is known already; see `RecordState`."""
 
 WAITING_WAYS = f"""
     ALTER TABLE records ADD COLUMN ways TEXT NOT NULL DEFAULT '';
     {migrations.BACK}
     ALTER TABLE records DROP COLUMN ways
 """
-"""The credentials that a person had when a waiting face arrived; see `Holding`."""
+"""The credentials that a person had when a waiting face arrived; see `RecordState`."""
 
 CARD = {
     "subject": "text", "pin_hash": "text", "valid_from": "text", "valid_until": "text", "uses_left": "integer",

@@ -17,7 +17,7 @@ from gated.people.schema import MIGRATIONS
 from gated.people.stored_time import LONG_PAST, time_or_none
 from gated.storage import database, erasure, sql
 from gated.storage.rescue import Refused, open_best
-from gated.storage.valid_rows import in_words, left_out, sound, told_twice
+from gated.storage.valid_rows import in_words, left_out, possible_values, sound
 from gated.types import SubjectId
 
 Status = Literal["active", "suspended"]
@@ -75,7 +75,7 @@ def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Refu
     if "rights" in torn and "rights_said" in torn:
         _never(connection, [damaged_rows.named(row) for row in refused.get("rights", ())], is_known="rights" in refused)
     never = "INSERT OR IGNORE INTO schedules (name, days, start, until) VALUES (?, '', '00:00', '00:00')"
-    lost = {name for row in refused.get("schedules", ()) for name in told_twice(row, "schedules", "name")}
+    lost = {name for row in refused.get("schedules", ()) for name in possible_values(row, "schedules", "name")}
     connection.executemany(never, [(name,) for name in lost])
     if "calendars" in torn:
         doubt = "INSERT OR REPLACE INTO calendars (name, holidays, workdays) VALUES (?1, ?1, '')"
@@ -230,7 +230,7 @@ class People:
         self.connection.execute("DELETE FROM people WHERE subject = ?", (subject,))
         damaged_rows.forget(self.connection, subject)
         self._forget_households()
-        erasure.owe(self.connection)
+        erasure.record_erasure(self.connection)
 
     def _forget_households(self) -> None:
         """Delete the access rules of households without residents. Do nothing while `people` has damaged rows, because

@@ -165,4 +165,4 @@ class Templates:
         """Delete the key of a face and its templates. The caller holds the transaction."""
         with self.guard as connection:
             connection.execute("DELETE FROM data_keys WHERE subject = ? AND face = ?", (subject, face))
-            erasure.owe(connection)
+            erasure.record_erasure(connection)

@@ -19,7 +19,7 @@ from gated.atomic_files import atomic_rewrite, sync_folder
 from gated.errors import StateError
 from gated.protocol.certificate import is_sealed_pem, load_key, private_pem
 from gated.protocol.jose import Identity, is_sealed_set
-from gated.storage.vault import STAND_IN, derived, site_keys, stand_in
+from gated.storage.vault import PAIRING_KEY, derived, pairing_key, site_keys
 
 log = logging.getLogger(__name__)
 
@@ -107,7 +107,7 @@ class Lock:
 
 def _keys(state: Path) -> list[bytes]:
     """Return the site keys, then the stand-in key if it exists. Raises `StateError` if neither exists."""
-    other = stand_in(state)
+    other = pairing_key(state)
     try:
         return [*site_keys(state), *([other] if other else [])]
     except StateError:
@@ -122,7 +122,7 @@ def make_key(state: Path, lock: Lock) -> None:
     Does nothing while an update is on trial.
     """
     if not lock.may_seal() and not is_on_trial(Path(sys.prefix)):
-        stand_in(state, may_create=True)
+        pairing_key(state, may_create=True)
 
 
 def _no_keys() -> list[bytes]:
@@ -206,9 +206,9 @@ def _seal(path: Path, lock: Lock) -> bool:
 def _drop_stand_in(state: Path) -> None:
     """Delete the stand-in key once the site key itself opens every private file."""
     own = Lock(lambda: site_keys(state))
-    if (state / STAND_IN).exists() and own.may_seal() and all(_does_open(path, own) for path in _private(state)):
-        (state / STAND_IN).unlink()
-        sync_folder((state / STAND_IN).parent)
+    if (state / PAIRING_KEY).exists() and own.may_seal() and all(_does_open(path, own) for path in _private(state)):
+        (state / PAIRING_KEY).unlink()
+        sync_folder((state / PAIRING_KEY).parent)
 
 
 def _does_open(path: Path, lock: Lock) -> bool:

@@ -35,8 +35,8 @@ def curve(place: Floats, knots: list[float], values: list[float]) -> Floats:
     t = np.clip((place - k[i]) / width, 0, 1)
     a, b = slope[i] * width, slope[i + 1] * width
     lo, hi = v[i], v[i + 1]
-    rise = hi - lo
-    line: Floats = lo + t * (a + t * (3 * rise - 2 * a - b + t * (a + b - 2 * rise)))
+    raise_version = hi - lo
+    line: Floats = lo + t * (a + t * (3 * raise_version - 2 * a - b + t * (a + b - 2 * raise_version)))
     return line.astype(np.float32)
 
 
@@ -135,12 +135,12 @@ def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
     side, tip_y = np.abs(x), p.nose_y + 0.065 + p.nose_up
     top = p.brow_y - 0.05
     s = np.clip((top - y) / (top - tip_y), 0, 1)
-    rise = (
+    raise_version = (
         p.nose_bridge * np.clip(s * 3, 0, 1) + (p.nose_tip - p.nose_bridge) * s**1.35 + p.nose_hump * np.sin(np.pi * s)
     )
     width = p.nose_bridge_width * (1 - s) + (p.nose_bridge_width * 0.6 + p.nose_tip_size * 0.6) * s
     end = step(p.nose_y - 0.005 + 0.4 * p.nose_up, 0.055, y)
-    ridge = rise * np.exp(-(np.abs(side / (1.15 * width + 0.01)) ** 2.2)) * end
+    ridge = raise_version * np.exp(-(np.abs(side / (1.15 * width + 0.01)) ** 2.2)) * end
     tip = 0.035 * bump(x, y, (0, tip_y), (p.nose_tip_size, p.nose_tip_size * 0.9)) * end
     wing_y = p.nose_y + 0.055
     wings = 0.5 * p.nose_tip * bump(side, y, (p.nose_width * 0.68, wing_y), (p.nose_width * 0.30, 0.05))

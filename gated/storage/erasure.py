@@ -11,7 +11,7 @@ from gated.storage import sql
 SCHEMA = "CREATE TABLE erasures (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT"
 
 
-def owe(connection: sqlite3.Connection) -> None:
+def record_erasure(connection: sqlite3.Connection) -> None:
     """Record an open erasure in the transaction that deletes. `settle` wipes the traces later."""
     connection.execute("INSERT INTO erasures DEFAULT VALUES")
 

@@ -32,10 +32,10 @@ def holder(path: Path) -> tuple[int, int] | None:
     That user can redirect what root writes below that point. Returns None if root owns the whole path. Raises
     `OSError`.
     """
-    return next(((found.st_uid, found.st_gid) for _, found in way_to(path) if found.st_uid), None)
+    return next(((found.st_uid, found.st_gid) for _, found in path_entries(path) if found.st_uid), None)
 
 
-def way_to(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
+def path_entries(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
     """Yield every folder, file and link on a path with its `lstat`, through its links. Stops at the first missing part.
 
     Raises `OSError`, also for more than `LINKS` links.

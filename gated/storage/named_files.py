@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gated.atomic_files import atomic_write, create_file
 from gated.bounded import read_given
-from gated.storage.owner import acting_as, as_holder_of, being_oneself, whose_folder
+from gated.storage.owner import acting_as, acting_as_oneself, as_holder_of, owner_of_folder
 
 SHARED_MEMORY = "/dev/shm"  # noqa: S108 - where files are, among devices
 """A folder of ordinary files under /dev."""
@@ -22,7 +22,7 @@ def reading(path: Path) -> Iterator[None]:
 
     Raises `StateError` if another user may write to one of root's folders on the path.
     """
-    with being_oneself(), as_holder_of(path):
+    with acting_as_oneself(), as_holder_of(path):
         yield
 
 
@@ -62,7 +62,7 @@ def make_folder(folder: Path) -> None:
     Another user may make the folder first, so a caller that writes into it must check the owner again.
     """
     for each in reversed((folder, *folder.parents)):
-        with being_oneself():
+        with acting_as_oneself():
             is_there = each.exists()
         if not is_there:
             with reading(each):
@@ -72,7 +72,7 @@ def make_folder(folder: Path) -> None:
 @contextmanager
 def replacing(path: Path) -> Iterator[None]:
     """Act, until the end of the block, as the user who may create or replace an entry at a path."""
-    with being_oneself(), acting_as(whose_folder(path)):
+    with acting_as_oneself(), acting_as(owner_of_folder(path)):
         yield
 
 

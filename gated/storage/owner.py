@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from gated.errors import StateError
-from gated.storage.files import holder, way_to
+from gated.storage.files import holder, path_entries
 
 Owner = tuple[int, int]
 """A user id and a group id."""
@@ -30,7 +30,7 @@ def whose(path: Path) -> Owner | None:
     return _whose(path, is_above=False)
 
 
-def whose_folder(path: Path) -> Owner | None:
+def owner_of_folder(path: Path) -> Owner | None:
     """Return the user as `whose` does, for creating or replacing an entry. Checks the parent folder (may be sticky)."""
     return _whose(path.parent, is_above=True)
 
@@ -55,7 +55,7 @@ def maker_of(path: Path, owner: Owner | None) -> Owner | None:
 
     Raises `StateError` if the path lies in a third user's place.
     """
-    found = whose_folder(path)
+    found = owner_of_folder(path)
     if found is not None and (owner is None or found[0] != owner[0]):
         raise StateError(f"{path}: would lie where user {found[0]} can put something else in its place; "
                          "name a place where only root can write above it")  # fmt: skip
@@ -96,7 +96,7 @@ def as_holder_of(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def being_oneself() -> Iterator[None]:
+def acting_as_oneself() -> Iterator[None]:
     """Act as root again inside `acting_as`, until the end of the block, for what only root can do.
 
     Use it for root's own files only. For a file that the caller names, use `runtime.named`.
@@ -156,7 +156,7 @@ def _check_shut(path: Path, *, is_above: bool) -> None:
     replace root's entries.
     """
     last = path.resolve()
-    for each, found in way_to(path):
+    for each, found in path_entries(path):
         others = found.st_mode & (OTHERS if found.st_gid else stat.S_IWOTH)
         is_sticky = found.st_mode & stat.S_ISVTX and (is_above or each != last)
         if stat.S_ISDIR(found.st_mode) and others and not is_sticky:

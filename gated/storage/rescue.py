@@ -45,7 +45,7 @@ rows of each table that lost no unreadable rows.
 
 
 @dataclass(frozen=True, slots=True)
-class Best:
+class OpenedDatabase:
     """The best available form of a database. `why`: why it is not the file on the disk; empty if it is.
 
     `torn`: the tables that lost rows.
@@ -56,7 +56,9 @@ class Best:
     torn: frozenset[str] = frozenset()
 
 
-def open_best(path: Path, migrations: Sequence[str], careful: Careful = lambda *_: None, *, why: str = "") -> Best:
+def open_best(
+    path: Path, migrations: Sequence[str], careful: Careful = lambda *_: None, *, why: str = ""
+) -> OpenedDatabase:
     """Open a database, or a copy in memory if the disk takes no write.
 
     `why`: the known damage. If it is given, return a copy of the readable rows. If it is empty, a damaged database
@@ -65,7 +67,7 @@ def open_best(path: Path, migrations: Sequence[str], careful: Careful = lambda *
     said = why
     try:
         if not why:
-            return Best(database.connect(path, migrations), _seen_only(path))
+            return OpenedDatabase(database.connect(path, migrations), _seen_only(path))
     except DiskError as error:
         said = str(error)
     copy, torn = copy_of(path, migrations, careful)
@@ -73,7 +75,7 @@ def open_best(path: Path, migrations: Sequence[str], careful: Careful = lambda *
         copy.close()
         raise TornError(f"{path}: is damaged, and the disk takes no write: {said}")
     copy.execute("PRAGMA query_only = ON")
-    return Best(copy, said, torn)
+    return OpenedDatabase(copy, said, torn)
 
 
 def _seen_only(path: Path) -> str:
@@ -83,7 +85,7 @@ def _seen_only(path: Path) -> str:
     return ""
 
 
-def open_anew(path: Path, migrations: Sequence[str]) -> tuple[Best, bool]:
+def open_or_replace(path: Path, migrations: Sequence[str]) -> tuple[OpenedDatabase, bool]:
     """Open a small database that the gate can do without. A damaged one is set aside and replaced by an empty one.
 
     Return the database, and whether it was replaced.
@@ -102,7 +104,7 @@ def open_anew(path: Path, migrations: Sequence[str]) -> tuple[Best, bool]:
     return open_best(path, migrations), True
 
 
-def open_mended(path: Path, migrations: Sequence[str], careful: Careful) -> Best:
+def open_repaired(path: Path, migrations: Sequence[str], careful: Careful) -> OpenedDatabase:
     """Open a small database that must lose no readable row. A damaged one is set aside, and its readable rows go into a
     new one.
     """
@@ -116,7 +118,7 @@ def open_mended(path: Path, migrations: Sequence[str], careful: Careful) -> Best
     fresh, _ = copy_of(path, migrations, careful)
     try:
         with closing(fresh):
-            begin_anew(fresh, path)
+            replace_database(fresh, path)
     except DiskError as error:
         return open_best(path, migrations, careful, why=str(error))
     return open_best(path, migrations, careful)
@@ -128,7 +130,7 @@ def copy_of(path: Path, migrations: Sequence[str], careful: Careful) -> tuple[sq
     A damaged database is rebuilt from its readable rows.
     """
     try:
-        source = as_it_lies(path)
+        source = copy_unchecked(path)
     except FileNotFoundError:  # no database existed, as far as we know
         return _salvaged(sqlite3.connect(":memory:"), migrations, careful)[0], frozenset()
     except (OSError, *SQL_ERRORS):
@@ -150,7 +152,7 @@ def is_sound(connection: sqlite3.Connection) -> bool:
         return False
 
 
-def as_it_lies(path: Path) -> sqlite3.Connection:
+def copy_unchecked(path: Path) -> sqlite3.Connection:
     """Return the database with its write-ahead log, in memory. Raises `OSError` and `sqlite3.Error` if that fails.
 
     A log without its database gives the pages that were not written back.
@@ -328,7 +330,7 @@ def aside(path: Path) -> list[Path]:
     return sorted(each for each in path.parent.glob(f"{path.name}{ASIDE}*") if not each.name.endswith(PARTS[1:]))
 
 
-def begin_anew(connection: sqlite3.Connection, path: Path) -> Path:
+def replace_database(connection: sqlite3.Connection, path: Path) -> Path:
     """Set a damaged database aside, and write the one in memory in its place. Return the new name of the old one.
 
     Raises `DiskError`. The damaged database then stays in place, or is only set aside.
@@ -352,6 +354,6 @@ def begin_anew(connection: sqlite3.Connection, path: Path) -> Path:
     return kept
 
 
-def trouble(best: Sequence[Best]) -> str:
+def trouble(best: Sequence[OpenedDatabase]) -> str:
     """Return why several databases are not the ones on the disk. Return an empty string if they are."""
     return "; ".join(dict.fromkeys(each.why for each in best if each.why))

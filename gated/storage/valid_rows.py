@@ -72,7 +72,7 @@ def copy_of(*values: str | None) -> str:
     return BETWEEN.join(NOTHING if each is None else each for each in values)
 
 
-def told_twice(row: sqlite3.Row | Mapping[str, object], table: str, column: str) -> set[str]:
+def possible_values(row: sqlite3.Row | Mapping[str, object], table: str, column: str) -> set[str]:
     """Return the texts of a damaged row's column and of its copy. One of them may be right."""
     said = [row[column]]
     if COPY in row.keys() and column in COPIED.get(table, ()):  # noqa: SIM118 - `in` searches a row's values

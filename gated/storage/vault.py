@@ -23,7 +23,7 @@ from gated.types import SubjectId
 
 KEY_BYTES = 32
 READING_BYTES = 16
-STAND_IN = Path("keys", "pairing.key")
+PAIRING_KEY = Path("keys", "pairing.key")
 NONCE_BYTES = 12  # NIST SP 800-38D section 8.2: 96 random bits allow 2^32 seals with one key
 
 
@@ -33,7 +33,7 @@ else can compare such digests.
 """
 
 
-def readings_by(key: bytes, names: Iterable[str]) -> frozenset[bytes]:
+def digest_readings(key: bytes, names: Iterable[str]) -> frozenset[bytes]:
     """Return the digests of a card's readings under a gate's key for cards, 16 bytes each."""
     return frozenset(hmac.digest(key, name.encode(), "sha256")[:READING_BYTES] for name in names)
 
@@ -81,7 +81,7 @@ class Vault:
 
     def readings(self, names: Iterable[str]) -> frozenset[bytes]:
         """Return the digests of a card's readings, 16 bytes each (see `gallery.cards`)."""
-        return readings_by(self.key_for(CARD), names)
+        return digest_readings(self.key_for(CARD), names)
 
     def key_for(self, use: str) -> bytes:
         """Return the derived key for one use, 32 bytes.
@@ -124,14 +124,14 @@ def site_keys(state: Path) -> list[bytes]:
     return [first, *(key for key in other if key != first)]
 
 
-def stand_in(state: Path, *, may_create: bool = False) -> bytes | None:
+def pairing_key(state: Path, *, may_create: bool = False) -> bytes | None:
     """Return the key `keys/pairing.key`, or None if it is missing. If `may_create`, create a missing one. Raises
     `StateError`.
 
     It replaces the site key before a gate's first start creates that key, or if systemd hides the site key from a
     command.
     """
-    path = state / STAND_IN
+    path = state / PAIRING_KEY
     if may_create:
         _create_once(path)
     if not path.exists():

@@ -10,7 +10,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from gated.events import Event
-from gated.gallery.accepted import Accepted
+from gated.gallery.accepted import AcceptedRecord
 from gated.gallery.holdings import Holdings
 from gated.gallery.record_changes import PERSON
 from gated.journal.entry import stamp
@@ -61,7 +61,7 @@ def accept(
     findings = []
     for subject in dict.fromkeys(subjects):
         accepted = _accept(holdings, allowance, SubjectId(subject))
-        if isinstance(accepted, Accepted):
+        if isinstance(accepted, AcceptedRecord):
             for fact in accepted.facts(operator):
                 report(fact)
             accepted = ""
@@ -71,7 +71,7 @@ def accept(
     return CommandOutcome("done" if is_all else "refused", f"accepted {count} of {len(findings)}", tuple(findings))
 
 
-def _accept(holdings: Holdings, allowance: Allowance, subject: SubjectId) -> Accepted | str:
+def _accept(holdings: Holdings, allowance: Allowance, subject: SubjectId) -> AcceptedRecord | str:
     """Return what was accepted for a subject, or the reason for the refusal."""
     why, allowed = holdings.get(PERSON + subject).quarantine, holdings.allowed
     if why is None:

@@ -14,7 +14,7 @@ from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, Content, GateKeys, NamedCalendar, NamedSchedule, SharedRules
 from gated.gallery.sealed_templates import new_face, seal_face
 from gated.people.access_rule import plain_role
-from gated.people.held_records import BULK, CHANGED_FACE, SET, Holding
+from gated.people.held_records import BULK, CHANGED_FACE, SET, RecordState
 from gated.people.schedule_values import schedule_of
 from gated.people.store import RECOGNISE, Person, Status
 from gated.protocol.jose import Identity
@@ -54,7 +54,7 @@ class Faces:
 class _Draft:
     """A person record in judgement. Its face may turn out to belong to another subject."""
 
-    holding: Holding
+    holding: RecordState
     dossier: PersonData
     known: Person | None
     face: str | None = None
@@ -116,21 +116,21 @@ class Batch:
         if isinstance(record, PersonRecord):
             self._add_person(record, held)
         elif isinstance(record, Tombstone):
-            self._others[key] = Change(Holding(key, record.n, is_gone=True))
+            self._others[key] = Change(RecordState(key, record.n, is_gone=True))
         else:
             self._others[key] = Change(held, _content(record))
 
     def end(self, keys: Iterable[str], n: int) -> None:
         """Turn these keys into tombstones with number `n`."""
         for key in keys:
-            self._others[key] = Change(Holding(key, n, is_gone=True))
+            self._others[key] = Change(RecordState(key, n, is_gone=True))
 
     def changes(self) -> list[Change]:
         """Return the changes to store, after the comparison of faces."""
         self._refuse_twins()
         return [*self._others.values(), *(_spent(self._change(draft)) for draft in self._drafts.values())]
 
-    def _add_person(self, record: PersonRecord, held: Holding) -> None:
+    def _add_person(self, record: PersonRecord, held: RecordState) -> None:
         key, known = held.key, self._holdings.person(SubjectId(record.subject))
         if known is None and held.accepted != BULK and key not in self._new:
             if self._room is not None and len(self._new) >= self._room:
@@ -155,7 +155,7 @@ class Batch:
         else:
             draft.keeps_face = record.face is not None
 
-    def _waits_here(self, held: Holding, record: Record) -> bool:
+    def _waits_here(self, held: RecordState, record: Record) -> bool:
         """Return whether a face that was taken at this gate keeps waiting.
 
         It keeps waiting if the record names the same consent to be recognised.
@@ -239,7 +239,7 @@ class Batch:
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
         stays = self._with_consent(draft)
-        ways = self._holdings.ways_of(draft.subject)
+        ways = self._holdings.credential_marks_of(draft.subject)
         holding = replace(
             stays.holding, pending=face.face, pending_face=draft.face, sets=self._sets_of(draft), ways=ways
         )

@@ -22,7 +22,7 @@ from gated.protocol.command_messages import UNATTENDED, Command, ConfirmationReq
 from gated.protocol.confirmation import CONFIRM_VALID_S
 from gated.protocol.limits import COMMAND_WINDOW
 from gated.storage import sql
-from gated.storage.rescue import aside, open_mended
+from gated.storage.rescue import aside, open_repaired
 from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.storage.valid_rows import in_words, left_out, sound
 from gated.sync import command_log
@@ -73,7 +73,7 @@ class CommandDesk:
         """
         self._site, self._gate = site, gate
         path = state / "commands.db"
-        self._ledger = open_mended(path, command_log.MIGRATIONS, command_log.careful).connection
+        self._ledger = open_repaired(path, command_log.MIGRATIONS, command_log.careful).connection
         damaged = left_out(self._ledger, ("commands",))
         if told := in_words("commands.db", damaged, "what they were about is done no more; order it anew"):
             log.error("%s", told)

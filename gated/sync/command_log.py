@@ -9,7 +9,7 @@ from collections.abc import Collection
 
 from gated.storage import migrations
 from gated.storage.rescue import Refused
-from gated.storage.valid_rows import BETWEEN, COPY, sound, told_twice, with_copies, without_copies
+from gated.storage.valid_rows import BETWEEN, COPY, possible_values, sound, with_copies, without_copies
 
 MOST_AHEAD = 1_000_000
 """Largest jump of the command number. A larger jump would use up all numbers between."""
@@ -36,14 +36,14 @@ MIGRATIONS = (
 def careful(connection: sqlite3.Connection, _torn: Collection[str], refused: Refused) -> None:
     """Keep what a refused row of a damaged ledger still tells: each readable id, with the number and the reply."""
     for row in refused.get("commands", ()):
-        for id_ in sorted(told_twice(row, "commands", "id")):
+        for id_ in sorted(possible_values(row, "commands", "id")):
             kept = (row["number"], id_, reply if isinstance(reply := row["reply"], bytes) else None)
             connection.execute("INSERT OR IGNORE INTO commands (number, id, reply) VALUES (?, ?, ?)", kept)
 
 
 def ids(row: sqlite3.Row) -> list[str]:
     """Return the ids that a row may belong to."""
-    return sorted(each for each in told_twice(row, "commands", "id") if each.isalnum() and len(each) <= 64)
+    return sorted(each for each in possible_values(row, "commands", "id") if each.isalnum() and len(each) <= 64)
 
 
 def has_id(connection: sqlite3.Connection) -> str:

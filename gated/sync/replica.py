@@ -16,7 +16,7 @@ from gated.errors import BusyError, SealError, StateError
 from gated.events import Event
 from gated.gallery.holdings import Holdings
 from gated.gallery.record_changes import PERSON, Change, people_of
-from gated.people.held_records import Holding
+from gated.people.held_records import RecordState
 from gated.protocol.envelope import Peer
 from gated.protocol.face_messages import SharedFace
 from gated.protocol.key_messages import VerifierKeys
@@ -372,7 +372,7 @@ class Replica:
         held = [(self._holdings.get(key), n) for key, n in owed.items()]
         return [self._receipt(row, n) for row, n in held if row.is_gone and row.n >= n]
 
-    def _receipt(self, held: Holding, n: int) -> RemovalReceipt:
+    def _receipt(self, held: RecordState, n: int) -> RemovalReceipt:
         subject = held.key.removeprefix(PERSON)
         at = held.at or ""
         return RemovalReceipt(

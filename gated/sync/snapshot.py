@@ -16,7 +16,7 @@ from gated.protocol.limits import PARTS_WINDOW
 from gated.protocol.record_messages import SnapshotPart
 from gated.protocol.wire_records import Record
 from gated.storage import database, migrations, sql
-from gated.storage.rescue import open_anew
+from gated.storage.rescue import open_or_replace
 from gated.storage.valid_rows import left_out, with_copies, without_copies
 
 log = logging.getLogger(__name__)
@@ -54,7 +54,7 @@ class SnapshotStore:
     """The snapshot in progress, if any. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, state: Path, me: Identity) -> None:
-        best, _ = open_anew(state / "snapshot.db", MIGRATIONS)
+        best, _ = open_or_replace(state / "snapshot.db", MIGRATIONS)
         self._connection = best.connection
         self._guard = database.Guard(best.connection, state / "snapshot.db")
         self._connection.execute("PRAGMA synchronous = NORMAL")  # a part lost in a power cut is requested again

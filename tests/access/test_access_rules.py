@@ -29,7 +29,7 @@ times = st.none() | st.floats(-8760, 8760).map(lambda hours: NOON + timedelta(ho
 doors = st.sampled_from(["main", "second"])
 names = st.none() | st.sampled_from(["always", "days", "sundays", "gone"])
 rights = st.builds(AccessRule, door=st.none() | doors, schedule=names, valid_from=times, valid_until=times)
-holders = st.builds(Holder, is_suspended=st.booleans(), rights=st.lists(rights, max_size=4).map(tuple))
+holders = st.builds(Holder, is_suspended=st.booleans(), rules=st.lists(rights, max_size=4).map(tuple))
 credentials = st.builds(
     replace,
     st.sampled_from([CARD, GUEST]),

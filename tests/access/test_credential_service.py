@@ -36,7 +36,7 @@ from gated.people import card_readings
 from gated.people.access_rule import AccessRule
 from gated.people.credential import Credential
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card, set_pin
+from gated.people.issuing import issue_card, set_pin
 from gated.people.keyring import KeyRing
 from gated.people.pin_verifiers import Recipe
 from gated.people.preferences import NO_PREFERENCES, Preferences
@@ -88,7 +88,7 @@ class Gate:
         self.ring.reload_if_changed()
 
     def card(self, number="12345678", subject=ANN, **more):
-        card = give_card(self.store, number, subject, **more)
+        card = issue_card(self.store, number, subject, **more)
         self.follow()
         return card
 
@@ -964,13 +964,13 @@ async def test_from_the_day_that_the_site_sets_a_weak_pin_opens_nothing_and_othe
 
 async def test_where_the_mark_cannot_be_written_the_person_comes_in_all_the_same(gate, careless_pins):
     gate.pin("900512")
-    gate.store.mark_weak = lambda *_: (_ for _ in ()).throw(StateError("the disk is full"))
+    gate.store.record_weak_pin = lambda *_: (_ for _ in ()).throw(StateError("the disk is full"))
     await gate.credentials.handle_pin("900512")
     assert len(gate.released) == 1
 
 
 def short(gate, number="w26:12-3456", subject=ANN):
-    card = give_card(gate.store, number, subject)
+    card = issue_card(gate.store, number, subject)
     gate.follow()
     return card
 

@@ -35,7 +35,7 @@ from gated.face.vision_messages import CodeSeen, Observation, TrackEnded, Vision
 from gated.gallery.gallery import Gallery
 from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card
+from gated.people.issuing import issue_card
 from gated.people.preferences import Preferences
 from gated.people.schedule_values import CalendarDays
 from gated.people.store import RECOGNISE, Consent, Person
@@ -73,7 +73,7 @@ class Yard:
         with self.gallery.enrolling():
             self.gallery.add(Person(ANN, "Ann", "12", "active", NOON, (consent,)), [np.array([1, 0, 0, 0], np.float32)])
         self.store = Credentials.open(state, "courtyard-2")
-        give_card(self.store, "4711", ANN)
+        issue_card(self.store, "4711", ANN)
         self.entrance = self.opened()
 
     def opened(self):
@@ -252,7 +252,7 @@ async def test_free_passage_is_renewed_at_its_own_door(tmp_path):
 
 async def test_a_card_that_is_given_now_opens_within_a_moment(yard):
     task = asyncio.create_task(yard.entrance.run())
-    give_card(yard.store, "9999", ANN)
+    issue_card(yard.store, "9999", ANN)
     await until(lambda: yard.entrance._ring.card("9999") is not None)
     await yard.entrance.credentials.handle_card("9999")
     assert len(yard.door.released) == 1

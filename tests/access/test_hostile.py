@@ -207,11 +207,12 @@ def test_whatever_is_given_as_a_number_is_a_few_plain_readings_or_refused(dice):
         try:
             readings = card_readings.given(text)
         except CredentialError:
-            assert card_readings.said(text) == card_readings.said_before(text) == frozenset()
+            assert card_readings.said(text) == card_readings.names_before_readings(text) == frozenset()
             return
         assert 1 <= len(readings) <= 20
         assert all(
-            name.fullmatch(each) for each in readings | card_readings.said(text) | card_readings.said_before(text)
+            name.fullmatch(each)
+            for each in readings | card_readings.said(text) | card_readings.names_before_readings(text)
         ), ascii(text)
         assert readings & card_readings.said(text)
         assert card_readings.given(card_numbers.plain(text)) == readings

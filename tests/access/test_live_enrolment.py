@@ -31,7 +31,7 @@ from gated.events import MAIN, AccessDenied, AccessGranted, Enrolling, PersonEnr
 from gated.face.vision_messages import Observation, Quality, TrackEnded, VisionReady
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.people.given_consents import Given, giving
+from gated.people.given_consents import GivenConsents, offering_consents
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
 
@@ -278,7 +278,7 @@ async def test_whoever_is_enrolled_at_the_gate_is_let_in_at_once_and_not_before(
 
 
 async def test_what_they_agree_to_at_the_gate_is_in_the_journal_and_counts(yard):
-    with giving(yard.entrance._state, Given(ANN, ["transfer"], "paper-9", "2026-11")):
+    with offering_consents(yard.entrance._state, GivenConsents(ANN, ["transfer"], "paper-9", "2026-11")):
         task = yard.enrols()
         await yard.stand(task.done)
     assert yard.said(PersonEnrolled) == [PersonEnrolled(ANN, MOST_TEMPLATES, "2026-11", SHA, ["transfer"])]
@@ -287,7 +287,7 @@ async def test_what_they_agree_to_at_the_gate_is_in_the_journal_and_counts(yard)
 
 async def test_an_operator_who_gives_up_leaves_no_consent_for_the_next_order(yard):
     yard.operator.may_answer.clear()
-    with giving(yard.entrance._state, Given(ANN, ["transfer"], "paper-9", "2026-11")):
+    with offering_consents(yard.entrance._state, GivenConsents(ANN, ["transfer"], "paper-9", "2026-11")):
         task = yard.enrols()
         await yard.stand(lambda: yard.operator.asked)
         yard.operator.gives_up()

@@ -15,7 +15,7 @@ from gated.cli import main
 from gated.gallery.enrolment import enrol_known
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.people.given_consents import NAME, given_now
+from gated.people.given_consents import NAME, consents_given_now
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.runtime.local_request import wished
 from gated.types import SubjectId
@@ -58,7 +58,9 @@ def when_said(state, subject, picture):
         time.sleep(0.01)
     with closing(Gallery.open(state, "courtyard-2", "ab" * 32, 4)) as gallery:
         vector = np.eye(4, dtype=np.float32)[picture]
-        enrol_known(gallery, subject, [vector], threshold=0.7, at=NOW, given=partial(given_now, state, subject, NOW))
+        enrol_known(
+            gallery, subject, [vector], threshold=0.7, at=NOW, given=partial(consents_given_now, state, subject, NOW)
+        )
 
 
 def agreed(yard, subject):

@@ -12,7 +12,7 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, GateKeys
-from gated.people.held_records import Holding
+from gated.people.held_records import RecordState
 from gated.people.store import Consent, Person
 from gated.protocol.jose import Identity
 from gated.protocol.vouching import fingerprint
@@ -26,13 +26,13 @@ OTHER, THIEF = Identity.make().party, Identity.make().party
 
 
 def keys(name, party, n):
-    return Change(Holding(f"gate/{name}", n), GateKeys(name, party.dump().decode()))
+    return Change(RecordState(f"gate/{name}", n), GateKeys(name, party.dump().decode()))
 
 
 def filed(subject, n):
     consents = tuple(Consent(purpose, f"paper-{n}", "1", NOW) for purpose in ("recognise", "transfer"))
     person = Person(subject, f"Name {subject[0]}", "2-401", "active", NOW, consents)
-    return Change(Holding(PERSON + subject, n), PersonData(person, (), (), ()))
+    return Change(RecordState(PERSON + subject, n), PersonData(person, (), (), ()))
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change
-from gated.people.held_records import Allowed, Holding
+from gated.people.held_records import Allowed, RecordState
 from gated.people.store import Consent, Person
 from gated.types import SubjectId
 
@@ -25,9 +25,9 @@ def held(gate):
     """Return a gate that holds Ann and Bob in quarantine. Its commands run in this process."""
     holdings = Holdings.open(gate.state, "courtyard-2")
     changes = [
-        Change(Holding(PERSON + ANN, 3, quarantine="bulk")),
-        Change(Holding(PERSON + BOB, 4, quarantine="duplicate")),
-        Change(Holding("schedule/work", 5)),
+        Change(RecordState(PERSON + ANN, 3, quarantine="bulk")),
+        Change(RecordState(PERSON + BOB, 4, quarantine="duplicate")),
+        Change(RecordState("schedule/work", 5)),
     ]
     holdings.apply(changes, 5, NOW)
     holdings.close()
@@ -106,7 +106,7 @@ def changed(held):
     holdings = Holdings.open(held.state, "courtyard-2")
     consents = tuple(Consent(purpose, "paper-7", "2026-11", NOW) for purpose in ("recognise", "transfer"))
     person = Person(CAT, "Cat", "2-401", "active", NOW, consents)
-    holdings.apply([Change(Holding(PERSON + CAT, 6), PersonData(person))], 6, NOW)
+    holdings.apply([Change(RecordState(PERSON + CAT, 6), PersonData(person))], 6, NOW)
     holdings.close()
     gallery = Gallery.open(held.state, "courtyard-2", EMBEDDER, 4)
     assert not face(gallery, 0)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from gated.gallery.holdings import Holdings
 from gated.gallery.record_changes import Change, GateKeys
-from gated.people.held_records import Holding
+from gated.people.held_records import RecordState
 from gated.protocol.jose import Identity
 from gated.protocol.vouching import fingerprint
 from gated.simulator.network import free_port
@@ -35,7 +35,7 @@ def test_a_fingerprint_stands_on_the_screen_while_its_command_runs_and_a_killed_
     Image.new("RGB", (640, 480), (90, 90, 90)).save(gate.folder / "frames" / "00.png")
     gate.write(cues={"screen_port": port})
     with closing(Holdings.open(gate.state, "courtyard-2")) as holdings:
-        change = Change(Holding("gate/back", 1), GateKeys("back", party.dump().decode()))
+        change = Change(RecordState("gate/back", 1), GateKeys("back", party.dump().decode()))
         holdings.apply([change], 1, NOW)
     gate.start("run")
     page = gate.wait_for(lambda: (now := shown(port)) and now["situation"] == "idle" and now["notes"] and now)

@@ -10,7 +10,7 @@ from gated.doctor.guess_time import keypads, of_cards, of_pins, pin_budget, sent
 from gated.gallery.register import Register
 from gated.people.credential import Credential, new_id
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card
+from gated.people.issuing import issue_card
 from gated.people.pin_verifiers import NOBODYS
 from gated.people.store import Person
 from gated.types import SubjectId
@@ -75,7 +75,7 @@ def test_whose_pin_opens_nothing_for_want_of_a_number_is_told(site, tmp_path):
 def test_who_has_typed_a_weak_pin_is_listed_with_the_way_out(site, tmp_path):
     settings = site(3)
     with closing(Credentials.open(tmp_path, "yard")) as store:
-        store.mark_weak(SubjectId(f"{1:016x}"), NOON)
+        store.record_weak_pin(SubjectId(f"{1:016x}"), NOON)
     assert weak_pin_holders(settings) == [f"{1:016x}"]
     first, _ = of_pins(settings)
     assert (first.part, first.light, first.figures) == ("PINs", "amber", {"weak": 1})
@@ -93,7 +93,7 @@ def test_how_long_whoever_shows_card_numbers_must_guess_is_said_by_what_readers_
     assert list(of_cards(settings)) == []
     store = Credentials.open(tmp_path, "yard")
     for number in range(9):
-        give_card(store, f"w34:17-{number}", None)
+        issue_card(store, f"w34:17-{number}", None)
     store.close()
     [finding] = of_cards(settings)
     assert (finding.light, finding.figures["cards"]) == ("green", 9)

@@ -19,7 +19,7 @@ from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedSchedule
 from gated.gallery.sealed_templates import new_face, seal_face
 from gated.people import held_records, schema
 from gated.people.access_rule import AccessRule
-from gated.people.held_records import Holding
+from gated.people.held_records import RecordState
 from gated.people.issuing import card_of
 from gated.people.preferences import Preferences
 from gated.people.schema import MIGRATIONS
@@ -46,16 +46,16 @@ def person(subject: SubjectId, **other: object) -> Person:
 
 
 def filed(subject: SubjectId, n: int, **other: object) -> Change:
-    return Change(Holding(PERSON + subject, n), PersonData(person(subject, **other)))
+    return Change(RecordState(PERSON + subject, n), PersonData(person(subject, **other)))
 
 
 def with_face(holdings: Holdings, subject: SubjectId, n: int, vector: object) -> Change:
     face = seal_face(holdings.register.vault, subject, new_face(), f"paper-{subject[:1]}", [(EMBEDDER, vector)])  # type: ignore[list-item]
-    return Change(Holding(PERSON + subject, n), PersonData(person(subject), face=face.face), face)
+    return Change(RecordState(PERSON + subject, n), PersonData(person(subject), face=face.face), face)
 
 
 def gone(key: str, n: int) -> Change:
-    return Change(Holding(key, n, is_gone=True))
+    return Change(RecordState(key, n, is_gone=True))
 
 
 def test_people_come_change_and_go_and_it_is_told_which(holdings, face) -> None:
@@ -75,7 +75,7 @@ def test_the_version_only_rises(versions: list[int]) -> None:
     connection.execute("INSERT INTO replica VALUES (0)")
     highest = 0
     for version in versions:
-        held_records.rise(connection, version)
+        held_records.raise_version(connection, version)
         highest = max(highest, version)
         assert held_records.version(connection) == highest
     connection.close()
@@ -122,7 +122,7 @@ def test_a_tombstone_remembers_the_first_removal(holdings, face) -> None:
 
 
 def test_what_is_quarantined_has_its_number_and_is_accepted_once(holdings) -> None:
-    holdings.apply([Change(Holding(PERSON + ANN, 1, quarantine="bulk")), filed(BOB, 2)], 2, AT)
+    holdings.apply([Change(RecordState(PERSON + ANN, 1, quarantine="bulk")), filed(BOB, 2)], 2, AT)
     assert [held.quarantine for held in holdings.quarantined()] == ["bulk"]
     assert sorted(holdings.live()) == [(PERSON + ANN, 1), (PERSON + BOB, 2)]
     assert holdings.accept(ANN)
@@ -136,7 +136,7 @@ def test_what_is_quarantined_has_its_number_and_is_accepted_once(holdings) -> No
 
 
 def test_whoever_asks_sees_that_another_process_has_accepted(state, holdings) -> None:
-    holdings.apply([Change(Holding(PERSON + ANN, 1, quarantine="bulk"))], 1, AT)
+    holdings.apply([Change(RecordState(PERSON + ANN, 1, quarantine="bulk"))], 1, AT)
     before = holdings.changes()
     assert holdings.changes() == before
     other = Holdings.open(state, "site")
@@ -149,9 +149,9 @@ def test_hours_rights_and_gates_are_stored_replaced_and_gone(holdings, store) ->
     work = Schedule(("mon",), "08:00", "18:00")
     holdings.apply(
         [
-            Change(Holding("schedule/work", 1), NamedSchedule("work", work)),
-            Change(Holding("household/2-401", 2), SharedRules("household", "2-401", (AccessRule("main"),))),
-            Change(Holding("gate/north", 3), GateKeys("north", "keys")),
+            Change(RecordState("schedule/work", 1), NamedSchedule("work", work)),
+            Change(RecordState("household/2-401", 2), SharedRules("household", "2-401", (AccessRule("main"),))),
+            Change(RecordState("gate/north", 3), GateKeys("north", "keys")),
             filed(ANN, 4),
         ],
         4,
@@ -161,7 +161,7 @@ def test_hours_rights_and_gates_are_stored_replaced_and_gone(holdings, store) ->
     assert store.access_rules_of(ANN, "household") == [AccessRule("main")]
     assert (holdings.keys_of("north"), holdings.keys_of("south")) == ("keys", None)
     other = replace_hours(work)
-    holdings.apply([Change(Holding("schedule/work", 5), NamedSchedule("work", other))], 5, AT)
+    holdings.apply([Change(RecordState("schedule/work", 5), NamedSchedule("work", other))], 5, AT)
     assert store.schedules() == {"work": other}
     holdings.apply([gone(key, 6) for key in ("schedule/work", "household/2-401", "gate/north")], 6, AT)
     assert (store.schedules(), store.access_rules_of(ANN, "household"), holdings.keys_of("north")) == ({}, [], None)
@@ -174,7 +174,7 @@ def replace_hours(schedule: Schedule) -> Schedule:
 def test_rights_of_a_household_that_the_office_named_outlive_its_people_and_others_do_not(holdings, store) -> None:
     said = SharedRules("household", "2-401", (AccessRule("main"),))
     holdings.apply(
-        [Change(Holding("household/2-401", 1), said), filed(ANN, 2), filed(BOB, 3, household="1-101")], 3, AT
+        [Change(RecordState("household/2-401", 1), said), filed(ANN, 2), filed(BOB, 3, household="1-101")], 3, AT
     )
     store.set_access_rules(BOB, [AccessRule("second")], "household")
     holdings.apply([gone(PERSON + ANN, 4), gone(PERSON + BOB, 5)], 5, AT)
@@ -193,7 +193,7 @@ def test_a_suspension_ahead_of_its_record_changes_nothing_else(holdings, store) 
 
 def test_whoever_asked_for_nothing_any_more_is_as_everybody(holdings, store) -> None:
     wishing = PersonData(person(ANN), preferences=Preferences(12.0), rules=(AccessRule("main"),))
-    holdings.apply([Change(Holding(PERSON + ANN, 1), wishing)], 1, AT)
+    holdings.apply([Change(RecordState(PERSON + ANN, 1), wishing)], 1, AT)
     assert store.holders()[ANN].preferences == Preferences(12.0)
     holdings.apply([filed(ANN, 2)], 2, AT)
     assert store.holders()[ANN].preferences == Preferences()
@@ -203,7 +203,7 @@ def test_whoever_asked_for_nothing_any_more_is_as_everybody(holdings, store) -> 
 def test_a_card_keeps_the_memory_of_its_uses_and_another_number_does_not(holdings, store) -> None:
     def having(number: str, uses: int) -> Change:
         card = card_of(holdings.register.vault, "c1", number)
-        return Change(Holding(PERSON + ANN, 1), PersonData(person(ANN), cards=(replace(card, uses_left=uses),)))
+        return Change(RecordState(PERSON + ANN, 1), PersonData(person(ANN), cards=(replace(card, uses_left=uses),)))
 
     holdings.apply([having("55501", 3)], 1, AT)
     assert store.use("c1", AT)
@@ -214,11 +214,11 @@ def test_a_card_keeps_the_memory_of_its_uses_and_another_number_does_not(holding
 
 
 def test_a_holding_comes_back_as_it_went_in(holdings) -> None:
-    held = Holding("person/x", 7, False, "vector", "bulk", True, 9, "face", "stored", 3, AT.isoformat())
+    held = RecordState("person/x", 7, False, "vector", "bulk", True, 9, "face", "stored", 3, AT.isoformat())
     with holdings.register.changing() as connection:
         held_records.put(connection, held)
     assert holdings.get("person/x") == held
-    assert holdings.get("person/y") == Holding("person/y")
+    assert holdings.get("person/y") == RecordState("person/y")
     assert "person/x" not in repr(held)
 
 
@@ -252,7 +252,7 @@ def test_what_was_held_before_each_migration_is_held_after_it(state, step) -> No
     database.connect(state / "templates.db", ()).close()
     with closing(Holdings.open(state, "site")) as holdings:
         held, wanted = holdings.get(PERSON + ANN), holdings.get(PERSON + "b" * 16)
-        assert held == Holding(PERSON + ANN, 7, quarantine="duplicate", face="theirs", stored_face="ours")
+        assert held == RecordState(PERSON + ANN, 7, quarantine="duplicate", face="theirs", stored_face="ours")
         assert (wanted.accepted, wanted.is_wanted, wanted.suspended_n) == ("bulk", True, 3)
         assert (held.sets, held.pending, held.ways) == ("", None, "")
         known = held_records.Allowed() if step == "ALLOWANCE" else held_records.Allowed(4, AT.isoformat(), spent=2)

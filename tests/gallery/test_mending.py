@@ -16,7 +16,7 @@ from gated.gallery.mending import mend
 from gated.gallery.register import Register
 from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card
+from gated.people.issuing import issue_card
 from gated.people.keyring import KeyRing
 from gated.storage.rescue import aside
 from gated.types import SubjectId
@@ -31,7 +31,7 @@ def people(state, gallery, join):
     subjects = {number: join(gallery, number).subject for number in range(1, 11)}
     with closing(Credentials.open(state, "site")) as store:
         for number, subject in subjects.items():
-            give_card(store, f"{number:04}4711", subject)
+            issue_card(store, f"{number:04}4711", subject)
     gallery.close()
     checkpoint(state)
     return subjects
@@ -201,8 +201,8 @@ def gallery_on(disk, join):
     gallery.close()
     with closing(Credentials.open(disk.folder, "site")) as store:
         for number, subject in subjects.items():
-            give_card(store, f"{number:04}4711", subject)
-            give_card(store, f"{number:04}0815", subject, uses=1)
+            issue_card(store, f"{number:04}4711", subject)
+            issue_card(store, f"{number:04}0815", subject, uses=1)
     return disk.folder, subjects
 
 
@@ -270,7 +270,7 @@ def test_without_its_key_nobody_is_found_and_with_it_everybody_again(gallery_on,
 
 def test_a_time_that_a_card_has_changed_denies(state, people):
     with closing(Credentials.open(state, "site")) as store:
-        card = give_card(store, "77774711", people[1], valid_until=AT + timedelta(days=1))
+        card = issue_card(store, "77774711", people[1], valid_until=AT + timedelta(days=1))
         with store.changing() as connection:
             connection.execute("UPDATE credentials SET valid_until = '2O26-x' WHERE id = ?", (card.id,))
     assert held(state, 7777).valid_until < AT

@@ -16,7 +16,7 @@ from gated.gallery.register import Register
 from gated.people import store as people
 from gated.people import template_store
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card
+from gated.people.issuing import issue_card
 from gated.people.preferences import Preferences
 from gated.storage.vault import Vault
 from gated.types import SubjectId
@@ -128,7 +128,7 @@ def test_whoever_was_removed_after_the_version_was_asked_is_in_no_search(gallery
 
 def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, registered, join, store) -> None:
     ann = join(gallery, 1)
-    card = give_card(store, "12345678", ann.subject)
+    card = issue_card(store, "12345678", ann.subject)
     before = registered.version()
     assert store.use(card.id, datetime(2026, 3, 1, tzinfo=UTC))
     store.set_preferences(ann.subject, Preferences(release_s=15))
@@ -141,7 +141,7 @@ def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, register
 
 def test_a_card_that_was_used_has_nobody_judged_again(gallery, registered, join, store, monkeypatch) -> None:
     ann = join(gallery, 1)
-    card = give_card(store, "12345678", ann.subject)
+    card = issue_card(store, "12345678", ann.subject)
     before, judged, judge = registered.version(), [], registered._people.consented
     monkeypatch.setattr(registered._people, "consented", lambda: judged.append("all") or judge())
     assert store.use(card.id, datetime(2026, 3, 1, tzinfo=UTC))
@@ -163,7 +163,7 @@ def test_somebody_without_a_face_is_a_person_and_is_never_searched_for(gallery, 
 
 
 def test_no_new_site_key_is_made_where_cards_need_the_old_one(state, registered, store) -> None:
-    give_card(store, "12345678", None)
+    issue_card(store, "12345678", None)
     (state / "keys" / "site.key").unlink()
     for open_again in (Register.open, Credentials.open):
         with pytest.raises(StateError, match="site key"):

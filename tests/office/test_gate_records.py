@@ -20,7 +20,7 @@ from gated.protocol.record_messages import Delta, RecordRequest
 from gated.protocol.status_messages import Heartbeat, RecordMark
 from gated.protocol.wire_records import PersonRecord, Tombstone
 from gated.storage import database
-from gated.storage.vault import readings_by
+from gated.storage.vault import digest_readings
 
 CARD, PIN, DURESS = "0006729715", "739154", "281946"
 OLD = ["live", "batch", "held"]
@@ -54,7 +54,7 @@ def test_what_a_gate_is_sent_fits_its_own_keys_and_no_other_gates(court, gate, o
     [mine], [theirs] = people(gate.says(RecordRequest)), people(other.says(RecordRequest))
     own = hmac.digest(gate.keys["card"], b"6729715", "sha256")
     assert mine.cards[0].digest == own
-    assert mine.cards[0].readings == b"".join(sorted(readings_by(gate.keys["card"], card_readings.given(CARD))))
+    assert mine.cards[0].readings == b"".join(sorted(digest_readings(gate.keys["card"], card_readings.given(CARD))))
     assert mine.cards[0].digest != theirs.cards[0].digest
     assert {pin.verifier for pin in mine.pins}.isdisjoint(pin.verifier for pin in theirs.pins)
     for digits, is_duress in ((PIN, False), (DURESS, True)):

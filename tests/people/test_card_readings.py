@@ -161,7 +161,7 @@ def test_a_number_is_plain_however_it_is_written(written, plain):
 def test_what_is_no_number_is_refused_with_what_to_do(text):
     with pytest.raises(CredentialError):
         card_numbers.plain(text)
-    assert card_readings.said(text) == card_readings.said_before(text) == frozenset()
+    assert card_readings.said(text) == card_readings.names_before_readings(text) == frozenset()
 
 
 def test_zeros_count_as_digits():

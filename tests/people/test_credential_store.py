@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from gated.errors import BusyError, CredentialError, StateError, SubjectNotFoundError
 from gated.people.access_rule import AccessRule, Holder
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card, set_pin
+from gated.people.issuing import issue_card, set_pin
 from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.store import Person
 from gated.types import SubjectId
@@ -24,7 +24,7 @@ OFFICE = AccessRule("main", "office", NOON, NOON + DAY)
 
 def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
     store = Credentials.open(tmp_path / "new", "site")
-    give_card(store, "12345678", None)
+    issue_card(store, "12345678", None)
     store.close()
     store.close()
     again = Credentials.open(tmp_path / "new", "site")
@@ -33,14 +33,14 @@ def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
 
 
 def test_the_first_and_the_last_use_are_written_down(store) -> None:
-    card = give_card(store, "12345678", None)
+    card = issue_card(store, "12345678", None)
     assert store.use(card.id, NOON)
     assert store.use(card.id, NOON + DAY)
     assert store.all() == [replace(card, first_used_at=NOON, last_used_at=NOON + DAY)]
 
 
 def test_a_use_at_an_unknown_time_counts_and_changes_no_time(store) -> None:
-    card = give_card(store, "12345678", None, uses=3)
+    card = issue_card(store, "12345678", None, uses=3)
     store.use(card.id, None)
     assert store.all() == [replace(card, uses_left=2)]
     store.use(card.id, NOON)
@@ -49,13 +49,13 @@ def test_a_use_at_an_unknown_time_counts_and_changes_no_time(store) -> None:
 
 
 def test_counted_uses_run_out_and_stay_so(store) -> None:
-    card = give_card(store, "12345678", None, uses=2)
+    card = issue_card(store, "12345678", None, uses=2)
     assert [store.use(card.id, NOON) for _ in range(4)] == [True, True, False, False]
     assert store.all()[0].uses_left == 0
 
 
 def test_a_use_that_came_to_nothing_is_given_back(store) -> None:
-    counted, plain = give_card(store, "12345678", None, uses=1), give_card(store, "87654321", None)
+    counted, plain = issue_card(store, "12345678", None, uses=1), issue_card(store, "87654321", None)
     store.use(counted.id, NOON)
     for card in (counted, plain):
         store.give_back(card.id)
@@ -67,7 +67,7 @@ def test_what_is_gone_is_not_used(store) -> None:
 
 
 def test_of_many_at_once_exactly_as_many_uses_are_granted_as_there_are(state, store) -> None:
-    card = give_card(store, "12345678", None, uses=7)
+    card = issue_card(store, "12345678", None, uses=7)
     other = Credentials.open(state, "site")
     granted: list[bool] = []
 
@@ -88,7 +88,7 @@ def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state
     ann, other = live("a"), Credentials.open(state, "site")
     seen = [store.version()]
     for change in (
-        lambda: give_card(store, "12345678", ann),
+        lambda: issue_card(store, "12345678", ann),
         lambda: set_pin(other, "492716", ann, least=6),
         lambda: other.set_access_rules(ann, [OFFICE]),
         lambda: store.set_preferences(ann, Preferences(first="touch")),
@@ -244,7 +244,7 @@ def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
 def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, register, live) -> None:
     ann, bob = live("a"), live("b", "1-101")
     for subject, number, pin in ((ann, "12345678", "492716"), (bob, "87654321", "318205")):
-        give_card(store, number, subject)
+        issue_card(store, number, subject)
         set_pin(store, pin, subject, least=6)
         store.set_access_rules(subject, [OFFICE])
         store.set_access_rules(subject, [OFFICE], "household")
@@ -265,7 +265,7 @@ def test_a_change_that_fails_half_way_is_none(store, live) -> None:
 
 
 def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(store) -> None:
-    card = give_card(store, "12345678", None, uses=2)
+    card = issue_card(store, "12345678", None, uses=2)
     store._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StateError, match="disk"):
         store.use(card.id, NOON)
@@ -273,7 +273,7 @@ def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(st
 
 
 def test_another_who_writes_for_long_is_a_busy_error(state, store) -> None:
-    card = give_card(store, "12345678", None)
+    card = issue_card(store, "12345678", None)
     store._connection.execute("PRAGMA busy_timeout = 20")
     other = sqlite3.connect(state / "people.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

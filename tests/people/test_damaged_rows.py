@@ -27,8 +27,8 @@ from gated.people import schema
 from gated.people.access_rule import AccessRule
 from gated.people.credential import pack_readings
 from gated.people.credential_store import Credentials
-from gated.people.held_records import Holding
-from gated.people.issuing import card_of, give_card, set_pin
+from gated.people.held_records import RecordState
+from gated.people.issuing import card_of, issue_card, set_pin
 from gated.people.keyring import KeyRing
 from gated.people.preferences import Preferences
 from gated.people.schema import MIGRATIONS
@@ -106,13 +106,13 @@ def whole(tmp_path_factory):
     """
     state = tmp_path_factory.mktemp("damage") / "state"
     with closing(Holdings.open(state, SITE)) as holdings:
-        changes = [Change(Holding(key, n), content) for key, (n, content) in records().items()]
+        changes = [Change(RecordState(key, n), content) for key, (n, content) in records().items()]
         holdings.apply(changes, len(changes), AT)
         holdings.register.admit(person(HAL, "2-405"))
     with closing(Credentials.open(state, SITE)) as store:
         windows = {2: {"valid_until": LATER}, 3: {"valid_from": LATER}, 5: {"uses": 2}, 6: {"uses": 0}}
         for number, subject in enumerate((ANN, BOB, CAT, DAN, EVE, FAY, GUS, HAL, None, None)):
-            give_card(store, NUMBERS[number], subject, **windows.get(number, {"uses": 1} if number == 9 else {}))
+            issue_card(store, NUMBERS[number], subject, **windows.get(number, {"uses": 1} if number == 9 else {}))
         store.set_access_rules(HAL, [AccessRule("main", "work")])
         set_pin(store, "492716", FAY, least=6)
         connection = store._people.connection
@@ -252,7 +252,7 @@ def test_a_card_whose_holder_was_lost_comes_again_with_their_record(tmp_path):
     state = tmp_path / "state"
     with closing(Holdings.open(state, SITE)) as holdings:
         card = replace(card_of(holdings.register.vault, "c1", NUMBERS[0]), subject=ANN)
-        filed = Change(Holding(PERSON + ANN, 1), PersonData(person(ANN, "2-401"), cards=(card,)))
+        filed = Change(RecordState(PERSON + ANN, 1), PersonData(person(ANN, "2-401"), cards=(card,)))
         holdings.apply([filed], 1, AT)
     spoilt(state, "credentials", "subject", None)
     with closing(Holdings.open(state, SITE)) as holdings:
@@ -270,7 +270,7 @@ def test_a_damaged_card_is_given_anew_at_the_gate(copied):
         (lost,) = [number for number in NUMBERS[:10] if ring.card(number) is None]
     with closing(Credentials.open(state, SITE)) as store:
         assert "1 of credentials" in store.left_out()
-        give_card(store, lost, CAT)
+        issue_card(store, lost, CAT)
         assert store.left_out() == ""
 
 
@@ -281,10 +281,10 @@ def test_who_is_removed_is_erased_though_their_row_is_damaged(tmp_path, column, 
     with closing(Register.open(state, SITE)) as register, register.changing():
         register.add(person(ANN, "2-401"), EMBEDDER, [vector])
     with closing(Holdings.open(state, SITE)) as holdings:
-        holdings.apply([Change(Holding(PERSON + ANN, 1))], 1, AT)
+        holdings.apply([Change(RecordState(PERSON + ANN, 1))], 1, AT)
     spoilt(state, "people", column, b"x")
     with closing(Holdings.open(state, SITE)) as holdings:
-        holdings.apply([Change(Holding(PERSON + ANN, 2, is_gone=True))], 2, AT)
+        holdings.apply([Change(RecordState(PERSON + ANN, 2, is_gone=True))], 2, AT)
         assert holdings.register.tidy()
         assert holdings.register._templates.keys() == {}
         assert holdings.get(PERSON + ANN).is_gone

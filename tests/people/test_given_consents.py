@@ -11,13 +11,13 @@ from gated.errors import WithdrawnError
 from gated.gallery.enrolment import enrol, enrol_known
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.people.given_consents import NAME, TRANSFER, Given, given_now, giving
+from gated.people.given_consents import NAME, TRANSFER, GivenConsents, consents_given_now, offering_consents
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
-SAID = Given(ANN, [TRANSFER], "paper-9", "notice-4")
+SAID = GivenConsents(ANN, [TRANSFER], "paper-9", "notice-4")
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def take(gallery, state, face):
     """Return a function that enrols Ann's face by an order of the office."""
 
     def make(number=1, before=lambda: None):
-        given = partial(given_now, state, ANN, AT)
+        given = partial(consents_given_now, state, ANN, AT)
         return enrol_known(gallery, ANN, [face(number)], threshold=0.7, at=AT, before=before, given=given)
 
     return make
@@ -53,7 +53,7 @@ def office_says(gallery, *purposes):
 
 
 def test_what_is_said_here_while_the_face_is_taken_counts_at_once(gallery, state, ann, take):
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         done = take()
     assert (done.consents, done.is_consent_held) == ((TRANSFER,), False)
     assert agreed(gallery) == ({TRANSFER}, [])
@@ -63,7 +63,7 @@ def test_what_is_said_here_while_the_face_is_taken_counts_at_once(gallery, state
 
 def test_it_counts_as_well_where_the_office_says_it_already_and_its_paper_stays(gallery, state, ann, take):
     office_says(gallery, TRANSFER)
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         assert take().consents == (TRANSFER,)
     assert agreed(gallery) == ({TRANSFER}, [])
     assert {consent.reference for consent in gallery.person(ann).consents} == {"paper-7", "paper-8"}
@@ -72,7 +72,7 @@ def test_it_counts_as_well_where_the_office_says_it_already_and_its_paper_stays(
 def test_only_what_is_said_here_counts_and_not_what_the_office_adds(gallery, state, ann, take):
     """The attack: the office's thief adds a purpose while Ann consents to another purpose at the gate."""
     office_says(gallery, TRANSFER, "advertise")
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         assert take().is_consent_held
     assert agreed(gallery) == ({TRANSFER}, ["advertise"])
 
@@ -85,14 +85,14 @@ def test_without_anybody_at_the_gate_nothing_counts(gallery, ann, take):
 
 def test_what_is_said_of_somebody_else_counts_for_nobody(gallery, state, ann, take):
     office_says(gallery, TRANSFER)
-    with giving(state, Given(BOB, [TRANSFER], "paper-9", "notice-4")):
+    with offering_consents(state, GivenConsents(BOB, [TRANSFER], "paper-9", "notice-4")):
         assert take().consents == ()
     assert agreed(gallery) == (set(), [TRANSFER])
 
 
 def test_what_was_said_and_is_over_counts_for_no_later_order(gallery, state, ann, take):
     """The attack: an order is repeated or placed again after the operator at the gate has left."""
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         pass
     assert take().consents == ()
     (state / NAME).write_bytes(msgspec.json.encode(SAID))
@@ -104,7 +104,7 @@ def test_an_order_that_is_broken_off_half_way_leaves_no_consent(gallery, state, 
     def gives_up():
         raise WithdrawnError("nobody waits any more")
 
-    with giving(state, SAID), pytest.raises(WithdrawnError):
+    with offering_consents(state, SAID), pytest.raises(WithdrawnError):
         take(before=gives_up)
     assert agreed(gallery) == (set(), [])
     assert len(gallery.person(ann).consents) == 1
@@ -113,7 +113,7 @@ def test_an_order_that_is_broken_off_half_way_leaves_no_consent(gallery, state, 
 
 
 def test_what_ends_while_the_operator_is_asked_does_not_count(gallery, state, ann, take):
-    wish = giving(state, SAID)
+    wish = offering_consents(state, SAID)
     wish.__enter__()
     assert take(before=lambda: wish.__exit__(None, None, None)).consents == ()
     assert agreed(gallery) == (set(), [])
@@ -122,7 +122,7 @@ def test_what_ends_while_the_operator_is_asked_does_not_count(gallery, state, an
 def test_with_a_face_that_waits_no_consent_counts(gallery, state, ann, take):
     """The attack: another person stands at the gate in place of Ann, who already has a face here."""
     take(1)
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         done = take(2)
     assert (done.waits, done.consents) == ("changed", ())
     assert agreed(gallery) == (set(), [])
@@ -133,12 +133,12 @@ def test_with_a_face_that_waits_no_consent_counts(gallery, state, ann, take):
 def test_a_consent_that_was_given_here_goes_when_the_office_says_so(gallery, state, ann, take):
     from gated.gallery.holdings import Change
     from gated.gallery.person_data import PersonData
-    from gated.people.held_records import Holding
+    from gated.people.held_records import RecordState
 
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         take()
     plain = Person(ANN, "Ann", "2-401", "active", AT, gallery.person(ann).consents[:1])
-    Holdings(gallery._register).apply([Change(Holding(f"person/{ANN}", 5), PersonData(plain))], 5, AT)
+    Holdings(gallery._register).apply([Change(RecordState(f"person/{ANN}", 5), PersonData(plain))], 5, AT)
     assert agreed(gallery) == (set(), [])
 
 
@@ -161,7 +161,7 @@ def test_what_is_no_such_word_says_nothing(state, odd):
 
     state.mkdir()
     with wishing(state / NAME, odd):
-        assert given_now(state, ANN, AT) == ()
+        assert consents_given_now(state, ANN, AT) == ()
 
 
 def test_somebody_who_is_enrolled_from_photos_agrees_here_and_it_counts(gallery, face):
@@ -178,12 +178,12 @@ def test_somebody_who_is_enrolled_from_photos_agrees_here_and_it_counts(gallery,
 
 def test_nobody_but_the_gate_s_own_user_can_read_what_is_said(state):
     state.mkdir()
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         assert (state / NAME).stat().st_mode & 0o077 == 0
 
 
 def test_another_process_sees_what_counts(gallery, state, ann, take):
-    with giving(state, SAID):
+    with offering_consents(state, SAID):
         take()
     with closing(Gallery.open(state, "site", gallery.embedder_sha256, gallery.dimension)) as other:
         assert agreed(other) == ({TRANSFER}, [])

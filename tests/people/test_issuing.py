@@ -8,7 +8,7 @@ from gated.access.readers.wiegand import decode_frame
 from gated.errors import CredentialError, SubjectNotFoundError
 from gated.people import card_numbers
 from gated.people.credential import Credential, new_id
-from gated.people.issuing import give_card, set_pin, take_away
+from gated.people.issuing import issue_card, revoke_credential, set_pin
 from gated.people.keyring import KeyRing
 from gated.types import SubjectId
 
@@ -33,7 +33,7 @@ HOSTILE = [
 
 def test_a_card_is_kept_as_it_was_given(store, live) -> None:
     ann = live("a")
-    card = give_card(store, "0012345678", ann, label="grey", valid_from=NOON, valid_until=NOON + timedelta(1), uses=3)
+    card = issue_card(store, "0012345678", ann, label="grey", valid_from=NOON, valid_until=NOON + timedelta(1), uses=3)
     assert store.all() == [card] == store.of(ann)
     assert (card.kind, card.subject, card.label, card.uses_left) == ("card", ann, "grey", 3)
     assert (card.valid_from, card.valid_until) == (NOON, NOON + timedelta(1))
@@ -46,34 +46,34 @@ def test_a_card_is_kept_as_it_was_given(store, live) -> None:
 )
 def test_what_a_wired_reader_says_can_be_given_and_found(store, live, bits) -> None:
     number = decode_frame(bits).card
-    card = give_card(store, number, live("a"))
+    card = issue_card(store, number, live("a"))
     assert KeyRing.of(store).card(number).id == card.id
     assert KeyRing.of(store).card(number.upper()).id == card.id
 
 
 def test_a_guests_card_is_nobodys(store) -> None:
-    assert give_card(store, "12345678", None).subject is None
+    assert issue_card(store, "12345678", None).subject is None
 
 
 def test_a_card_for_nobody_who_lives_here_is_refused(store) -> None:
     with pytest.raises(SubjectNotFoundError):
-        give_card(store, "12345678", NOBODY)
+        issue_card(store, "12345678", NOBODY)
     assert store.all() == []
 
 
 @pytest.mark.parametrize("again", ["12345678", "0012345678", " 12345678\n"])
 def test_no_card_is_given_out_twice_however_it_is_read(store, live, again: str) -> None:
-    first = give_card(store, "12345678", live("a"))
+    first = issue_card(store, "12345678", live("a"))
     with pytest.raises(CredentialError, match=first.id):
-        give_card(store, again, live("b"))
+        issue_card(store, again, live("b"))
     assert store.all() == [first]
 
 
 @pytest.mark.parametrize("number", HOSTILE)
 def test_a_number_that_is_none_is_refused_and_opens_nothing(store, live, number: str) -> None:
-    card = give_card(store, "12345678", live("a"))
+    card = issue_card(store, "12345678", live("a"))
     with pytest.raises(CredentialError) as refused:
-        give_card(store, number, None)
+        issue_card(store, number, None)
     assert number not in str(refused.value) or not number
     assert KeyRing.of(store).card(number) is None
     assert store.all() == [card]
@@ -94,26 +94,26 @@ def test_a_number_that_is_none_is_refused_and_opens_nothing(store, live, number:
     ],
 )
 def test_one_card_is_not_given_to_two_people_under_two_of_its_numbers(store, live, printed, again) -> None:
-    first = give_card(store, printed, live("a"))
+    first = issue_card(store, printed, live("a"))
     with pytest.raises(CredentialError, match=first.id):
-        give_card(store, again, live("b"))
+        issue_card(store, again, live("b"))
     assert store.all() == [first]
 
 
 def test_two_cards_that_a_reader_of_26_bits_cannot_tell_are_not_given_with_the_reason(store, live) -> None:
-    first = give_card(store, "w32:04A1B2C3", live("a"))
+    first = issue_card(store, "w32:04A1B2C3", live("a"))
     bob = live("b")
     with pytest.raises(CredentialError, match=rf"26 bits cannot tell this card from {first.id}"):
-        give_card(store, "w32:77A1B2C3", bob)
-    give_card(store, "w32:77A1B2C4", bob)
+        issue_card(store, "w32:77A1B2C3", bob)
+    issue_card(store, "w32:77A1B2C4", bob)
 
 
 @pytest.mark.parametrize("number", ["08A1B2C3", "w32:08123456", f"{0x08A1B2C3:010}"])
 def test_a_random_uid_is_refused_with_the_reason_unless_somebody_knows_better(store, live, number) -> None:
     ann = live("a")
     with pytest.raises(CredentialError, match="another one each time"):
-        give_card(store, number, ann)
-    give_card(store, number, ann, may_be_random=True)
+        issue_card(store, number, ann)
+    issue_card(store, number, ann, may_be_random=True)
 
 
 def before_readings(store, number, subject):
@@ -143,14 +143,14 @@ def test_a_card_that_was_given_before_there_were_readings_still_opens(store, liv
     card = before_readings(store, stored, live("a"))
     assert KeyRing.of(store).card(reading) == card
     with pytest.raises(CredentialError, match=card.id):
-        give_card(store, reading, live("b"))
+        issue_card(store, reading, live("b"))
 
 
 def test_readings_that_two_people_share_open_for_nobody(store, live) -> None:
     """An older version of the office may have issued both cards."""
     ann, bob = live("a"), live("b")
     before_readings(store, "w26:161-45763", ann)
-    give_card(store, "w32:77A1B2C4", bob)
+    issue_card(store, "w32:77A1B2C4", bob)
     before_readings(store, "w34:30625-45764", ann)
     ring = KeyRing.of(store)
     assert ring.card("w26:161-45763") is not None
@@ -166,7 +166,7 @@ def test_blanks_and_small_letters_mean_nothing_to_a_reader(number: str, blanks: 
 
 def test_neither_number_nor_pin_lies_in_any_file_or_repr(state, store, live) -> None:
     ann = live("a")
-    made = [give_card(store, "9081726354", ann), *set_pin(store, "492716", ann, least=6)]
+    made = [issue_card(store, "9081726354", ann), *set_pin(store, "492716", ann, least=6)]
     store.use(made[0].id, NOON)
     contents = b"".join(file.read_bytes() for file in state.rglob("*") if file.is_file() and file.name != "site.key")
     for secret in ("9081726354", "492716"):
@@ -228,15 +228,15 @@ def test_a_duress_pin_is_a_second_one_and_says_so_only_here(store, live) -> None
 
 
 def test_what_is_taken_away_opens_no_more_and_leaves_no_trace(state, store, live) -> None:
-    card = give_card(store, "12345678", live("a"), label="the grey one of the twins")
-    assert take_away(store, card.id) == card
+    card = issue_card(store, "12345678", live("a"), label="the grey one of the twins")
+    assert revoke_credential(store, card.id) == card
     assert KeyRing.of(store).card("12345678") is None
     assert not any(b"the grey one" in file.read_bytes() for file in state.rglob("*") if file.is_file())
 
 
 @pytest.mark.parametrize("which", ["", "nothing", "' OR 1=1 --"])
 def test_what_is_not_there_cannot_be_taken_away(store, live, which: str) -> None:
-    give_card(store, "12345678", live("a"))
+    issue_card(store, "12345678", live("a"))
     with pytest.raises(CredentialError, match="card list"):
-        take_away(store, which)
+        revoke_credential(store, which)
     assert len(store.all()) == 1

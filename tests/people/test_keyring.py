@@ -4,7 +4,7 @@ import pytest
 
 from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card, set_pin, take_away
+from gated.people.issuing import issue_card, revoke_credential, set_pin
 from gated.people.keyring import KeyRing
 from gated.people.preferences import NO_PREFERENCES, Preferences
 
@@ -24,13 +24,13 @@ def test_nothing_opens_where_nothing_was_given(ring: KeyRing) -> None:
 
 def test_what_another_process_gives_and_takes_is_followed(state, ring: KeyRing, live) -> None:
     ann, office = live("a"), Credentials.open(state, "site")
-    card = give_card(office, "0012345678", ann)
+    card = issue_card(office, "0012345678", ann)
     pin, _ = set_pin(office, "492716", ann, least=6)
     assert ring.card("12345678") is None
     assert ring.reload_if_changed()
     assert ring.card("12345678") == card
     assert ring.pin("492716") == pin
-    take_away(office, card.id)
+    revoke_credential(office, card.id)
     assert ring.reload_if_changed()
     assert ring.card("12345678") is None
     assert ring.pin("492716") == pin
@@ -68,7 +68,7 @@ def test_a_new_role_is_followed(state, ring: KeyRing, live) -> None:
 
 
 def test_a_use_of_ours_is_no_reason_to_read_everything_anew(ring: KeyRing, store) -> None:
-    card = give_card(store, "12345678", None)
+    card = issue_card(store, "12345678", None)
     assert ring.reload_if_changed()
     store.use(card.id, NOON)
     assert not ring.reload_if_changed()
@@ -76,7 +76,7 @@ def test_a_use_of_ours_is_no_reason_to_read_everything_anew(ring: KeyRing, store
 
 def test_a_store_that_cannot_be_read_any_more_keeps_nobody_from_opening(ring: KeyRing, store, live) -> None:
     ann = live("a")
-    card, (pin, _) = give_card(store, "12345678", ann), set_pin(store, "492716", ann, least=6)
+    card, (pin, _) = issue_card(store, "12345678", ann), set_pin(store, "492716", ann, least=6)
     ring.reload_if_changed()
     store.close()
     assert ring.card("12345678") == card
@@ -86,7 +86,7 @@ def test_a_store_that_cannot_be_read_any_more_keeps_nobody_from_opening(ring: Ke
 
 @pytest.mark.parametrize("odd", ["", "\x00", "' OR 1=1 --", "9" * 10_000, "\udc80"])
 def test_whatever_a_reader_or_a_keypad_says_is_nobodys(ring: KeyRing, store, odd: str) -> None:
-    give_card(store, "12345678", None)
+    issue_card(store, "12345678", None)
     ring.reload_if_changed()
     assert ring.card(odd) is None
     assert ring.pin(odd) is None

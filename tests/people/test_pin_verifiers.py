@@ -15,7 +15,7 @@ from gated.people import pin_verifiers
 from gated.people import store as people
 from gated.people.credential import Credential
 from gated.people.credential_store import Credentials
-from gated.people.issuing import set_pin, take_duress_pin
+from gated.people.issuing import remove_duress_pin, set_pin
 from gated.people.keyring import KeyRing
 from gated.people.known_pins import MOST_SALTS, KnownPins
 from gated.storage import migrations
@@ -274,7 +274,7 @@ def test_only_whoever_knows_a_duress_pin_takes_it_away_alone(store, live) -> Non
     set_pin(store, "318205", ann, least=6, is_duress=True)
     for wrong in ("492716", "771903", ""):
         with pytest.raises(CredentialError, match="no duress PIN"):
-            take_duress_pin(store, wrong, ann)
-    take_duress_pin(store, "318205", ann)
+            remove_duress_pin(store, wrong, ann)
+    remove_duress_pin(store, "318205", ann)
     ring = KeyRing.of(store)
     assert [ring.pin(digits) is not None for digits in ("492716", "318205")] == [True, False]

@@ -215,7 +215,7 @@ def test_the_first_start_seals_it_with_the_site_key_and_the_key_that_stood_in_is
     vault.site_key(fresh, may_create=True)
     assert is_usable(fresh) == before
     assert seal_folders(fresh, Lock.of(fresh))
-    assert not (fresh / vault.STAND_IN).exists()
+    assert not (fresh / vault.PAIRING_KEY).exists()
     assert (fresh / "keys" / "site.key").exists() is not is_given
     assert is_usable(fresh, Lock(lambda: [vault.site_key(fresh, may_create=False)])) == before
 
@@ -226,7 +226,7 @@ def test_the_key_that_stands_in_stays_while_anything_needs_it(fresh, monkeypatch
     vault.site_key(fresh, may_create=True)
     monkeypatch.setattr("gated.protocol.sealed_files.atomic_rewrite", lambda *_: None)  # a power cut
     seal_folders(fresh, Lock.of(fresh))
-    assert (fresh / vault.STAND_IN).exists()
+    assert (fresh / vault.PAIRING_KEY).exists()
     assert is_usable(fresh) == before
 
 

@@ -60,7 +60,7 @@ from gated.protocol.wire_records import (
     WirePreferences,
 )
 from gated.protocol.wire_types import Message
-from gated.storage.vault import readings_by
+from gated.storage.vault import digest_readings
 
 SITE, GATE, OTHER = "market-south", "gate-2", "gate-3"
 US = {"site": SITE, "gate": GATE}
@@ -174,7 +174,7 @@ def card(number: str) -> WireCard:
     """A card as this gate is sent it."""
     own = hmac.digest(KEYS.card, card_readings.own_name(number).encode(), "sha256")
     return WireCard(
-        "card-1", digest=own, readings=b"".join(sorted(readings_by(KEYS.card, card_readings.given(number))))
+        "card-1", digest=own, readings=b"".join(sorted(digest_readings(KEYS.card, card_readings.given(number))))
     )
 
 

@@ -29,7 +29,7 @@ def owed(connection: sqlite3.Connection) -> int:
 def erase(connection: sqlite3.Connection) -> None:
     with sql.transaction(connection):
         connection.execute("DELETE FROM notes")
-        erasure.owe(connection)
+        erasure.record_erasure(connection)
 
 
 def traces(path: Path) -> bool:
@@ -72,7 +72,7 @@ def test_what_a_reader_held_up_is_still_owed_after_a_restart(path: Path, connect
 def test_an_erasure_that_is_rolled_back_is_not_owed(connection: sqlite3.Connection) -> None:
     def fails() -> None:
         with sql.transaction(connection):
-            erasure.owe(connection)
+            erasure.record_erasure(connection)
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

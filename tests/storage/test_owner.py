@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gated.errors import StateError
-from gated.storage.owner import acting_as, as_holder_of, being_oneself, maker_of, owner_of, whose
+from gated.storage.owner import acting_as, acting_as_oneself, as_holder_of, maker_of, owner_of, whose
 
 NOBODY = 65534
 PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or "python3"
@@ -94,7 +94,7 @@ def test_root_itself_comes_back_from_it_and_goes_there_again(tmp_path):
     with acting_as((NOBODY, NOBODY)):
         with pytest.raises(PermissionError):
             (tmp_path / "roots").read_text()
-        with being_oneself():
+        with acting_as_oneself():
             assert (tmp_path / "roots").read_text() == "root's"
         assert (os.geteuid(), os.getuid(), os.getegid()) == (NOBODY, NOBODY, NOBODY)
     assert (os.getresuid(), os.getresgid()) == ((0, 0, 0), (0, 0, 0))

@@ -106,7 +106,7 @@ def test_the_log_without_its_database_gives_what_was_never_written_back(path, le
     if left == "no bytes":
         path.touch()
     before = digests(path.parent)
-    with closing(rescue.as_it_lies(path)) as copy:
+    with closing(rescue.copy_unchecked(path)) as copy:
         assert texts(copy) == ["first", "second"]
     assert digests(path.parent) == before
 
@@ -178,7 +178,7 @@ def test_setting_aside_deletes_nothing_and_makes_room(filled):
     assert sorted(after.values()) == sorted(before.values())
     assert rescue.aside(filled) == [kept]
     assert not filled.exists()
-    with closing(rescue.as_it_lies(kept)) as copy:
+    with closing(rescue.copy_unchecked(kept)) as copy:
         assert texts(copy)[-1] == "last", "its log goes with it"
 
 
@@ -189,10 +189,10 @@ def test_what_is_begun_anew_is_whole_or_the_damaged_one_stands(filled, disk):
     if disk.is_its_own:
         before["ballast"] = digests(disk.folder)["ballast"]
     with pytest.raises(DiskError):
-        rescue.begin_anew(fresh, filled)
+        rescue.replace_database(fresh, filled)
     assert {name: digest for name, digest in digests(disk.folder).items() if not name.endswith(".new")} == before
     disk.make_room()
-    kept = rescue.begin_anew(fresh, filled)
+    kept = rescue.replace_database(fresh, filled)
     assert digests(disk.folder)[kept.name] == before["notes.db"]
     with closing(database.connect(filled, NOTES)) as connection:
         assert len(texts(connection)) == MANY
@@ -216,9 +216,9 @@ def test_a_block_that_the_disk_does_not_give_back_is_zeros_and_the_rest_is_read(
 
 def test_a_database_that_can_be_done_without_is_begun_anew(filled):
     damage(filled, 3)
-    best, is_new = rescue.open_anew(filled, NOTES)
+    best, is_new = rescue.open_or_replace(filled, NOTES)
     assert (is_new, texts(best.connection)) == (True, [])
     best.connection.close()
-    best, is_new = rescue.open_anew(filled, NOTES)
+    best, is_new = rescue.open_or_replace(filled, NOTES)
     assert not is_new
     best.connection.close()

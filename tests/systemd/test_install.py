@@ -56,9 +56,9 @@ class Card:
         self.path = f"{self.bin}:/usr/sbin:/usr/bin:/sbin:/bin"
         self.bin.mkdir()
         for name, body in STANDS_IN.items():
-            self.stand_in(name, body)
+            self.pairing_key(name, body)
 
-    def stand_in(self, name, body):
+    def pairing_key(self, name, body):
         path = self.bin / name
         path.write_text(f"#!/bin/sh\n{body}\n")
         path.chmod(0o755)
@@ -99,7 +99,7 @@ def bare(tmp_path):
 def card(tmp_path, made_venv):
     card = Card(tmp_path)
     card.venv = made_venv
-    card.stand_in("python3", QUICK_VENV)
+    card.pairing_key("python3", QUICK_VENV)
     return card
 
 
@@ -197,7 +197,7 @@ def test_an_interrupted_install_is_built_anew_and_never_counts_as_whole(card, bu
 
 
 def test_a_dry_run_changes_nothing(card, bundle):
-    card.stand_in("dpkg-query", "exit 1")
+    card.pairing_key("dpkg-query", "exit 1")
     code, said = card.run("--dry-run", "--offline", bundle, "--", "--site", "s")
     assert code == 0, said
     assert "would run: apt-get install" in said
@@ -231,7 +231,7 @@ def test_a_dry_run_ends_as_what_it_tried_ends(card, bundle, tmp_path):
 
 
 def test_a_32_bit_system_is_told_what_to_write_onto_the_card(card, bundle):
-    card.stand_in("getconf", "echo 32")
+    card.pairing_key("getconf", "echo 32")
     code, said = card.run("--offline", bundle)
     assert code == 3
     assert "32-bit system" in said
@@ -240,7 +240,7 @@ def test_a_32_bit_system_is_told_what_to_write_onto_the_card(card, bundle):
 
 
 def test_a_full_disk_is_said_before_anything_is_made(card, bundle):
-    card.stand_in("df", "printf 'x\\n/dev/root 1000000 999000 1000 99%% /\\n'")
+    card.pairing_key("df", "printf 'x\\n/dev/root 1000000 999000 1000 99%% /\\n'")
     code, said = card.run("--offline", bundle)
     assert code == 3
     assert "MB are free for /, and gated takes 700" in said
@@ -249,8 +249,8 @@ def test_a_full_disk_is_said_before_anything_is_made(card, bundle):
 
 
 def test_no_network_names_the_packages_that_are_missing(card, bundle):
-    card.stand_in("dpkg-query", "exit 1")
-    card.stand_in("apt-get", "echo 'E: Could not resolve' >&2; exit 100")
+    card.pairing_key("dpkg-query", "exit 1")
+    card.pairing_key("apt-get", "echo 'E: Could not resolve' >&2; exit 100")
     code, said = card.run("--offline", bundle)
     assert code == 3
     assert "could not be installed: python3 python3-venv espeak-ng alsa-utils" in said
@@ -303,7 +303,7 @@ def test_something_else_than_a_bundle_is_said(card, tmp_path):
 
 
 def test_nobody_but_root_may(card):
-    card.stand_in("id", "echo 1000")
+    card.pairing_key("id", "echo 1000")
     code, said = card.run()
     assert code == 3
     assert "run it with sudo" in said
@@ -457,7 +457,7 @@ def other_files(tmp_path, bundle):
 def test_a_version_that_is_there_from_other_files_is_built_anew(card, bundle, tmp_path):
     """Only the files of the list that was proved are installed, even if the version's name is the same."""
     assert card.run("--offline", bundle)[0] == 0
-    card.stand_in("systemctl", "exit 3")
+    card.pairing_key("systemctl", "exit 3")
     code, said = card.run("--dry-run", "--offline", other_files(tmp_path, bundle))
     assert code == 0, said
     assert "would build" in said
@@ -677,7 +677,7 @@ def test_a_list_with_sizes_is_taken_and_proved(card, bundle, tmp_path):
 def test_nothing_is_unpacked_before_it_is_proved_who_packed_it(card, bundle, tmp_path, key):
     believe(card, key)
     seen = card.folder / "seen"
-    card.stand_in("tar", f'echo "$*" >>{seen}\nexec /usr/bin/tar "$@"')
+    card.pairing_key("tar", f'echo "$*" >>{seen}\nexec /usr/bin/tar "$@"')
     signed(tmp_path, bundle, make_key(tmp_path / "elsewhere", "thief"))
     refused(card, bundle, "is not signed with a key that this gate believes")
     taken = [line.split(" -- ")[1] for line in seen.read_text().splitlines() if " -- " in line]

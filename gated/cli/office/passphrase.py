@@ -16,7 +16,7 @@ from gated.errors import OfficeError
 from gated.office import key_lock
 from gated.office.store import Store
 from gated.storage.named_files import make_named
-from gated.storage.owner import being_oneself
+from gated.storage.owner import acting_as_oneself
 
 CREDSTORE = Path("/etc/credstore.encrypted")
 HOW = """\
@@ -84,7 +84,7 @@ def hand_key(folder: Path) -> None:
 
 def _remove(folder: Path) -> None:
     key_lock.unlock(folder)
-    with being_oneself():
+    with acting_as_oneself():
         if os.geteuid() == 0:
             (CREDSTORE / key_lock.CREDENTIAL).unlink(missing_ok=True)
     click.echo(
@@ -110,7 +110,7 @@ def _write_key(folder: Path, file: Path) -> None:
 def _make_credential(key: bytes) -> bool:
     """Store the key as a systemd credential of the office's services. Return whether that succeeded."""
     program = which("systemd-creds")
-    with being_oneself():
+    with acting_as_oneself():
         if os.geteuid() != 0 or program is None or not Path("/run/systemd/system").exists():
             return False
         CREDSTORE.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -358,11 +358,11 @@ def confirm(home, kit, way, *looks, threshold=None):
 
 def way_of(home, kit):
     with closing(Holdings.open(home.state, kit.site)) as holdings:
-        return bytes.fromhex((holdings.ways_of(kit.subject(1)) or "00").split()[0])
+        return bytes.fromhex((holdings.credential_marks_of(kit.subject(1)) or "00").split()[0])
 
 
 def test_a_face_that_is_shown_with_a_card_from_before_is_theirs(home, office, kit, monkeypatch):
-    monkeypatch.setattr(Holdings, "ways_of", lambda self, subject: "ab" * 16)
+    monkeypatch.setattr(Holdings, "credential_marks_of", lambda self, subject: "ab" * 16)
     send(home, office, thief(kit))
     looks = [kit.vector(9, picture) for picture in range(3)]
     assert not confirm(home, kit, bytes.fromhex("cd" * 32), *looks), "a card that they did not have before"
@@ -377,7 +377,7 @@ def test_a_face_that_is_shown_with_a_card_from_before_is_theirs(home, office, ki
 
 def test_their_daily_card_confirms_no_face_that_they_do_not_show(home, office, kit, monkeypatch):
     """Attack: the face is replaced, and the owner comes home with the card as usual."""
-    monkeypatch.setattr(Holdings, "ways_of", lambda self, subject: "ab" * 16)
+    monkeypatch.setattr(Holdings, "credential_marks_of", lambda self, subject: "ab" * 16)
     send(home, office, thief(kit))
     for _ in range(5):
         assert not confirm(home, kit, bytes.fromhex("ab" * 32), *[kit.vector(1, picture) for picture in range(3)])

@@ -19,7 +19,7 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.people.credential_store import Credentials
-from gated.people.issuing import give_card
+from gated.people.issuing import issue_card
 from gated.people.schedule_values import CalendarDays
 from gated.people.store import Person
 from gated.protocol.record_messages import Delta, RecordRequest, RemovalReceipt
@@ -343,7 +343,7 @@ def test_after_a_new_connection_it_is_asked_anew_at_the_next_word(followed, offi
 def test_who_joined_here_is_taken_over_by_their_record_and_keeps_their_face(followed, office, kit):
     local = enrol_here(followed, kit, 7)
     with followed.store() as store:
-        give_card(store, "777777", local)
+        issue_card(store, "777777", local)
     office.put(record_of(kit, local, household="3-303", consents=kit.consents(7, "recognise")))
     followed.hear(office.delta())
     assert followed.people()[local].household == "3-303"
@@ -466,7 +466,7 @@ def test_cards_change_hands_in_one_delta(followed, office, kit):
 
 def test_a_guests_card_is_not_taken_by_a_record(followed, office, kit):
     with followed.store() as store:
-        give_card(store, "55501", None)
+        issue_card(store, "55501", None)
     office.put(kit.person(1, cards=[WireCard("c1", "55501")]))
     followed.hear(office.delta())
     assert followed.ring().card("55501").subject is None
