@@ -315,7 +315,7 @@ def test_a_reader_in_the_way_does_not_stop_a_removal_and_its_traces_go_at_the_ne
     ann = join(gallery, 1, pictures=2)
     traces = traces_of(gallery, ann.subject)
     with a_reader(state, name):
-        assert impatient(gallery).remove(ann.subject) == 2
+        assert remove(impatient(gallery), ann.subject) == 2
         assert gallery.search(face(1)) == ()
         assert gallery.people() == []
         assert places(state, *traces)  # the reader still needs them
@@ -328,7 +328,7 @@ def test_a_writer_in_the_way_is_told_and_nothing_is_half_removed(state, gallery,
     other = sqlite3.connect(state / "people.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises(BusyError, match="another process"):
-        impatient(gallery).remove(ann.subject)
+        remove(impatient(gallery), ann.subject)
     other.execute("ROLLBACK")
     other.close()
     assert gallery.search(face(1))[0].subject == ann.subject
@@ -342,7 +342,7 @@ def test_a_removal_stands_when_the_templates_cannot_be_reached_and_is_finished_l
     traces = traces_of(gallery, ann.subject)
     other = sqlite3.connect(state / "templates.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
-    assert impatient(gallery).remove(ann.subject) == 1
+    assert remove(impatient(gallery), ann.subject) == 1
     assert gallery.search(face(1)) == ()
     other.execute("ROLLBACK")
     other.close()
