@@ -21,6 +21,8 @@ from gated.simulator.script import Script, write_script
 from gated.simulator.view import View
 
 PAGE = (Path(__file__).parents[2] / "README.md").read_text("utf-8")
+PATIENCE_S = 300.0
+"""The longest wait for one command, on a busy machine."""
 A_DESK = {
     '# pins = "gpio"': 'pins = "mock"',
     '# set = "evaluation"': 'set = "courtyard"',
@@ -59,7 +61,7 @@ class Shell:
     def _done(self, line, typed=""):
         return subprocess.run(
             ["sh", "-c", line], cwd=self.folder, env=self.environment, input=typed, capture_output=True, text=True,
-            timeout=120, check=False,
+            timeout=PATIENCE_S, check=False,
         )  # fmt: skip
 
     def start(self, line):
@@ -72,7 +74,7 @@ class Shell:
 
     def until(self, line, wanted=""):
         """Repeat a command until it succeeds and its output contains `wanted`."""
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE_S
         while time.monotonic() < deadline:
             done = self._done(line)
             if done.returncode == 0 and wanted in done.stdout:
