@@ -8,22 +8,19 @@ one gate (`verifiers.as_sent`).
 """
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from hashlib import sha256
-from hmac import digest as keyed
-from itertools import takewhile
+from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
 import msgspec
 from msgspec.structs import replace
 
 from gated import names, wording
-from gated.errors import OfficeError, SealError, StateError
+from gated.errors import OfficeError, SealError
 from gated.office.database_file import OfficeFile
 from gated.office.gate_records import ANY, DigestKeys, as_sent
 from gated.office.office_person import OfficePerson, StoredRecord, without_readable_pins
 from gated.office.record_numbers import Numbers
+from gated.office.record_table import RecordTable, Unreadable, key_in_table
 from gated.protocol.face_messages import SealedFace
 from gated.protocol.jose import Identity
 from gated.protocol.limits import KEY_BYTES
@@ -44,18 +41,8 @@ R = TypeVar("R", bound=StoredRecord)
 NAMED: dict[type[StoredRecord], str] = {HouseholdRecord: "household", RoleRecord: "role", ScheduleRecord: "name"}
 """Maps a record type to the field that holds its name."""
 
-_decoder = msgspec.json.Decoder(StoredRecord)
+_stored_decoder = msgspec.json.Decoder(StoredRecord)
 _wire_decoder = msgspec.json.Decoder(PersonRecord)
-
-
-@dataclass(frozen=True, slots=True)
-class Unreadable:
-    """A record with damaged content. It is sent to nobody. Its number stays in the digest, so that a gate keeps what it
-    holds.
-    """
-
-    key: str
-    n: int
 
 
 def consents_to(record: OfficePerson, *purposes: str) -> bool:
@@ -67,17 +54,14 @@ class RecordBook:
     """The site's records, and each gate's view of them. Every method may raise `BusyError` and `StateError`."""
 
     def __init__(self, file: OfficeFile, identity: Identity, secret: bytes) -> None:
-        self._file, self._identity, self._secret = file, identity, secret
-        self._records: dict[str, StoredRecord | Unreadable] = {}  # in the order of their numbers
-        self._seen = 0
+        self._file, self._identity = file, identity
+        self._table = RecordTable(file, identity, secret)
         self._numbers: dict[str, Numbers] = {}
         self._opened: dict[bytes, DigestKeys] = {}
 
     def get(self, key: str) -> StoredRecord | None:
         """Return the newest record of a key: a `Tombstone` if it was removed, None if the key was never used."""
-        with self._file.reading() as connection:
-            row = connection.execute("SELECT n, sealed FROM records WHERE key = ?", (self._index(key),)).fetchone()
-        return None if row is None else self._open(key, *row)
+        return self._table.get(key)
 
     def person(self, subject: str) -> OfficePerson:
         """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
@@ -89,8 +73,8 @@ class RecordBook:
 
     def live(self, kind: type[R]) -> list[R]:
         """Return every record of one kind, oldest first."""
-        self._refresh()
-        return [record for record in self._records.values() if isinstance(record, kind)]
+        self._table.refresh()
+        return [record for record in self._table.records.values() if isinstance(record, kind)]
 
     def spellings(self, kind: type[R], name: str) -> list[str]:
         """Return every spelling of a household, role or schedule name in use here.
@@ -114,9 +98,8 @@ class RecordBook:
             record = without_readable_pins(record, self.pin_salt)
         key = key_of(record)
         self._check(key, record)
-        with self._file.writing() as connection:
-            was = connection.execute("SELECT is_gone FROM records WHERE key = ?", (self._index(key),)).fetchone()
-            if isinstance(record, OfficePerson) and was is not None and was[0]:
+        with self._file.writing():
+            if isinstance(record, OfficePerson) and self._table.is_removed(key):
                 raise OfficeError(f"{record.subject!r} was removed for good; add the person again under another id")
             n = self._write(record)
             if isinstance(record, OfficePerson):
@@ -127,7 +110,7 @@ class RecordBook:
         """Raise `OfficeError` for a record that no gate would accept or no message could hold."""
         encoded = [msgspec.json.encode(replace(record, n=0))]
         try:
-            _decoder.decode(encoded[0])
+            _stored_decoder.decode(encoded[0])
             if isinstance(record, OfficePerson):
                 encoded.append(msgspec.json.encode(as_sent(record, ANY, with_names=True)))
                 _wire_decoder.decode(encoded[1])
@@ -195,24 +178,24 @@ class RecordBook:
             for table in ("faces", "enrolled"):
                 connection.execute(f"DELETE FROM {table} WHERE 'person/' || subject = ?", (key,))  # noqa: S608 - ours
             connection.execute("UPDATE office SET owes_erasure = 1")
-        self._records.pop(key, None)
+        self._table.records.pop(key, None)
         self._file.erase()
         return n
 
     @property
     def unreadable(self) -> set[str]:
         """Return the keys of the records with damaged content."""
-        self._refresh()
-        return {record.key for record in self._records.values() if isinstance(record, Unreadable)}
+        self._table.refresh()
+        return {record.key for record in self._table.records.values() if isinstance(record, Unreadable)}
 
     def version(self, gate: str) -> int:
         """Return the newest record number that this gate must have."""
-        self._refresh()
+        self._table.refresh()
         with self._file.reading() as connection:
             newest = f"gate = ? AND {sound(connection, 'faces')} ORDER BY n DESC LIMIT 1"  # the index gives it first
             ask = f"SELECT floor, (SELECT n FROM faces WHERE {newest}) FROM office"  # noqa: S608
             floor, face = connection.execute(ask, (gate,)).fetchone()
-            return max(self._seen, int(floor), face or 0)
+            return max(self._table.newest, int(floor), face or 0)
 
     def digest(self, gate: str, known: str = "") -> str:
         """Return the digest of all records that this gate must have (see `records.digest_of`).
@@ -221,7 +204,9 @@ class RecordBook:
         """
         version, numbers = self.version(gate), self._numbers.setdefault(gate, Numbers())
         if numbers.version != version:
-            records = [(_key(r), None if isinstance(r, Tombstone) else r.n) for r in self._above(numbers.version)]
+            records = [
+                (key_in_table(r), None if isinstance(r, Tombstone) else r.n) for r in self._table.above(numbers.version)
+            ]
             numbers.follow(version, records, self._faces(gate, numbers.version).items())
         if known in ("", numbers.digest) or not (lost := self.unreadable):
             return numbers.digest
@@ -229,8 +214,8 @@ class RecordBook:
 
     def after(self, gate: str, n: int) -> list[Record]:
         """Return every record with a number above `n` as this gate must have it, in order of number."""
-        self._refresh()
-        keys = {*self._faces(gate, n), *map(_key, self._above(n))}
+        self._table.refresh()
+        keys = {*self._faces(gate, n), *map(key_in_table, self._table.above(n))}
         return sorted(self._as_seen(gate, keys), key=lambda record: record.n)
 
     def removals_without_receipt(self, gate: str, since: int, upto: int, limit: int) -> list[Tombstone]:
@@ -275,14 +260,8 @@ class RecordBook:
             return int(connection.execute("SELECT floor FROM office").fetchone()[0])
 
     def _write(self, record: StoredRecord) -> int:
-        n, is_shared = self._file.count(), False
-        if isinstance(record, OfficePerson):
-            is_shared = consents_to(record, "recognise", "transfer")
-        sealed = self._identity.party.seal(msgspec.json.encode(replace(record, n=0)))
-        row = (self._index(key_of(record)), n, isinstance(record, Tombstone), is_shared, sealed)
-        with self._file.writing() as connection:
-            connection.execute("REPLACE INTO records VALUES (?, ?, ?, ?, ?)", row)
-        return n
+        is_shared = isinstance(record, OfficePerson) and consents_to(record, "recognise", "transfer")
+        return self._table.write(record, is_shared=is_shared)
 
     def _withdraw(self, record: OfficePerson) -> None:
         with self._file.writing() as connection:
@@ -290,50 +269,12 @@ class RecordBook:
                 if not consents_to(record, purpose):
                     connection.execute(f"DELETE FROM {table} WHERE subject = ?", (record.subject,))  # noqa: S608 - ours
 
-    def _refresh(self) -> None:
-        """Read the records written since the last call, by this or another process."""
-        with self._file.reading() as connection:
-            of = f"n > ? AND {sound(connection, 'records')}"
-            ask = f"SELECT key, n, sealed, is_gone FROM records WHERE {of} ORDER BY n"  # noqa: S608 - our own
-            rows = connection.execute(ask, (self._seen,)).fetchall()
-        read = [self._read(*row) for row in rows]
-        for record in read:
-            named = self._named(record, read) if isinstance(record, Unreadable) else record
-            self._records.pop(_key(named), None)
-            self._records[_key(named)] = named
-            self._seen = named.n
-
-    def _read(self, key: str, n: int, sealed: bytes, is_removed: int) -> StoredRecord | Unreadable:
-        """Return a stored record. A damaged tombstone is complete without its content."""
-        try:
-            return self._open(key, n, sealed)
-        except StateError as error:
-            log.error("%s", error)
-        is_whole = is_removed and not key.startswith("household/")
-        return Tombstone(key=key, n=n) if is_whole else Unreadable(key, n)
-
-    def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable:
-        """Return the record with its own key. A household's key is stored as an HMAC: find its name among the people's
-        households. Raises `StateError` if nobody lives there.
-        """
-        if not record.key.startswith("household/"):
-            return record
-        people = (each for each in (*self._records.values(), *read) if isinstance(each, OfficePerson))
-        for key in {f"household/{who.household}" for who in people}:
-            if self._index(key) == record.key:
-                return Unreadable(key, record.n)
-        raise StateError(f"record {record.n} of the office, of a household, cannot be read; restore the newest backup")
-
-    def _above(self, n: int) -> Iterator[StoredRecord | Unreadable]:
-        """Return an iterator over the known records with a number above `n`, newest first."""
-        return takewhile(lambda record: record.n > n, reversed(self._records.values()))
-
     def _as_seen(self, gate: str, keys: Iterable[str]) -> Iterator[Record]:
         digest_keys, with_names, salt = self.digest_keys(gate), self.sends_names, self.pin_salt
         with self._file.reading() as connection:
             is_sound = sound(connection, "faces")
         for key in keys:
-            record = self._records[key]
+            record = self._table.records[key]
             if isinstance(record, Unreadable):
                 continue
             if isinstance(record, OfficePerson):
@@ -357,28 +298,10 @@ class RecordBook:
             of = f"gate = ? AND n > ? AND {sound(connection, 'faces')}"
             ask = f"SELECT 'person/' || subject, n FROM faces WHERE {of}"  # noqa: S608 - our own
             return {
-                key: number for key, number in connection.execute(ask, (gate, n)).fetchall() if key in self._records
+                key: number
+                for key, number in connection.execute(ask, (gate, n)).fetchall()
+                if key in self._table.records
             }
-
-    def _open(self, key: str, n: int, sealed: bytes) -> StoredRecord:
-        try:
-            record: StoredRecord = _decoder.decode(self._identity.open(sealed))
-        except (SealError, TypeError, *UNDECODABLE) as error:
-            advice = "restore the newest backup, or remove it and add it again"
-            raise StateError(f"record {n} of the office ({key}) cannot be read; {advice}") from error
-        return replace(record, n=n)
-
-    def _index(self, key: str) -> str:
-        """Return the key as stored.
-
-        A household name is replaced by an HMAC, so a reader of the database cannot test which flats have a record.
-        """
-        kind, _, name = key.partition("/")
-        return key if kind != "household" else f"{kind}/{keyed(self._secret, name.encode(), sha256).hex()}"
-
-
-def _key(record: StoredRecord | Unreadable) -> str:
-    return record.key if isinstance(record, Unreadable) else key_of(record)
 
 
 def _face(stored: bytes) -> SealedFace | None:
