@@ -21,7 +21,7 @@ from gated.access.sighting import sight_of
 from gated.config import Settings
 from gated.config.settings_trial import Trial, begin
 from gated.cues.cue import Situation
-from gated.cues.fingerprint import compared_now
+from gated.cues.fingerprint import requested_fingerprint
 from gated.cues.stage import Stage
 from gated.cues.words import fitted_of
 from gated.door.latch_client import LatchClient
@@ -34,8 +34,8 @@ from gated.face.vision_messages import Observation, TrackEnded, VisionReady, Vis
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
 from gated.journal.journal import Journal
-from gated.journal.journal_file import NAME
-from gated.journal.recent_rows import last_time, past
+from gated.journal.journal_file import JOURNAL_DB
+from gated.journal.recent_rows import last_time, read_newest
 from gated.journal.writer import JournalWriter
 from gated.runtime import garbage
 from gated.runtime.child import keep_running
@@ -95,7 +95,7 @@ async def run(
         settings = msgspec.structs.replace(
             start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
         )
-        mended, entries = mend(settings.state), past(settings.state, settings.site.id, settings.gate.id)
+        mended, entries = mend(settings.state), read_newest(settings.state, settings.site.id, settings.gate.id)
         facts = first_facts(settings, start, entries, mended)
         with closing(Brain(settings, config, last_time(entries), facts, vision)) as brain:
             await brain.live(own_latch=own_latch, once=once, trial=start.trial)
@@ -151,7 +151,7 @@ class Brain:
             fitted=fitted_of(settings),
             may_locate=self._may_locate,
             losses=self._set,
-            compared=partial(compared_now, settings.state),
+            compared=partial(requested_fingerprint, settings.state),
         )
         for fact in facts:  # before the entrance reports a lockdown or an unlock schedule
             self.report(fact)
@@ -160,10 +160,10 @@ class Brain:
         reports = EntranceReports(
             self.report,
             self._on_way,
-            self.stage.preferences,
+            self.stage.set_first_cue,
             self._set,
             lambda: self.stage.situation is Situation.ENROLLING,
-            self.stage.waits if settings.cues.screen_port else None,
+            self.stage.show_pending if settings.cues.screen_port else None,
         )
         self.entrance = Entrance(settings, self.gallery, self.door, reports, self.clock.now)
         worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
@@ -231,7 +231,7 @@ class Brain:
         if self._metrics is not None:
             self._metrics.fact(event, at or datetime.now(UTC))
         age_s = 0.0 if at is None else max(0.0, (datetime.now(UTC) - at).total_seconds())
-        self.stage.fact(event, age_s)
+        self.stage.handle_event(event, age_s)
         if age_s < CALL_ANSWER_S:
             self.calls.handle_event(event)
 
@@ -368,8 +368,8 @@ class Brain:
 
     def _begin_journal(self) -> None:
         """Set a damaged journal aside and begin a new one. Runs on the writer's thread. Raises `DiskError`."""
-        kept = set_aside(self.settings.state / NAME)
-        self._call(self.report, DatabaseMended(NAME, kept.name))
+        kept = set_aside(self.settings.state / JOURNAL_DB)
+        self._call(self.report, DatabaseMended(JOURNAL_DB, kept.name))
         self._call(self._anew)
 
     def _anew(self) -> None:
@@ -395,7 +395,7 @@ class Brain:
     def _on_seen(self, seen: Observation | TrackEnded) -> None:
         """Show a seen face before it is decided. Otherwise "looking" would replace the decision on the screen."""
         if isinstance(seen, Observation):
-            self.stage.sight(sight_of(seen, self.settings))
+            self.stage.handle_sight(sight_of(seen, self.settings))
             if seen.quality is not None:
                 self._colour.look(seen.quality.colour)
             if self._metrics is not None:
@@ -424,9 +424,9 @@ class Brain:
 
     def _on_way(self, outcome: CredentialOutcome) -> None:
         if outcome.result == "granted":
-            self.stage.preferences(outcome.preferences.first)
+            self.stage.set_first_cue(outcome.preferences.first)
         elif outcome.result != "refused":
-            self.stage.way(outcome.result)
+            self.stage.handle_result(outcome.result)
 
     def _on_journal(self, trouble: Exception | None) -> None:
         """Update the parts "journal" and "disk". The journal writes most often, so it notices first that the disk fails

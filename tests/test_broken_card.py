@@ -23,7 +23,7 @@ from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
 from gated.journal.journal import Journal
-from gated.journal.recent_rows import last_time, past
+from gated.journal.recent_rows import last_time, read_newest
 from gated.people.credential_store import Credentials
 from gated.people.issuing import issue_card, set_pin
 from gated.protocol.jose import Identity
@@ -124,7 +124,7 @@ async def live(folder, embedder, dice):
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state
-    mended, entries = mend(state), past(state, SITE, GATE)
+    mended, entries = mend(state), read_newest(state, SITE, GATE)
     facts = first_facts(start.settings, start, entries, mended)
     brain = Brain(start.settings, config, last_time(entries), facts)
     door = Door()

@@ -19,7 +19,7 @@ from gated.config.settings_trial import begin
 from gated.errors import GatedError, StateError
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
-from gated.journal.recent_rows import last_time, past
+from gated.journal.recent_rows import last_time, read_newest
 from gated.people.credential_store import Credentials
 from gated.people.held_records import Allowed
 from gated.people.keyring import KeyRing
@@ -101,7 +101,7 @@ async def live(folder, embedder, *, is_mended):
     start = begin(config)
     state = start.settings.state
     mended = mend(state) if is_mended else []
-    entries = past(state, SITE, GATE)
+    entries = read_newest(state, SITE, GATE)
     brain = Brain(start.settings, config, last_time(entries), first_facts(start.settings, start, entries, mended))
     door, entrance = Door(), brain.entrance
     try:

@@ -13,7 +13,7 @@ from gated.cli import Context, looks, show_json, streams
 from gated.cli.find_person import sure, yes_option
 from gated.cli.table_output import show
 from gated.config import Settings
-from gated.cues.fingerprint import Compared, comparing
+from gated.cues.fingerprint import RequestedFingerprint, show_fingerprint
 from gated.errors import OfficeError, StateError
 from gated.events import GateAccepted
 from gated.gallery.holdings import Holdings
@@ -79,12 +79,12 @@ def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: floa
         compared = _compared(settings, gate)
     streams.say(f"{compared.gate}: {compared.fingerprint}")
     if on_screen:
-        with comparing(settings.state, compared) as stands:
+        with show_fingerprint(settings.state, compared) as stands:
             streams.say(f"on the screen for {minutes:g} min; Ctrl-C takes it away", err=True)
             _stay(settings, gate, compared, stands, time.monotonic() + 60 * minutes)
 
 
-def _compared(settings: Settings, gate: str | None) -> Compared:
+def _compared(settings: Settings, gate: str | None) -> RequestedFingerprint:
     """Return the fingerprint to show for a gate; None means this gate. Raises `OfficeError`."""
     if gate is None or names.id_of(gate) == settings.gate.id:
         name, shown = settings.gate.id, _own(settings)
@@ -95,10 +95,12 @@ def _compared(settings: Settings, gate: str | None) -> Compared:
         name, shown, why = other.gate, _print(settings, other), "its keys are none; pair it with the office again"
     if not shown:
         raise OfficeError(f"{name}: {why}")
-    return Compared(name, shown, name == settings.gate.id)
+    return RequestedFingerprint(name, shown, name == settings.gate.id)
 
 
-def _stay(settings: Settings, gate: str | None, shown: Compared, stands: Callable[[], bool], until: float) -> None:
+def _stay(
+    settings: Settings, gate: str | None, shown: RequestedFingerprint, stands: Callable[[], bool], until: float
+) -> None:
     """Wait until the display time ends or `stands` is false. Raises `OfficeError` if the shown keys change."""
     while time.monotonic() < until and stands():
         with read_only_mode():

@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 
 from gated.cli import Context, show_json, streams
-from gated.cues.prompts import check as check_prompts
-from gated.cues.prompts import render
+from gated.cues.prompts import check_prompts, render_prompts
 from gated.cues.words import EVERYTHING, Fitted, fitted_of
 from gated.errors import StateError
 from gated.storage.named_files import make_folder, reading
@@ -32,7 +31,7 @@ def make(context: Context, folder: Path | None) -> None:
     fitted = _fitted(context)
     make_folder(into)
     with reading(into):
-        done = list(render(into, settings.cues.languages, fitted))
+        done = list(render_prompts(into, settings.cues.languages, fitted))
     made = sum(is_made for _, is_made in done)
     streams.say(f"{made} prompts made, {len(done) - made} recordings left alone, in {folder or settings.prompts}")
 

@@ -246,7 +246,7 @@ def _pass_key(settings: Settings) -> None:
 
 def _unspoken(settings: Settings) -> str | None:
     """Warn of missing or wrong prompts, which tones replace. None if no sound is set."""
-    from gated.cues.prompts import check as check_prompts
+    from gated.cues.prompts import check_prompts
     from gated.cues.words import fitted_of
 
     if settings.cues.sound == "none":

@@ -13,7 +13,7 @@ from gated.errors import StateError
 
 SPEED = {"zh": "190", "en": "130"}
 """Words per minute. Slower than a prompt, because people hear the text once and then consent."""
-PAUSE_S = 0.7
+SENTENCE_PAUSE_S = 0.7
 """The pause after each sentence."""
 LATIN = r"([A-Za-z][A-Za-z'.,-]*(?: +[A-Za-z][A-Za-z'.,-]*)*)"
 HAN = r"([\u3007\u3400-\u9fff]+(?:[\u3000-\u3002\uff01\uff0c\uff1a\uff1b\uff1f\s]*[\u3007\u3400-\u9fff]+)*)"
@@ -29,7 +29,7 @@ def read_aloud(sentences: Iterable[str], language: str, path: Path | IO[bytes]) 
     parts = []
     for sentence in sentences:
         parts += [_spoken(words, voice) for words, voice in by_voice(sentence, language)]
-        parts.append(silence(PAUSE_S))
+        parts.append(silence(SENTENCE_PAUSE_S))
     samples = np.concatenate(parts) if parts else silence(0)
     try:
         write_wav(path, samples)

@@ -47,8 +47,6 @@ Tail = Literal["none", "ways", "others", "near", "exit", "phone"]
 "none": no ending. "ways": every credential kind. "others": every kind except the call button. "near": "come near" and
 every kind. "exit": the exit button. "phone": the person to fetch or telephone.
 """
-First = Literal["speech", "light", "touch"]
-"""The channel that a resident prefers."""
 GUIDANCE = (Situation.CLOSER, Situation.BACK, Situation.LEFT, Situation.RIGHT, Situation.UP, Situation.DOWN)
 
 
@@ -82,7 +80,7 @@ MIX: Mapping[Colour, tuple[str, ...]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Pulse:
+class Rhythm:
     """A rhythm: alternating seconds on and off, `repeats` times (0: for ever).
 
     One number alone means always on; an empty pattern means off.
@@ -97,29 +95,29 @@ class Pulse:
         return sum(self.pattern)
 
 
-NOTHING = Pulse()
-STEADY = Pulse((1.0,))
+NO_RHYTHM = Rhythm()
+STEADY = Rhythm((1.0,))
 
 
 @dataclass(frozen=True, slots=True)
 class Cue:
-    """The light, sound, touch and texts of one situation. `words` and `sentences` are by language.
+    """The lamps, sound, touch and texts of one situation. `words` and `sentences` are by language.
 
     A sentence is shown and spoken. It ends with its `tail`, which depends on the fitted parts (see `gated.cues.words`).
     """
 
     shapes: tuple[Shape, ...]
-    light: Pulse
+    lamp: Rhythm
     colour: Colour
     words: Mapping[str, str]
     sentences: Mapping[str, str]
     pictogram: str
     """The id of a symbol of the gate screen's page."""
-    tone: Pulse = NOTHING
+    tone: Rhythm = NO_RHYTHM
     """The beeps at the beginning."""
-    tick: Pulse = NOTHING
+    tick: Rhythm = NO_RHYTHM
     """The ticks after the tone, for as long as the cue lasts."""
-    touch: Pulse = NOTHING
+    touch: Rhythm = NO_RHYTHM
     is_spoken: bool = True
     is_repeated: bool = False
     """Whether the sentence is repeated."""

@@ -1,7 +1,7 @@
-"""A fingerprint on the gate screen, for two people who compare it with what another gate shows.
+"""A fingerprint on the gate screen, for two people who compare it with the screen of another gate.
 
-Somebody at this gate asks for it on its command line, and it is shown while that command runs and nothing else is to be
-told. It is a digest of public keys: whoever passes by learns nothing by which a face or a door could be had.
+A command at this gate requests it. The idle gate shows it while that command runs. It is a digest of public keys, so it
+reveals no face and opens no door.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -18,28 +18,28 @@ from gated.printable import line
 from gated.runtime import local_request
 from gated.wording import UNDECODABLE
 
-NAME = "on-screen"
-MOST = 99
-"""A higher number is shown as this one and more."""
-LONGEST = 28
-"""So many signs of a gate's name have room in one line of the smallest panel."""
-LABELS: Mapping[bool, Mapping[Language, str]] = {
+REQUEST_NAME = "on-screen"
+MOST_COUNTED = 99
+"""A higher count is shown as this number and a plus sign."""
+LONGEST_GATE_NAME = 28
+"""The most characters of a gate's name that fit into one line of the smallest panel."""
+FINGERPRINT_LABELS: Mapping[bool, Mapping[Language, str]] = {
     True: {"zh": "本门的密钥指纹", "en": "the fingerprint of this gate"},
     False: {"zh": "密钥指纹，社区所报", "en": "fingerprint, as the office says it"},
 }
-"""Of this gate itself, and of another one."""
+"""The label for the keys of this gate (True), and for those of another gate."""
 
 
-class Compared(msgspec.Struct, frozen=True):
-    """Which gate's keys, and their fingerprint in groups, as `gated gates list` has it."""
+class RequestedFingerprint(msgspec.Struct, frozen=True):
+    """The fingerprint that a command requests: the gate, and the groups of digits as in `gated gates list`."""
 
     gate: Annotated[str, Meta(min_length=1, max_length=64)]
     fingerprint: Annotated[str, Meta(pattern=r"^[0-9a-f]{4}( [0-9a-f]{4}){7}\Z")]
     is_own: bool
 
 
-class Keys(msgspec.Struct, frozen=True):
-    """The same as the page shows it. `labels`: language and text."""
+class FingerprintPanel(msgspec.Struct, frozen=True):
+    """The fingerprint in the form of the page. `labels` are pairs of language and text."""
 
     gate: str
     labels: list[tuple[Language, str]]
@@ -47,47 +47,53 @@ class Keys(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Beside:
-    """What the screen tells whoever looks after the gate, beside every cue."""
+class ScreenNotes:
+    """The notes for the guard that the screen shows beside every cue."""
 
     gates: int = 0
-    """Other gates whose keys wait to be accepted here."""
+    """The count of other gates whose keys wait for acceptance here."""
     consents: int = 0
-    """People whose consents wait."""
-    compared: Compared | None = None
-    """Shown by an idle gate alone."""
+    """The count of people whose consents wait for acceptance here."""
+    compared: RequestedFingerprint | None = None
+    """The requested fingerprint, or None. Only an idle gate shows it."""
 
 
 @contextmanager
-def comparing(state: Path, compared: Compared) -> Iterator[Callable[[], bool]]:
-    """Have it shown until the end of the block. Gives whether this wish still stands. Raises `StateError`."""
-    with local_request.wishing(state / NAME, msgspec.json.encode(compared)) as stands:
+def show_fingerprint(state: Path, compared: RequestedFingerprint) -> Iterator[Callable[[], bool]]:
+    """Request this fingerprint until the end of the block. Yields a function that returns whether the request still
+    stands. Raises `StateError`.
+    """
+    with local_request.wishing(state / REQUEST_NAME, msgspec.json.encode(compared)) as stands:
         yield stands
 
 
-def compared_now(state: Path) -> Compared | None:
-    """What somebody wants to see at this moment; None if nobody does."""
-    said = local_request.wished(state / NAME)
+def requested_fingerprint(state: Path) -> RequestedFingerprint | None:
+    """Return the requested fingerprint, or None."""
+    request = local_request.wished(state / REQUEST_NAME)
     try:
-        return None if said is None else msgspec.json.decode(said, type=Compared)
+        return None if request is None else msgspec.json.decode(request, type=RequestedFingerprint)
     except UNDECODABLE:
         return None
 
 
-def keys_of(compared: Compared, languages: tuple[Language, ...]) -> Keys:
-    """What the page shows of it."""
-    texts = LABELS[compared.is_own]
+def fingerprint_panel(compared: RequestedFingerprint, languages: tuple[Language, ...]) -> FingerprintPanel:
+    """Return the fingerprint in the form of the page."""
+    texts = FINGERPRINT_LABELS[compared.is_own]
     labels = [(language, texts[language]) for language in languages]
-    return Keys(_short(line(compared.gate)), labels, compared.fingerprint.split())
+    return FingerprintPanel(_short(line(compared.gate)), labels, compared.fingerprint.split())
 
 
 def _short(name: str) -> str:
-    """A name that stands in one line: a long one without its middle."""
-    return name if len(name) <= LONGEST else f"{name[: LONGEST // 2]}…{name[-LONGEST // 2 + 1 :]}"
+    """Return a name that fits into one line. A long name loses its middle."""
+    return (
+        name
+        if len(name) <= LONGEST_GATE_NAME
+        else f"{name[: LONGEST_GATE_NAME // 2]}…{name[-LONGEST_GATE_NAME // 2 + 1 :]}"
+    )
 
 
-def waiting_note(beside: Beside) -> Mapping[Language, str] | None:
-    """A small note that so many gates' keys, and people's consents, wait to be accepted here; None if none does."""
+def waiting_note(beside: ScreenNotes) -> Mapping[Language, str] | None:
+    """Return a small note with the counts of keys and consents that wait for acceptance here, or None without any."""
     if not beside.gates and not beside.consents:
         return None
     parts = [(beside.gates, "密钥", "keys"), (beside.consents, "同意", "consents")]
@@ -97,4 +103,4 @@ def waiting_note(beside: Beside) -> Mapping[Language, str] | None:
 
 
 def _number(count: int) -> str:
-    return f"{MOST}+" if count > MOST else str(count)
+    return f"{MOST_COUNTED}+" if count > MOST_COUNTED else str(count)

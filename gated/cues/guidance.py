@@ -8,13 +8,13 @@ from dataclasses import replace
 from math import isfinite
 
 from gated.cues.cue import GUIDANCE, Situation
-from gated.cues.scene import Scene, Sight, claim, shown, without
+from gated.cues.scene import Scene, Sight, add_claim, drop_claims, shown_situation
 
 FACE_S = 1.0
 """A face that is not seen for this long has left. The tracker uses the same time."""
 UNUSABLE_S = 0.7
 """A face that is unusable for this long gets guidance. Most become usable earlier without it."""
-OFFER_S = 6.0
+OFFER_AFTER_S = 6.0
 """After this time without a decision, the other credentials are offered once. The identification continues."""
 OFFERED_S = 9.0
 """How long the offer is shown. The sentence in two languages takes 7 s."""
@@ -24,12 +24,12 @@ STANDS_S = 30.0
 """A person without a decision for this long only stands there, and gets no more cues."""
 GUIDED_S = 2.5
 """The shortest time that one guidance is shown before another."""
-AGAIN_S = 10.0
+ANNOUNCE_AGAIN_S = 10.0
 """The shortest time between two announcements of a lasting situation to people who arrive."""
 
 NEAR_ENOUGH = 0.5
 """A face smaller than this share of the needed size is a person who walks by."""
-ASIDE = 0.3
+OFF_CENTRE = 0.3
 """A face with its centre in the outer 30 % of the picture is guided to the middle."""
 TILTED_DEG = 15.0
 """A head that is turned away and pitched by more than this is asked to come level."""
@@ -65,16 +65,16 @@ def apply_sight(scene: Scene, sight: Sight, now: float) -> Scene:
     )
     if scene.decided is not None:
         return replace(scene, looking_at=None)
-    if scene.looking_at is not None and now - scene.looking_at >= OFFER_S:
+    if scene.looking_at is not None and now - scene.looking_at >= OFFER_AFTER_S:
         scene = _offer(scene, now)
-    return _guide(claim(scene, Situation.LOOKING, "", now, FACE_S, again=False), sight, now)
+    return _guide(add_claim(scene, Situation.LOOKING, "", now, FACE_S, again=False), sight, now)
 
 
 def _offer(scene: Scene, now: float) -> Scene:
     """Offer the other credentials. While a situation of higher priority is shown, restart the time instead."""
-    if shown(scene, now).situation not in (*GUIDANCE, Situation.LOOKING, Situation.IDLE):
+    if shown_situation(scene, now).situation not in (*GUIDANCE, Situation.LOOKING, Situation.IDLE):
         return replace(scene, looking_at=now)
-    return replace(claim(scene, Situation.REFUSED, SLOW, now, OFFERED_S), looking_at=None)
+    return replace(add_claim(scene, Situation.REFUSED, SLOW, now, OFFERED_S), looking_at=None)
 
 
 def _guide(scene: Scene, sight: Sight, now: float) -> Scene:
@@ -82,11 +82,11 @@ def _guide(scene: Scene, sight: Sight, now: float) -> Scene:
     wanted = _guidance(sight) if scene.unusable_at is not None and now - scene.unusable_at >= UNUSABLE_S else None
     current = {s: c for (s, _), c in scene.claims.items() if s in GUIDANCE and now < c.ends_at}
     if sight.problem is None:
-        return without(scene, set(current))
+        return drop_claims(scene, set(current))
     if wanted is None or current.keys() - {wanted}:
         return scene
     lasts_s = FACE_S if wanted in current else GUIDED_S
-    return claim(scene, wanted, "", now, lasts_s, again=False)
+    return add_claim(scene, wanted, "", now, lasts_s, again=False)
 
 
 def _guidance(sight: Sight) -> Situation | None:
@@ -98,9 +98,9 @@ def _guidance(sight: Sight) -> Situation | None:
         return Situation.CLOSER
     if sight.problem == "too_near" and sight.fill > 1:
         return Situation.BACK
-    if sight.centre_x < ASIDE:
+    if sight.centre_x < OFF_CENTRE:
         return Situation.LEFT
-    if sight.centre_x > 1 - ASIDE:
+    if sight.centre_x > 1 - OFF_CENTRE:
         return Situation.RIGHT
     if sight.problem == "too_near":  # at the upper or lower edge: the whole face is visible from farther back
         return Situation.BACK
@@ -112,6 +112,6 @@ def _guidance(sight: Sight) -> Situation | None:
 def _announce_again(scene: Scene, now: float) -> Scene:
     """Announce the lasting situations again to a person who arrives."""
     for (situation, why), old in scene.claims.items():
-        if situation in _STANDING and now - old.began_at >= AGAIN_S:
-            scene = claim(scene, situation, why, now)
+        if situation in _STANDING and now - old.began_at >= ANNOUNCE_AGAIN_S:
+            scene = add_claim(scene, situation, why, now)
     return scene

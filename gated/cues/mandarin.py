@@ -35,7 +35,7 @@ _FINALS = {
 _CONTOURS = {"1": "55", "2": "35", "3": "214 21 35", "4": "51", "5": "11 22 33 55"}
 """The contours of each tone (Chao's numbers). The third tone is low before others, and rises before a third tone."""
 
-READINGS = {entry[0]: entry[1:] for entry in _READINGS.split()}
+PINYIN_READINGS = {entry[0]: entry[1:] for entry in _READINGS.split()}
 
 
 def misread(sentence: str, phonemes: str) -> str | None:
@@ -48,11 +48,11 @@ def misread(sentence: str, phonemes: str) -> str | None:
     sounds = re.sub(r"['%,_|\s]", "", phonemes)
     at = 0
     for character in filter(is_han, sentence):
-        if character not in READINGS:
+        if character not in PINYIN_READINGS:
             return f"{character} has no reading in gated.cues.mandarin"
-        found = _pattern(READINGS[character]).match(sounds, at)
+        found = _pattern(PINYIN_READINGS[character]).match(sounds, at)
         if found is None:
-            return f"{character} would be read {sounds[at : at + 8]!r}, not {READINGS[character]}"
+            return f"{character} would be read {sounds[at : at + 8]!r}, not {PINYIN_READINGS[character]}"
         at = found.end()
     return f"it would go on with {sounds[at : at + 12]!r}" if at < len(sounds) else None
 

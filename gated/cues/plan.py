@@ -38,20 +38,20 @@ The table is for a gate with a card reader. The texts of a gate name only its fi
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from gated.cues.cue import NOTHING, STEADY, Colour, Cue, Language, Pulse, Shape, Situation, Tail
+from gated.cues.cue import NO_RHYTHM, STEADY, Colour, Cue, Language, Rhythm, Shape, Situation, Tail
 
 
 def _cue(
     shapes: tuple[Shape, ...],
-    light: tuple[float, ...],
+    lamp: tuple[float, ...],
     colour: Colour,
     pictogram: str,
     *,
     zh: tuple[str, str],
     en: tuple[str, str],
-    tone: Pulse = NOTHING,
-    tick: Pulse = NOTHING,
-    touch: Pulse = NOTHING,
+    tone: Rhythm = NO_RHYTHM,
+    tick: Rhythm = NO_RHYTHM,
+    touch: Rhythm = NO_RHYTHM,
     is_spoken: bool = True,
     is_repeated: bool = False,
     is_urgent: bool = False,
@@ -62,13 +62,13 @@ def _cue(
     """Return one row of the table. `zh` and `en` are (word, sentence)."""
     words, sentences = (MappingProxyType({"zh": zh[i], "en": en[i]}) for i in (0, 1))
     return Cue(
-        shapes, Pulse(light), colour, words, sentences, pictogram, tone, tick, touch, is_spoken, is_repeated, is_urgent,
+        shapes, Rhythm(lamp), colour, words, sentences, pictogram, tone, tick, touch, is_spoken, is_repeated, is_urgent,
         tail, names_credential, names_phone,
     )  # fmt: skip
 
 
 _RING, _TICK, _CARD, _TRIANGLE = ((shape,) for shape in Shape)
-_TICKING = Pulse((0.05, 0.45))
+_TICKING = Rhythm((0.05, 0.45))
 _WHITE, _BLUE, _WHITE_BLUE, _AMBER = Colour
 
 PLAN: Mapping[Situation, Cue] = MappingProxyType(
@@ -76,97 +76,97 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
         Situation.FIRE: _cue(
             tuple(Shape), (0.25, 0.25), _WHITE, "run",
             zh=("火警", "火警，门已打开，请离开"), en=("FIRE", "Fire alarm. The gate is open. Please leave."),
-            tick=Pulse((0.5, 0.5, 0.5, 0.5, 0.5, 1.5)), touch=Pulse((0.9, 0.1)), is_repeated=True, is_urgent=True,
+            tick=Rhythm((0.5, 0.5, 0.5, 0.5, 0.5, 1.5)), touch=Rhythm((0.9, 0.1)), is_repeated=True, is_urgent=True,
         ),
         Situation.ALARM: _cue(
             _TRIANGLE, (0.3, 0.3, 0.3, 0.3, 0.3, 1.0), _AMBER, "siren",
             zh=("警报", "门没有关好，请关门"), en=("ALARM", "The gate is not shut. Please shut it."),
-            tone=Pulse((0.25, 0.25), 8), tick=Pulse((0.25, 0.25, 0.25, 1.25)), touch=Pulse((0.25, 0.25)),
+            tone=Rhythm((0.25, 0.25), 8), tick=Rhythm((0.25, 0.25, 0.25, 1.25)), touch=Rhythm((0.25, 0.25)),
             is_repeated=True, is_urgent=True,
         ),
         Situation.OPENING: _cue(
             _RING + _TICK, (0.7, 0.3), _WHITE_BLUE, "person-door",
             zh=("开门", "有人应答，正在开门"), en=("OPENS", "Somebody has answered. The gate opens."),
-            tone=Pulse((0.1, 0.1, 0.4, 0.1), 1), touch=Pulse((0.8, 0.2)),
+            tone=Rhythm((0.1, 0.1, 0.4, 0.1), 1), touch=Rhythm((0.8, 0.2)),
         ),
         Situation.ANSWERED: _cue(
             _RING + _TICK, (1.7, 0.3), _WHITE_BLUE, "person",
             zh=("接通", "有人应答，请等候"), en=("ANSWER", "Somebody has answered. Please wait."),
-            tone=Pulse((0.1, 0.1), 2), touch=Pulse((0.6, 0.2)),
+            tone=Rhythm((0.1, 0.1), 2), touch=Rhythm((0.6, 0.2)),
         ),
         Situation.DECLINED: _cue(
             _RING + _CARD, (1.5, 0.5, 0.5, 0.5), _AMBER, "person-barred",
             zh=("没人", "现在没有人能来"), en=("NOBODY", "Nobody can come now."),
-            tone=Pulse((0.4, 0.15, 0.15, 0.15), 2), touch=Pulse((0.2, 0.2, 0.8, 0.4), 2),
+            tone=Rhythm((0.4, 0.15, 0.15, 0.15), 2), touch=Rhythm((0.2, 0.2, 0.8, 0.4), 2),
             tail="others", names_phone=True,
         ),
         Situation.UNANSWERED: _cue(
             _RING + _CARD, (0.5, 1.5), _AMBER, "bell-barred",
             zh=("没接", "没有人应答"), en=("MISSED", "Nobody answers."),
-            tone=Pulse((0.4, 0.2, 0.15, 0.15, 0.15, 0.15, 0.15, 0.2), 1), touch=Pulse((0.8, 0.4, 0.2, 0.4), 2),
+            tone=Rhythm((0.4, 0.2, 0.15, 0.15, 0.15, 0.15, 0.15, 0.2), 1), touch=Rhythm((0.8, 0.4, 0.2, 0.4), 2),
             tail="others", names_phone=True,
         ),
         Situation.UNREACHABLE: _cue(
             _TRIANGLE + _RING, (0.5, 0.5, 0.5, 1.0), _AMBER, "cut",
             zh=("断线", "现在联系不到社区"), en=("OFFLINE", "The office cannot be reached."),
-            tone=Pulse((0.15, 0.1, 0.15, 0.1, 0.8, 0.2), 1), touch=Pulse((0.2, 0.2, 0.2, 0.2, 0.8, 0.6), 2),
+            tone=Rhythm((0.15, 0.1, 0.15, 0.1, 0.8, 0.2), 1), touch=Rhythm((0.2, 0.2, 0.2, 0.2, 0.8, 0.6), 2),
             tail="others", names_phone=True,
         ),
         Situation.CALLING: _cue(
             _RING + _CARD, (1.0, 1.0), _WHITE, "bell",
             zh=("呼叫", "正在呼叫，请等候"), en=("CALL", "Calling. Please wait."),
-            tone=Pulse((0.4, 0.2, 0.4, 1.0), 1), tick=Pulse((0.4, 0.2, 0.4, 2.0)), touch=Pulse((0.3, 1.7)),
+            tone=Rhythm((0.4, 0.2, 0.4, 1.0), 1), tick=Rhythm((0.4, 0.2, 0.4, 2.0)), touch=Rhythm((0.3, 1.7)),
         ),
         Situation.LOCKDOWN: _cue(
             _TRIANGLE + _RING, (2.0, 1.0), _AMBER, "barred",
             zh=("关闭", "现在不能进入"), en=("CLOSED", "No entry now."),
-            tone=Pulse((0.8, 0.4), 2), touch=Pulse((1.0, 0.5), 3), tail="exit", names_phone=True,
+            tone=Rhythm((0.8, 0.4), 2), touch=Rhythm((1.0, 0.5), 3), tail="exit", names_phone=True,
         ),
         Situation.OUT_OF_ORDER: _cue(
             _TRIANGLE, (1.5, 1.5), _AMBER, "triangle",
             zh=("停用", "门禁故障"), en=("BROKEN", "Out of order."),
-            tone=Pulse((1.2, 0.2), 1), touch=Pulse((1.0, 0.5), 2), tail="phone", names_phone=True,
+            tone=Rhythm((1.2, 0.2), 1), touch=Rhythm((1.0, 0.5), 2), tail="phone", names_phone=True,
         ),
         Situation.OPEN: _cue(
             _TICK, STEADY.pattern, _WHITE_BLUE, "tick",
             zh=("开", "门开了"), en=("OPEN", "The gate is open."),
-            tone=Pulse((0.6, 0.2), 2), tick=Pulse((0.05, 0.95)), touch=STEADY,
+            tone=Rhythm((0.6, 0.2), 2), tick=Rhythm((0.05, 0.95)), touch=STEADY,
         ),
         Situation.ENROLLING: _cue(
             _RING + _CARD, (0.5, 0.5, 1.5, 0.5), _BLUE, "enrol",
             zh=("登记", "正在登记人脸，不是您本人请让开"),
             en=("ENROL", "Enrolling a face. If it is not yours, please step aside."),
-            tone=Pulse((0.1, 0.2, 0.6, 0.4), 2), tick=Pulse((0.1, 0.2, 0.1, 1.6)), touch=Pulse((0.4, 0.4, 0.4, 1.2)),
+            tone=Rhythm((0.1, 0.2, 0.6, 0.4), 2), tick=Rhythm((0.1, 0.2, 0.1, 1.6)), touch=Rhythm((0.4, 0.4, 0.4, 1.2)),
         ),
         Situation.HELD_OPEN: _cue(
             _TRIANGLE + _TICK, (0.5, 0.5, 0.5, 0.5, 0.5, 1.5), _WHITE, "shut",
             zh=("关门", "请关门"), en=("SHUT", "Please shut the gate."),
-            tone=Pulse((0.2, 0.2), 2), tick=Pulse((0.1, 1.9)), touch=Pulse((0.1, 0.9)), is_repeated=True,
+            tone=Rhythm((0.2, 0.2), 2), tick=Rhythm((0.1, 1.9)), touch=Rhythm((0.1, 0.9)), is_repeated=True,
         ),
         Situation.FREE_PASSAGE: _cue(
             _RING + _TICK, (2.75, 0.25), _WHITE_BLUE, "door",
             zh=("请进", "门开着，请进"), en=("ENTER", "The gate is open. Please walk in."),
-            tone=Pulse((0.6, 0.2), 1), touch=Pulse((1.5, 0.5), 2),
+            tone=Rhythm((0.6, 0.2), 1), touch=Rhythm((1.5, 0.5), 2),
         ),
         Situation.CODE: _cue(
             _RING + _CARD, (1.2, 0.4), _BLUE, "hash",
             zh=("输入", "请输入"), en=("PIN", "Now type your PIN."),
-            tone=Pulse((0.1, 0.1, 0.1, 0.4), 1), touch=Pulse((0.1, 0.3), 2),
+            tone=Rhythm((0.1, 0.1, 0.1, 0.4), 1), touch=Rhythm((0.1, 0.3), 2),
         ),
         Situation.RESTING: _cue(
             _CARD, (0.5, 0.5, 0.5, 1.5), _AMBER, "ways",
             zh=("另选", "请稍后再试，或换一种方式"), en=("OTHER", "Please try later, or another way in."),
-            tone=Pulse((0.15, 0.15, 0.15, 0.15, 0.15, 0.6), 2), touch=Pulse((0.2, 0.6), 3),
+            tone=Rhythm((0.15, 0.15, 0.15, 0.15, 0.15, 0.6), 2), touch=Rhythm((0.2, 0.6), 3),
         ),
         Situation.REFUSED: _cue(
             _CARD, (0.5, 0.5), _AMBER, "card",
             zh=("刷卡", ""), en=("CARD", ""),
-            tone=Pulse((0.15, 0.15), 3), touch=Pulse((0.2, 0.2), 3), tail="ways", names_credential=True,
+            tone=Rhythm((0.15, 0.15), 3), touch=Rhythm((0.2, 0.2), 3), tail="ways", names_credential=True,
         ),
         Situation.FAULT: _cue(
             _TRIANGLE + _CARD, (1.0, 2.0), _AMBER, "triangle-card",
             zh=("故障", "不能识别人脸"), en=("FAULT", "Faces do not work."),
-            tone=Pulse((0.5, 0.1), 1), tick=Pulse((0.05, 4.95)), touch=Pulse((1.0, 0.5), 1),
+            tone=Rhythm((0.5, 0.1), 1), tick=Rhythm((0.05, 4.95)), touch=Rhythm((1.0, 0.5), 1),
             tail="ways", names_phone=True,
         ),
         Situation.CLOSER: _cue(

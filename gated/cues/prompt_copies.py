@@ -5,10 +5,10 @@ from pathlib import Path
 
 from gated.bounded import MOST_TEXT, copy_file, open_plain
 from gated.cues.plan import PLAN
-from gated.cues.prompts import MADE, PHONE, prompt_path
-from gated.cues.samples import MOST_BYTES
+from gated.cues.prompts import MADE, PHONE_PROMPT, prompt_path
+from gated.cues.samples import MOST_WAV_BYTES
 
-LANGUAGES = ("zh", "en")
+PROMPT_LANGUAGES = ("zh", "en")
 
 
 def copy_prompts(source: Path, folder: Path) -> int:
@@ -17,8 +17,8 @@ def copy_prompts(source: Path, folder: Path) -> int:
     Raises `OSError` with the name of the file, also for a link, a pipe or a device in the place of one.
     """
     next(source.iterdir(), None)  # that it is a folder, which may be read
-    names = [prompt_path(Path(), name, each) for each in LANGUAGES for name in (*map(str, PLAN), PHONE)]
-    bounds = {Path(MADE): MOST_TEXT} | dict.fromkeys(names, MOST_BYTES)
+    names = [prompt_path(Path(), name, each) for each in PROMPT_LANGUAGES for name in (*map(str, PLAN), PHONE_PROMPT)]
+    bounds = {Path(MADE): MOST_TEXT} | dict.fromkeys(names, MOST_WAV_BYTES)
     return sum(_copy(source / name, folder / name, most) for name, most in bounds.items())
 
 

@@ -16,13 +16,13 @@ from pathlib import Path
 
 from gated.cues.plan import PLAN
 from gated.cues.samples import RATE, Samples, is_trimmed_wav, peak_dbfs, read_wav, write_wav
-from gated.cues.speech import speech_problem, spoken, voice_of
-from gated.cues.words import EVERYTHING, Fitted, sentence, spoken_phone
+from gated.cues.speech import speak, speech_problem, voice_of
+from gated.cues.words import EVERYTHING, Fitted, cue_sentence, spoken_phone
 from gated.errors import StateError
 
 log = logging.getLogger(__name__)
 
-PHONE = "phone"
+PHONE_PROMPT = "phone"
 """The name of the telephone number's prompt. All other names are situations."""
 LENGTH_S = (0.3, 7.0)
 PHONE_LENGTH_S = (0.3, 15.0)
@@ -39,7 +39,7 @@ class Prompt:
 
     path: Path
     name: str
-    """The name of a situation, or `PHONE`."""
+    """The name of a situation, or `PHONE_PROMPT`."""
     language: str
     text: str
 
@@ -66,14 +66,14 @@ def prompt_path(folder: Path, name: str, language: str) -> Path:
 def needed(folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING) -> Iterator[Prompt]:
     """Yield every prompt that this gate needs."""
     for language in languages:
-        texts = {str(situation): sentence(cue, language, fitted) for situation, cue in PLAN.items()}
+        texts = {str(situation): cue_sentence(cue, language, fitted) for situation, cue in PLAN.items()}
         if number := spoken_phone(fitted.phone, language):
-            texts[PHONE] = number
+            texts[PHONE_PROMPT] = number
         for name, text in texts.items():
             yield Prompt(prompt_path(folder, name, language), name, language, text)
 
 
-def render(
+def render_prompts(
     folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING, *, all_of_them: bool = True
 ) -> Iterator[tuple[Path, bool]]:
     """Make every prompt that is missing or ours. Yields each file, and whether it is ours (else it is a recording).
@@ -86,27 +86,27 @@ def render(
         exists, known = prompt.path.exists(), _known(prompt, made)
         is_ours = not exists or known is not None
         if is_ours and (all_of_them or not exists or _staleness(prompt, known)):
-            _write(prompt.path, spoken(prompt.text, prompt.language))
+            _write(prompt.path, speak(prompt.text, prompt.language))
             made[prompt.key] = Made(_digest(prompt.path), prompt.text, voice_of(prompt.language))
             _save(folder, made)
         yield prompt.path, is_ours
 
 
-def renew(folder: Path, languages: Sequence[str], fitted: Fitted) -> int:
+def renew_prompts(folder: Path, languages: Sequence[str], fitted: Fitted) -> int:
     """Make every missing or outdated prompt again, if the folder has a file of ours. Returns the number made.
 
-    Raises `StateError` as `render` does.
+    Raises `StateError` as `render_prompts` does.
     """
     made = _made(folder)
     known = {prompt: _known(prompt, made) for prompt in needed(folder, languages, fitted)}
     if not any(known.values()):
         return 0
     count = sum(not prompt.path.exists() or bool(_staleness(prompt, was)) for prompt, was in known.items())
-    list(render(folder, languages, fitted, all_of_them=False))
+    list(render_prompts(folder, languages, fitted, all_of_them=False))
     return count
 
 
-def problem_of(path: Path, length_s: tuple[float, float] = LENGTH_S) -> str | None:
+def prompt_problem(path: Path, length_s: tuple[float, float] = LENGTH_S) -> str | None:
     """Return what is wrong with a prompt's file, or None.
 
     The file must exist, be a readable WAV file, have a length in `length_s`, and peak between -6 and -1 dBFS.
@@ -125,7 +125,9 @@ def problem_of(path: Path, length_s: tuple[float, float] = LENGTH_S) -> str | No
     return None
 
 
-def check(folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING) -> Iterator[tuple[Path, str | None]]:
+def check_prompts(
+    folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING
+) -> Iterator[tuple[Path, str | None]]:
     """Yield every needed prompt's file with its problem, or None. For a file of ours the speech is checked, too.
 
     The words of a recording cannot be checked.
@@ -135,7 +137,7 @@ def check(folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING) -
         yield prompt.path, _problem(prompt, made)
 
 
-class Prompts:
+class LoadedPrompts:
     """The prompts for playing. Each file is read at its first use. A missing file is logged once."""
 
     def __init__(self, folder: Path, languages: Sequence[str] = ("zh", "en"), fitted: Fitted = EVERYTHING) -> None:
@@ -159,7 +161,7 @@ class Prompts:
     def renew(self) -> None:
         """Make the prompts of an older version or of other settings again. Takes seconds. A failure is logged."""
         try:
-            count = renew(self._folder, self._languages, self._fitted)
+            count = renew_prompts(self._folder, self._languages, self._fitted)
         except StateError as error:
             log.warning("the outdated prompts cannot be made again: %s", error)
             return
@@ -187,7 +189,7 @@ def _problem(prompt: Prompt, made: dict[str, Made]) -> str | None:
 
 def _file_problem(prompt: Prompt, made: dict[str, Made]) -> str | None:
     """Return what is wrong with a prompt's file, or why a file of ours is outdated, or None."""
-    return problem_of(prompt.path, _length_s(prompt)) or _staleness(prompt, _known(prompt, made))
+    return prompt_problem(prompt.path, _length_s(prompt)) or _staleness(prompt, _known(prompt, made))
 
 
 def _known(prompt: Prompt, made: dict[str, Made]) -> Made | None:
@@ -214,7 +216,7 @@ def _staleness(prompt: Prompt, known: Made | None) -> str | None:
 
 
 def _length_s(prompt: Prompt) -> tuple[float, float]:
-    return PHONE_LENGTH_S if prompt.name == PHONE else LENGTH_S
+    return PHONE_LENGTH_S if prompt.name == PHONE_PROMPT else LENGTH_S
 
 
 def _made(folder: Path) -> dict[str, Made]:

@@ -9,7 +9,7 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.cues.cue import Pulse
+from gated.cues.cue import Rhythm
 from gated.errors import StateError
 
 Samples = NDArray[np.float32]
@@ -34,7 +34,7 @@ LOCATE_HZ = 500.0
 """The pitch of `locating_tick`."""
 
 NO_SAMPLES: Samples = np.zeros(0, np.float32)
-MOST_BYTES = 10_000_000
+MOST_WAV_BYTES = 10_000_000
 """The largest file that is read."""
 
 
@@ -43,7 +43,7 @@ def silence(length_s: float) -> Samples:
     return np.zeros(round(length_s * RATE), np.float32)
 
 
-def tone(pulse: Pulse) -> Samples:
+def tone(pulse: Rhythm) -> Samples:
     """Return the beeps of a rhythm with all its repeats. An endless rhythm is returned once."""
     parts = [
         _beep(length_s) if i % 2 == 0 else silence(length_s)
@@ -114,7 +114,7 @@ def pcm(samples: Samples) -> bytes:
 def read_wav(path: Path) -> Samples:
     """Read a 16-bit WAV file of any rate from 8 kHz and any channels. Raises `StateError` when it cannot."""
     try:
-        if path.stat().st_size > MOST_BYTES:
+        if path.stat().st_size > MOST_WAV_BYTES:
             raise wave.Error("too large")
         return samples_of(path.read_bytes(), str(path))
     except (OSError, wave.Error) as error:
@@ -151,7 +151,7 @@ def is_trimmed_wav(path: Path) -> bool:
         with wave.open(str(path), "rb") as file:
             if (file.getframerate(), file.getnchannels(), file.getsampwidth()) != (RATE, 1, 2):
                 return False
-            samples = np.abs(np.frombuffer(file.readframes(MOST_BYTES), "<i2").astype(np.int32))
+            samples = np.abs(np.frombuffer(file.readframes(MOST_WAV_BYTES), "<i2").astype(np.int32))
     except (OSError, EOFError, ValueError, wave.Error):
         return False
     if samples.size == 0 or samples.max() != round(LEVEL * FULL_SCALE):

@@ -35,7 +35,7 @@ class Sight:
 
 
 @dataclass(frozen=True, slots=True)
-class Claim:
+class SituationClaim:
     """The begin and the end of one situation, in monotonic seconds. A new `number` means that its cue starts again."""
 
     ends_at: float
@@ -47,7 +47,7 @@ class Claim:
 class Scene:
     """The whole state: the claims by situation and reason, and the current face. Times are monotonic seconds."""
 
-    claims: Mapping[tuple[Situation, str], Claim] = field(default_factory=lambda: MappingProxyType({}))
+    claims: Mapping[tuple[Situation, str], SituationClaim] = field(default_factory=lambda: MappingProxyType({}))
     number: int = 0
     sight: Sight | None = None
     came_at: float = -inf
@@ -63,28 +63,28 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownSituation:
     """The situation that is shown now. The same situation with another `number` starts its cue again."""
 
     situation: Situation
     number: int = 0
 
 
-def shown(scene: Scene, now: float) -> Shown:
+def shown_situation(scene: Scene, now: float) -> ShownSituation:
     """Return the situation that is shown now: the highest priority, then the newest claim."""
     alive = [(RANK[s], -c.number, s) for (s, _), c in scene.claims.items() if now < c.ends_at]
     if not alive:
-        return Shown(Situation.IDLE)
+        return ShownSituation(Situation.IDLE)
     _, number, situation = min(alive)
-    return Shown(situation, -number)
+    return ShownSituation(situation, -number)
 
 
-def ends_at(scene: Scene, now: float) -> float:
+def next_end(scene: Scene, now: float) -> float:
     """Return when the next claim expires, in monotonic seconds. Infinite if none does."""
     return min((c.ends_at for c in scene.claims.values() if now < c.ends_at), default=inf)
 
 
-def claim(
+def add_claim(
     scene: Scene, situation: Situation, why: str, now: float, lasts_s: float = inf, *, again: bool = True
 ) -> Scene:
     """Return the scene with one more claim, whose cue starts from the beginning.
@@ -95,24 +95,24 @@ def claim(
     if old is not None and not again and now < old.ends_at:
         new = replace(old, ends_at=max(old.ends_at, now + lasts_s))
     else:
-        new = Claim(now + lasts_s, scene.number + 1, now)
+        new = SituationClaim(now + lasts_s, scene.number + 1, now)
     alive = {key: c for key, c in scene.claims.items() if now < c.ends_at}
     claims = MappingProxyType({**alive, (situation, why): new})
     return replace(scene, claims=claims, number=max(scene.number, new.number))
 
 
-def stand(scene: Scene, situation: Situation, why: str, now: float, on: bool) -> Scene:
+def set_lasting(scene: Scene, situation: Situation, why: str, now: float, on: bool) -> Scene:
     """Return the scene with (`on`) or without a claim that has no end time."""
-    return claim(scene, situation, why, now, again=False) if on else without(scene, {situation}, why)
+    return add_claim(scene, situation, why, now, again=False) if on else drop_claims(scene, {situation}, why)
 
 
-def without(scene: Scene, situations: Set[Situation], why: str | None = None) -> Scene:
+def drop_claims(scene: Scene, situations: Set[Situation], why: str | None = None) -> Scene:
     """Return the scene without the claims of these situations, for one reason or for every reason."""
     kept = {k: c for k, c in scene.claims.items() if k[0] not in situations or why not in (None, k[1])}
     return replace(scene, claims=MappingProxyType(kept))
 
 
-def let_end(scene: Scene, key: tuple[Situation, str], at: float) -> Scene:
+def end_claim_at(scene: Scene, key: tuple[Situation, str], at: float) -> Scene:
     """Return the scene with another end time of one claim, if it exists."""
     if key not in scene.claims:
         return scene

@@ -6,10 +6,10 @@ from typing import Literal
 from gated import events
 from gated.cues.cue import GUIDANCE, Situation
 from gated.cues.guidance import SLOW
-from gated.cues.scene import Scene, claim, let_end, stand, without
+from gated.cues.scene import Scene, add_claim, drop_claims, end_claim_at, set_lasting
 from gated.events import Event
 
-REFUSED_S = 9.0
+REFUSAL_SHOWN_S = 9.0
 """How long a refusal is shown. Its sentence in two languages takes 7 s."""
 RESTING_S = 9.0
 """How long a resting credential kind is shown."""
@@ -50,22 +50,22 @@ def apply_event(scene: Scene, fact: Event, now: float) -> Scene:
         case events.AccessDenied():
             return _refused(replace(scene, decided=_track(scene), looking_at=None), now)
         case events.WayDenied() | events.ReleaseRefused():
-            return claim(without(scene, {Situation.CODE}), Situation.REFUSED, "way", now, REFUSED_S)
+            return add_claim(drop_claims(scene, {Situation.CODE}), Situation.REFUSED, "way", now, REFUSAL_SHOWN_S)
         case events.TooManyAttempts():
             return apply_result(scene, "resting", now)
         case events.CallPressed() | events.CallAnswered() | events.CallEnded():
             return _apply_call(scene, fact, now)
         case events.Lockdown(is_over=is_over):
-            return stand(scene, Situation.LOCKDOWN, "", now, not is_over)
+            return set_lasting(scene, Situation.LOCKDOWN, "", now, not is_over)
         case events.Enrolling(is_over=is_over):
-            return stand(scene, Situation.ENROLLING, "", now, not is_over)
+            return set_lasting(scene, Situation.ENROLLING, "", now, not is_over)
         case events.FreePassage(door=door, is_over=is_over):
-            return stand(scene, Situation.FREE_PASSAGE, door, now, not is_over)
+            return set_lasting(scene, Situation.FREE_PASSAGE, door, now, not is_over)
         case events.Degraded(lost=lost):
-            scene = stand(scene, Situation.OUT_OF_ORDER, "", now, not {"latch", "main"}.isdisjoint(lost))
-            return stand(scene, Situation.FAULT, "", now, not _FACELESS.isdisjoint(lost))
+            scene = set_lasting(scene, Situation.OUT_OF_ORDER, "", now, not {"latch", "main"}.isdisjoint(lost))
+            return set_lasting(scene, Situation.FAULT, "", now, not _FACELESS.isdisjoint(lost))
         case events.WorkerLost(worker="latch"):
-            return without(scene, _OF_THE_DOOR)
+            return drop_claims(scene, _OF_THE_DOOR)
     return _apply_door_event(scene, fact, now)
 
 
@@ -75,53 +75,55 @@ def apply_result(scene: Scene, result: Literal["resting", "go_on"], now: float) 
     A resting cue that is already shown does not start again, so the next key does not interrupt its sentence.
     """
     if result == "resting":
-        return claim(without(scene, {Situation.CODE}), Situation.RESTING, "way", now, RESTING_S, again=False)
-    return claim(without(scene, {Situation.REFUSED, Situation.RESTING}), Situation.CODE, "way", now, CODE_S)
+        return add_claim(drop_claims(scene, {Situation.CODE}), Situation.RESTING, "way", now, RESTING_S, again=False)
+    return add_claim(drop_claims(scene, {Situation.REFUSED, Situation.RESTING}), Situation.CODE, "way", now, CODE_S)
 
 
 def _refused(scene: Scene, now: float) -> Scene:
     """Return the scene after a refused face. If the other credentials were just offered, that offer is extended."""
     slow = scene.claims.get((Situation.REFUSED, SLOW))
     if slow is not None and now < slow.ends_at:
-        return claim(scene, Situation.REFUSED, SLOW, now, REFUSED_S, again=False)
-    return claim(scene, Situation.REFUSED, "face", now, REFUSED_S)
+        return add_claim(scene, Situation.REFUSED, SLOW, now, REFUSAL_SHOWN_S, again=False)
+    return add_claim(scene, Situation.REFUSED, "face", now, REFUSAL_SHOWN_S)
 
 
 def _apply_call(scene: Scene, fact: events.CallPressed | events.CallAnswered | events.CallEnded, now: float) -> Scene:
     """Return the scene after an event of a call. It ends the claims of the previous call at this door."""
-    scene = without(scene, _CALL, fact.door)
+    scene = drop_claims(scene, _CALL, fact.door)
     match fact:
         case events.CallPressed():
-            return claim(scene, Situation.CALLING, fact.door, now, CALLING_S)
+            return add_claim(scene, Situation.CALLING, fact.door, now, CALLING_S)
         case events.CallAnswered(is_over=True) | events.CallEnded(outcome="opened"):
             return scene
         case events.CallAnswered(answer="opening"):
-            return claim(scene, Situation.OPENING, fact.door, now, OPENING_S)
+            return add_claim(scene, Situation.OPENING, fact.door, now, OPENING_S)
         case events.CallAnswered(answer=why) | events.CallEnded(outcome=why) if why in _NO_ANSWER:
-            return claim(scene, _NO_ANSWER[why], fact.door, now, NO_ANSWER_S)
-    return claim(scene, Situation.ANSWERED, fact.door, now)
+            return add_claim(scene, _NO_ANSWER[why], fact.door, now, NO_ANSWER_S)
+    return add_claim(scene, Situation.ANSWERED, fact.door, now)
 
 
 def _apply_door_event(scene: Scene, fact: Event, now: float) -> Scene:
     """Return the scene after an event of a lock or a leaf."""
     match fact:
         case events.DoorReleased(cause="grant" | "rex", door=door, lease_s=lease_s):
-            scene = without(without(replace(scene, looking_at=None), _ATTEMPT), _CALL - {Situation.OPENING}, door)
+            scene = drop_claims(
+                drop_claims(replace(scene, looking_at=None), _ATTEMPT), _CALL - {Situation.OPENING}, door
+            )
             return _show_open(scene, door, now, lease_s)
         case events.DoorSecured(door=door, cause=cause):
             ended = {Situation.OPEN, Situation.FIRE} if cause in ("start", "fire_reset") else {Situation.OPEN}
-            return without(scene, ended, door)
+            return drop_claims(scene, ended, door)
         case events.DoorHeldOpen(door=door, is_alarm=is_alarm):
-            return stand(scene, Situation.ALARM if is_alarm else Situation.HELD_OPEN, door, now, True)
+            return set_lasting(scene, Situation.ALARM if is_alarm else Situation.HELD_OPEN, door, now, True)
         case events.DoorForcedOpen(door=door):
-            return claim(scene, Situation.ALARM, f"{door} forced", now)
+            return add_claim(scene, Situation.ALARM, f"{door} forced", now)
         case events.DoorClosed(door=door):
-            scene = without(scene, {Situation.HELD_OPEN, Situation.ALARM}, door)
-            return let_end(scene, (Situation.ALARM, f"{door} forced"), now + ALARM_S)
+            scene = drop_claims(scene, {Situation.HELD_OPEN, Situation.ALARM}, door)
+            return end_claim_at(scene, (Situation.ALARM, f"{door} forced"), now + ALARM_S)
         case events.FireRelease(door=door):
-            return stand(scene, Situation.FIRE, door, now, True)
+            return set_lasting(scene, Situation.FIRE, door, now, True)
         case events.FireReset(door=door):
-            return without(scene, {Situation.FIRE}, door)
+            return drop_claims(scene, {Situation.FIRE}, door)
     return scene
 
 
@@ -129,7 +131,7 @@ def _show_open(scene: Scene, door: str, now: float, lease_s: float) -> Scene:
     """Return the scene with a new open cue. A shorter lease does not shorten a longer one."""
     before = scene.claims.get((Situation.OPEN, door))
     runs_s = 0.0 if before is None else before.ends_at - now
-    return claim(scene, Situation.OPEN, door, now, max(lease_s, runs_s))
+    return add_claim(scene, Situation.OPEN, door, now, max(lease_s, runs_s))
 
 
 def _track(scene: Scene) -> int | None:

@@ -25,32 +25,33 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from gated.cues.cue import Colour, First, Language, Situation
-from gated.cues.fingerprint import Beside, Keys, keys_of, waiting_note
+from gated.cues.cue import Colour, Language, Situation
+from gated.cues.fingerprint import FingerprintPanel, ScreenNotes, fingerprint_panel, waiting_note
 from gated.cues.plan import NOTES, PLAN
 from gated.cues.screen_connections import Caller
-from gated.cues.words import EVERYTHING, Fitted, phone, pictogram, sentence, word
+from gated.cues.words import EVERYTHING, Fitted, cue_phone, cue_pictogram, cue_sentence, cue_word
 from gated.errors import StateError
+from gated.people.preferences import FirstCue
 
 log = logging.getLogger(__name__)
 
-ADDRESS = "127.0.0.1"
+SCREEN_ADDRESS = "127.0.0.1"
 ALIVE_S = 1.0
 """The interval of updates without a change. After 3 s of silence the page shows that the gate is out of order."""
-KEEP_S = 5
+KEEP_ALIVE_S = 5
 """How long an idle connection is kept after a response."""
 RETRY_MS = 500
 """How long the browser waits before it reconnects a broken stream."""
 MOST_NOTES = 4
 """The most notes that are shown as text. Of the others the page shows the count."""
-LETTERS = "apt-get install fonts-noto-cjk"
+INSTALL_FONTS = "apt-get install fonts-noto-cjk"
 """The command that installs Chinese letters for the browser."""
-FILES = {
+PAGE_FILES = {
     "/": ("index.html", "text/html"),
     "/style.css": ("style.css", "text/css"),
     "/page.js": ("page.js", "text/javascript"),
 }
-ALONE = Beside()
+ALONE = ScreenNotes()
 HEADERS = {
     "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -71,7 +72,7 @@ class Page(msgspec.Struct, frozen=True):
     """The languages of the words and sentences that are shown."""
     words: list[tuple[Language, str]]
     sentences: list[tuple[Language, str]]
-    first: First | None = None
+    first: FirstCue | None = None
     notes: list[tuple[Language, str]] = []
     phone: str = ""
     """The telephone number to call now. Empty if there is none, or if no call is needed."""
@@ -79,18 +80,18 @@ class Page(msgspec.Struct, frozen=True):
     """The remaining time of the release, or None without a countdown."""
     release_s: float | None = None
     """The whole time of the release."""
-    keys: Keys | None = None
+    keys: FingerprintPanel | None = None
     """A fingerprint. It takes the place of the words."""
 
 
-def page_of(
+def screen_page(
     situation: Situation,
     languages: tuple[Language, ...],
-    first: First | None = None,
+    first: FirstCue | None = None,
     lost: Sequence[str] = (),
     fitted: Fitted = EVERYTHING,
     *,
-    beside: Beside = ALONE,
+    beside: ScreenNotes = ALONE,
 ) -> Page:
     """Return the page of a situation. `lost` are the lost parts; some of them add a note.
 
@@ -100,11 +101,11 @@ def page_of(
     noted = list({NOTES[part]["en"]: NOTES[part] for part in NOTES if part in lost}.values())
     noted += [note for note in [waiting_note(beside)] if note is not None]
     notes: list[tuple[Language, str]] = [(of, _line(noted, of)) for of in shown if noted]
-    words: list[tuple[Language, str]] = [(of, word(cue, of, fitted)) for of in shown]
-    sentences: list[tuple[Language, str]] = [(of, sentence(cue, of, fitted)) for of in shown]
-    picture, number = pictogram(cue, fitted), phone(cue, fitted)
+    words: list[tuple[Language, str]] = [(of, cue_word(cue, of, fitted)) for of in shown]
+    sentences: list[tuple[Language, str]] = [(of, cue_sentence(cue, of, fitted)) for of in shown]
+    picture, number = cue_pictogram(cue, fitted), cue_phone(cue, fitted)
     is_idle = situation is Situation.IDLE
-    keys = keys_of(beside.compared, shown) if beside.compared is not None and is_idle else None
+    keys = fingerprint_panel(beside.compared, shown) if beside.compared is not None and is_idle else None
     return Page(
         situation, picture, cue.colour, list(languages), words, sentences, first, notes, number, keys=keys
     )  # fmt: skip
@@ -122,21 +123,21 @@ class Screen:
     def __init__(self, port: int, languages: tuple[Language, ...], fitted: Fitted = EVERYTHING) -> None:
         """Prepare the server; `run` starts it. `fitted`: the fitted parts, which the texts may name."""
         self._port, self._languages, self._fitted = port, languages, fitted
-        self._page, self._ends_at = page_of(Situation.IDLE, languages, fitted=fitted), -inf
+        self._page, self._ends_at = screen_page(Situation.IDLE, languages, fitted=fitted), -inf
         self._watchers: set[asyncio.Event] = set()
         self._is_ended = self._has_warned = False
 
     def show(
         self,
         situation: Situation,
-        first: First | None = None,
+        first: FirstCue | None = None,
         lost: Sequence[str] = (),
         release: tuple[float, float] | None = None,
         *,
-        beside: Beside = ALONE,
+        beside: ScreenNotes = ALONE,
     ) -> None:
         """Show a situation on every open page. `release`: the seconds that remain, and the seconds in all."""
-        page = page_of(situation, self._languages, first, lost, self._fitted, beside=beside)
+        page = screen_page(situation, self._languages, first, lost, self._fitted, beside=beside)
         if release is not None:
             self._ends_at = time.monotonic() + release[0]
             page = replace(page, release_s=release[1])
@@ -146,7 +147,7 @@ class Screen:
     async def run(self, works: Callable[[], None] = lambda: None) -> None:
         """Serve until cancelled; call `works` once the port is open. Raises `StateError` when the port is taken."""
         try:
-            listener = socket.create_server((ADDRESS, self._port))
+            listener = socket.create_server((SCREEN_ADDRESS, self._port))
         except OSError as error:
             advice = "stop the program that uses it, or choose another cues.screen_port"
             raise StateError(f"no gate screen on port {self._port} ({error.strerror}); {advice}") from error
@@ -155,10 +156,10 @@ class Screen:
             await self._serve(listener)
 
     async def _serve(self, listener: socket.socket) -> None:
-        server = _Server(
+        server = _ScreenServer(
             uvicorn.Config(
                 self._app(), lifespan="off", log_config=None, access_log=False, server_header=False,
-                proxy_headers=False, http=Caller, timeout_keep_alive=KEEP_S, timeout_graceful_shutdown=1,
+                proxy_headers=False, http=Caller, timeout_keep_alive=KEEP_ALIVE_S, timeout_graceful_shutdown=1,
             )
         )  # fmt: skip
         self._is_ended = False
@@ -171,18 +172,18 @@ class Screen:
                 await server.shutdown([listener])
 
     def _app(self) -> ASGIApp:
-        routes = [Route(path, self._file) for path in FILES] + [Route("/updates", self._updates)]
-        hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[ADDRESS, "localhost"], www_redirect=False)
+        routes = [Route(path, self._file) for path in PAGE_FILES] + [Route("/updates", self._updates)]
+        hosts = Middleware(TrustedHostMiddleware, allowed_hosts=[SCREEN_ADDRESS, "localhost"], www_redirect=False)
         return _with_headers(Starlette(routes=routes, middleware=[hosts]))
 
     async def _file(self, request: Request) -> Response:
-        name, media_type = FILES[request.url.path]
+        name, media_type = PAGE_FILES[request.url.path]
         return Response(files("gated.cues").joinpath("page", name).read_bytes(), media_type=media_type)
 
     async def _updates(self, request: Request) -> Response:
         if request.query_params.get("letters") == "none" and not self._has_warned:
             self._has_warned = True
-            log.warning("the gate screen's browser has no Chinese letters and shows English; run: %s", LETTERS)
+            log.warning("the gate screen's browser has no Chinese letters and shows English; run: %s", INSTALL_FONTS)
         return StreamingResponse(self._stream(), media_type="text/event-stream")
 
     async def _stream(self) -> AsyncIterator[bytes]:
@@ -211,7 +212,7 @@ class Screen:
             changed.set()
 
 
-class _Server(uvicorn.Server):
+class _ScreenServer(uvicorn.Server):
     """A server that does not handle signals. The brain handles them."""
 
     def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]

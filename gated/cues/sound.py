@@ -16,7 +16,7 @@ log = logging.getLogger(__name__)
 LEAST_VOLUME = 0.05
 """The lowest volume. Quiet hours never mute the sound, because blind people need it at night, too."""
 BUFFER_US = 100_000
-PROBE_S, ANSWER_S = 0.05, 1.0
+SOUND_PROBE_S, SOUND_ANSWER_S = 0.05, 1.0
 """The length of a silent test sound, and the time in which a broken player fails."""
 MOST_ERROR_BYTES = 4096
 """The most bytes that are kept of aplay's error output."""
@@ -85,9 +85,9 @@ class Sound:
     async def keep(self, works: Callable[[], None]) -> None:
         """Watch that sound works, until cancelled. Calls `works` once it does. Raises `StateError` when it fails."""
         if not self._changed.is_set() and (self._playing is None or self._playing.done()):
-            self.play(Sounding(silence(PROBE_S)))  # an inaudible test of the player
+            self.play(Sounding(silence(SOUND_PROBE_S)))  # an inaudible test of the player
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(ANSWER_S):
+            async with asyncio.timeout(SOUND_ANSWER_S):
                 await self._failed.wait()
         if not self._failed.is_set():
             works()

@@ -21,7 +21,7 @@ ESPEAK_S = 20.0
 """The time limit of one call of espeak-ng."""
 
 
-def spoken(text: str, language: str) -> Samples:
+def speak(text: str, language: str) -> Samples:
     """Return the speech of a sentence, without silence at its ends, at -3 dBFS.
 
     Raises `StateError` when espeak-ng is missing, fails or would read wrongly.

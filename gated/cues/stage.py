@@ -14,17 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from gated.config import CueSettings
-from gated.cues.cue import NOTHING, Cue, First, Pulse, Situation
-from gated.cues.fingerprint import Beside, Compared
+from gated.cues.cue import NO_RHYTHM, Cue, Rhythm, Situation
+from gated.cues.fingerprint import RequestedFingerprint, ScreenNotes
 from gated.cues.guidance import apply_sight
-from gated.cues.lamps import Lamps, Play
+from gated.cues.lamps import Lamps, PlayOutput
 from gated.cues.plan import PLAN
-from gated.cues.scene import Scene, Shown, Sight, ends_at, shown
+from gated.cues.scene import Scene, ShownSituation, Sight, next_end, shown_situation
 from gated.cues.scene_events import apply_event, apply_result
 from gated.cues.sound import Sound, is_quiet
 from gated.cues.voice import Voice
 from gated.cues.words import EVERYTHING, Fitted
 from gated.events import Degraded, Event, WorkerReady
+from gated.people.preferences import FirstCue
 from gated.runtime.tasks import Losses, Part, optional
 
 if TYPE_CHECKING:
@@ -44,13 +45,13 @@ class Stage:
         settings: CueSettings,
         prompts: Path,
         timezone: tzinfo,
-        play: Play,
+        play: PlayOutput,
         wall: Callable[[], datetime | None],
         *,
         fitted: Fitted = EVERYTHING,
         may_locate: Callable[[], bool] = lambda: False,
         losses: Losses = lambda *_: None,
-        compared: Callable[[], Compared | None] = lambda: None,
+        compared: Callable[[], RequestedFingerprint | None] = lambda: None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Prepare the channels that are fitted.
@@ -66,10 +67,10 @@ class Stage:
         self._sound = Sound(settings.sound_device) if settings.sound == "alsa" else None
         self._screen = _screen_of(settings, fitted)
         self._may_locate, self._is_locating = may_locate, False
-        self._scene, self._shown = Scene(), Shown(Situation.IDLE, -1)
-        self._first: First | None = None
+        self._scene, self._shown = Scene(), ShownSituation(Situation.IDLE, -1)
+        self._first: FirstCue | None = None
         self._lost: tuple[str, ...] = ()
-        self._beside = Beside()
+        self._beside = ScreenNotes()
         self._ticks_at = inf
         self._changed = asyncio.Event()
 
@@ -78,32 +79,32 @@ class Stage:
         """The situation that is shown now."""
         return self._shown.situation
 
-    def fact(self, event: Event, age_s: float = 0.0) -> None:
+    def handle_event(self, event: Event, age_s: float = 0.0) -> None:
         """Handle an event of `age_s` seconds ago. A release that is over by now is not shown; a lasting alarm is."""
         if isinstance(event, WorkerReady) and event.worker == "latch":
             self._lamps.forget()
-            self._shown = Shown(self._shown.situation, -1)
+            self._shown = ShownSituation(self._shown.situation, -1)
         if isinstance(event, Degraded):
             self._lost = tuple(event.lost)
             self._show_page()
         self._set_scene(apply_event(self._scene, event, self._monotonic() - age_s))
 
-    def sight(self, sight: Sight) -> None:
+    def handle_sight(self, sight: Sight) -> None:
         """Handle a face in one frame."""
         self._set_scene(apply_sight(self._scene, sight, self._monotonic()))
 
-    def way(self, result: Literal["resting", "go_on"]) -> None:
+    def handle_result(self, result: Literal["resting", "go_on"]) -> None:
         """Handle a credential that causes no event: its kind rests, or a PIN must follow a flat number."""
         self._set_scene(apply_result(self._scene, result, self._monotonic()))
 
-    def preferences(self, first: First | None) -> None:
+    def set_first_cue(self, first: FirstCue | None) -> None:
         """Set the preferred channel of the granted person, or None. Called at every grant, before the release.
 
         It lasts for that release.
         """
         self._first = first
 
-    def waits(self, gates: int, consents: int) -> None:
+    def show_pending(self, gates: int, consents: int) -> None:
         """Note on the screen how many keys of other gates, and how many people's consents, wait to be accepted."""
         self._show_beside(replace(self._beside, gates=gates, consents=consents))
 
@@ -141,7 +142,7 @@ class Stage:
             self._show_beside(replace(self._beside, compared=compared))
             await asyncio.sleep(LONGEST_SLEEP_S)
 
-    def _show_beside(self, beside: Beside) -> None:
+    def _show_beside(self, beside: ScreenNotes) -> None:
         if beside != self._beside:
             self._beside = beside
             self._show_page()
@@ -154,12 +155,12 @@ class Stage:
 
     def _next_s(self) -> float:
         now = self._monotonic()
-        return max(0.0, min(LONGEST_SLEEP_S, ends_at(self._scene, now) - now, self._ticks_at - now))
+        return max(0.0, min(LONGEST_SLEEP_S, next_end(self._scene, now) - now, self._ticks_at - now))
 
     def _update(self) -> None:
         """Show the current situation if it has changed."""
         now = self._monotonic()
-        current = shown(self._scene, now)
+        current = shown_situation(self._scene, now)
         if current != self._shown:
             before, self._shown = self._shown.situation, current
             if (before is Situation.OPEN and current.situation is not before) or current.situation is Situation.IDLE:
@@ -209,13 +210,13 @@ class Stage:
         """Return how near the face is to its best position, 0 to 1. Called at every tick."""
         return 0.0 if self._scene.sight is None else self._scene.sight.nearness
 
-    def _beep(self, cue: Cue, is_night: bool, now: float) -> Pulse:
+    def _beep(self, cue: Cue, is_night: bool, now: float) -> Rhythm:
         """Return the buzzer's rhythm, if no loudspeaker plays. The buzzer is loud, so at night it plays no ticks."""
         self._ticks_at = inf
         if self._sound is not None and not self._sound.is_mute:
-            return NOTHING
+            return NO_RHYTHM
         if not cue.tone.pattern:
-            return NOTHING if is_night else cue.tick
+            return NO_RHYTHM if is_night else cue.tick
         if not is_night:
             self._ticks_at = now + cue.tone.length_s * cue.tone.repeats
         return cue.tone

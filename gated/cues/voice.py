@@ -7,20 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from gated.config import CueSettings
-from gated.cues.cue import GUIDANCE, Cue, First, Pulse, Situation
+from gated.cues.cue import GUIDANCE, Cue, Rhythm, Situation
 from gated.cues.plan import PLAN
-from gated.cues.prompts import PHONE, Prompts
+from gated.cues.prompts import PHONE_PROMPT, LoadedPrompts
 from gated.cues.samples import NO_SAMPLES, Samples, locating_tick, silence, tick_gap_s, tone
 from gated.cues.sound import Sounding, volume
-from gated.cues.words import EVERYTHING, Fitted, phone
+from gated.cues.words import EVERYTHING, Fitted, cue_phone
 from gated.errors import StateError
+from gated.people.preferences import FirstCue
 from gated.runtime.tasks import until_cancelled
 
-PAUSE_S = 0.25
+TONE_PAUSE_S = 0.25
 """The pause between a tone and a sentence, and after each language."""
 LOCATE_AFTER_S = 3.0
 """How long the gate is idle before the locating sound begins."""
-REPEAT_S = 6.0
+SENTENCE_REPEAT_S = 6.0
 """How long the ticks last before a repeated sentence is spoken again."""
 
 
@@ -30,7 +31,7 @@ class Voice:
     def __init__(self, settings: CueSettings, prompts: Path, fitted: Fitted = EVERYTHING) -> None:
         """Use the prompts in a folder. `fitted` are the parts that sentences may name."""
         self._settings, self._fitted = settings, fitted
-        self._prompts = Prompts(prompts, settings.languages, fitted)
+        self._prompts = LoadedPrompts(prompts, settings.languages, fitted)
 
     async def keep(self, works: Callable[[], None]) -> None:
         """Make outdated prompts again, then call `works` and wait until cancelled.
@@ -45,7 +46,7 @@ class Voice:
         await until_cancelled()
 
     def says(
-        self, situation: Situation, first: First | None, is_night: bool, nearness: Callable[[], float]
+        self, situation: Situation, first: FirstCue | None, is_night: bool, nearness: Callable[[], float]
     ) -> Sounding:
         """Return the sound of a situation: tone, sentence, ticks; with speech first the sentence before the tone.
 
@@ -54,7 +55,7 @@ class Voice:
         cue = PLAN[situation]
         languages = self._settings.languages[:1] if is_night and first != "speech" else self._settings.languages
         speech = self._speech(situation, languages) if cue.is_spoken else NO_SAMPLES
-        parts = [tone(cue.tone), silence(PAUSE_S if cue.tone.pattern else 0), speech]
+        parts = [tone(cue.tone), silence(TONE_PAUSE_S if cue.tone.pattern else 0), speech]
         once = np.concatenate(parts[::-1] if first == "speech" else parts)
         again = (lambda: guiding_tick(nearness())) if situation in GUIDANCE else _again(cue, speech)
         return Sounding(once, again, volume(self._settings.volume, self._settings.quiet_volume, is_night))
@@ -66,15 +67,15 @@ class Voice:
         return Sounding(silence(LOCATE_AFTER_S), locating_tick, min(settings.locate_volume, most))
 
     def _speech(self, situation: Situation, languages: tuple[str, ...]) -> Samples:
-        names = (situation, PHONE) if phone(PLAN[situation], self._fitted) else (situation,)
+        names = (situation, PHONE_PROMPT) if cue_phone(PLAN[situation], self._fitted) else (situation,)
         found = [self._prompts.get(name, language) for language in languages for name in names]
         prompts = [prompt for prompt in found if prompt is not None]
-        return np.concatenate([NO_SAMPLES, *(part for prompt in prompts for part in (prompt, silence(PAUSE_S)))])
+        return np.concatenate([NO_SAMPLES, *(part for prompt in prompts for part in (prompt, silence(TONE_PAUSE_S)))])
 
 
 def guiding_tick(nearness: float) -> Samples:
     """Return one tick and a silence. The nearer the face is to its best position (1), the shorter the silence."""
-    return tone(Pulse((PLAN[Situation.CLOSER].tick.pattern[0], tick_gap_s(nearness)), 1))
+    return tone(Rhythm((PLAN[Situation.CLOSER].tick.pattern[0], tick_gap_s(nearness)), 1))
 
 
 def _again(cue: Cue, speech: Samples) -> Callable[[], Samples] | None:
@@ -83,5 +84,5 @@ def _again(cue: Cue, speech: Samples) -> Callable[[], Samples] | None:
         return None
     ticks = tone(cue.tick)
     if cue.is_repeated:
-        ticks = np.concatenate([np.tile(ticks, max(1, round(REPEAT_S / cue.tick.length_s))), speech])
+        ticks = np.concatenate([np.tile(ticks, max(1, round(SENTENCE_REPEAT_S / cue.tick.length_s))), speech])
     return lambda: ticks

@@ -12,20 +12,20 @@ from typing import Literal
 from gated.config import Settings
 from gated.cues.cue import Cue, Tail
 
-CredentialKind = Literal["card", "code", "call"]
+OfferedKind = Literal["card", "code", "call"]
 
-ZH: Mapping[CredentialKind, str] = MappingProxyType({"card": "刷卡", "code": "输密码", "call": "按呼叫键"})
-EN: Mapping[CredentialKind, str] = MappingProxyType({"card": "a card", "code": "a code"})
-DIGITS = {
+ZH: Mapping[OfferedKind, str] = MappingProxyType({"card": "刷卡", "code": "输密码", "call": "按呼叫键"})
+EN: Mapping[OfferedKind, str] = MappingProxyType({"card": "a card", "code": "a code"})
+SPOKEN_DIGITS = {
     "zh": dict(zip("0123456789", "零幺二三四五六七八九", strict=True)),
     "en": dict(
         zip("0123456789", ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], strict=True)
     ),
 }
 """The spoken digits of a telephone number. Chinese uses 幺 (yao) for one, so that nobody takes it for seven."""
-LABEL = {"zh": "电话", "en": "Telephone"}
+PHONE_LABEL = {"zh": "电话", "en": "Telephone"}
 FETCH = {"zh": "请找值班人员", "en": "Please fetch the warden."}
-PHONE = {"zh": "请打电话", "en": "Please telephone."}
+PHONE_ENDING = {"zh": "请打电话", "en": "Please telephone."}
 EXIT = {"zh": "离开请按按钮", "en": "To leave, press the button."}
 INSTEAD: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
     {
@@ -49,9 +49,9 @@ class Fitted:
     phone: str = ""
 
     @property
-    def credentials(self) -> tuple[CredentialKind, ...]:
+    def credentials(self) -> tuple[OfferedKind, ...]:
         """The credential kinds beside the face, in the order in which texts name them."""
-        has: dict[CredentialKind, bool] = {"card": self.card, "code": self.code, "call": self.call}
+        has: dict[OfferedKind, bool] = {"card": self.card, "code": self.code, "call": self.call}
         return tuple(kind for kind, is_fitted in has.items() if is_fitted)
 
     @property
@@ -81,21 +81,21 @@ def fitted_of(settings: Settings) -> Fitted:
     return Fitted(has_card, has_code, has_call, has_exit, cues.phone.strip())
 
 
-def sentence(cue: Cue, language: str, fitted: Fitted) -> str:
+def cue_sentence(cue: Cue, language: str, fitted: Fitted) -> str:
     """Return the sentence of a cue at this gate. It is shown and spoken."""
-    begin, end = cue.sentences[language], ending(cue.tail, language, fitted)
+    begin, end = cue.sentences[language], sentence_ending(cue.tail, language, fitted)
     if language == "zh":
         return "，".join(part for part in (begin, end) if part)
     return " ".join(part for part in (begin, end) if part)
 
 
-def word(cue: Cue, language: str, fitted: Fitted) -> str:
+def cue_word(cue: Cue, language: str, fitted: Fitted) -> str:
     """Return the large word of a cue at this gate."""
     is_replaced = cue.names_credential and fitted.first in INSTEAD
     return INSTEAD[fitted.first][1][language] if is_replaced else cue.words[language]
 
 
-def pictogram(cue: Cue, fitted: Fitted) -> str:
+def cue_pictogram(cue: Cue, fitted: Fitted) -> str:
     """Return the id of the symbol of a cue at this gate."""
     if cue.pictogram == "ways":  # this symbol shows a card, keys and a bell
         return "ways" if len(fitted.credentials) == len(EVERYTHING.credentials) else "later"
@@ -104,34 +104,34 @@ def pictogram(cue: Cue, fitted: Fitted) -> str:
     return cue.pictogram.replace("card", INSTEAD[fitted.first][0])
 
 
-def phone(cue: Cue, fitted: Fitted) -> str:
+def cue_phone(cue: Cue, fitted: Fitted) -> str:
     """Return the telephone number of a cue. Empty if there is none, or if people can use a credential."""
     is_named = cue.names_phone or (cue.tail in ("ways", "near") and not fitted.credentials)
     return fitted.phone if is_named else ""
 
 
-def ending(tail: Tail, language: str, fitted: Fitted) -> str:
+def sentence_ending(tail: Tail, language: str, fitted: Fitted) -> str:
     """Return the ending of a sentence at this gate, or an empty string."""
     if tail == "none" or (tail == "exit" and not fitted.exit_button):
         return ""
     if tail == "exit":
         return EXIT[language]
     if tail == "phone":
-        return (PHONE if fitted.phone else FETCH)[language]
+        return (PHONE_ENDING if fitted.phone else FETCH)[language]
     kinds = tuple(kind for kind in fitted.credentials if not (tail == "others" and kind == "call"))
     if not kinds and tail != "near":
-        return (PHONE if fitted.phone else FETCH)[language]
+        return (PHONE_ENDING if fitted.phone else FETCH)[language]
     is_near = tail == "near"
     return _zh(kinds, is_near=is_near) if language == "zh" else _en(kinds, is_near=is_near)
 
 
-def _zh(kinds: tuple[CredentialKind, ...], *, is_near: bool) -> str:
+def _zh(kinds: tuple[OfferedKind, ...], *, is_near: bool) -> str:
     parts = [*(["走近"] if is_near else []), *(ZH[kind] for kind in kinds)]
     *most, last = parts
     return f"请{'、'.join(most)}{'或' if most else ''}{last}"
 
 
-def _en(kinds: tuple[CredentialKind, ...], *, is_near: bool) -> str:
+def _en(kinds: tuple[OfferedKind, ...], *, is_near: bool) -> str:
     uses = " or ".join(EN[kind] for kind in kinds if kind in EN)
     parts = [*(["come near"] if is_near else []), *([f"use {uses}"] if uses else [])]
     parts += ["press call"] if "call" in kinds else []
@@ -142,9 +142,9 @@ def _en(kinds: tuple[CredentialKind, ...], *, is_near: bool) -> str:
 
 def spoken_phone(phone: str, language: str) -> str:
     """Return the spoken text of a telephone number, digit by digit. Empty if it has no digits."""
-    digits = [DIGITS[language][digit] for digit in phone if digit in DIGITS[language]]
+    digits = [SPOKEN_DIGITS[language][digit] for digit in phone if digit in SPOKEN_DIGITS[language]]
     if not digits:
         return ""
     if language == "zh":
-        return f"{LABEL[language]}，{''.join(digits)}"
-    return f"{LABEL[language]}: {', '.join(digits)}."
+        return f"{PHONE_LABEL[language]}，{''.join(digits)}"
+    return f"{PHONE_LABEL[language]}: {', '.join(digits)}."

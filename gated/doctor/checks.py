@@ -18,8 +18,8 @@ from gated.access.pass_keys import read_pass_key
 from gated.access.schedules import years_unknown
 from gated.config import Settings
 from gated.config.reading import is_day
-from gated.cues.prompts import check
-from gated.cues.screen import ADDRESS, LETTERS
+from gated.cues.prompts import check_prompts
+from gated.cues.screen import INSTALL_FONTS, SCREEN_ADDRESS
 from gated.cues.words import fitted_of
 from gated.doctor.diagnosis import faulty, lost_parts, of_decisions, of_readers
 from gated.doctor.finding import Finding, amber, green, red
@@ -27,7 +27,7 @@ from gated.errors import ConfigError, GatedError, ModelError
 from gated.face.manifest import folder_of, load_set
 from gated.face.onnx import Model
 from gated.journal.journal import Journal
-from gated.journal.journal_file import NAME
+from gated.journal.journal_file import JOURNAL_DB
 from gated.people.credential_store import Credentials
 from gated.runtime.confinement import STEPS, WORDS, Lack
 from gated.service.clock import EARLIER
@@ -131,7 +131,7 @@ def prompts(settings: Settings) -> Finding:
         )
     wrong = [
         problem
-        for _, problem in check(settings.prompts, settings.cues.languages, fitted_of(settings))
+        for _, problem in check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
         if problem is not None
     ]
     if wrong:
@@ -154,7 +154,7 @@ def screen(settings: Settings, *, has_brain: bool) -> Finding:
         return red(
             "screen", f"another program uses port {port}", "stop that program, or choose another cues.screen_port"
         )
-    return green("screen", f"served at http://{ADDRESS}:{port}/")
+    return green("screen", f"served at http://{SCREEN_ADDRESS}:{port}/")
 
 
 def letters(settings: Settings) -> Iterator[Finding]:
@@ -164,24 +164,24 @@ def letters(settings: Settings) -> Iterator[Finding]:
     try:
         found = subprocess.run(["fc-list", ":lang=zh"], capture_output=True, text=True, timeout=ANSWER_S, check=True)
     except (OSError, subprocess.SubprocessError):
-        step = f"apt-get install fontconfig, and {LETTERS}"
+        step = f"apt-get install fontconfig, and {INSTALL_FONTS}"
         yield amber("letters", "it is unknown whether a Chinese font is installed", step)
         return
     if found.stdout.strip():
         yield green("letters", "the gate screen can show Chinese")
     else:
-        yield amber("letters", "the gate screen cannot show Chinese and shows English", LETTERS)
+        yield amber("letters", "the gate screen cannot show Chinese and shows English", INSTALL_FONTS)
 
 
 def page_on(port: int) -> bool | None:
     """Return whether the server on a local port serves our page; None if nothing answers."""
     page = files("gated.cues").joinpath("page", "index.html").read_bytes()
     try:
-        with socket.create_connection((ADDRESS, port), ANSWER_S):
+        with socket.create_connection((SCREEN_ADDRESS, port), ANSWER_S):
             pass
     except OSError:
         return None
-    with closing(http.client.HTTPConnection(ADDRESS, port, timeout=ANSWER_S)) as connection:
+    with closing(http.client.HTTPConnection(SCREEN_ADDRESS, port, timeout=ANSWER_S)) as connection:
         try:
             connection.request("GET", "/")
             return connection.getresponse().read(len(page) + 1) == page
@@ -248,7 +248,7 @@ class JournalCheck:
         self.misread: list[Finding] = []
         self.finding = amber("journal", "none exists yet", "the first `gated run` creates it")
         try:
-            if (settings.state / NAME).exists():
+            if (settings.state / JOURNAL_DB).exists():
                 self._read(settings)
         except GatedError as error:
             self.finding = red("journal", str(error), "run `gated events verify` for details")

@@ -19,7 +19,7 @@ from gated.events import Started
 from gated.gallery.register import counts
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
-from gated.journal.journal_file import NAME
+from gated.journal.journal_file import JOURNAL_DB
 from gated.protocol.certificate import end_of
 from gated.protocol.certificate_lifetime import end_text
 from gated.sitetime import tell, zone
@@ -99,7 +99,7 @@ def _certificate(settings: Settings) -> str:
 
 def _past(settings: Settings, trouble: list[str]) -> tuple[list[Entry], int]:
     """Return the newest facts, newest first, and the number of rows that the office does not hold yet."""
-    if not (settings.state / NAME).exists():
+    if not (settings.state / JOURNAL_DB).exists():
         return [], 0
     try:
         with closing(Journal.to_read(settings.state, settings.site.id, settings.gate.id)) as journal:

@@ -45,12 +45,12 @@ def genesis(site: str, gate: str, journal: str) -> str:
     return sha256(f"gated/1/{site}/{gate}/{journal}".encode()).hexdigest()
 
 
-def digest(before: str, seq: int, at: bytes, kind: bytes, body: bytes) -> str:
+def row_digest(before: str, seq: int, at: bytes, kind: bytes, body: bytes) -> str:
     """Return the hash of one row, as defined in the docstring of this module. `before` is the previous hash."""
     return sha256(b"\n".join((before.encode(), str(seq).encode(), at, kind, body))).hexdigest()
 
 
-def check(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
+def check_chain(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
     """Return the first row that was altered, added, removed or moved, or None.
 
     `rows` are all rows in order of seq. This check cannot find an attacker who rewrites a row, all later rows and the
@@ -68,7 +68,7 @@ def check(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
             return Flaw(row_seq, f"was added after the head, which is {position.head}")
         if not all(isinstance(value, bytes) for value in (at, kind, body, row_hash)):
             return Flaw(row_seq, "has a value of a wrong type")
-        seq, before = row_seq, digest(before, row_seq, at, kind, body)
+        seq, before = row_seq, row_digest(before, row_seq, at, kind, body)
         if before.encode() != row_hash:
             return Flaw(seq, "was altered, or the row before it was")
     return _tail(position, seq, before)

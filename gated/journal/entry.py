@@ -58,7 +58,7 @@ class Entry:
         return event
 
 
-def time_of(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """Parse a time in ISO 8601 from another system. Return None if it is invalid or has no time zone."""
     try:
         at = datetime.fromisoformat(text)
@@ -77,17 +77,17 @@ def stamp(at: datetime) -> str:
     return at.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def kind_of(event: Event) -> str:
+def event_kind(event: Event) -> str:
     """Return the tag of an event."""
     return str(event.__struct_config__.tag)
 
 
-def body_of(event: Event) -> str:
+def event_body(event: Event) -> str:
     """Return an event as canonical JSON. If it cannot be encoded or is too long, return its kind and the reason."""
     try:
         body = msgspec.json.encode(event, order="sorted")
     except (UnicodeEncodeError, TypeError, ValueError) as error:
-        body = msgspec.json.encode({"kind": kind_of(event), "unwritable": type(error).__name__})
+        body = msgspec.json.encode({"kind": event_kind(event), "unwritable": type(error).__name__})
     if len(body) > MAX_BODY_BYTES:
-        body = msgspec.json.encode({"kind": kind_of(event), "too_long_bytes": len(body)})
+        body = msgspec.json.encode({"kind": event_kind(event), "too_long_bytes": len(body)})
     return body.decode()

@@ -13,13 +13,13 @@ from pathlib import Path
 
 from gated.errors import StateError
 from gated.events import Event
-from gated.journal.chain import Flaw, Position, check, digest
-from gated.journal.entry import Entry, body_of, kind_of, stamp
+from gated.journal.chain import Flaw, Position, check_chain, row_digest
+from gated.journal.entry import Entry, event_body, event_kind, stamp
 from gated.journal.journal_file import JournalFile
 
 KEEP_DAYS = 30
 KEEP_ROWS = 150_000
-ROWS = "SELECT seq, at, kind, body, hash FROM event"
+ROW_COLUMNS = "SELECT seq, at, kind, body, hash FROM event"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +69,8 @@ class Journal:
             position = self._file.position()
             seq, last, entries = position.head, position.head_hash, list[Entry]()
             for event, when in reports:
-                seq, at, kind, body = seq + 1, stamp(when), kind_of(event), body_of(event)
-                last = digest(last, seq, at.encode(), kind.encode(), body.encode())
+                seq, at, kind, body = seq + 1, stamp(when), event_kind(event), event_body(event)
+                last = row_digest(last, seq, at.encode(), kind.encode(), body.encode())
                 entries.append(Entry(seq, at, kind, body, last))
             rows = [(e.seq, e.at, e.kind, e.body, e.hash) for e in entries]
             connection.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?)", rows)
@@ -84,7 +84,7 @@ class Journal:
                 position = self._file.position()
             except StateError as error:
                 return Flaw(0, str(error))
-            return check(position, connection.execute(f"{ROWS} ORDER BY seq"))
+            return check_chain(position, connection.execute(f"{ROW_COLUMNS} ORDER BY seq"))
 
     def entries(self, after: int = 0, limit: int = 500, most_bytes: int = sys.maxsize) -> list[Entry]:
         """Return up to `limit` rows with a seq greater than `after`, in order, as JSON about `most_bytes` long.
@@ -93,7 +93,9 @@ class Journal:
         """
         with self._file.reading() as connection:
             found, length = list[Entry](), 0
-            for row in connection.execute(f"{ROWS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)).fetchall():
+            for row in connection.execute(
+                f"{ROW_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
+            ).fetchall():
                 found.append(Entry.read(row))
                 length += found[-1].least_bytes
                 if length > most_bytes:
@@ -103,7 +105,7 @@ class Journal:
     def last(self, count: int) -> list[Entry]:
         """Return the newest `count` rows, in order."""
         with self._file.reading() as connection:
-            rows = connection.execute(f"{ROWS} ORDER BY seq DESC LIMIT ?", (count,))
+            rows = connection.execute(f"{ROW_COLUMNS} ORDER BY seq DESC LIMIT ?", (count,))
             return [Entry.read(row) for row in rows][::-1]
 
     def position(self) -> Position:
@@ -120,17 +122,13 @@ class Journal:
             position = self._file.position()
             if seq == position.base:
                 return position.base_hash
-            row = connection.execute(f"{ROWS} WHERE seq = ?", (seq,)).fetchone()
+            row = connection.execute(f"{ROW_COLUMNS} WHERE seq = ?", (seq,)).fetchone()
             return Entry.read(row).hash if row else None
 
     def before(self, seq: int) -> int:
         """Return the number of the last stored row before `seq`, or 0."""
         with self._file.reading() as connection:
             return int(connection.execute("SELECT ifnull(max(seq), 0) FROM event WHERE seq < ?", (seq,)).fetchone()[0])
-
-    def pending(self, limit: int) -> list[Entry]:
-        """Return the oldest rows that the office has not acknowledged, up to `limit`."""
-        return self.entries(self.position().acked, limit)
 
     def acknowledge(self, seq: int) -> None:
         """Note that the office stores every row up to `seq`. A lower or not yet written number changes nothing."""

@@ -13,7 +13,7 @@ from gated.storage import database, sql
 from gated.storage.rescue import open_best
 from gated.storage.sqlite_errors import state_error
 
-NAME = "journal.db"
+JOURNAL_DB = "journal.db"
 HEAD_TYPES = [bytes, bytes, bytes, int, bytes, int, bytes, int, int]
 """The types of the head record's columns, as SQLite returns them."""
 
@@ -42,7 +42,7 @@ class JournalFile:
 
         With `is_to_read` and a disk that accepts no writes, open a copy in its place; `why` then gives the reason.
         """
-        self.path, self.why = state / NAME, ""
+        self.path, self.why = state / JOURNAL_DB, ""
         if is_to_read:
             best = open_best(self.path, MIGRATIONS)
             self._connection, self.why = best.connection, best.why

@@ -6,24 +6,24 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gated.errors import BusyError, StateError
-from gated.journal.chain import digest
+from gated.journal.chain import row_digest
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
-from gated.journal.journal_file import NAME
+from gated.journal.journal_file import JOURNAL_DB
 
 log = logging.getLogger(__name__)
 
-NEWEST = 1000
+NEWEST_ROWS = 1000
 """The count of the newest rows that are read."""
 
 
-def past(state: Path, site: str, gate: str) -> list[Entry]:
+def read_newest(state: Path, site: str, gate: str) -> list[Entry]:
     """Return the newest rows in order. Empty if there is no journal or it cannot be read. Creates no file."""
-    if not (state / NAME).exists():
+    if not (state / JOURNAL_DB).exists():
         return []
     try:
         with closing(Journal.to_read(state, site, gate)) as journal:
-            return journal.last(NEWEST)
+            return journal.last(NEWEST_ROWS)
     except (BusyError, StateError) as error:
         log.error("the journal of the previous run cannot be read: %s", error)
         return []
@@ -44,4 +44,4 @@ def last_time(entries: list[Entry]) -> datetime:
 
 def _fits(before: Entry, entry: Entry) -> bool:
     text = entry.at.encode(), entry.kind.encode(), entry.body.encode()
-    return entry.hash == digest(before.hash, entry.seq, *text)
+    return entry.hash == row_digest(before.hash, entry.seq, *text)

@@ -15,22 +15,22 @@ from datetime import UTC, datetime
 
 from gated.errors import StateError, TornError
 from gated.events import Event, EventsLost
-from gated.journal.entry import Entry, body_of, stamp
+from gated.journal.entry import Entry, event_body, stamp
 from gated.journal.journal import Journal
 
 log = logging.getLogger(__name__)
 
-LIMIT = 10_000
+MOST_QUEUED = 10_000
 """The most events kept in memory while the disk fails. Later events are counted and lost."""
-BATCH = 100
+WRITE_BATCH = 100
 """The most events in one transaction. A card may need 30 ms per transaction."""
-ASIDE_S = 3600.0
+SET_ASIDE_S = 3600.0
 """The shortest time between two damaged journals that are set aside. Else a bad card would fill up with them."""
 RETRY_S = 0.1
 RETRY_MAX_S = 5.0
 PRUNE_S = 3600.0
 
-Report = tuple[Event, datetime]
+TimedEvent = tuple[Event, datetime]
 
 
 class JournalWriter:
@@ -52,7 +52,7 @@ class JournalWriter:
         self._open_journal, self._on_append, self._on_trouble = open_journal, on_append, on_trouble
         self._set_aside, self._set_aside_at = set_aside, -math.inf
         self._journal: Journal | None = None
-        self._held: deque[Report] = deque()
+        self._queued: deque[TimedEvent] = deque()
         self._changed = threading.Condition()
         self._give_up_at: float | None = None
         self._failures = 0
@@ -67,10 +67,10 @@ class JournalWriter:
         """Queue an event. Its time is now unless given. Never waits for the disk, never raises."""
         at = at or datetime.now(UTC)
         with self._changed:
-            if len(self._held) >= LIMIT or self._give_up_at is not None:
+            if len(self._queued) >= MOST_QUEUED or self._give_up_at is not None:
                 self.lost += 1
                 return
-            self._held.append((event, at))
+            self._queued.append((event, at))
             self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> bool:
@@ -79,7 +79,7 @@ class JournalWriter:
             self._give_up_at = time.monotonic() + timeout_s
             self._changed.notify()
         self._thread.join(timeout_s)
-        return not self._held and not self._thread.is_alive()
+        return not self._queued and not self._thread.is_alive()
 
     def _run(self) -> None:
         """Write batch after batch until closed. A failed batch is tried again."""
@@ -91,20 +91,20 @@ class JournalWriter:
                     break
         self._drop_journal()
 
-    def _next(self) -> list[Report]:
+    def _next(self) -> list[TimedEvent]:
         """Wait for the next batch. Empty once closed without events. The events stay queued until they are on disk."""
         with self._changed:
-            self._changed.wait_for(lambda: self._held or self._give_up_at is not None)
-            return [self._held[i] for i in range(min(BATCH, len(self._held)))]
+            self._changed.wait_for(lambda: self._queued or self._give_up_at is not None)
+            return [self._queued[i] for i in range(min(WRITE_BATCH, len(self._queued)))]
 
-    def _write(self, batch: list[Report]) -> None:
+    def _write(self, batch: list[TimedEvent]) -> None:
         """Write a batch to disk, and only then remove it from the queue."""
         journal = self._journal = self._journal or self._open_journal()
-        fresh = self._not_yet_written(journal, batch) if self._failures else batch
+        fresh = self._unwritten(journal, batch) if self._failures else batch
         entries = journal.extend(fresh)
         with self._changed:
             for _ in batch:
-                self._held.popleft()
+                self._queued.popleft()
             self._report_lost()
         if self._failures:
             self._end_trouble()
@@ -115,13 +115,13 @@ class JournalWriter:
     def _report_lost(self) -> None:
         """Queue an event with the count of events lost since the last one."""
         if self.lost > self._lost_reported:
-            self._held.append((EventsLost(self.lost - self._lost_reported), datetime.now(UTC)))
+            self._queued.append((EventsLost(self.lost - self._lost_reported), datetime.now(UTC)))
             self._lost_reported = self.lost
 
-    def _not_yet_written(self, journal: Journal, batch: list[Report]) -> list[Report]:
+    def _unwritten(self, journal: Journal, batch: list[TimedEvent]) -> list[TimedEvent]:
         """Return the events of a batch that are not on disk. A failed commit may have reached the disk all the same."""
-        written = {(entry.at, entry.body) for entry in journal.last(2 * BATCH)}
-        return [(event, at) for event, at in batch if (stamp(at), body_of(event)) not in written]
+        written = {(entry.at, entry.body) for entry in journal.last(2 * WRITE_BATCH)}
+        return [(event, at) for event, at in batch if (stamp(at), event_body(event)) not in written]
 
     def _handle_failure(self, error: Exception) -> bool:
         """Report a failure once, wait, and drop the connection. Returns False when the time of `close` is over."""
@@ -130,7 +130,7 @@ class JournalWriter:
             self._on_trouble(error)
         self._failures += 1
         self._drop_journal()
-        if isinstance(error, TornError) and time.monotonic() > self._set_aside_at + ASIDE_S:
+        if isinstance(error, TornError) and time.monotonic() > self._set_aside_at + SET_ASIDE_S:
             self._set_damaged_aside()
         delay_s = min(RETRY_S * 2 ** min(self._failures, 10), RETRY_MAX_S)
         with self._changed:

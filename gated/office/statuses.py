@@ -5,7 +5,7 @@ Records when the gate was last heard. Detects copied keys, held-back data, and a
 
 from datetime import datetime, timedelta
 
-from gated.journal.entry import stamp, time_of
+from gated.journal.entry import parse_time, stamp
 from gated.office.disclosure import may_receive_people, version_and_digest
 from gated.office.gate_session import GateSession
 from gated.office.gate_store import PairedGate
@@ -164,7 +164,7 @@ def _is_newer(gate: PairedGate, status: Status) -> bool:
     """
     if gate.status is None or status.state == "offline":
         return True
-    before, at = time_of(gate.status.at), time_of(status.at)
+    before, at = parse_time(gate.status.at), parse_time(status.at)
     return before is None or at is None or at >= before
 
 
@@ -175,5 +175,5 @@ def _is_cloned(gate: PairedGate, status: Status) -> bool:
     """
     if gate.status is None or "offline" in (status.state, gate.status.state) or not 0 < gate.echoed <= status.heard:
         return False
-    before, at = time_of(gate.status.at), time_of(status.at)
+    before, at = parse_time(gate.status.at), parse_time(status.at)
     return before is not None and at is not None and at < before - CLOCK_TOLERANCE

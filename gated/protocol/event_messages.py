@@ -5,7 +5,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from gated.journal.chain import digest
+from gated.journal.chain import row_digest
 from gated.journal.entry import MAX_BODY_BYTES
 from gated.protocol.limits import MAX_EVENTS
 from gated.protocol.wire_types import Hash, Message, Seq, Short
@@ -57,7 +57,7 @@ def first_altered(batch: EventBatch, before: str) -> int | None:
     """
     for event in batch.events:
         texts = (event.at.encode(), event.kind.encode(), event.body.encode())
-        if digest(before, event.seq, *texts) != event.hash:
+        if row_digest(before, event.seq, *texts) != event.hash:
             return event.seq
         before = event.hash
     return None

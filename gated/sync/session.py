@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from gated.config import SyncSettings
 from gated.errors import WireError
 from gated.events import Event
-from gated.journal.entry import stamp, time_of
+from gated.journal.entry import parse_time, stamp
 from gated.journal.journal import Journal
 from gated.protocol.command_messages import Command, Confirmation, ConfirmationRequest, Offer, Progress, Reply
 from gated.protocol.envelope import Outgoing, Peer
@@ -288,7 +288,7 @@ class GateSide:
         self._watch.apply_heartbeat(word, has_opened=proved_at is not None)
         if proved_at is not None and proved_at != before:
             self._proved(proved_at)
-            if (said := time_of(word.at)) is not None:
+            if (said := parse_time(word.at)) is not None:
                 self._timed(said, proved_at)
         return self._answers(lambda: self.replica.handle_heartbeat(word, now), now)
 

@@ -19,7 +19,7 @@ from gated.storage.owner import Owner, acting_as
 from gated.sync import command_log, snapshot
 
 SCHEMAS: dict[str, Sequence[str]] = {
-    journal.NAME: journal.MIGRATIONS,
+    journal.JOURNAL_DB: journal.MIGRATIONS,
     "people.db": schema.MIGRATIONS,
     "templates.db": template_store.MIGRATIONS,
     "passes.db": pass_ledger.MIGRATIONS,

@@ -17,7 +17,7 @@ def shown(guesses, now, number, reader="wiegand"):
     """Show an unknown card to a reader. Return whether the gate checked it."""
     if guesses.card_pause_s(reader, now) > 0:
         return False
-    guesses.card(reader, now, str(number).encode())
+    guesses.count_card(reader, now, str(number).encode())
     return True
 
 
@@ -50,14 +50,14 @@ def test_another_reader_goes_on():
 
 def test_a_bus_card_in_a_purse_counts_once_however_often_it_comes():
     guesses = GuessCounts(SETTINGS)
-    assert sum(guesses.card("wiegand", n * 60.0, b"bus card")[0] is not None for n in range(2000)) == 1
+    assert sum(guesses.count_card("wiegand", n * 60.0, b"bus card")[0] is not None for n in range(2000)) == 1
     assert guesses.card_pause_s("wiegand", 120_000.0) == 0
 
 
 def test_an_hour_of_forty_other_cards_makes_pauses_of_seconds_and_ends_with_it():
     guesses = GuessCounts(SETTINGS)
     for n in range(SETTINGS.cards_hour + 2):
-        guesses.card("wiegand", n * 60.0, str(n).encode())
+        guesses.count_card("wiegand", n * 60.0, str(n).encode())
     now = (SETTINGS.cards_hour + 1) * 60.0
     assert 0 < guesses.card_pause_s("wiegand", now) <= 4
     assert guesses.card_pause_s("wiegand", now + HOUR_S) == 0
@@ -66,7 +66,7 @@ def test_an_hour_of_forty_other_cards_makes_pauses_of_seconds_and_ends_with_it()
 def test_each_cap_is_told_once_a_day():
     guesses, told = GuessCounts(SETTINGS), []
     for n in range(400):
-        told.append(guesses.card("wiegand", n * 40.0, str(n).encode())[1])
+        told.append(guesses.count_card("wiegand", n * 40.0, str(n).encode())[1])
     assert [count for count in told if count] == [
         SETTINGS.cards_hour,
         SETTINGS.short_cards_day,
@@ -81,7 +81,7 @@ def test_no_restart_gives_looks_back_and_no_right_pin_does(tmp_path):
         guessing = GuessBudget(SETTINGS, log)
         right = guessing.begin("main", None, b"")
         guessing.write(right)
-        guessing.card("wiegand", str(time[0]).encode())
+        guessing.count_card("wiegand", str(time[0]).encode())
         for guess in guessing.pop_unwritten():
             guessing.write(guess)
         guessing.remove_correct(right)
@@ -95,7 +95,9 @@ def test_no_restart_gives_looks_back_and_no_right_pin_does(tmp_path):
 def test_a_settings_file_that_lowers_the_cap_by_hundreds_holds_up_nothing():
     many = ReaderSettings(cards_hour=1000, cards_day=10000)
     before = GuessCounts(many)
-    counted = [("cards/wiegand", one) for n in range(2000) for one in [before.card("wiegand", n * 1.0, b"%d" % n)[0]]]
+    counted = [
+        ("cards/wiegand", one) for n in range(2000) for one in [before.count_card("wiegand", n * 1.0, b"%d" % n)[0]]
+    ]
     guesses = GuessCounts(ReaderSettings(cards_hour=1), counted=counted)
     assert guesses.card_pause_s("wiegand", 2000.0) <= SLOWEST_CARD_S
 
@@ -110,7 +112,7 @@ def test_a_stranger_with_an_emulator_is_let_in_when_the_budget_says(settings):
             now += guesses.card_pause_s("wiegand", now)
             if number in known:
                 break
-            guesses.card("wiegand", now, b"%d" % number)
+            guesses.count_card("wiegand", now, b"%d" % number)
             now += 2.0
         days.append(now / DAY_S)
     expected = card_days(cards, bits, settings.cards_hour, settings.cards_day)
@@ -123,7 +125,7 @@ def test_no_pace_makes_more_looks_a_day_at_cards_of_24_bits_than_the_cap():
     for number in range(4 * int(DAY_S / SLOWEST_CARD_S)):
         now += max(2.0, guesses.card_pause_s("wiegand", now))
         looks_at += [] if guesses.are_short_cards_resting("wiegand", now) else [now]
-        guesses.card("wiegand", now, b"%d" % number)
+        guesses.count_card("wiegand", now, b"%d" % number)
     assert max(sum(at <= each < at + DAY_S for each in looks_at) for at in looks_at) <= SETTINGS.short_cards_day
 
 
@@ -131,16 +133,16 @@ def test_what_is_shown_while_they_rest_makes_the_rest_no_longer():
     """The attack: an attacker shows cards day and night, so that the residents' cards never work again."""
     guesses = GuessCounts(SETTINGS)
     for number in range(SETTINGS.short_cards_day):
-        guesses.card("wiegand", 0.0, b"%d" % number)
+        guesses.count_card("wiegand", 0.0, b"%d" % number)
     for number in range(1000, 5000):
-        guesses.card("wiegand", DAY_S * 0.9, b"%d" % number)
+        guesses.count_card("wiegand", DAY_S * 0.9, b"%d" % number)
     assert guesses.are_short_cards_resting("wiegand", DAY_S - 1)
     assert not guesses.are_short_cards_resting("wiegand", DAY_S + 1)
 
 
 def test_the_rest_of_short_cards_is_told_once_a_day_and_is_that_readers_alone():
     guesses = GuessCounts(ReaderSettings(short_cards_day=5))
-    told = [guesses.card("wiegand", n * 1.0, b"%d" % n)[1] for n in range(9)]
+    told = [guesses.count_card("wiegand", n * 1.0, b"%d" % n)[1] for n in range(9)]
     assert [count for count in told if count] == [5]
     assert guesses.are_short_cards_resting("wiegand", 9.0)
     assert not guesses.are_short_cards_resting("usb", 9.0)
@@ -152,7 +154,7 @@ def test_no_restart_ends_the_rest_of_short_cards(tmp_path):
     for number in range(5):
         guessing = GuessBudget(ReaderSettings(short_cards_day=5), GuessStore(tmp_path, lambda: time[0]))
         assert not guessing.are_short_cards_resting("wiegand")
-        guessing.card("wiegand", b"%d" % number)
+        guessing.count_card("wiegand", b"%d" % number)
         for guess in guessing.pop_unwritten():
             guessing.write(guess)
         guessing.close()
@@ -183,7 +185,7 @@ def test_a_stranger_with_an_emulator_of_24_bits_is_let_in_when_the_budget_says(a
                 continue
             if number in theirs:
                 break
-            guesses.card("wiegand", now, b"%d/%d" % (number, len(theirs)))
+            guesses.count_card("wiegand", now, b"%d/%d" % (number, len(theirs)))
         days.append(now / DAY_S)
     expected = short_card_days(flats * each, each if after_flat else 0, settings.short_cards_day, bits=bits)
     if not after_flat:  # without a flat number, only cards that open alone count

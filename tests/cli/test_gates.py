@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.cues.fingerprint import Compared, compared_now
+from gated.cues.fingerprint import RequestedFingerprint, requested_fingerprint
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
@@ -97,11 +97,11 @@ def test_what_is_shown_here_of_a_gate_is_what_that_gate_shows_of_itself(screened
 
 def test_the_screen_shows_it_while_the_command_runs_and_not_after(screened, monkeypatch):
     seen = []
-    monkeypatch.setattr("gated.cli.gates.time.sleep", lambda _: seen.append(compared_now(screened.state)))
+    monkeypatch.setattr("gated.cli.gates.time.sleep", lambda _: seen.append(requested_fingerprint(screened.state)))
     said = screened.say("gates", "show", "back", "--on-screen", "--minutes", "0.001")
-    assert set(seen) == {Compared("back", fingerprint(SITE, "back", OTHER), is_own=False)}
+    assert set(seen) == {RequestedFingerprint("back", fingerprint(SITE, "back", OTHER), is_own=False)}
     assert "on the screen" in said
-    assert compared_now(screened.state) is None
+    assert requested_fingerprint(screened.state) is None
 
 
 def test_keys_that_are_replaced_while_they_are_on_the_screen_are_shown_no_more(screened, monkeypatch):
@@ -110,7 +110,7 @@ def test_keys_that_are_replaced_while_they_are_on_the_screen_are_shown_no_more(s
 
     monkeypatch.setattr("gated.cli.gates.time.sleep", replaced)
     assert "have changed meanwhile" in screened.say("gates", "show", "back", "--on-screen", check=1)
-    assert compared_now(screened.state) is None
+    assert requested_fingerprint(screened.state) is None
 
 
 def test_a_gate_without_a_screen_is_told_to_use_the_command_line(yard):

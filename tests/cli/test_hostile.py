@@ -28,7 +28,7 @@ from gated.cli.office import command_runner, watch
 from gated.cli.step_output import try_all
 from gated.errors import ConfigError, ModelError, OfficeError, StateError
 from gated.events import Stopped
-from gated.journal.chain import digest, genesis
+from gated.journal.chain import genesis, row_digest
 from gated.journal.journal import Journal
 from gated.office.office_person import OfficePerson
 from gated.office.running_processes import Waiting
@@ -109,7 +109,7 @@ def office(tmp_path):
         body = msgspec.json.encode({"kind": EVIL, EVIL: EVIL, "why": EVIL}).decode()
         rows, before = [], genesis("market-south", "gate-1", "5b0f")
         for seq, text in enumerate((body, EVIL), 1):
-            before = digest(before, seq, EVIL.encode(), EVIL.encode(), text.encode())
+            before = row_digest(before, seq, EVIL.encode(), EVIL.encode(), text.encode())
             rows.append(WireEvent(seq=seq, at=EVIL, kind=EVIL, body=text, hash=before))
         batch = EventBatch(site="market-south", gate="gate-1", journal="5b0f", after=0, first=1, last=2,
                            prev=genesis("market-south", "gate-1", "5b0f"), events=rows)  # fmt: skip

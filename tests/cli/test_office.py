@@ -13,7 +13,7 @@ from click.testing import CliRunner
 from msgspec.structs import replace
 
 from gated.cli import main
-from gated.journal.chain import digest, genesis
+from gated.journal.chain import genesis, row_digest
 from gated.office.office_person import OfficePerson, hashed_pin
 from gated.office.running_processes import mark_serving as serving_for
 from gated.office.running_processes import owner_check
@@ -266,7 +266,7 @@ def happen(store, gate, kinds):
     rows, before = [], genesis(SITE, gate, "j")
     for seq, kind in enumerate(kinds, 1):
         body = json.dumps({"kind": kind, "door": "main"})
-        before = digest(before, seq, b"2026-11-23T07:58:00Z", kind.encode(), body.encode())
+        before = row_digest(before, seq, b"2026-11-23T07:58:00Z", kind.encode(), body.encode())
         rows.append(WireEvent(seq, "2026-11-23T07:58:00Z", kind, body, before))
     first = genesis(SITE, gate, "j")
     batch = EventBatch(site=SITE, gate=gate, journal="j", after=0, first=1, last=len(rows), prev=first, events=rows)
@@ -286,7 +286,7 @@ def test_the_newest_events_are_shown(office, store, gate):
 def test_a_deeply_nested_event_of_a_stolen_gate_is_shown_as_it_is(office, store, gate):
     body = '{"kind":"tampered","more":' + "[" * 7000 + "]" * 7000 + "}"
     at, first = "2026-11-23T07:58:00Z", genesis(SITE, gate, "j")
-    row = WireEvent(1, at, "tampered", body, digest(first, 1, at.encode(), b"tampered", body.encode()))
+    row = WireEvent(1, at, "tampered", body, row_digest(first, 1, at.encode(), b"tampered", body.encode()))
     store.journals.store_batch(
         EventBatch(site=SITE, gate=gate, journal="j", after=0, first=1, last=1, prev=first, events=[row])
     )

@@ -1,6 +1,6 @@
 """`gated prompts` makes every sentence, keeps recordings, and names missing parts."""
 
-from gated.cues.cue import Pulse, Situation
+from gated.cues.cue import Rhythm, Situation
 from gated.cues.samples import tone, write_wav
 
 
@@ -23,7 +23,7 @@ def test_a_recording_is_left_alone_and_counted(gate, tmp_path):
     gate.write(cues={"languages": ["en"], "prompts": str(tmp_path / "voice")})
     recording = tmp_path / "voice" / "en" / "open.wav"
     recording.parent.mkdir(parents=True)
-    write_wav(recording, tone(Pulse((0.5,), 1)))
+    write_wav(recording, tone(Rhythm((0.5,), 1)))
     before = recording.read_bytes()
     assert "1 recordings left alone" in gate.run("prompts", "make", check=0).stdout
     assert recording.read_bytes() == before

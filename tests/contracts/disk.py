@@ -181,6 +181,10 @@ class Connection:
     def in_transaction(self):
         return self.apsw.in_transaction
 
+    @property
+    def total_changes(self):
+        return self.apsw.total_changes()
+
     def close(self):
         self.apsw.close()
 

@@ -11,7 +11,7 @@ from contracts.bench import needs, quantile, until
 
 from gated.access.readers.usb import UsbReader
 from gated.access.readers.wiegand import decode_frame
-from gated.cues.cue import Pulse as Beep
+from gated.cues.cue import Rhythm as Beep
 from gated.cues.samples import tone
 from gated.cues.sound import Sound, Sounding
 from gated.door.wired_readers import FRAME_GAP_S, LEAST_BITS

@@ -17,7 +17,7 @@ import pytest
 from websockets.asyncio.client import connect
 
 from gated.config import CueSettings
-from gated.cues.prompts import render
+from gated.cues.prompts import render_prompts
 from gated.cues.samples import lead_in, pcm
 from gated.cues.stage import Stage
 from gated.simulator import network
@@ -155,7 +155,7 @@ def free_port() -> int:
 def spoken_prompts(tmp_path_factory):
     """The folder of all prompts in both languages, made once."""
     folder = tmp_path_factory.mktemp("prompts")
-    assert all(is_made for _, is_made in render(folder, ("zh", "en")))
+    assert all(is_made for _, is_made in render_prompts(folder, ("zh", "en")))
     return folder
 
 

@@ -9,19 +9,26 @@ import pytest
 from PIL import Image
 
 from gated.cues.cue import Situation
-from gated.cues.fingerprint import NAME, Beside, Compared, compared_now, comparing, waiting_note
-from gated.cues.screen import Screen, page_of
+from gated.cues.fingerprint import (
+    REQUEST_NAME,
+    RequestedFingerprint,
+    ScreenNotes,
+    requested_fingerprint,
+    show_fingerprint,
+    waiting_note,
+)
+from gated.cues.screen import Screen, screen_page
 from gated.runtime.local_request import wishing
 from tests.cues.test_panels import PANELS, serves
 from tests.cues.test_screen import contrast
 
 PRINT = "1f3a 88c0 b6d8 0e4f 9a27 c5b1 d3e6 7042"
-OWN, OTHER = Compared("gate-2", PRINT, is_own=True), Compared("gate-3", PRINT, is_own=False)
+OWN, OTHER = RequestedFingerprint("gate-2", PRINT, is_own=True), RequestedFingerprint("gate-3", PRINT, is_own=False)
 BOTH = ("zh", "en")
 
 
 def page(situation=Situation.IDLE, languages=BOTH, **beside):
-    return page_of(situation, languages, beside=Beside(**beside))
+    return screen_page(situation, languages, beside=ScreenNotes(**beside))
 
 
 def test_it_is_shown_by_an_idle_gate_alone():
@@ -44,7 +51,7 @@ def test_it_says_in_both_languages_whose_it_is_and_who_says_so():
 
 
 def test_a_long_name_keeps_its_beginning_and_its_end():
-    shown = page(compared=Compared("the-gate-beside-the-shed-no-12", PRINT, is_own=False)).keys.gate
+    shown = page(compared=RequestedFingerprint("the-gate-beside-the-shed-no-12", PRINT, is_own=False)).keys.gate
     assert (shown, len(shown)) == ("the-gate-besid…the-shed-no-12"[:14] + "…" + "he-shed-no-12"[-13:], 28)
 
 
@@ -53,7 +60,7 @@ def test_the_groups_are_those_of_the_command_line():
 
 
 def test_no_sign_of_a_gate_s_name_is_obeyed():
-    evil = Compared("a\u202eb\nc", PRINT, is_own=False)
+    evil = RequestedFingerprint("a\u202eb\nc", PRINT, is_own=False)
     assert page(compared=evil).keys.gate == r"a\u202eb\nc"
 
 
@@ -68,7 +75,7 @@ def test_no_sign_of_a_gate_s_name_is_obeyed():
     ],
 )
 def test_what_waits_is_a_small_note_beside_every_cue_and_a_number_alone(gates, consents, text):
-    note = waiting_note(Beside(gates, consents))
+    note = waiting_note(ScreenNotes(gates, consents))
     assert (None if note is None else note["en"]) == text
     for situation in (Situation.IDLE, Situation.OPEN, Situation.LOCKDOWN):
         shown = page(situation, gates=gates, consents=consents)
@@ -77,15 +84,15 @@ def test_what_waits_is_a_small_note_beside_every_cue_and_a_number_alone(gates, c
 
 
 def test_what_is_lost_is_told_before_what_waits():
-    shown = page_of(Situation.IDLE, ("en",), None, ["network"], beside=Beside(1, 0))
+    shown = screen_page(Situation.IDLE, ("en",), None, ["network"], beside=ScreenNotes(1, 0))
     assert shown.notes == [("en", "no network · to check: keys 1")]
 
 
 def test_it_is_wanted_while_somebody_s_command_runs(tmp_path):
-    assert compared_now(tmp_path) is None
-    with comparing(tmp_path, OTHER):
-        assert compared_now(tmp_path) == OTHER
-    assert compared_now(tmp_path) is None
+    assert requested_fingerprint(tmp_path) is None
+    with show_fingerprint(tmp_path, OTHER):
+        assert requested_fingerprint(tmp_path) == OTHER
+    assert requested_fingerprint(tmp_path) is None
 
 
 @pytest.mark.parametrize(
@@ -99,8 +106,8 @@ def test_it_is_wanted_while_somebody_s_command_runs(tmp_path):
     ],
 )  # fmt: skip
 def test_nothing_but_a_fingerprint_can_be_put_on_the_screen(tmp_path, odd):
-    with wishing(tmp_path / NAME, odd):
-        assert compared_now(tmp_path) is None
+    with wishing(tmp_path / REQUEST_NAME, odd):
+        assert requested_fingerprint(tmp_path) is None
 
 
 async def test_the_stage_shows_it_and_what_waits_at_once_and_takes_it_back(stage_of, free_port, tmp_path, monkeypatch):
@@ -108,18 +115,18 @@ async def test_the_stage_shows_it_and_what_waits_at_once_and_takes_it_back(stage
     stage = stage_of(screen_port=free_port)
     shown = []
     monkeypatch.setattr(stage._screen, "show", lambda *_, beside: shown.append(beside))
-    stage.waits(1, 2)
-    stage.waits(1, 2)
-    assert shown == [Beside(1, 2)], "once"
-    stage.waits(0, 0)
-    assert shown[-1] == Beside()
-    monkeypatch.setattr(stage, "_ask_compared", lambda: compared_now(tmp_path))
+    stage.show_pending(1, 2)
+    stage.show_pending(1, 2)
+    assert shown == [ScreenNotes(1, 2)], "once"
+    stage.show_pending(0, 0)
+    assert shown[-1] == ScreenNotes()
+    monkeypatch.setattr(stage, "_ask_compared", lambda: requested_fingerprint(tmp_path))
     task = asyncio.create_task(stage._compare(lambda: None))
     async with asyncio.timeout(20):
-        with comparing(tmp_path, OWN):
-            while shown[-1] != Beside(compared=OWN):
+        with show_fingerprint(tmp_path, OWN):
+            while shown[-1] != ScreenNotes(compared=OWN):
                 await asyncio.sleep(0.01)
-        while shown[-1] != Beside():
+        while shown[-1] != ScreenNotes():
             await asyncio.sleep(0.01)
     task.cancel()
     await asyncio.wait([task])
@@ -155,8 +162,8 @@ WHOLE = """(() => {
 @pytest.mark.parametrize("name", ["gate-2", "the-gate-beside-the-bicycle-shed-of-the-north-yard-no-12"])
 async def test_it_is_whole_and_large_on_every_panel(shown, size, name):
     await shown.resize(*size)
-    compared = Compared(name, PRINT, is_own=False)
-    shown.screen.show(Situation.IDLE, beside=Beside(2, 14, compared))
+    compared = RequestedFingerprint(name, PRINT, is_own=False)
+    shown.screen.show(Situation.IDLE, beside=ScreenNotes(2, 14, compared))
     await shown.until("document.querySelectorAll('#cue .groups span').length === 8")
     read = "[...document.querySelectorAll('#cue .groups span')].map((e) => e.textContent).join(' ')"
     assert await shown.evaluate(read) == PRINT, "read row by row, as on the command line"
@@ -167,7 +174,7 @@ async def test_it_is_whole_and_large_on_every_panel(shown, size, name):
 
 
 async def test_its_ink_stands_out_seven_to_one(shown):
-    shown.screen.show(Situation.IDLE, beside=Beside(1, 1, OWN))
+    shown.screen.show(Situation.IDLE, beside=ScreenNotes(1, 1, OWN))
     await shown.until("document.querySelectorAll('#cue .groups span').length === 8")
     of = "(part) => getComputedStyle(document.querySelector(part))"
     ground, *inks = await shown.evaluate(
@@ -179,7 +186,7 @@ async def test_its_ink_stands_out_seven_to_one(shown):
 
 async def test_whoever_comes_sees_the_cue_at_once_and_the_fingerprint_returns_after_them(shown):
     for situation in (Situation.IDLE, Situation.LOOKING, Situation.OPEN, Situation.IDLE):
-        shown.screen.show(situation, beside=Beside(0, 0, OWN))
+        shown.screen.show(situation, beside=ScreenNotes(0, 0, OWN))
         is_idle = "true" if situation is Situation.IDLE else "false"
         now = "[document.body.dataset.situation, !document.querySelector('#cue .keys').hidden].join()"
         await shown.until(f"{now} === '{situation},{is_idle}'")

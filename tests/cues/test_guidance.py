@@ -6,8 +6,17 @@ from hypothesis import strategies as st
 
 from gated import events
 from gated.cues.cue import GUIDANCE
-from gated.cues.guidance import AGAIN_S, FACE_S, GUIDED_S, OFFER_S, OFFERED_S, STANDS_S, UNUSABLE_S, apply_sight
-from gated.cues.scene import Scene, Sight, ends_at, shown
+from gated.cues.guidance import (
+    ANNOUNCE_AGAIN_S,
+    FACE_S,
+    GUIDED_S,
+    OFFER_AFTER_S,
+    OFFERED_S,
+    STANDS_S,
+    UNUSABLE_S,
+    apply_sight,
+)
+from gated.cues.scene import Scene, Sight, next_end, shown_situation
 from gated.cues.scene_events import apply_event
 
 FRAME_S = 0.1
@@ -28,7 +37,7 @@ def watched(sights, scene=None, now=0.0):
 
 def shown_after(*sights, **more):
     scene, now = watched(sights, **more)
-    return shown(scene, now).situation
+    return shown_situation(scene, now).situation
 
 
 def test_the_first_sight_of_a_face_is_shown_at_once():
@@ -38,14 +47,14 @@ def test_the_first_sight_of_a_face_is_shown_at_once():
 
 def test_a_face_that_left_ends_the_looking_cue():
     scene, now = watched([face()])
-    assert ends_at(scene, now) == now + FACE_S
-    assert shown(scene, now + FACE_S).situation == "idle"
+    assert next_end(scene, now) == now + FACE_S
+    assert shown_situation(scene, now + FACE_S).situation == "idle"
 
 
 def test_many_frames_of_a_face_start_the_cue_once():
     scene, now = watched([face()])
     more, later = watched([face()] * 30, scene, now)
-    assert shown(more, later) == shown(scene, now)
+    assert shown_situation(more, later) == shown_situation(scene, now)
 
 
 @pytest.mark.parametrize(
@@ -91,7 +100,7 @@ def test_the_ticks_are_slower_the_farther_a_person_must_move_back():
 
 def test_a_person_who_moved_back_enough_is_not_guided():
     scene, now = watched([face("too_near", size=9, fill=1.5)] * 10)
-    assert shown(scene, now).situation == "back"
+    assert shown_situation(scene, now).situation == "back"
     assert shown_after(face(), scene=scene, now=now) == "looking"
 
 
@@ -102,7 +111,7 @@ def test_a_problem_without_guidance_shows_only_looking(problem):
 
 def test_a_face_that_becomes_usable_ends_the_guidance():
     scene, now = watched([face("blurred", x=0.1)] * 12)
-    assert shown(scene, now).situation == "left"
+    assert shown_situation(scene, now).situation == "left"
     assert shown_after(face(), scene=scene, now=now) == "looking"
 
 
@@ -113,9 +122,9 @@ def test_one_usable_frame_restarts_the_wait_for_guidance():
 
 def test_one_guidance_lasts_before_another_may_follow():
     scene, now = watched([face("too_small", size=0.7)] * 10)
-    began = shown(scene, now)
+    began = shown_situation(scene, now)
     flickering, later = watched([face("blurred", x=0.1), face("too_small", size=0.7)] * 8, scene, now)
-    assert shown(flickering, later) == began
+    assert shown_situation(flickering, later) == began
 
 
 def test_another_guidance_follows_after_the_first():
@@ -126,7 +135,7 @@ def test_another_guidance_follows_after_the_first():
 
 def test_guidance_ends_soon_after_the_face_has_left():
     scene, now = watched([face("too_small", size=0.7)] * 10)
-    assert shown(scene, now + GUIDED_S).situation == "idle"
+    assert shown_situation(scene, now + GUIDED_S).situation == "idle"
 
 
 DENIED = events.AccessDenied("v", "unknown", 0.4, 9, 3, 0.1)
@@ -138,14 +147,14 @@ def test_after_a_decision_the_same_face_gets_no_looking_cue(decided):
     scene, now = watched([face()] * 5)
     scene = apply_event(scene, decided, now)
     scene, now = watched([face("blurred", x=0.1)] * 300, scene, now)
-    assert shown(scene, now).situation == "idle"
+    assert shown_situation(scene, now).situation == "idle"
 
 
 def test_a_person_who_only_stands_there_gets_no_more_cues():
     scene, now = watched([face("too_small", size=0.7)] * round(STANDS_S / FRAME_S))
-    assert shown(scene, now).situation == "closer"
+    assert shown_situation(scene, now).situation == "closer"
     scene, now = watched([face("too_small", size=0.7)] * 50, scene, now)
-    assert shown(scene, now).situation == "idle"
+    assert shown_situation(scene, now).situation == "idle"
     assert shown_after(face("too_small", size=0.7), scene=scene, now=now + FACE_S + 1) == "looking"
 
 
@@ -160,7 +169,7 @@ def test_the_next_person_gets_cues_while_the_first_still_stands_there():
     scene, now = watched([face()] * 5)
     scene = apply_event(scene, GRANTED, now)
     scene, now = watched([face(), face(track=2, size=1.5)], scene, now)
-    assert shown(scene, now).situation == "looking"
+    assert shown_situation(scene, now).situation == "looking"
 
 
 def test_the_nearest_face_is_guided():
@@ -170,21 +179,21 @@ def test_the_nearest_face_is_guided():
 
 def test_a_lasting_situation_is_announced_to_people_who_arrive_but_not_too_often():
     scene = apply_event(Scene(), events.Lockdown("server"), 0.0)
-    first = shown(scene, 0.0)
+    first = shown_situation(scene, 0.0)
     scene, now = watched([face(track=1)], scene, 1.0)
-    assert shown(scene, now) == first, "it was announced a moment ago"
-    scene, now = watched([face(track=2)], scene, AGAIN_S + 5)
-    again = shown(scene, now)
+    assert shown_situation(scene, now) == first, "it was announced a moment ago"
+    scene, now = watched([face(track=2)], scene, ANNOUNCE_AGAIN_S + 5)
+    again = shown_situation(scene, now)
     assert again.situation == "lockdown"
     assert again != first
     scene, now = watched([face(track=3)], scene, now + FACE_S + 1)
-    assert shown(scene, now) == again
+    assert shown_situation(scene, now) == again
 
 
 def test_a_situation_that_is_over_is_not_announced_again():
     scene = apply_event(Scene(), DENIED, 0.0)
     scene, now = watched([face(track=2)], scene, 100.0)
-    assert shown(scene, now).situation == "looking"
+    assert shown_situation(scene, now).situation == "looking"
 
 
 @given(st.floats(-3, 3), st.floats(-3, 3), st.floats(-1, 2))
@@ -217,7 +226,7 @@ def test_a_face_always_shows_looking_or_one_guidance(sights):
     for i, sight in enumerate(sights):
         now = (i + 1) * FRAME_S
         scene = apply_sight(scene, sight, now)
-        assert shown(scene, now).situation in {"looking", *GUIDANCE}
+        assert shown_situation(scene, now).situation in {"looking", *GUIDANCE}
         assert sum(s in GUIDANCE and now < c.ends_at for (s, _), c in scene.claims.items()) <= 1
 
 
@@ -227,7 +236,7 @@ def seen_for(seconds, sights=(), scene=None, now=0.0):
     for i in range(round(seconds / FRAME_S)):
         now += FRAME_S
         scene = apply_sight(scene, sights[i % len(sights)] if sights else face(), now)
-        shown_then.append((now, shown(scene, now).situation))
+        shown_then.append((now, shown_situation(scene, now).situation))
     return scene, now, shown_then
 
 
@@ -235,8 +244,8 @@ def seen_for(seconds, sights=(), scene=None, now=0.0):
 def test_after_six_seconds_without_a_decision_the_other_credentials_are_offered(problem):
     _, _, shown_then = seen_for(7.0, [face(problem, size=0.9)])
     first = next(now for now, situation in shown_then if situation == "refused")
-    assert first == pytest.approx(OFFER_S, abs=2 * FRAME_S)
-    assert OFFER_S == 6.0
+    assert first == pytest.approx(OFFER_AFTER_S, abs=2 * FRAME_S)
+    assert OFFER_AFTER_S == 6.0
 
 
 def test_a_new_track_every_second_does_not_delay_the_offer():
@@ -245,7 +254,7 @@ def test_a_new_track_every_second_does_not_delay_the_offer():
 
 
 def test_the_offer_is_shown_once_and_then_the_guidance_goes_on():
-    _, _, shown_then = seen_for(OFFER_S + 2 * OFFERED_S, [face("too_small", size=0.9)])
+    _, _, shown_then = seen_for(OFFER_AFTER_S + 2 * OFFERED_S, [face("too_small", size=0.9)])
     offered_at = [now for now, situation in shown_then if situation == "refused"]
     assert offered_at[-1] - offered_at[0] < OFFERED_S
     assert shown_then[-1][1] == "closer"
@@ -258,11 +267,11 @@ def test_a_person_who_returns_has_six_seconds_again():
 
 
 def test_a_denial_after_the_offer_extends_it_without_a_restart():
-    scene, now, _ = seen_for(OFFER_S + 1)
-    before = shown(scene, now)
+    scene, now, _ = seen_for(OFFER_AFTER_S + 1)
+    before = shown_situation(scene, now)
     denied = apply_event(scene, events.AccessDenied("v", "unknown", 0.4, 9, 3, 0.1), now)
-    assert shown(denied, now) == before
-    assert shown(denied, now + OFFERED_S - 0.1).situation == "refused"
+    assert shown_situation(denied, now) == before
+    assert shown_situation(denied, now + OFFERED_S - 0.1).situation == "refused"
 
 
 def test_a_granted_person_gets_no_offer():
@@ -277,5 +286,5 @@ def test_a_granted_person_gets_no_offer():
     "fact", [events.Lockdown("server"), events.FreePassage("daytime"), events.DoorHeldOpen(30.0), events.Enrolling()]
 )
 def test_a_situation_of_higher_priority_suppresses_the_offer(fact):
-    scene, _, _ = seen_for(OFFER_S + 2, scene=apply_event(Scene(), fact, 0.0))
+    scene, _, _ = seen_for(OFFER_AFTER_S + 2, scene=apply_event(Scene(), fact, 0.0))
     assert ("refused", "slow") not in {(situation, why) for situation, why in scene.claims}

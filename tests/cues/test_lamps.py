@@ -3,8 +3,8 @@
 import pytest
 
 from gated.config import CueSettings
-from gated.cues.cue import NOTHING, STEADY, Pulse, Shape, Situation
-from gated.cues.lamps import Lamps, lines
+from gated.cues.cue import NO_RHYTHM, STEADY, Rhythm, Shape, Situation
+from gated.cues.lamps import Lamps, output_rhythms
 from gated.cues.plan import PLAN
 from gated.door.output_table import OUTPUTS
 from gated.errors import LatchError
@@ -18,7 +18,7 @@ def fitted(*names: str) -> CueSettings:
 
 @pytest.mark.parametrize("situation", Situation)
 def test_every_situation_sets_every_line(situation):
-    pulses = dict(lines(PLAN[situation], None, NOTHING))
+    pulses = dict(output_rhythms(PLAN[situation], None, NO_RHYTHM))
     assert set(pulses) == set(OUTPUTS)
     assert {line for line in ("ready", "open", "refused", "fault") if pulses[line].pattern} == {
         shape.value for shape in PLAN[situation].shapes
@@ -28,8 +28,8 @@ def test_every_situation_sets_every_line(situation):
 
 @pytest.mark.parametrize("situation", Situation)
 def test_the_three_colour_lamp_has_the_rhythm_of_the_shapes(situation):
-    pulses = dict(lines(PLAN[situation], None, NOTHING))
-    assert {pulses[line] for line in ("red", "green", "blue")} <= {PLAN[situation].light, NOTHING}
+    pulses = dict(output_rhythms(PLAN[situation], None, NO_RHYTHM))
+    assert {pulses[line] for line in ("red", "green", "blue")} <= {PLAN[situation].lamp, NO_RHYTHM}
 
 
 def test_open_is_steady_light_and_a_steady_pad(played):
@@ -111,4 +111,4 @@ def test_without_a_latch_nothing_raises_and_every_line_is_sent_later(played):
 
 def test_every_lamp_has_its_own_shape():
     assert len({shape.value for shape in Shape}) == 4
-    assert Pulse() == NOTHING
+    assert Rhythm() == NO_RHYTHM

@@ -5,10 +5,10 @@ from itertools import product
 import pytest
 
 from gated.cues import speech
-from gated.cues.mandarin import READINGS, is_han, misread
+from gated.cues.mandarin import PINYIN_READINGS, is_han, misread
 from gated.cues.plan import PLAN
 from gated.cues.speech import speech_problem
-from gated.cues.words import Fitted, sentence, spoken_phone
+from gated.cues.words import Fitted, cue_sentence, spoken_phone
 
 SAID = "门开了"
 GIBBERISH = "(en)mE55nt'u:55_| kaI55w'055n_| lE55f'aI55v(cmn)_|"
@@ -16,7 +16,7 @@ GIBBERISH = "(en)mE55nt'u:55_| kaI55w'055n_| lE55f'aI55v(cmn)_|"
 BOOKWORM, TRIXIE = "m'@35n_| kh'ai55_| l@22_|", "m'@35n_| kh'ai55_| l'@11_|"
 """espeak-ng 1.51 and 1.52 with `cmn-latn-pinyin`."""
 TEXTS = sorted(
-    {sentence(cue, "zh", Fitted(*has, number)) for cue in PLAN.values() for has in product((True, False), repeat=4)
+    {cue_sentence(cue, "zh", Fitted(*has, number)) for cue in PLAN.values() for has in product((True, False), repeat=4)
      for number in ("", "110")} | {spoken_phone("0371-65528946", "zh")}
 )  # fmt: skip
 
@@ -52,7 +52,7 @@ def test_a_missing_wrong_or_extra_syllable_is_named(phonemes, why):
 
 
 def test_every_character_of_our_sentences_has_a_reading():
-    assert {character for text in TEXTS for character in text if is_han(character)} <= set(READINGS)
+    assert {character for text in TEXTS for character in text if is_han(character)} <= set(PINYIN_READINGS)
     assert "has no reading" in misread("龘", "t'a35_|")
 
 

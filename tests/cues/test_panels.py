@@ -12,9 +12,9 @@ from PIL import Image
 
 from gated import events
 from gated.cues.cue import Situation
-from gated.cues.fingerprint import Beside
+from gated.cues.fingerprint import ScreenNotes
 from gated.cues.plan import NOTES
-from gated.cues.screen import MOST_NOTES, Screen, page_of
+from gated.cues.screen import MOST_NOTES, Screen, screen_page
 from gated.cues.words import Fitted
 
 PANELS = [(480, 800), (800, 480), (1280, 800), (1024, 600)]
@@ -86,8 +86,8 @@ MEASURE = """
 def pages(languages, fitted, lost=()):
     """Yield the page of every situation."""
     for situation in Situation:
-        beside = Beside(100, 100) if lost else Beside()
-        page = page_of(situation, languages, None, lost, fitted, beside=beside)
+        beside = ScreenNotes(100, 100) if lost else ScreenNotes()
+        page = screen_page(situation, languages, None, lost, fitted, beside=beside)
         if situation in COUNTED:
             page = msgspec.structs.replace(page, release_s=8.0, left_s=5.5)
         yield page
@@ -129,8 +129,8 @@ async def test_every_situation_is_complete_large_and_in_place(page, size):
 
 
 async def test_the_measure_finds_a_page_that_overflows(page):
-    long = msgspec.structs.replace(page_of(Situation.OPEN, ("en",)), sentences=[("en", "much too long " * 40)])
-    wide = msgspec.structs.replace(page_of(Situation.OPEN, ("en",)), words=[("en", "UNBREAKABLEWORDS")])
+    long = msgspec.structs.replace(screen_page(Situation.OPEN, ("en",)), sentences=[("en", "much too long " * 40)])
+    wide = msgspec.structs.replace(screen_page(Situation.OPEN, ("en",)), words=[("en", "UNBREAKABLEWORDS")])
     assert any(
         "leaves the panel" in problem or "over" in problem for problem in await measured(page, (800, 480), [long])
     )
@@ -177,12 +177,12 @@ async def test_the_stage_sends_the_remaining_release_time_to_the_page(stage_of, 
     stage = stage_of(screen_port=free_port, monotonic=lambda: now[0])
     calls = []
     monkeypatch.setattr(stage._screen, "show", lambda *given, **_: calls.append((given[0], given[3])))
-    stage.fact(events.DoorReleased("grant", 8.0, "v"))
+    stage.handle_event(events.DoorReleased("grant", 8.0, "v"))
     assert calls[-1] == (Situation.OPEN, (8.0, 8.0))
     now[0] = 103.0
-    stage.fact(events.Degraded(["network"]))
+    stage.handle_event(events.Degraded(["network"]))
     assert calls[-1] == (Situation.OPEN, (5.0, 8.0))
-    stage.fact(events.DoorSecured("closed"))
+    stage.handle_event(events.DoorSecured("closed"))
     assert calls[-1] == (Situation.IDLE, None)
 
 

@@ -7,10 +7,10 @@ import pytest
 
 from gated.config import CueSettings
 from gated.cues import plan
-from gated.cues.cue import GUIDANCE, MIX, RANK, STEADY, Colour, Pulse, Shape, Situation
+from gated.cues.cue import GUIDANCE, MIX, RANK, STEADY, Colour, Rhythm, Shape, Situation
 from gated.cues.plan import PLAN
 from gated.cues.samples import PITCH_HZ
-from gated.cues.words import EVERYTHING, sentence
+from gated.cues.words import EVERYTHING, cue_sentence
 from gated.door.output_table import LEAST_LAMP_S
 
 
@@ -37,12 +37,12 @@ def test_the_table_is_immutable():
 def test_every_cue_has_light_sound_and_touch_or_screen(situation):
     cue = PLAN[situation]
     assert cue.shapes
-    assert cue.light.pattern
+    assert cue.lamp.pattern
     assert cue.tone.pattern or cue.tick.pattern or situation is Situation.IDLE
     assert cue.touch.pattern or (cue.pictogram and situation in {*GUIDANCE, Situation.LOOKING, Situation.IDLE})
     assert set(cue.words) == set(cue.sentences) == {"zh", "en"}
     assert all(cue.words.values())
-    assert all(sentence(cue, language, EVERYTHING) for language in ("zh", "en"))
+    assert all(cue_sentence(cue, language, EVERYTHING) for language in ("zh", "en"))
 
 
 def test_only_the_idle_cue_is_silent():
@@ -59,11 +59,11 @@ def test_no_two_cues_differ_by_colour_alone():
     assert alike(lambda cue: cue.pictogram) == []
     assert alike(lambda cue: cue.words["zh"]) == []
     assert alike(lambda cue: cue.words["en"]) == []
-    assert alike(lambda cue: cue.light) == [], "a gate with only a three-colour lamp has only the rhythm"
+    assert alike(lambda cue: cue.lamp) == [], "a gate with only a three-colour lamp has only the rhythm"
 
 
 def test_no_two_spoken_cues_sound_the_same():
-    assert alike(lambda cue: sentence(cue, "zh", EVERYTHING), [s for s in Situation if PLAN[s].is_spoken]) == []
+    assert alike(lambda cue: cue_sentence(cue, "zh", EVERYTHING), [s for s in Situation if PLAN[s].is_spoken]) == []
     assert alike(lambda cue: (cue.tone, cue.tick), [s for s in Situation if s not in GUIDANCE]) == []
 
 
@@ -73,12 +73,12 @@ def test_no_two_cues_feel_the_same():
 
 @pytest.mark.parametrize("situation", Situation)
 def test_no_lamp_flashes_faster_than_twice_a_second(situation):
-    assert all(gap >= 0.5 - 1e-9 for gap in rises(PLAN[situation].light.pattern))
+    assert all(gap >= 0.5 - 1e-9 for gap in rises(PLAN[situation].lamp.pattern))
 
 
 @pytest.mark.parametrize("situation", Situation)
 def test_no_segment_of_a_light_is_shorter_than_the_latch_allows(situation):
-    assert min(PLAN[situation].light.pattern) >= LEAST_LAMP_S
+    assert min(PLAN[situation].lamp.pattern) >= LEAST_LAMP_S
 
 
 def test_the_measure_of_flashing_finds_a_fast_lamp():
@@ -90,17 +90,17 @@ def test_the_measure_of_flashing_finds_a_fast_lamp():
 @pytest.mark.parametrize("situation", Situation)
 def test_every_pattern_can_be_played(situation):
     cue = PLAN[situation]
-    for pulse in (cue.light, cue.tone, cue.tick, cue.touch):
+    for pulse in (cue.lamp, cue.tone, cue.tick, cue.touch):
         assert all(part > 0 for part in pulse.pattern)
         assert pulse.repeats >= 0
         assert pulse.length_s == pytest.approx(sum(pulse.pattern))
     assert cue.tone.repeats >= 1 or not cue.tone.pattern, "a tone at the beginning ends"
-    assert cue.tick.repeats == 0 == cue.light.repeats
+    assert cue.tick.repeats == 0 == cue.lamp.repeats
     assert len(cue.tick.pattern) % 2 == 0, "a tick ends with a silence"
 
 
 def test_a_steady_light_and_a_steady_pad_mean_only_open():
-    assert [s for s, cue in PLAN.items() if cue.light == STEADY] == [Situation.OPEN]
+    assert [s for s, cue in PLAN.items() if cue.lamp == STEADY] == [Situation.OPEN]
     assert [s for s, cue in PLAN.items() if cue.touch == STEADY] == [Situation.OPEN]
 
 
@@ -133,7 +133,9 @@ def test_fire_has_the_highest_priority_and_idle_the_lowest():
 @pytest.mark.parametrize("situation", [Situation.REFUSED, Situation.RESTING])
 def test_a_refusal_names_another_credential_and_no_reason(situation):
     cue = PLAN[situation]
-    texts = " ".join([*cue.words.values(), *(sentence(cue, language, EVERYTHING) for language in ("zh", "en"))]).lower()
+    texts = " ".join(
+        [*cue.words.values(), *(cue_sentence(cue, language, EVERYTHING) for language in ("zh", "en"))]
+    ).lower()
     for accusing in (
         "face",
         "known",
@@ -154,7 +156,7 @@ def test_a_refusal_names_another_credential_and_no_reason(situation):
 
 
 def test_a_refusal_names_every_other_credential():
-    texts = {language: sentence(PLAN[Situation.REFUSED], language, EVERYTHING) for language in ("zh", "en")}
+    texts = {language: cue_sentence(PLAN[Situation.REFUSED], language, EVERYTHING) for language in ("zh", "en")}
     assert all(way in texts["zh"] for way in ("卡", "密码", "呼叫"))
     assert all(way in texts["en"] for way in ("card", "code", "call"))
 
@@ -174,13 +176,13 @@ def test_words_are_short_enough_for_large_letters(situation):
 @pytest.mark.parametrize("situation", Situation)
 def test_texts_have_no_placeholders_for_names(situation):
     cue = PLAN[situation]
-    texts = [sentence(cue, language, EVERYTHING) for language in ("zh", "en")]
+    texts = [cue_sentence(cue, language, EVERYTHING) for language in ("zh", "en")]
     assert not re.search(r"[{}%$]", "".join([*cue.words.values(), *texts]))
 
 
 @pytest.mark.parametrize("situation", Situation)
 def test_no_cue_mentions_eyes_or_glasses(situation):
-    texts = " ".join(sentence(PLAN[situation], language, EVERYTHING) for language in ("zh", "en")).lower()
+    texts = " ".join(cue_sentence(PLAN[situation], language, EVERYTHING) for language in ("zh", "en")).lower()
     assert not re.search(r"\b(look|eyes?|blink|smile|glasses|mask)\b|眼|眨|笑|镜|口罩", texts)
 
 
@@ -206,4 +208,4 @@ def test_urgent_sentences_are_repeated():
 
 
 def test_the_fire_signal_is_three_pulses_and_a_pause():
-    assert PLAN[Situation.FIRE].tick == Pulse((0.5, 0.5, 0.5, 0.5, 0.5, 1.5))
+    assert PLAN[Situation.FIRE].tick == Rhythm((0.5, 0.5, 0.5, 0.5, 0.5, 1.5))

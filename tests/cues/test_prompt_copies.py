@@ -49,6 +49,6 @@ def test_a_stick_by_an_enemy_fills_nothing_and_takes_nothing(stick, tmp_path, ki
 
 
 def test_a_prompt_has_the_bound_of_whoever_plays_it(stick, tmp_path, monkeypatch):
-    monkeypatch.setattr(prompt_copies, "MOST_BYTES", 6)
+    monkeypatch.setattr(prompt_copies, "MOST_WAV_BYTES", 6)
     with pytest.raises(OSError, match="longer than 6 bytes"):
         copy_prompts(stick, tmp_path / "prompts")

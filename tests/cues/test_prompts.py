@@ -8,13 +8,23 @@ import subprocess
 import numpy as np
 import pytest
 
-from gated.cues.cue import Pulse, Situation
+from gated.cues.cue import Rhythm, Situation
 from gated.cues.plan import PLAN
-from gated.cues.prompts import LENGTH_S, MADE, PEAK_DBFS, Prompts, check, problem_of, prompt_path, render, renew
+from gated.cues.prompts import (
+    LENGTH_S,
+    MADE,
+    PEAK_DBFS,
+    LoadedPrompts,
+    check_prompts,
+    prompt_path,
+    prompt_problem,
+    render_prompts,
+    renew_prompts,
+)
 from gated.cues.samples import RATE, peak_dbfs, read_wav, silence, tone, write_wav
-from gated.cues.scene_events import NO_ANSWER_S, OPENING_S, REFUSED_S, RESTING_S
-from gated.cues.speech import VOICES, speech_problem, spoken
-from gated.cues.words import EVERYTHING, Fitted, sentence, spoken_phone
+from gated.cues.scene_events import NO_ANSWER_S, OPENING_S, REFUSAL_SHOWN_S, RESTING_S
+from gated.cues.speech import VOICES, speak, speech_problem
+from gated.cues.words import EVERYTHING, Fitted, cue_sentence, spoken_phone
 from gated.errors import StateError
 
 LANGUAGES = ("zh", "en")
@@ -35,12 +45,12 @@ def test_all_prompts_sound_different(spoken_prompts):
 
 
 def test_all_made_prompts_pass_the_check(spoken_prompts):
-    problems = dict(check(spoken_prompts, LANGUAGES))
+    problems = dict(check_prompts(spoken_prompts, LANGUAGES))
     assert len(problems) == 2 * len(Situation)
     assert not any(problems.values())
 
 
-SHOWN_S = {"refused": REFUSED_S, "resting": RESTING_S, "open": 8.0}
+SHOWN_S = {"refused": REFUSAL_SHOWN_S, "resting": RESTING_S, "open": 8.0}
 SHOWN_S |= dict.fromkeys(("declined", "unanswered", "unreachable"), NO_ANSWER_S)
 
 
@@ -48,7 +58,7 @@ SHOWN_S |= dict.fromkeys(("declined", "unanswered", "unreachable"), NO_ANSWER_S)
 def test_a_cue_is_shown_until_its_sentence_is_spoken(spoken_prompts, situation):
     cue, number = PLAN[Situation(situation)], 0
     if cue.names_phone:
-        number = sum(spoken(spoken_phone("0371-6555 1234", language), language).size for language in LANGUAGES)
+        number = sum(speak(spoken_phone("0371-6555 1234", language), language).size for language in LANGUAGES)
     speech = sum(read_wav(prompt_path(spoken_prompts, Situation(situation), lang)).size for lang in LANGUAGES)
     assert tone(cue.tone).size / RATE + (speech + number) / RATE + 5 * 0.25 <= SHOWN_S[situation]
 
@@ -66,11 +76,11 @@ def test_every_language_of_the_plan_has_an_installed_voice():
 
 def test_a_recording_is_kept_and_our_files_are_made_again(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.cues.prompts.PLAN", {s: PLAN[s] for s in (Situation.OPEN, Situation.REFUSED)})
-    assert [is_made for _, is_made in render(tmp_path, ["en"])] == [True, True]
+    assert [is_made for _, is_made in render_prompts(tmp_path, ["en"])] == [True, True]
     ours, theirs = (prompt_path(tmp_path, s, "en") for s in (Situation.OPEN, Situation.REFUSED))
-    write_wav(theirs, tone(Pulse((0.5,), 1)))
+    write_wav(theirs, tone(Rhythm((0.5,), 1)))
     recording, made = theirs.read_bytes(), ours.read_bytes()
-    assert dict(render(tmp_path, ["en"])) == {ours: True, theirs: False}
+    assert dict(render_prompts(tmp_path, ["en"])) == {ours: True, theirs: False}
     assert theirs.read_bytes() == recording
     assert ours.read_bytes() == made
 
@@ -79,24 +89,24 @@ def test_a_recording_older_than_the_first_render_is_kept(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.cues.prompts.PLAN", {Situation.OPEN: PLAN[Situation.OPEN]})
     path = prompt_path(tmp_path, Situation.OPEN, "en")
     path.parent.mkdir()
-    write_wav(path, tone(Pulse((0.5,), 1)))
-    assert [is_made for _, is_made in render(tmp_path, ["en"])] == [False]
+    write_wav(path, tone(Rhythm((0.5,), 1)))
+    assert [is_made for _, is_made in render_prompts(tmp_path, ["en"])] == [False]
     (tmp_path / "made.json").write_text("not json")
-    assert [is_made for _, is_made in render(tmp_path, ["en"])] == [False]
+    assert [is_made for _, is_made in render_prompts(tmp_path, ["en"])] == [False]
 
 
 def test_a_removed_recording_is_replaced_by_our_prompt(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.cues.prompts.PLAN", {Situation.OPEN: PLAN[Situation.OPEN]})
-    list(render(tmp_path, ["en"]))
+    list(render_prompts(tmp_path, ["en"]))
     prompt_path(tmp_path, Situation.OPEN, "en").unlink()
-    assert [is_made for _, is_made in render(tmp_path, ["en"])] == [True]
-    assert problem_of(prompt_path(tmp_path, Situation.OPEN, "en")) is None
+    assert [is_made for _, is_made in render_prompts(tmp_path, ["en"])] == [True]
+    assert prompt_problem(prompt_path(tmp_path, Situation.OPEN, "en")) is None
 
 
 def test_without_espeak_the_error_names_the_package(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(StateError, match="apt-get install espeak-ng"):
-        spoken("hello", "en")
+        speak("hello", "en")
 
 
 def test_a_failing_voice_raises(monkeypatch, tmp_path):
@@ -105,34 +115,34 @@ def test_a_failing_voice_raises(monkeypatch, tmp_path):
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
     with pytest.raises(StateError, match="cannot speak zh"):
-        spoken("你好", "zh")
+        speak("你好", "zh")
 
 
 def test_an_unwritable_folder_raises(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(StateError, match="cannot be written"):
-        list(render(tmp_path / "file", ["en"]))
+        list(render_prompts(tmp_path / "file", ["en"]))
 
 
 @pytest.mark.parametrize(
     ("pulse", "gain", "problem"),
     [
-        (Pulse((0.1,), 1), 1.0, "is 0.1 s long"),
-        (Pulse((7.5,), 1), 1.0, "is 7.5 s long"),
-        (Pulse((1.0,), 1), 0.1, "peaks at -23.0 dBFS"),
-        (Pulse((1.0,), 1), 1.4, "peaks at -0.1 dBFS"),
-        (Pulse((1.0,), 1), 1.0, None),
+        (Rhythm((0.1,), 1), 1.0, "is 0.1 s long"),
+        (Rhythm((7.5,), 1), 1.0, "is 7.5 s long"),
+        (Rhythm((1.0,), 1), 0.1, "peaks at -23.0 dBFS"),
+        (Rhythm((1.0,), 1), 1.4, "peaks at -0.1 dBFS"),
+        (Rhythm((1.0,), 1), 1.0, None),
     ],
 )
 def test_length_and_level_of_a_recording_are_checked(tmp_path, pulse, gain, problem):
     path = tmp_path / "a.wav"
     write_wav(path, gain * tone(pulse))
-    found = problem_of(path)
+    found = prompt_problem(path)
     assert found is None if problem is None else problem in found
 
 
 def test_a_missing_prompt_is_logged_once_with_the_command_that_makes_it(tmp_path, caplog):
-    prompts = Prompts(tmp_path)
+    prompts = LoadedPrompts(tmp_path)
     with caplog.at_level(logging.WARNING):
         assert prompts.get(Situation.OPEN, "zh") is None
         assert prompts.get(Situation.OPEN, "zh") is None
@@ -143,11 +153,11 @@ def test_a_missing_prompt_is_logged_once_with_the_command_that_makes_it(tmp_path
 
 
 def test_a_broken_recording_is_logged_and_the_other_prompts_still_play(tmp_path, caplog):
-    prompts = Prompts(tmp_path)
+    prompts = LoadedPrompts(tmp_path)
     (tmp_path / "en").mkdir()
     prompt_path(tmp_path, Situation.OPEN, "en").write_bytes(b"noise")
     good = prompt_path(tmp_path, Situation.REFUSED, "en")
-    write_wav(good, tone(Pulse((0.5,), 1)))
+    write_wav(good, tone(Rhythm((0.5,), 1)))
     assert prompts.get(Situation.OPEN, "en") is None
     assert "save it as 16-bit" in caplog.text
     assert prompts.get(Situation.REFUSED, "en").size == read_wav(good).size
@@ -160,18 +170,18 @@ def test_a_broken_recording_is_logged_and_the_other_prompts_still_play(tmp_path,
 def one(tmp_path, monkeypatch):
     """A folder with one made prompt, in Chinese."""
     monkeypatch.setattr("gated.cues.prompts.PLAN", {Situation.REFUSED: PLAN[Situation.REFUSED]})
-    list(render(tmp_path, ["zh"]))
+    list(render_prompts(tmp_path, ["zh"]))
     return tmp_path
 
 
 def problem(folder, fitted=EVERYTHING):
-    return next(iter(dict(check(folder, ["zh"], fitted)).values()))
+    return next(iter(dict(check_prompts(folder, ["zh"], fitted)).values()))
 
 
 def test_made_json_lists_text_and_voice(one):
     [(name, row)] = json.loads((one / MADE).read_text("utf-8")).items()
     assert name == "zh/refused.wav"
-    assert row["text"] == sentence(PLAN[Situation.REFUSED], "zh", EVERYTHING)
+    assert row["text"] == cue_sentence(PLAN[Situation.REFUSED], "zh", EVERYTHING)
     assert row["voice"].startswith("cmn-latn-pinyin")
     assert problem(one) is None
 
@@ -183,7 +193,7 @@ def test_a_prompt_of_an_older_version_is_found_and_made_again(one, listed):
     Files that were copied without the list are recognised by their form.
     """
     path = prompt_path(one, Situation.REFUSED, "zh")
-    write_wav(path, spoken("gibberish", "en"))
+    write_wav(path, speak("gibberish", "en"))
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     lists = {"by its digest": {"zh/refused.wav": digest}, "never": {}}
     if listed in lists:
@@ -192,8 +202,8 @@ def test_a_prompt_of_an_older_version_is_found_and_made_again(one, listed):
         (one / MADE).unlink()
     gibberish = path.read_bytes()
     assert "may read it wrongly" in problem(one)
-    assert Prompts(one, ["zh"]).get(Situation.REFUSED, "zh") is None, "tones are better than gibberish"
-    assert renew(one, ["zh"], EVERYTHING) == 1
+    assert LoadedPrompts(one, ["zh"]).get(Situation.REFUSED, "zh") is None, "tones are better than gibberish"
+    assert renew_prompts(one, ["zh"], EVERYTHING) == 1
     assert path.read_bytes() != gibberish
     assert problem(one) is None
 
@@ -201,7 +211,7 @@ def test_a_prompt_of_an_older_version_is_found_and_made_again(one, listed):
 def test_after_a_change_of_fitted_parts_the_prompts_are_renewed_at_the_next_start(one, caplog):
     fitted = Fitted(card=False, call=False)
     assert "other words" in problem(one, fitted)
-    prompts = Prompts(one, ["zh"], fitted)
+    prompts = LoadedPrompts(one, ["zh"], fitted)
     assert prompts.get(Situation.REFUSED, "zh") is None
     prompts.renew()
     assert prompts.get(Situation.REFUSED, "zh").size == read_wav(prompt_path(one, Situation.REFUSED, "zh")).size
@@ -210,18 +220,18 @@ def test_after_a_change_of_fitted_parts_the_prompts_are_renewed_at_the_next_star
 
 def test_a_current_prompt_is_not_made_again(one):
     before = prompt_path(one, Situation.REFUSED, "zh").stat().st_mtime_ns
-    assert renew(one, ["zh"], EVERYTHING) == 0
+    assert renew_prompts(one, ["zh"], EVERYTHING) == 0
     assert prompt_path(one, Situation.REFUSED, "zh").stat().st_mtime_ns == before
 
 
 def test_a_recording_is_played_at_any_gate_and_never_made_again(one):
     path = prompt_path(one, Situation.REFUSED, "zh")
-    write_wav(path, tone(Pulse((0.5,), 1)))
+    write_wav(path, tone(Rhythm((0.5,), 1)))
     recording = path.read_bytes()
     fitted = Fitted(card=False)
     assert problem(one, fitted) is None
-    assert renew(one, ["zh"], fitted) == 0
-    assert Prompts(one, ["zh"], fitted).get(Situation.REFUSED, "zh") is not None
+    assert renew_prompts(one, ["zh"], fitted) == 0
+    assert LoadedPrompts(one, ["zh"], fitted).get(Situation.REFUSED, "zh") is not None
     assert path.read_bytes() == recording
 
 
@@ -236,23 +246,23 @@ def test_a_recording_is_played_at_any_gate_and_never_made_again(one):
 )
 def test_a_recording_made_by_a_person_does_not_count_as_ours(one, change):
     path = prompt_path(one, Situation.REFUSED, "zh")
-    write_wav(path, change(spoken("a neighbour", "en")))
+    write_wav(path, change(speak("a neighbour", "en")))
     recording = path.read_bytes()
     (one / MADE).unlink()
     assert problem(one) is None
-    assert renew(one, ["zh"], EVERYTHING) == 0
-    list(render(one, ["zh"]))
+    assert renew_prompts(one, ["zh"], EVERYTHING) == 0
+    list(render_prompts(one, ["zh"]))
     assert path.read_bytes() == recording
 
 
 def test_a_start_makes_no_prompts_in_an_empty_folder(tmp_path):
-    assert renew(tmp_path, ["zh"], EVERYTHING) == 0
+    assert renew_prompts(tmp_path, ["zh"], EVERYTHING) == 0
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_failed_renewal_is_logged_once_and_tones_still_play(one, monkeypatch, caplog):
     monkeypatch.setenv("PATH", str(one))
-    prompts = Prompts(one, ["zh"], Fitted(card=False))
+    prompts = LoadedPrompts(one, ["zh"], Fitted(card=False))
     with caplog.at_level(logging.WARNING):
         prompts.renew()
     assert "espeak-ng is not installed" in caplog.text
@@ -260,10 +270,10 @@ def test_a_failed_renewal_is_logged_once_and_tones_still_play(one, monkeypatch, 
 
 
 def test_the_telephone_number_has_its_own_prompt_and_follows_the_settings(one):
-    list(render(one, ["zh"], Fitted(phone="0371-61")))
+    list(render_prompts(one, ["zh"], Fitted(phone="0371-61")))
     assert json.loads((one / MADE).read_text("utf-8"))["zh/phone.wav"]["text"] == "电话，零三七幺六幺"
-    assert [path.name for path, wrong in check(one, ["zh"], Fitted(phone="0371-62")) if wrong] == ["phone.wav"]
-    assert [path.name for path, wrong in check(one, ["zh"], Fitted(phone="0371-61")) if wrong] == []
+    assert [path.name for path, wrong in check_prompts(one, ["zh"], Fitted(phone="0371-62")) if wrong] == ["phone.wav"]
+    assert [path.name for path, wrong in check_prompts(one, ["zh"], Fitted(phone="0371-61")) if wrong] == []
 
 
 def test_a_prompt_is_checked_by_its_phonemes(one, monkeypatch):
@@ -271,7 +281,7 @@ def test_a_prompt_is_checked_by_its_phonemes(one, monkeypatch):
     assert "would speak zh wrongly" in problem(one)
     assert speech_problem("你好", "en") is None
     with pytest.raises(StateError, match="wrongly"):
-        list(render(one, ["zh"]))
+        list(render_prompts(one, ["zh"]))
 
 
 def test_an_engine_without_output_is_found(monkeypatch):

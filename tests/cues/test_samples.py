@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.cues.cue import NOTHING, Pulse
+from gated.cues.cue import NO_RHYTHM, Rhythm
 from gated.cues.samples import (
     LEVEL,
     NO_SAMPLES,
@@ -35,7 +35,7 @@ def recording(path, samples, rate=RATE, channels=1, width=2):
 
 
 def test_a_tone_has_the_length_of_its_rhythm_and_silent_gaps():
-    samples = tone(Pulse((0.2, 0.3), 2))
+    samples = tone(Rhythm((0.2, 0.3), 2))
     assert samples.dtype == np.float32
     assert samples.size == RATE
     beep, pause = samples[: round(0.2 * RATE)], samples[round(0.2 * RATE) : round(0.5 * RATE)]
@@ -44,26 +44,26 @@ def test_a_tone_has_the_length_of_its_rhythm_and_silent_gaps():
 
 
 def test_a_beep_is_one_kilohertz():
-    samples = tone(Pulse((1.0,), 1))
+    samples = tone(Rhythm((1.0,), 1))
     loudest = np.argmax(np.abs(np.fft.rfft(samples)))
     assert loudest * RATE / samples.size == pytest.approx(PITCH_HZ, abs=1)
 
 
 def test_a_beep_fades_in_and_out_without_a_click():
-    samples = tone(Pulse((0.1,), 1))
+    samples = tone(Rhythm((0.1,), 1))
     assert abs(samples[0]) < 0.01
     assert abs(samples[-1]) < 0.02
     assert np.abs(np.diff(samples)).max() < 0.25
 
 
 def test_an_empty_rhythm_is_no_sound():
-    assert tone(NOTHING).size == 0
+    assert tone(NO_RHYTHM).size == 0
     assert silence(0.5).size == round(RATE / 2)
 
 
 @given(st.lists(st.floats(0.02, 0.5), min_size=1, max_size=6), st.integers(0, 4))
 def test_a_tone_of_any_rhythm_keeps_its_length_and_level(pattern, repeats):
-    samples = tone(Pulse(tuple(pattern), repeats))
+    samples = tone(Rhythm(tuple(pattern), repeats))
     assert abs(samples.size / RATE - sum(pattern) * max(1, repeats)) < 0.01
     assert np.abs(samples).max() <= LEVEL + 1e-6
 
@@ -87,7 +87,7 @@ def test_the_peak_is_measured_in_dbfs():
 
 
 def test_trimming_removes_silence_and_sets_the_level():
-    speech = np.concatenate([silence(0.5), 0.1 * tone(Pulse((0.4,), 1)), silence(0.7)])
+    speech = np.concatenate([silence(0.5), 0.1 * tone(Rhythm((0.4,), 1)), silence(0.7)])
     kept = trimmed(speech)
     assert kept.size / RATE == pytest.approx(0.4, abs=0.02)
     assert peak_dbfs(kept) == pytest.approx(-3, abs=0.01)
@@ -102,7 +102,7 @@ def test_samples_beyond_full_scale_are_clipped_and_never_wrap():
 
 
 def test_a_written_file_reads_back_the_same(tmp_path):
-    samples = tone(Pulse((0.3, 0.1), 2))
+    samples = tone(Rhythm((0.3, 0.1), 2))
     write_wav(tmp_path / "a.wav", samples)
     assert np.abs(read_wav(tmp_path / "a.wav") - samples).max() < 1e-3
 

@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 from gated import events
 from gated.cues.cue import RANK, Situation
 from gated.cues.guidance import apply_sight
-from gated.cues.scene import Scene, Shown, Sight, claim, ends_at, shown
+from gated.cues.scene import Scene, ShownSituation, Sight, add_claim, next_end, shown_situation
 from gated.cues.scene_events import (
     ALARM_S,
     CALLING_S,
     NO_ANSWER_S,
     OPENING_S,
-    REFUSED_S,
+    REFUSAL_SHOWN_S,
     RESTING_S,
     apply_event,
     apply_result,
@@ -37,12 +37,12 @@ def after(*facts, at=0.0, scene=None):
 
 
 def shown_after(*facts, at=1.0):
-    return shown(after(*facts), at).situation
+    return shown_situation(after(*facts), at).situation
 
 
 def test_without_events_the_gate_is_idle():
-    assert shown(Scene(), 0.0) == Shown(Situation.IDLE)
-    assert ends_at(Scene(), 0.0) == inf
+    assert shown_situation(Scene(), 0.0) == ShownSituation(Situation.IDLE)
+    assert next_end(Scene(), 0.0) == inf
 
 
 @pytest.mark.parametrize(
@@ -111,9 +111,9 @@ def test_the_refusal_cue_does_not_reveal_the_reason(reason):
 
 def test_open_lasts_as_long_as_the_release():
     scene = after(OPEN)
-    assert ends_at(scene, 1.0) == 8.0
-    assert shown(scene, 7.9).situation == "open"
-    assert shown(scene, 8.0).situation == "idle"
+    assert next_end(scene, 1.0) == 8.0
+    assert shown_situation(scene, 7.9).situation == "open"
+    assert shown_situation(scene, 8.0).situation == "idle"
 
 
 def test_open_ends_with_the_lock():
@@ -123,36 +123,36 @@ def test_open_ends_with_the_lock():
 
 def test_a_second_release_restarts_the_open_cue():
     scene = after(OPEN)
-    first = shown(scene, 5.0)
-    again = shown(apply_event(scene, OPEN, 5.0), 9.0)
+    first = shown_situation(scene, 5.0)
+    again = shown_situation(apply_event(scene, OPEN, 5.0), 9.0)
     assert again.situation == "open"
     assert again.number != first.number
 
 
 def test_a_shorter_release_does_not_shorten_the_open_cue():
     slow = events.DoorReleased("grant", 30.0, "slow")
-    assert ends_at(after(slow, OPEN), 1.0) == 30.0
-    assert ends_at(after(OPEN, slow), 1.0) == 30.1
+    assert next_end(after(slow, OPEN), 1.0) == 30.0
+    assert next_end(after(OPEN, slow), 1.0) == 30.1
 
 
 def test_two_refusals_in_a_row_are_both_shown():
     scene = after(DENIED)
-    once = shown(scene, 1.0)
-    twice = shown(apply_event(scene, DENIED, 1.0), 1.0)
+    once = shown_situation(scene, 1.0)
+    twice = shown_situation(apply_event(scene, DENIED, 1.0), 1.0)
     assert once.situation == twice.situation == "refused"
     assert once != twice
 
 
 def test_a_refusal_ends_by_itself():
     scene = after(DENIED)
-    assert shown(scene, REFUSED_S - 0.01).situation == "refused"
-    assert shown(scene, REFUSED_S).situation == "idle"
+    assert shown_situation(scene, REFUSAL_SHOWN_S - 0.01).situation == "refused"
+    assert shown_situation(scene, REFUSAL_SHOWN_S).situation == "idle"
 
 
 @pytest.mark.parametrize("before", [DENIED, events.TooManyAttempts("pin", 5), events.CallPressed()])
 def test_a_release_ends_the_cues_of_earlier_attempts(before):
     scene = after(before, OPEN, events.DoorSecured("closed"))
-    assert shown(scene, 1.0).situation == "idle"
+    assert shown_situation(scene, 1.0).situation == "idle"
 
 
 def test_a_granted_card_replaces_the_resting_cue():
@@ -161,12 +161,12 @@ def test_a_granted_card_replaces_the_resting_cue():
 
 def test_a_call_is_shown_until_it_is_answered_and_the_answer_until_it_ends():
     calling = after(events.CallPressed())
-    assert shown(calling, CALLING_S - 1).situation == "calling"
-    assert shown(calling, CALLING_S).situation == "idle"
+    assert shown_situation(calling, CALLING_S - 1).situation == "calling"
+    assert shown_situation(calling, CALLING_S).situation == "idle"
     answered = apply_event(calling, events.CallAnswered(), 5.0)
-    assert shown(answered, 500.0).situation == "answered"
-    assert shown(apply_event(answered, events.CallAnswered(is_over=True), 501.0), 501.0).situation == "idle"
-    assert shown(apply_event(answered, events.CallEnded("opened"), 501.0), 501.0).situation == "idle"
+    assert shown_situation(answered, 500.0).situation == "answered"
+    assert shown_situation(apply_event(answered, events.CallAnswered(is_over=True), 501.0), 501.0).situation == "idle"
+    assert shown_situation(apply_event(answered, events.CallEnded("opened"), 501.0), 501.0).situation == "idle"
 
 
 @pytest.mark.parametrize(
@@ -191,15 +191,15 @@ def test_every_end_of_a_call_is_shown(fact, situation):
 @pytest.mark.parametrize("end", [events.CallAnswered(answer="nobody"), events.CallEnded("unanswered")])
 def test_an_unanswered_call_is_shown_for_no_answer_s(end):
     scene = after(events.CallPressed(), end)
-    assert shown(scene, NO_ANSWER_S - 1).situation not in ("idle", "calling")
-    assert shown(scene, NO_ANSWER_S + 1).situation == "idle"
+    assert shown_situation(scene, NO_ANSWER_S - 1).situation not in ("idle", "calling")
+    assert shown_situation(scene, NO_ANSWER_S + 1).situation == "idle"
 
 
 def test_opening_is_shown_before_open_and_open_starts_its_own_cue():
     scene = after(events.CallPressed(), events.CallAnswered(answer="opening"), OPEN)
-    assert shown(scene, 1.0).situation == "opening"
-    assert shown(scene, 0.2 + OPENING_S).situation == "open"
-    assert shown(scene, 8.3).situation == "idle"
+    assert shown_situation(scene, 1.0).situation == "opening"
+    assert shown_situation(scene, 0.2 + OPENING_S).situation == "open"
+    assert shown_situation(scene, 8.3).situation == "idle"
 
 
 def test_a_press_after_a_wait_starts_a_new_call():
@@ -225,19 +225,19 @@ def test_a_held_door_shows_a_request_then_an_alarm_until_it_is_closed():
 
 def test_the_alarm_of_a_forced_door_outlasts_its_closing():
     scene = after(events.DoorForcedOpen(), events.DoorClosed())
-    assert shown(scene, ALARM_S - 1).situation == "alarm"
-    assert shown(scene, ALARM_S + 1).situation == "idle"
+    assert shown_situation(scene, ALARM_S - 1).situation == "alarm"
+    assert shown_situation(scene, ALARM_S + 1).situation == "idle"
 
 
 def test_closing_one_door_does_not_end_the_alarm_of_the_other():
     scene = after(events.DoorForcedOpen("second"), events.DoorHeldOpen(30.0), events.DoorClosed())
-    assert shown(scene, 1000.0).situation == "alarm"
+    assert shown_situation(scene, 1000.0).situation == "alarm"
 
 
 def test_a_fire_has_the_highest_priority_until_its_reset():
     facts = [events.FireRelease(), events.Lockdown("server"), events.DoorForcedOpen(), OPEN, DENIED, LOST(["latch"])]
     assert shown_after(*facts) == "fire"
-    assert shown(after(*facts), 1e6).situation == "fire"
+    assert shown_situation(after(*facts), 1e6).situation == "fire"
     assert shown_after(events.FireRelease(), events.FireReset()) == "idle"
 
 
@@ -268,13 +268,15 @@ def test_a_loss_is_shown_until_it_is_over():
 
 
 def test_the_same_loss_reported_again_does_not_restart_the_cue():
-    assert shown(after(LOST(["vision"])), 1.0) == shown(after(LOST(["vision"]), LOST(["network", "vision"])), 1.0)
+    assert shown_situation(after(LOST(["vision"])), 1.0) == shown_situation(
+        after(LOST(["vision"]), LOST(["network", "vision"])), 1.0
+    )
 
 
 def test_a_card_at_a_gate_without_vision_shows_open():
     scene = after(LOST(["vision"]), events.WayGranted("card", "v", "c1"), OPEN)
-    assert shown(scene, 1.0).situation == "open"
-    assert shown(scene, 9.0).situation == "fault"
+    assert shown_situation(scene, 1.0).situation == "open"
+    assert shown_situation(scene, 9.0).situation == "fault"
 
 
 def test_without_a_latch_no_door_state_is_shown():
@@ -300,8 +302,8 @@ def test_an_enrolment_hides_neither_open_nor_danger():
 def test_old_events_show_only_lasting_situations():
     now, then = 4000.0, 400.0
     scene = apply_event(apply_event(Scene(), OPEN, then), events.CallPressed(), then)
-    assert shown(scene, now).situation == "idle"
-    assert shown(apply_event(scene, events.FireRelease(), then), now).situation == "fire"
+    assert shown_situation(scene, now).situation == "idle"
+    assert shown_situation(apply_event(scene, events.FireRelease(), then), now).situation == "fire"
 
 
 FACTS = st.sampled_from(
@@ -339,20 +341,20 @@ def after_steps(steps):
 def test_after_any_events_the_highest_claim_is_shown_and_fire_is_never_hidden(steps):
     scene, now = after_steps(steps)
     alive = [s for (s, _), c in scene.claims.items() if now < c.ends_at]
-    assert shown(scene, now).situation == min([*alive, Situation.IDLE], key=RANK.get)
+    assert shown_situation(scene, now).situation == min([*alive, Situation.IDLE], key=RANK.get)
     burns = False
     for step, _ in steps:
         burns = (burns or step == events.FireRelease()) and step != events.FireReset()
-    assert (shown(scene, now).situation == "fire") == burns
+    assert (shown_situation(scene, now).situation == "fire") == burns
 
 
 @given(STEPS)
 def test_nothing_changes_by_itself_before_ends_at(steps):
     scene, now = after_steps(steps)
-    until = ends_at(scene, now)
+    until = next_end(scene, now)
     assert until > now
     just_before = min(until, now + 1e6) - 1e-6
-    assert shown(scene, max(now, just_before)) == shown(scene, now)
+    assert shown_situation(scene, max(now, just_before)) == shown_situation(scene, now)
 
 
 @given(STEPS)
@@ -365,7 +367,7 @@ def test_every_attempt_and_every_repaired_loss_ends_in_idle(steps):
     ]  # fmt: skip
     for fact in mended:
         scene = apply_event(scene, fact, now)
-    assert shown(scene, now + 1000).situation == "idle"
+    assert shown_situation(scene, now + 1000).situation == "idle"
 
 
 @given(STEPS)
@@ -378,25 +380,25 @@ def test_every_restarted_cue_has_a_new_number():
     scene = Scene()
     numbers = []
     for situation, now in itertools.product((Situation.REFUSED, Situation.OPEN), (1.0, 2.0)):
-        scene = claim(scene, situation, "", now, 5.0)
-        numbers.append(shown(scene, now).number)
+        scene = add_claim(scene, situation, "", now, 5.0)
+        numbers.append(shown_situation(scene, now).number)
     assert numbers == sorted(set(numbers))
 
 
 def test_the_resting_cue_is_not_restarted_by_the_next_key():
     scene = apply_result(Scene(), "resting", 10)
-    assert shown(scene, 10).situation == "resting"
+    assert shown_situation(scene, 10).situation == "resting"
     again = apply_result(scene, "resting", 12)
-    assert shown(again, 12) == shown(scene, 10)
-    assert shown(again, 12 + RESTING_S - 0.1).situation == "resting"
-    assert shown(apply_result(again, "resting", 60), 60).number != shown(again, 12).number
+    assert shown_situation(again, 12) == shown_situation(scene, 10)
+    assert shown_situation(again, 12 + RESTING_S - 0.1).situation == "resting"
+    assert shown_situation(apply_result(again, "resting", 60), 60).number != shown_situation(again, 12).number
 
 
 def test_after_a_flat_number_the_pin_is_requested_until_a_result():
     scene = apply_result(Scene(), "go_on", 10)
-    assert shown(scene, 29).situation == "code"
-    assert shown(scene, 31).situation == "idle"
+    assert shown_situation(scene, 29).situation == "code"
+    assert shown_situation(scene, 31).situation == "idle"
     denied = apply_event(scene, events.WayDenied("pin", "unknown"), 15)
-    assert shown(denied, 15).situation == "refused"
-    assert shown(denied, 26).situation == "idle"
-    assert shown(apply_result(scene, "resting", 15), 26).situation == "idle"
+    assert shown_situation(denied, 15).situation == "refused"
+    assert shown_situation(denied, 26).situation == "idle"
+    assert shown_situation(apply_result(scene, "resting", 15), 26).situation == "idle"

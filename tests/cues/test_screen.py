@@ -14,8 +14,8 @@ from PIL import Image
 
 from gated.cues.cue import Colour, Situation
 from gated.cues.plan import PLAN
-from gated.cues.screen import HEADERS, Screen, page_of
-from gated.cues.words import Fitted, pictogram
+from gated.cues.screen import HEADERS, Screen, screen_page
+from gated.cues.words import Fitted, cue_pictogram
 from gated.runtime.tasks import optional
 
 LANGUAGES = ("zh", "en")
@@ -202,7 +202,7 @@ def test_the_page_draws_exactly_the_pictograms_of_the_plan():
     page = files("gated.cues").joinpath("page", "index.html").read_text()
     drawn = {part.split('"')[0] for part in page.split('<symbol id="')[1:]}
     gates = [Fitted(*has, True, number) for has in itertools.product((True, False), repeat=3) for number in ("", "110")]
-    assert drawn == {pictogram(cue, fitted) for cue in PLAN.values() for fitted in gates}
+    assert drawn == {cue_pictogram(cue, fitted) for cue in PLAN.values() for fitted in gates}
 
 
 def test_every_colour_of_the_plan_has_a_style():
@@ -406,7 +406,7 @@ async def test_the_server_ends_while_a_page_is_open(free_port, tab, running):
 
 
 def test_a_site_with_one_language_shows_it_alone():
-    assert page_of(Situation.OPEN, ("en",)).words == [("en", "OPEN")]
-    assert page_of(Situation.OPEN, ("zh",)).languages == ["zh"]
-    assert page_of(Situation.OPEN, ("zh",)).words == [("zh", "开"), ("en", "OPEN")], "for a browser without a font"
-    assert page_of(Situation.OPEN, ("en", "zh")).words == [("en", "OPEN"), ("zh", "开")]
+    assert screen_page(Situation.OPEN, ("en",)).words == [("en", "OPEN")]
+    assert screen_page(Situation.OPEN, ("zh",)).languages == ["zh"]
+    assert screen_page(Situation.OPEN, ("zh",)).words == [("zh", "开"), ("en", "OPEN")], "for a browser without a font"
+    assert screen_page(Situation.OPEN, ("en", "zh")).words == [("en", "OPEN"), ("zh", "开")]

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.cues.cue import Pulse
+from gated.cues.cue import Rhythm
 from gated.cues.samples import LEVEL, RATE, lead_in, peak_dbfs, silence, tone
 from gated.cues.sound import LEAST_VOLUME, Sound, Sounding, is_quiet, volume
 
 SHANGHAI = ZoneInfo("Asia/Shanghai")
-BEEP = tone(Pulse((0.2,), 1))
+BEEP = tone(Rhythm((0.2,), 1))
 LEAD = lead_in()
 
 

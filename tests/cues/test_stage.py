@@ -45,7 +45,7 @@ async def until(condition, timeout_s=20.0):
 def look_of(situation):
     """Return the patterns of the four lamps in a situation."""
     cue = PLAN[Situation(situation)]
-    return {shape.value: cue.light.pattern for shape in cue.shapes}
+    return {shape.value: cue.lamp.pattern for shape in cue.shapes}
 
 
 def lit(played):
@@ -67,7 +67,7 @@ def lit(played):
 )
 async def test_an_event_is_shown_before_the_call_returns(stage_of, played, fact, situation):
     stage = stage_of()
-    stage.fact(fact)
+    stage.handle_event(fact)
     assert stage.situation == situation
     assert lit(played) == look_of(situation)
     assert played.now["vibration"] == PLAN[stage.situation].touch.pattern
@@ -75,27 +75,27 @@ async def test_an_event_is_shown_before_the_call_returns(stage_of, played, fact,
 
 async def test_a_face_is_shown_before_the_call_returns(stage_of, played):
     stage = stage_of()
-    stage.sight(FACE)
+    stage.handle_sight(FACE)
     assert stage.situation == "looking"
     assert lit(played) == look_of("looking")
 
 
 async def test_an_event_without_effect_sends_nothing(stage_of, played):
     stage = stage_of()
-    stage.fact(events.Lockdown("server"))
+    stage.handle_event(events.Lockdown("server"))
     before = len(played)
     for fact in (events.Tampered(), events.DoorOpened("grant"), GRANTED):
-        stage.fact(fact)
+        stage.handle_event(fact)
     assert len(played) == before
 
 
 async def test_an_old_release_is_not_shown_and_a_lasting_alarm_is(stage_of):
     stage = stage_of(monotonic=Clock())
-    stage.fact(OPEN, age_s=3600.0)
+    stage.handle_event(OPEN, age_s=3600.0)
     assert stage.situation == "idle"
-    stage.fact(OPEN, age_s=2.0)
+    stage.handle_event(OPEN, age_s=2.0)
     assert stage.situation == "open"
-    stage.fact(events.FireRelease(), age_s=3600.0)
+    stage.handle_event(events.FireRelease(), age_s=3600.0)
     assert stage.situation == "fire"
 
 
@@ -103,7 +103,7 @@ async def test_an_expired_cue_ends_by_itself(stage_of, played, running):
     clock = Clock()
     stage = stage_of(monotonic=clock)
     async with running(stage):
-        stage.fact(OPEN)
+        stage.handle_event(OPEN)
         clock.now += 7.9
         await asyncio.sleep(0.05)
         assert stage.situation == "open"
@@ -132,13 +132,13 @@ async def test_the_first_cue_comes_within_three_tenths_of_a_second_of_a_face(sta
             played.clear()
             loudspeakers = len(loudspeaker())
             began = time.monotonic()
-            stage.sight(Sight(track, None, 0.5, 1.2, 0.0))
+            stage.handle_sight(Sight(track, None, 0.5, 1.2, 0.0))
             await until(lambda: any(line == "ready" and pattern for line, pattern, _ in played))
             seen_s.append(time.monotonic() - began)
             await until(lambda n=loudspeakers: len(loudspeaker()) > n and loudspeaker()[-1].any())
             heard_s.append(time.monotonic() - began)
-            stage.fact(OPEN)
-            stage.fact(SECURED)
+            stage.handle_event(OPEN)
+            stage.handle_event(SECURED)
             await until(lambda: stage.situation in ("looking", "idle"))
     print(f"face to light: worst {max(seen_s) * 1000:.1f} ms; to sound: worst {max(heard_s) * 1000:.0f} ms of 10")
     assert min(seen_s) < 0.3
@@ -151,7 +151,7 @@ async def test_the_ticks_of_guidance_follow_the_face(stage_of, loudspeaker, runn
     async with running(stage):
         for _ in range(12):
             clock.now += 0.1
-            stage.sight(Sight(1, "too_small", 0.5, 0.95, 0.0))
+            stage.handle_sight(Sight(1, "too_small", 0.5, 0.95, 0.0))
         assert stage.situation == "closer"
         await until(lambda: len(loudspeaker()) and loudspeaker()[-1].size > RATE)
     samples = loudspeaker()[-1]
@@ -164,7 +164,7 @@ async def test_the_ticks_of_guidance_follow_the_face(stage_of, loudspeaker, runn
 async def test_open_plays_tones_then_both_languages_then_a_slow_tick(stage_of, spoken_prompts, loudspeaker, running):
     stage = stage_of(spoken_prompts, sound="alsa", volume=1.0)
     async with running(stage):
-        stage.fact(OPEN)
+        stage.handle_event(OPEN)
         cue = PLAN[Situation.OPEN]
         beeps = tone(cue.tone)
         await until(lambda: loudspeaker() and loudspeaker()[-1].size > beeps.size + 3 * RATE)
@@ -180,8 +180,8 @@ async def test_open_plays_tones_then_both_languages_then_a_slow_tick(stage_of, s
 async def test_with_speech_first_the_sentence_comes_before_the_tone(stage_of, spoken_prompts, loudspeaker, running):
     stage = stage_of(spoken_prompts, sound="alsa", volume=1.0)
     async with running(stage):
-        stage.preferences("speech")
-        stage.fact(OPEN)
+        stage.set_first_cue("speech")
+        stage.handle_event(OPEN)
         speech = read_wav(prompt_path(spoken_prompts, Situation.OPEN, "zh"))
         await until(lambda: loudspeaker() and loudspeaker()[-1].size >= speech.size)
     assert np.abs(loudspeaker()[-1][: speech.size] - speech).max() < 1e-3
@@ -193,7 +193,7 @@ async def test_without_prompts_only_tones_play_and_each_prompt_is_logged_once(st
     with caplog.at_level(logging.WARNING):
         async with running(stage):
             for _ in range(2):
-                stage.fact(DENIED)
+                stage.handle_event(DENIED)
             await until(lambda: loudspeaker() and loudspeaker()[-1].size >= beeps.size)
     assert np.abs(loudspeaker()[-1][: beeps.size] - beeps).max() < 1e-3
     assert sorted(r.args[0] for r in caplog.records if "only tones" in r.message) == [
@@ -207,7 +207,7 @@ async def test_at_night_sound_is_quieter_and_in_the_first_language_and_light_and
 ):
     stage = stage_of(spoken_prompts, wall=lambda: NIGHT, sound="alsa", volume=0.8, quiet_volume=0.2)
     async with running(stage):
-        stage.fact(DENIED)
+        stage.handle_event(DENIED)
         speech = read_wav(prompt_path(spoken_prompts, Situation.REFUSED, "zh"))
         await until(lambda: loudspeaker() and loudspeaker()[-1].size > 0.9 * RATE + speech.size)
     samples = loudspeaker()[-1]
@@ -225,14 +225,14 @@ async def test_danger_keeps_its_volume_at_night(stage_of, spoken_prompts, loudsp
     stage = stage_of(spoken_prompts, wall=lambda: None, sound="alsa", volume=0.8, quiet_volume=0.1)
     length = tone(PLAN[situation].tone).size + read_wav(prompt_path(spoken_prompts, situation, "zh")).size
     async with running(stage):
-        stage.fact(fact)
+        stage.handle_event(fact)
         await until(lambda: loudspeaker() and loudspeaker()[-1].size > length)
     assert np.abs(loudspeaker()[-1]).max() == pytest.approx(0.8 * LEVEL, rel=0.05)
 
 
 async def test_the_fire_sentence_is_repeated(stage_of, spoken_prompts):
     stage = stage_of(spoken_prompts, sound="alsa")
-    stage.fact(events.FireRelease())
+    stage.handle_event(events.FireRelease())
     again = stage._sound._next.again()
     speech = [read_wav(prompt_path(spoken_prompts, Situation.FIRE, language)).size for language in ("zh", "en")]
     assert again.size > sum(speech) + 4 * RATE
@@ -242,11 +242,11 @@ async def test_without_a_loudspeaker_the_buzzer_plays_the_tone_and_then_ticks(st
     clock = Clock()
     stage = stage_of(monotonic=clock)
     async with running(stage):
-        stage.fact(OPEN)
+        stage.handle_event(OPEN)
         assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
         clock.now += PLAN[Situation.OPEN].tone.length_s * 2 + 0.01
         await until(lambda: played.now["buzzer"] == PLAN[Situation.OPEN].tick.pattern)
-        stage.fact(SECURED)
+        stage.handle_event(SECURED)
         assert played.now["buzzer"] == ()
 
 
@@ -254,16 +254,16 @@ async def test_at_night_the_buzzer_plays_no_ticks(stage_of, played, running):
     clock = Clock()
     stage = stage_of(monotonic=clock, wall=lambda: NIGHT)
     async with running(stage):
-        stage.fact(OPEN)
+        stage.handle_event(OPEN)
         assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
         clock.now += 4
-        stage.fact(events.Tampered())
+        stage.handle_event(events.Tampered())
         await asyncio.sleep(0.05)
         assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
-        stage.fact(SECURED)
-        stage.sight(FACE)
+        stage.handle_event(SECURED)
+        stage.handle_sight(FACE)
         assert played.now["buzzer"] == ()
-        stage.fact(events.FireRelease())
+        stage.handle_event(events.FireRelease())
         assert played.now["buzzer"] == PLAN[Situation.FIRE].tick.pattern
 
 
@@ -271,23 +271,23 @@ async def test_beside_a_loudspeaker_the_buzzer_is_silent_until_the_loudspeaker_f
     stage_of, played, running, monkeypatch, tmp_path
 ):
     stage = stage_of(sound="alsa")
-    stage.fact(OPEN)
+    stage.handle_event(OPEN)
     assert played.now["buzzer"] == ()
     monkeypatch.setenv("PATH", str(tmp_path))
     async with running(stage):
         await until(lambda: stage._sound.is_mute)
-        stage.fact(OPEN)
+        stage.handle_event(OPEN)
         assert played.now["buzzer"] == PLAN[Situation.OPEN].tone.pattern
 
 
 async def test_a_preference_lasts_from_the_grant_to_the_end_of_the_release(stage_of, played):
     stage = stage_of(monotonic=Clock())
-    stage.sight(FACE)
-    stage.preferences("touch")
-    stage.fact(GRANTED)
-    stage.fact(OPEN)
-    stage.fact(DENIED)
-    stage.fact(SECURED)
+    stage.handle_sight(FACE)
+    stage.set_first_cue("touch")
+    stage.handle_event(GRANTED)
+    stage.handle_event(OPEN)
+    stage.handle_event(DENIED)
+    stage.handle_event(SECURED)
     assert stage.situation == "refused"
     assert [p for p in played if p[0] == "vibration"][-1] == ("vibration", (0.2, 0.2), 3), (
         "the next person has no preference"
@@ -296,11 +296,11 @@ async def test_a_preference_lasts_from_the_grant_to_the_end_of_the_release(stage
 
 async def test_light_first_lights_every_colour_and_does_not_affect_the_next_person(stage_of, played):
     stage = stage_of(monotonic=Clock())
-    stage.preferences("light")
-    stage.fact(OPEN)
+    stage.set_first_cue("light")
+    stage.handle_event(OPEN)
     assert played.now["red"] == STEADY.pattern
-    stage.fact(SECURED)
-    stage.fact(OPEN)
+    stage.handle_event(SECURED)
+    stage.handle_event(OPEN)
     assert played.now["red"] == ()
 
 
@@ -308,8 +308,8 @@ async def test_a_preference_does_not_change_the_situation(stage_of, played):
     shown_states = []
     for first in (None, "speech", "light", "touch"):
         stage = stage_of(monotonic=Clock())
-        stage.preferences(first)
-        stage.fact(OPEN)
+        stage.set_first_cue(first)
+        stage.handle_event(OPEN)
         shown_states.append((stage.situation, lit(played)))
         played.clear()
     assert all(t == shown_states[0] for t in shown_states)
@@ -317,12 +317,12 @@ async def test_a_preference_does_not_change_the_situation(stage_of, played):
 
 async def test_a_restarted_latch_gets_the_current_cue(stage_of, played):
     stage = stage_of()
-    stage.fact(events.Degraded(["vision"]))
+    stage.handle_event(events.Degraded(["vision"]))
     played.clear()
-    stage.fact(events.WorkerReady("latch"))
+    stage.handle_event(events.WorkerReady("latch"))
     assert lit(played) == look_of("fault")
     played.clear()
-    stage.fact(events.WorkerReady("vision"))
+    stage.handle_event(events.WorkerReady("vision"))
     assert played == []
 
 
@@ -330,7 +330,7 @@ async def test_without_a_latch_screen_and_sound_still_work(stage_of, loudspeaker
     stage = stage_of(sound="alsa")
     stage._lamps._play = lambda *_: (_ for _ in ()).throw(LatchError("the latch does not answer"))
     async with running(stage) as task:
-        stage.fact(events.Degraded(["latch"]))
+        stage.handle_event(events.Degraded(["latch"]))
         assert stage.situation == "out_of_order"
         await until(lambda: loudspeaker() and loudspeaker()[-1].any())
         assert not task.done()
@@ -339,7 +339,7 @@ async def test_without_a_latch_screen_and_sound_still_work(stage_of, loudspeaker
 async def test_when_the_brain_ends_the_lamps_show_out_of_order(stage_of, played, running):
     stage = stage_of()
     async with running(stage):
-        stage.fact(OPEN)
+        stage.handle_event(OPEN)
     assert lit(played) == look_of("out_of_order")
 
 
@@ -350,8 +350,8 @@ async def test_no_event_stops_the_stage(stage_of, running):
             events.DoorReleased("grant", float("nan")), events.DoorReleased("grant", -5.0), events.Degraded(["?"]),
             events.DoorSecured("?", "third"), events.Event(), events.AccessDenied("v", "?", 0.0, 0, 0, 0.0),
         ):  # fmt: skip
-            stage.fact(fact)
-        stage.sight(Sight(-1, "?", float("nan"), float("nan"), float("nan")))
+            stage.handle_event(fact)
+        stage.handle_sight(Sight(-1, "?", float("nan"), float("nan"), float("nan")))
         await asyncio.sleep(0.05)
         assert not task.done()
 
@@ -360,25 +360,28 @@ async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, pl
     """A resident comes, is guided, identified, granted, and leaves. Then come a stranger, a call, and a fire."""
     stage = stage_of(screen_port=free_port)
     visit = [
-        (lambda: stage.sight(Sight(1, "too_small", 0.5, 0.7, 0.0)), "looking"),
-        (lambda: stage.sight(Sight(1, "too_small", 0.5, 0.8, 0.0)), "closer"),
-        (lambda: stage.sight(Sight(1, None, 0.5, 1.1, 0.0)), "looking"),
-        (lambda: (stage.fact(GRANTED), stage.preferences("light"), stage.fact(OPEN)), "open"),
-        (lambda: stage.fact(SECURED), "idle"),
-        (lambda: (stage.sight(Sight(2, None, 0.5, 1.1, 0.0)), stage.fact(DENIED)), "refused"),
-        (lambda: stage.fact(events.TooManyAttempts("card", 5)), "resting"),
-        (lambda: stage.fact(events.CallPressed()), "calling"),
-        (lambda: stage.fact(events.CallAnswered()), "answered"),
-        (lambda: stage.fact(events.DoorReleased("grant", 8.0, "w")), "open"),
-        (lambda: (stage.fact(events.DoorSecured("lease")), stage.fact(events.DoorHeldOpen(30.0))), "held_open"),
-        (lambda: stage.fact(events.DoorHeldOpen(60.0, is_alarm=True)), "alarm"),
-        (lambda: stage.fact(events.DoorClosed()), "idle"),
-        (lambda: stage.fact(events.Degraded(["vision"])), "fault"),
-        (lambda: stage.fact(events.Degraded(["latch", "vision"])), "out_of_order"),
-        (lambda: stage.fact(events.Degraded([])), "idle"),
-        (lambda: stage.fact(events.FreePassage("daytime")), "free_passage"),
-        (lambda: stage.fact(events.Lockdown("server")), "lockdown"),
-        (lambda: stage.fact(events.FireRelease()), "fire"),
+        (lambda: stage.handle_sight(Sight(1, "too_small", 0.5, 0.7, 0.0)), "looking"),
+        (lambda: stage.handle_sight(Sight(1, "too_small", 0.5, 0.8, 0.0)), "closer"),
+        (lambda: stage.handle_sight(Sight(1, None, 0.5, 1.1, 0.0)), "looking"),
+        (lambda: (stage.handle_event(GRANTED), stage.set_first_cue("light"), stage.handle_event(OPEN)), "open"),
+        (lambda: stage.handle_event(SECURED), "idle"),
+        (lambda: (stage.handle_sight(Sight(2, None, 0.5, 1.1, 0.0)), stage.handle_event(DENIED)), "refused"),
+        (lambda: stage.handle_event(events.TooManyAttempts("card", 5)), "resting"),
+        (lambda: stage.handle_event(events.CallPressed()), "calling"),
+        (lambda: stage.handle_event(events.CallAnswered()), "answered"),
+        (lambda: stage.handle_event(events.DoorReleased("grant", 8.0, "w")), "open"),
+        (
+            lambda: (stage.handle_event(events.DoorSecured("lease")), stage.handle_event(events.DoorHeldOpen(30.0))),
+            "held_open",
+        ),
+        (lambda: stage.handle_event(events.DoorHeldOpen(60.0, is_alarm=True)), "alarm"),
+        (lambda: stage.handle_event(events.DoorClosed()), "idle"),
+        (lambda: stage.handle_event(events.Degraded(["vision"])), "fault"),
+        (lambda: stage.handle_event(events.Degraded(["latch", "vision"])), "out_of_order"),
+        (lambda: stage.handle_event(events.Degraded([])), "idle"),
+        (lambda: stage.handle_event(events.FreePassage("daytime")), "free_passage"),
+        (lambda: stage.handle_event(events.Lockdown("server")), "lockdown"),
+        (lambda: stage.handle_event(events.FireRelease()), "fire"),
     ]
     async with running(stage):
         while True:
@@ -431,7 +434,7 @@ def hours():
 def locating(stage_of, hours):
     stage = stage_of(sound="alsa", may_locate=lambda: hours["now"])
     stage.taps = Taps(stage)
-    stage.fact(events.ClockDoubted("nothing"))
+    stage.handle_event(events.ClockDoubted("nothing"))
     return stage
 
 
@@ -454,12 +457,12 @@ def test_an_idle_gate_plays_the_locating_sound_in_its_hours(locating, hours):
     ],
 )  # fmt: skip
 def test_the_locating_sound_never_plays_during_another_cue(locating, fact):
-    locating.fact(fact)
+    locating.handle_event(fact)
     assert not locating.taps.is_locating
 
 
 def test_the_locating_sound_stops_for_a_face_and_returns_when_idle(locating, monkeypatch):
-    locating.sight(FACE)
+    locating.handle_sight(FACE)
     assert not locating.taps.is_locating
     now = locating._monotonic()
     monkeypatch.setattr(locating, "_monotonic", lambda: now + 5)
@@ -472,7 +475,7 @@ def test_the_locating_sound_stops_for_a_face_and_returns_when_idle(locating, mon
 def test_without_the_setting_an_idle_gate_is_silent(stage_of):
     stage = stage_of(sound="alsa")
     taps = Taps(stage)
-    stage.fact(OPEN)
-    stage.fact(SECURED)
+    stage.handle_event(OPEN)
+    stage.handle_event(SECURED)
     assert taps.last.again is None
     assert taps.last.once.size == 0

@@ -9,7 +9,7 @@ import pytest
 from gated.config import CueSettings
 from gated.cues.cue import GUIDANCE, Situation
 from gated.cues.plan import PLAN
-from gated.cues.prompts import prompt_path, render
+from gated.cues.prompts import prompt_path, render_prompts
 from gated.cues.samples import LEVEL, RATE, locating_tick, read_wav, silence, tone
 from gated.cues.voice import Voice, guiding_tick
 from gated.cues.words import EVERYTHING, Fitted
@@ -107,7 +107,7 @@ def test_a_guiding_tick_is_one_short_beep_and_a_silence():
 def test_the_telephone_number_follows_each_sentence_that_shows_it(spoken_prompts, tmp_path):
     fitted = Fitted(phone="110")
     shutil.copytree(spoken_prompts, tmp_path / "p")
-    list(render(tmp_path / "p", ("zh", "en"), fitted, all_of_them=False))
+    list(render_prompts(tmp_path / "p", ("zh", "en"), fitted, all_of_them=False))
     plain, called = (sound_of(tmp_path / "p", "fault", fitted=each).once.size for each in (EVERYTHING, fitted))
     numbers = sum(speech(tmp_path / "p", "phone", language).size for language in ("zh", "en"))
     assert called == plain + numbers + 2 * silence(0.25).size

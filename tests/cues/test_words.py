@@ -7,7 +7,16 @@ import pytest
 from gated.config import parse
 from gated.cues.cue import Situation
 from gated.cues.plan import PLAN
-from gated.cues.words import EVERYTHING, Fitted, fitted_of, phone, pictogram, sentence, spoken_phone, word
+from gated.cues.words import (
+    EVERYTHING,
+    Fitted,
+    cue_phone,
+    cue_pictogram,
+    cue_sentence,
+    cue_word,
+    fitted_of,
+    spoken_phone,
+)
 from gated.errors import ConfigError
 
 NUMBER = "0371-6555 1234"
@@ -18,8 +27,8 @@ NAMES = {"card": ("卡", "card", "CARD"), "code": ("密码", "code", "CODE"), "c
 def texts(situation, fitted):
     """Return every text and pictogram of a situation."""
     cue = PLAN[Situation(situation)]
-    all_texts = [text for of in ("zh", "en") for text in (word(cue, of, fitted), sentence(cue, of, fitted))]
-    return " ".join([*all_texts, pictogram(cue, fitted)])
+    all_texts = [text for of in ("zh", "en") for text in (cue_word(cue, of, fitted), cue_sentence(cue, of, fitted))]
+    return " ".join([*all_texts, cue_pictogram(cue, fitted)])
 
 
 @pytest.mark.parametrize("fitted", GATES)
@@ -32,7 +41,7 @@ def test_no_text_names_a_credential_that_the_gate_lacks(fitted):
 @pytest.mark.parametrize("situation", ["refused", "fault", "idle"])
 def test_every_fitted_credential_is_named(situation):
     for fitted in GATES:
-        zh, en = (sentence(PLAN[Situation(situation)], of, fitted) for of in ("zh", "en"))
+        zh, en = (cue_sentence(PLAN[Situation(situation)], of, fitted) for of in ("zh", "en"))
         for kind in fitted.credentials:
             assert NAMES[kind][0] in zh, fitted
             assert NAMES[kind][1] in en, fitted
@@ -42,44 +51,48 @@ def test_every_fitted_credential_is_named(situation):
 def test_after_an_unanswered_call_the_call_button_is_not_named(situation):
     cue = PLAN[Situation(situation)]
     for fitted in GATES:
-        assert "呼叫" not in sentence(cue, "zh", fitted), fitted
-        assert "press call" not in sentence(cue, "en", fitted), fitted
-        assert phone(cue, fitted) == fitted.phone
+        assert "呼叫" not in cue_sentence(cue, "zh", fitted), fitted
+        assert "press call" not in cue_sentence(cue, "en", fitted), fitted
+        assert cue_phone(cue, fitted) == fitted.phone
 
 
 @pytest.mark.parametrize("situation", ["fault", "lockdown", "out_of_order", "declined", "unanswered", "unreachable"])
 def test_a_cue_without_help_at_the_gate_shows_the_telephone_number(situation):
-    assert phone(PLAN[Situation(situation)], Fitted(phone=NUMBER)) == NUMBER
-    assert phone(PLAN[Situation(situation)], EVERYTHING) == ""
+    assert cue_phone(PLAN[Situation(situation)], Fitted(phone=NUMBER)) == NUMBER
+    assert cue_phone(PLAN[Situation(situation)], EVERYTHING) == ""
 
 
 def test_no_pictogram_shows_a_credential_that_the_gate_lacks():
-    assert pictogram(PLAN[Situation.RESTING], EVERYTHING) == "ways"
-    assert pictogram(PLAN[Situation.RESTING], Fitted(card=False)) == "later"
-    assert pictogram(PLAN[Situation.FAULT], Fitted(card=False)) == "triangle-keypad"
-    assert pictogram(PLAN[Situation.REFUSED], Fitted(card=False, code=False)) == "press"
+    assert cue_pictogram(PLAN[Situation.RESTING], EVERYTHING) == "ways"
+    assert cue_pictogram(PLAN[Situation.RESTING], Fitted(card=False)) == "later"
+    assert cue_pictogram(PLAN[Situation.FAULT], Fitted(card=False)) == "triangle-keypad"
+    assert cue_pictogram(PLAN[Situation.REFUSED], Fitted(card=False, code=False)) == "press"
 
 
 def test_a_gate_without_credentials_names_the_telephone_or_the_warden():
     bare, called = Fitted(False, False, False), Fitted(False, False, False, phone=NUMBER)
-    assert sentence(PLAN[Situation.REFUSED], "zh", bare) == "请找值班人员"
-    assert sentence(PLAN[Situation.REFUSED], "en", called) == "Please telephone."
-    assert phone(PLAN[Situation.REFUSED], called) == phone(PLAN[Situation.IDLE], called) == NUMBER
-    assert phone(PLAN[Situation.REFUSED], Fitted(phone=NUMBER)) == "", "another credential is enough"
+    assert cue_sentence(PLAN[Situation.REFUSED], "zh", bare) == "请找值班人员"
+    assert cue_sentence(PLAN[Situation.REFUSED], "en", called) == "Please telephone."
+    assert cue_phone(PLAN[Situation.REFUSED], called) == cue_phone(PLAN[Situation.IDLE], called) == NUMBER
+    assert cue_phone(PLAN[Situation.REFUSED], Fitted(phone=NUMBER)) == "", "another credential is enough"
 
 
 def test_without_an_exit_button_no_text_names_it():
-    assert "button" in sentence(PLAN[Situation.LOCKDOWN], "en", EVERYTHING)
-    assert sentence(PLAN[Situation.LOCKDOWN], "en", Fitted(exit_button=False)) == "No entry now."
-    assert sentence(PLAN[Situation.LOCKDOWN], "zh", Fitted(exit_button=False)) == "现在不能进入"
+    assert "button" in cue_sentence(PLAN[Situation.LOCKDOWN], "en", EVERYTHING)
+    assert cue_sentence(PLAN[Situation.LOCKDOWN], "en", Fitted(exit_button=False)) == "No entry now."
+    assert cue_sentence(PLAN[Situation.LOCKDOWN], "zh", Fitted(exit_button=False)) == "现在不能进入"
 
 
 @pytest.mark.parametrize("fitted", GATES)
 def test_at_every_gate_all_situations_differ(fitted):
     cues = list(PLAN.values())
-    for of in (lambda c: word(c, "zh", fitted), lambda c: word(c, "en", fitted), lambda c: pictogram(c, fitted)):
+    for of in (
+        lambda c: cue_word(c, "zh", fitted),
+        lambda c: cue_word(c, "en", fitted),
+        lambda c: cue_pictogram(c, fitted),
+    ):
         assert len({of(cue) for cue in cues}) == len(cues)
-    spoken = [sentence(cue, "zh", fitted) for cue in cues if cue.is_spoken]
+    spoken = [cue_sentence(cue, "zh", fitted) for cue in cues if cue.is_spoken]
     assert len(set(spoken)) == len(spoken)
 
 

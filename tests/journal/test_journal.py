@@ -19,6 +19,11 @@ from gated.journal.journal import Journal
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
 
+def unacknowledged(journal, limit):
+    """Return the oldest rows that the office has not acknowledged."""
+    return journal.entries(journal.position().acked, limit)
+
+
 def test_rows_are_numbered_from_one_and_decode_to_their_events(journal):
     removed = PersonRemoved(subject="0f" * 8, templates=3)
     first = journal.append(removed, NOW)
@@ -228,9 +233,9 @@ def test_reading_ends_with_the_first_row_that_does_not_fit(journal, fill):
 
 def test_pending_returns_the_rows_that_the_office_has_not_acknowledged(journal, fill):
     fill(journal, 10)
-    assert [e.seq for e in journal.pending(3)] == [1, 2, 3]
+    assert [e.seq for e in unacknowledged(journal, 3)] == [1, 2, 3]
     journal.acknowledge(8)
-    assert [e.seq for e in journal.pending(3)] == [9, 10]
+    assert [e.seq for e in unacknowledged(journal, 3)] == [9, 10]
 
 
 def test_an_acknowledgement_never_falls_and_never_exceeds_the_head(journal, fill):
@@ -245,7 +250,7 @@ def test_an_office_that_lost_rows_can_rewind(journal, fill):
     fill(journal, 10)
     journal.acknowledge(8)
     journal.rewind(2)
-    assert [e.seq for e in journal.pending(2)] == [3, 4]
+    assert [e.seq for e in unacknowledged(journal, 2)] == [3, 4]
     journal.rewind(7)
     assert journal.position().acked == 2
     journal.rewind(-5)
@@ -308,7 +313,7 @@ def test_unacknowledged_rows_of_any_age_are_kept(journal, fill):
     fill(journal, 20)
     journal.acknowledge(5)
     assert journal.prune(NOW + timedelta(days=4000)).removed == 5
-    assert len(journal.pending(100)) == 15
+    assert len(unacknowledged(journal, 100)) == 15
 
 
 def test_beyond_keep_rows_unacknowledged_rows_are_removed_and_counted(journal, fill):
@@ -317,7 +322,7 @@ def test_beyond_keep_rows_unacknowledged_rows_are_removed_and_counted(journal, f
     pruned = journal.prune(NOW, keep_rows=60)
     assert (pruned.removed, pruned.dropped) == (40, 30)
     assert journal.position().dropped == 30
-    assert [e.seq for e in journal.pending(2)] == [41, 42]
+    assert [e.seq for e in unacknowledged(journal, 2)] == [41, 42]
     assert journal.verify() is None
     pruned = journal.prune(NOW, keep_rows=50)
     assert (pruned.removed, pruned.dropped) == (10, 10)

@@ -16,7 +16,7 @@ from gated.errors import StateError
 from gated.events import DoorClosed, EventsLost, Stopped
 from gated.journal import writer as writer_module
 from gated.journal.journal import Journal
-from gated.journal.writer import LIMIT, JournalWriter
+from gated.journal.writer import MOST_QUEUED, JournalWriter
 
 
 @pytest.fixture
@@ -177,20 +177,20 @@ def test_beyond_the_limit_events_are_counted_as_lost_and_queued_events_keep_thei
         return open_journal()
 
     writer = JournalWriter(attempt)
-    for event in numbered(LIMIT + 7):
+    for event in numbered(MOST_QUEUED + 7):
         writer.report(event)
     assert writer.lost == 7
     repaired.set()
     assert writer.close(timeout_s=120)
     journal = open_journal()
     *kept, last = journal.entries(limit=100_000)
-    assert [entry.event.why for entry in kept] == [str(n) for n in range(LIMIT)]
+    assert [entry.event.why for entry in kept] == [str(n) for n in range(MOST_QUEUED)]
     assert last.event == EventsLost(7)
     journal.close()
 
 
 def test_each_loss_of_events_is_written_with_its_own_count(open_journal, monkeypatch):
-    monkeypatch.setattr(writer_module, "LIMIT", 3)
+    monkeypatch.setattr(writer_module, "MOST_QUEUED", 3)
     monkeypatch.setattr(writer_module, "RETRY_S", 0.001)
     troubled, well, recovered = threading.Event(), threading.Event(), threading.Event()
 
@@ -209,7 +209,7 @@ def test_each_loss_of_events_is_written_with_its_own_count(open_journal, monkeyp
         assert troubled.wait(60)
         well.set()
         assert recovered.wait(60)
-        while writer._held:
+        while writer._queued:
             pass
         for signal_ in (troubled, recovered, well):
             signal_.clear()
@@ -285,7 +285,7 @@ def on_append(entry):
 writer = JournalWriter(partial(Journal.open, Path(sys.argv[1]), "s", "g"), on_append=on_append)
 for n in itertools.count():
     writer.report(Stopped(why=str(n)))
-    while len(writer._held) > 50:
+    while len(writer._queued) > 50:
         pass
 """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gated.journal.chain import digest, genesis
+from gated.journal.chain import genesis, row_digest
 from gated.journal.entry import stamp
 from gated.office.exchange import Exchange
 from gated.office.gate_session import GateSession
@@ -102,7 +102,7 @@ class GateEnd:
         before = self.rows[-1].hash if self.rows else genesis(SITE, self.name, self.journal)
         body, at = body or json.dumps({"kind": kind, **facts}), at or stamp(self.court.wall)
         seq = len(self.rows) + 1
-        row = WireEvent(seq, at, kind, body, digest(before, seq, at.encode(), kind.encode(), body.encode()))
+        row = WireEvent(seq, at, kind, body, row_digest(before, seq, at.encode(), kind.encode(), body.encode()))
         self.rows.append(row)
         return row
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gated.journal.chain import digest, genesis
+from gated.journal.chain import genesis, row_digest
 from gated.protocol.event_messages import EventBatch, WireEvent
 
 
@@ -151,7 +151,7 @@ def test_gates_do_not_mix(court, gate, other):
 def rows(count):
     made, before = [], genesis("market-south", "gate-1", "j")
     for seq in range(1, count + 1):
-        before = digest(before, seq, b"now", b"tampered", b"{}")
+        before = row_digest(before, seq, b"now", b"tampered", b"{}")
         made.append(WireEvent(seq, "now", "tampered", "{}", before))
     return made
 

@@ -5,8 +5,8 @@ import struct
 from hashlib import sha256
 
 from gated.events import DoorOpened, DoorReleased, Event
-from gated.journal.chain import digest, genesis
-from gated.journal.entry import body_of, kind_of
+from gated.journal.chain import genesis, row_digest
+from gated.journal.entry import event_body, event_kind
 from gated.people import card_readings
 from gated.people.pin_verifiers import Recipe, secret_of, verifier
 from gated.protocol.command_messages import (
@@ -111,8 +111,8 @@ def _rows() -> list[WireEvent]:
     ]
     rows, before = [], genesis(SITE, GATE, JOURNAL)
     for seq, event in enumerate(events, 1):
-        at, kind, body = TODAY.format(seq), kind_of(event), body_of(event)
-        before = digest(before, seq, at.encode(), kind.encode(), body.encode())
+        at, kind, body = TODAY.format(seq), event_kind(event), event_body(event)
+        before = row_digest(before, seq, at.encode(), kind.encode(), body.encode())
         rows.append(WireEvent(seq, at, kind, body, before))
     return rows
 
@@ -152,7 +152,7 @@ def _status(rows: list[WireEvent], held: list[Record]) -> dict[str, Message]:
             number=1805,
             at=TODAY.format(5),
             version=6,
-            digest=digest_of(live),
+            row_digest=digest_of(live),
             verifiers=fingerprint(KEYS.card, KEYS.pin),
             understands=["sealed"],
         ),
@@ -213,7 +213,7 @@ def records(face: str, other_keys: str) -> list[Record]:
 
 def _records(held: list[Record]) -> dict[str, Message]:
     live = [record for record in held if not isinstance(record, Tombstone)]
-    digest = digest_of((key_of(record), record.n) for record in live)
+    row_digest = digest_of((key_of(record), record.n) for record in live)
     return {
         "request": RecordRequest(**US, after=4),
         "renew": CertificateRequest(**US, csr=CSR),
@@ -221,7 +221,7 @@ def _records(held: list[Record]) -> dict[str, Message]:
         "recovery": RecoveryNotice(**US, key=RECOVERY, number=0, port=8884),
         "request-parts": RecordRequest(**US, is_snapshot=True, snapshot=6, parts=[0]),
         "delta": Delta(**US, after=4, upto=6, records=held[4:]),
-        "part": SnapshotPart(**US, version=6, digest=digest, part=0, parts=1, records=live),
+        "part": SnapshotPart(**US, version=6, digest=row_digest, part=0, parts=1, records=live),
         "receipt": RemovalReceipt(**US, subject=GONE, n=5, templates=3, at=TODAY.format(6)),
     }
 

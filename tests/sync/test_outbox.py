@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from gated.errors import WireError
 from gated.events import Stopped
-from gated.journal.chain import Position, digest, genesis
-from gated.journal.entry import MAX_BODY_BYTES, Entry, body_of, stamp
+from gated.journal.chain import Position, genesis, row_digest
+from gated.journal.entry import MAX_BODY_BYTES, Entry, event_body, stamp
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent, first_altered
 from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 from gated.sync.outbox import AHEAD_ROWS, AHEAD_S, Outbox, next_batch
@@ -249,7 +249,7 @@ def test_the_worst_row_of_all_still_fits():
 
 
 def test_a_row_that_we_wrote_ourselves_is_never_cut():
-    at, body = datetime(2027, 1, 15, tzinfo=UTC), body_of(Stopped('"\\' * (MAX_BODY_BYTES // 4 - 20)))
+    at, body = datetime(2027, 1, 15, tzinfo=UTC), event_body(Stopped('"\\' * (MAX_BODY_BYTES // 4 - 20)))
     assert len(body) > MAX_BODY_BYTES * 0.9
     row = Entry(1, stamp(at), "stopped", body, "a" * 64)
     assert next_batch(position(head=1), 0, None, [row]).events[0].body == body
@@ -278,7 +278,7 @@ class World:
     def append(self, count):
         for _ in range(count):
             seq, at, kind, body = len(self.rows) + 1, "2026-01-01T00:00:00.000000Z", "door_closed", "{}"
-            row_hash = digest(self.known(seq - 1), seq, at.encode(), kind.encode(), body.encode())
+            row_hash = row_digest(self.known(seq - 1), seq, at.encode(), kind.encode(), body.encode())
             self.rows.append(Entry(seq, at, kind, body, row_hash))
 
     def gate_looks(self):

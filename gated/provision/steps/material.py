@@ -9,8 +9,7 @@ from urllib.parse import urlsplit
 
 from gated.config import Settings
 from gated.cues.prompt_copies import copy_prompts
-from gated.cues.prompts import check as check_prompts
-from gated.cues.prompts import render
+from gated.cues.prompts import check_prompts, render_prompts
 from gated.cues.words import fitted_of
 from gated.errors import GatedError, ModelError, ProvisionError, StateError
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, lawful_set, load_manifest
@@ -160,7 +159,9 @@ class Prompts:
         with acting_as(self.making.owner):
             if source:
                 _copy_prompts(Path(source), settings.prompts)
-            made = sum(is_made for _, is_made in render(settings.prompts, settings.cues.languages, fitted_of(settings)))
+            made = sum(
+                is_made for _, is_made in render_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
+            )
         return f"{made} spoken, in {settings.prompts}"
 
     def check(self) -> Tried:

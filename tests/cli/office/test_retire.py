@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.journal.chain import digest, genesis
+from gated.journal.chain import genesis, row_digest
 from gated.office.store import Store
 from gated.protocol.event_messages import EventBatch, WireEvent
 from gated.protocol.jose import Identity
@@ -45,7 +45,7 @@ def came_in(folder, subject, way, gate="gate-2"):
     """Store one row of a gate's journal at the office: a person came in by this way."""
     body = json.dumps({"kind": "way_granted", "way": way, "visit": "v", "credential": "c", "subject": subject})
     prev = genesis(SITE, gate, JOURNAL)
-    row = WireEvent(1, AT, "way_granted", body, digest(prev, 1, AT.encode(), b"way_granted", body.encode()))
+    row = WireEvent(1, AT, "way_granted", body, row_digest(prev, 1, AT.encode(), b"way_granted", body.encode()))
     with closing(Store.open(folder)) as store:
         store.journals.store_batch(
             EventBatch(site=SITE, gate=gate, journal=JOURNAL, after=0, first=1, last=1, prev=prev, events=[row])
