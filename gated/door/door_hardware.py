@@ -1,10 +1,9 @@
 """The lock relay and the inputs of one door. It converts pin levels to door states: released, open, pressed."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, cast
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from gated.config import Wires
 from gated.door.door_state import INPUTS, LineName, opens_with_power
@@ -12,8 +11,7 @@ from gated.door.pin_source import claim_input, claim_output, is_mock
 from gated.errors import LatchError
 
 
-@dataclass(frozen=True, slots=True)
-class InputLoop:
+class InputLoop(Struct, frozen=True):
     """One input: an electrical loop that is closed or open."""
 
     device: Any

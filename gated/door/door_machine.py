@@ -11,9 +11,8 @@ the leaf closes, also if it has ended meanwhile. So one passage uses one grant, 
 valid. When no lease is left, the lock is secured at once.
 """
 
-from dataclasses import replace
-
 from msgspec import structs
+from msgspec.structs import replace
 
 from gated.door.door_state import (
     LEAVING,

@@ -1,8 +1,9 @@
 """The state of one door, and the inputs that change it. `door_machine` and `leaf_alarms` compute with these values."""
 
 import math
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 from gated.config import Wires
 from gated.events import MAIN
@@ -21,8 +22,7 @@ INPUTS: tuple[LineName, ...] = ("contact", "rex", "fire", "tamper", "call", "fee
 Cause = Literal["grant", "rex", "fire", "schedule", "nothing"]
 
 
-@dataclass(frozen=True, slots=True)
-class ReleaseRequest:
+class ReleaseRequest(Struct, frozen=True):
     """The brain asks for a release of `lease_s` seconds. It decided at `decided_at` (monotonic seconds)."""
 
     visit: str
@@ -33,47 +33,41 @@ class ReleaseRequest:
     """A pseudonym of the granted person, or empty. The latch keeps one lease per person, the longest."""
 
 
-@dataclass(frozen=True, slots=True)
-class LineInput:
+class LineInput(Struct, frozen=True):
     """The debounced level of one input. The same level again changes nothing."""
 
     name: LineName
     is_active: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LockdownInput:
+class LockdownInput(Struct, frozen=True):
     """Lockdown begins or ends. While it is on, every release of the brain is refused."""
 
     is_on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class EndLeases:
+class EndLeases(Struct, frozen=True):
     """The leases of the brain end now. With `exits`, the exit lease ends too."""
 
     cause: Literal["disconnect", "stop"]
     exits: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Tick:
+class Tick(Struct, frozen=True):
     """Time has passed; no input changed."""
 
 
 DoorInput = ReleaseRequest | LineInput | LockdownInput | EndLeases | Tick
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(Struct, frozen=True):
     """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `ReleaseRequest`, or `LEAVING`."""
 
     until: float
     whom: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Door:
+class Door(Struct, frozen=True):
     """The state of one door. Every `_until`, `_since` and `_at` is in monotonic seconds."""
 
     name: str = MAIN

@@ -1,6 +1,7 @@
 """Debouncing of one input, and detection of an implausible input. Pure."""
 
-from dataclasses import dataclass, replace
+from msgspec import Struct
+from msgspec.structs import replace
 
 from gated.door.door_state import NOT_YET
 
@@ -13,8 +14,7 @@ UNSTABLE_S = 1.0
 """A line that is not stable for this long is implausible."""
 
 
-@dataclass(frozen=True, slots=True)
-class InputState:
+class InputState(Struct, frozen=True):
     """The state of one input: its level (`raw`) and its debounced value (`is_active`). Times are monotonic seconds."""
 
     debounce_s: float

@@ -1,6 +1,6 @@
 """The alarms of one door that depend on time: a leaf held open, and a relay that does not follow its coil. Pure."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from gated.door.door_state import NO_LEASE, NOT_YET, Door
 from gated.events import DoorHeldOpen, Event, LineImplausible, LinePlausible

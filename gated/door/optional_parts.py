@@ -6,7 +6,8 @@ A missing part is claimed again with backoff. The latch runs without it.
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+
+from msgspec import Struct, field
 
 from gated.door.output_table import OUTPUTS
 from gated.errors import LatchError
@@ -39,8 +40,7 @@ def part_of(line: str) -> str:
     return name if place == MAIN else f"{place}.{name}"
 
 
-@dataclass
-class _Part:
+class _Part(Struct):
     """One optional part. Times are monotonic seconds."""
 
     claim: Callable[[], None]

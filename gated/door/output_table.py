@@ -3,8 +3,9 @@
 A row's name is the name of its setting without `_pin` (`[cues] ready_pin`), and its name in messages to the latch.
 """
 
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from msgspec import Struct
 
 LEAST_LAMP_S = 0.25
 """The shortest on and the shortest off time of a lamp: two flashes a second, below the limit of three in WCAG 2.3.1."""
@@ -12,8 +13,7 @@ LEAST_S = 0.02
 """The shortest on and off time of buzzer and pad. It also keeps a pattern of zeros from becoming a busy loop."""
 
 
-@dataclass(frozen=True, slots=True)
-class OutputRow:
+class OutputRow(Struct, frozen=True):
     """One output: its effect in words for the wiring sheet, and its pattern during a fire release.
 
     `fire` alternates seconds on and off. It overrides every other pattern. None: a fire release does not use it.

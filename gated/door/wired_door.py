@@ -3,10 +3,10 @@
 import time
 from asyncio import TimerHandle, get_running_loop
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from gated.config import Wires
 from gated.door.door_hardware import VITAL_INPUTS, DoorWiring, fitted_inputs, vital_only

@@ -11,9 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
+
+from msgspec import Struct
 
 from gated.door.pin_source import claim_input, claim_row, is_mock
 from gated.errors import LatchError
@@ -128,8 +129,7 @@ class WiegandReader:
             self._on_frame(frame)
 
 
-@dataclass(frozen=True, slots=True)
-class KeypadScan:
+class KeypadScan(Struct, frozen=True):
     """The scan state of a matrix keypad."""
 
     down: frozenset[str] = frozenset()

@@ -1,11 +1,11 @@
 """The door machine, each state with each input: only a bounded lease or a fire release releases the lock."""
 
 import math
-from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gated.config import Wires
 from gated.door.door_machine import MAX_AGE_S, MAX_LEASE_S, MOST_GRANTS, advance, wakes_at
