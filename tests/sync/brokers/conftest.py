@@ -334,7 +334,11 @@ def broker(brokers, request, tmp_path_factory):
     if kind not in brokers:
         brokers[kind] = KINDS[kind](tmp_path_factory.mktemp("brokers") / kind)
         brokers[kind].allow(*SPARE_GATES)
-    brokers[kind].start()
+    try:
+        brokers[kind].start()
+    except AssertionError:  # another program may have taken its port: the next test gets another broker
+        brokers.pop(kind).kill()
+        raise
     return brokers[kind]
 
 
