@@ -55,7 +55,7 @@ if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
     from gated.office_wiring import OfficeLink
     from gated.protocol.status_messages import GuessingLimits
     from gated.service.metrics import Metrics
-    from gated.sync.session import Vitals
+    from gated.sync.status_reports import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -350,7 +350,7 @@ class Brain:
 
     def _vitals(self, guessing: "GuessingLimits") -> "Vitals":
         """Return the gate's status for the office. It contains nothing about persons."""
-        from gated.sync.session import Vitals
+        from gated.sync.status_reports import Vitals
 
         return Vitals(
             version=own_version(),

@@ -32,7 +32,8 @@ from gated.sync.handover import Successor, finish_handover, known_key, store_rec
 from gated.sync.office_link import run_link
 from gated.sync.renewal import Certificates
 from gated.sync.replica import Replica
-from gated.sync.session import GateSide, Vitals
+from gated.sync.session import GateSide
+from gated.sync.status_reports import Vitals
 
 log = logging.getLogger(__name__)
 

@@ -37,7 +37,8 @@ from gated.sync.office_link import run_link
 from gated.sync.operator_dialog import OperatorDialog
 from gated.sync.replica import Replica
 from gated.sync.sealed_faces import seal_face
-from gated.sync.session import GateSide, Vitals
+from gated.sync.session import GateSide
+from gated.sync.status_reports import Vitals
 
 SITE, FIRST = "bench", "gate-1"
 EMBEDDER, DIMENSION, THRESHOLD = "e" * 64, 128, 0.6

@@ -30,7 +30,8 @@ from gated.protocol.wire_types import Message
 from gated.runtime.tasks import Backoff
 from gated.sync.command_desk import CommandOutcome
 from gated.sync.operator_dialog import OperatorDialog
-from gated.sync.session import GateSide, Handled, Vitals
+from gated.sync.session import GateSide, Handled
+from gated.sync.status_reports import Vitals
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from gated.protocol.message_kinds import DOWN, OPEN, UP, kind_of
 from gated.protocol.record_messages import Delta, RecordRequest
 from gated.protocol.status_messages import GuessingLimits, JournalMark, RecordMark, Status
 from gated.protocol.wire_records import HouseholdRecord, Tombstone, WireAccessRule
-from gated.sync.session import FUNCTIONS
+from gated.sync.status_reports import FUNCTIONS
 
 ACK = Ack(site="market-south", gate="gate-2", journal="00", seq=4, hash="a" * 64)
 DELTA = Delta(

@@ -35,7 +35,8 @@ from gated.protocol.topics import Topics
 from gated.simulator.network import free_port
 from gated.sync.command_desk import CommandDesk, CommandOutcome
 from gated.sync.office_link import run_link
-from gated.sync.session import GateSide, Vitals
+from gated.sync.session import GateSide
+from gated.sync.status_reports import Vitals
 
 SITE, GATE = "market-south", "gate-2"
 TOPICS = Topics(SITE, GATE)

@@ -23,7 +23,8 @@ from gated.protocol.topics import Topics
 from gated.protocol.wire_records import Tombstone
 from gated.sync.command_desk import STOPPED, CommandDesk, CommandOutcome
 from gated.sync.isolation import DISK_REST_S
-from gated.sync.session import INVALID_LOG_S, GateSide, Vitals
+from gated.sync.session import INVALID_LOG_S, GateSide
+from gated.sync.status_reports import Vitals
 
 SITE, GATE = "market-south", "gate-2"
 TOPICS = Topics(SITE, GATE)

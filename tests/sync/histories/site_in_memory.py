@@ -44,7 +44,8 @@ from gated.protocol.topics import Topics
 from gated.protocol.wire_records import AnyPerson, HouseholdRecord, Tombstone, WireAccessRule, WireConsent
 from gated.sync.command_desk import CommandDesk, CommandOutcome
 from gated.sync.replica import Replica
-from gated.sync.session import GateSide, Vitals
+from gated.sync.session import GateSide
+from gated.sync.status_reports import Vitals
 from gated.types import SubjectId
 
 SITE, GATES = "court", ("east", "west")

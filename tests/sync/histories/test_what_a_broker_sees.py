@@ -29,7 +29,7 @@ from gated.events import (
 )
 from gated.protocol.message_kinds import ONCE_OPEN, kind_of
 from gated.protocol.status_messages import LIVE, SEALED, Status
-from gated.sync.session import FUNCTIONS
+from gated.sync.status_reports import FUNCTIONS
 from gated.sync.upload_timing import URGENT
 
 MINUTES = 3
