@@ -274,9 +274,9 @@ class GateSide:
         match said:
             case Command():
                 judged = self._commands.judge(said, now, wall)
-                return (
-                    Handled(self._writer.write_all([judged])) if isinstance(judged, Reply) else Handled(command=judged)
-                )
+                if isinstance(judged, Reply):
+                    return Handled(self._writer.write_all([judged]))
+                return Handled(command=judged)
             case Offer():
                 return Handled(self._writer.write_all(self._commands.answer_offer(said.command, now)))
             case Confirmation():

@@ -237,7 +237,7 @@ def test_an_office_from_before_shows_that_it_must_be_updated(site):
 def test_what_was_once_open_is_read_in_both_forms(site):
     assert {"status", "ack", "word", "request"} == ONCE_OPEN
     gate = site.gates["east"]
-    status = replace(gate.side._status(gate.vitals), challenge="x")
+    status = replace(gate.side._reports.status(gate.vitals), challenge="x")
     office = site.side._open_session("east", site.store.gate_table.keys()["east"], site.now, site.wall).peer
     assert kind_of(Status) == "status"
     for is_to_old in (True, False):
