@@ -26,7 +26,7 @@ from gated.cues.stage import Stage
 from gated.cues.words import fitted_of
 from gated.door.latch_client import LatchClient
 from gated.errors import CameraError, DiskError, ModelError, StateError
-from gated.events import ClockDoubted, DatabaseMended, Duress, Event, ServerSilent, Stopped
+from gated.events import ClockDoubted, DatabaseReplaced, Duress, Event, OfficeSilent, Stopped
 from gated.face.manifest import lawful_set
 from gated.face.own_models import OwnModels
 from gated.face.vision_link import VisionLink
@@ -369,7 +369,7 @@ class Brain:
     def _begin_journal(self) -> None:
         """Set a damaged journal aside and begin a new one. Runs on the writer's thread. Raises `DiskError`."""
         kept = set_aside(self.settings.state / JOURNAL_DB)
-        self._call(self.report, DatabaseMended(JOURNAL_DB, kept.name))
+        self._call(self.report, DatabaseReplaced(JOURNAL_DB, kept.name))
         self._call(self._anew)
 
     def _anew(self) -> None:
@@ -464,7 +464,7 @@ class Brain:
 
     def _on_office(self, fact: Event) -> None:
         self.report(fact)
-        if isinstance(fact, ServerSilent):
+        if isinstance(fact, OfficeSilent):
             self.duty.set("server", None if fact.is_over else "nothing proves that it still speaks to us")
 
     def _asked_to_stop(self, number: int) -> None:

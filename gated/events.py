@@ -1,6 +1,6 @@
-"""Facts that cross chapters and that the journal keeps: what happened at this gate, never to whom by name.
+"""The events of a gate, as the journal stores them. No event has a name, a picture or a number of a credential.
 
-A fact is one small struct; its tag is the `kind` that `gated events list` shows. Fields are only ever added.
+An event is a small struct. Its tag is the `kind` that `gated events list` shows. Fields are only ever added.
 """
 
 import msgspec
@@ -11,31 +11,31 @@ SECOND = "second"
 
 
 class Event(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True):
-    """The root of all facts."""
+    """The root of all events."""
 
 
 class Started(Event, frozen=True, tag="started"):
-    """The brain is up, with these settings (a digest, so that a change is seen) and this version."""
+    """The brain has started. `settings_sha256` is a digest of its settings, so that a change is visible."""
 
     version: str
     settings_sha256: str
 
 
 class Stopped(Event, frozen=True, tag="stopped"):
-    """The brain ends as it was asked to."""
+    """The brain was stopped and ends. `why`: the reason."""
 
     why: str
 
 
 class ConfigChanged(Event, frozen=True, tag="config_changed"):
-    """The settings are not those of the start before."""
+    """The settings differ from those of the previous start."""
 
     before_sha256: str
     after_sha256: str
 
 
 class AccessGranted(Event, frozen=True, tag="access_granted"):
-    """Somebody enrolled was let in, and on what evidence."""
+    """A face was granted access. The fields are the evidence."""
 
     visit: str
     subject: str
@@ -46,12 +46,13 @@ class AccessGranted(Event, frozen=True, tag="access_granted"):
     frames: int
     embedder_sha256: str
     latency_s: float
-    """From the exposure of the deciding frame to the decision."""
+    """Seconds from the exposure of the deciding frame to the decision."""
 
 
 class AccessDenied(Event, frozen=True, tag="access_denied"):
-    """A visit ended without a grant; `reason` is one of `access.policy.Reason` or of
-    `access.rights.Refusal`. A stranger leaves no other trace.
+    """A visit ended without a grant. `reason`: of `access.face_policy` or `access.permissions`.
+
+    A stranger leaves no other trace.
     """
 
     visit: str
@@ -60,28 +61,28 @@ class AccessDenied(Event, frozen=True, tag="access_denied"):
     gallery_size: int
     frames: int
     latency_s: float
-    """From the exposure of the last frame that was looked at to the decision."""
+    """Seconds from the exposure of the last frame to the decision."""
     subject: str | None = None
     score: float | None = None
     pad_score: float | None = None
 
 
-class WayGranted(Event, frozen=True, tag="way_granted"):
-    """Somebody was let in by another way than the face; `way` is "card", "pin", "pass" or "remote"."""
+class CredentialGranted(Event, frozen=True, tag="way_granted"):
+    """A credential other than a face was granted access. `way`: "card", "pin", "pass" or "remote"."""
 
     way: str
     visit: str
     credential: str
-    """Its id; never its number."""
+    """Id of the credential, never its number."""
     subject: str | None = None
-    """None: a guest's pass."""
+    """None for a visitor pass."""
     door: str = MAIN
     is_first: bool = False
-    """Whether it was never used before."""
+    """Whether this is its first use."""
 
 
-class WayDenied(Event, frozen=True, tag="way_denied"):
-    """A card, PIN or pass opened nothing; `reason` is one of `access.rights.Refusal`. What was shown is not kept."""
+class CredentialDenied(Event, frozen=True, tag="way_denied"):
+    """A card, PIN or pass was denied. `reason`: a `Refusal` of `access.permissions`. The number is not stored."""
 
     way: str
     reason: str
@@ -91,7 +92,7 @@ class WayDenied(Event, frozen=True, tag="way_denied"):
 
 
 class TooManyAttempts(Event, frozen=True, tag="too_many_attempts"):
-    """One way in rests for a while; the others do not."""
+    """One kind of credential rests for a while after too many failures. The other kinds still work."""
 
     way: str
     attempts: int
@@ -99,8 +100,10 @@ class TooManyAttempts(Event, frozen=True, tag="too_many_attempts"):
 
 
 class PresentationAttack(Event, frozen=True, tag="presentation_attack"):
-    """Pictures of faces were held up: `visits` within a minute, or more within an hour. `subject`'s face rests for
-    `rests_s`. Without a subject they resembled nobody known or several people, and PAD is stricter for so long.
+    """Pictures of faces were shown: `visits` within a minute, or more within an hour.
+
+    The face of `subject` rests for `rests_s`. Without a subject, the pictures matched nobody or several people, and PAD
+    is stricter for that time.
     """
 
     visits: int
@@ -110,27 +113,27 @@ class PresentationAttack(Event, frozen=True, tag="presentation_attack"):
 
 
 class PinsGuessed(Event, frozen=True, tag="pins_guessed"):
-    """So many wrong PINs in a day, as many as the door or a household is given: PINs rest there, or the door slows."""
+    """The wrong PINs of a day reached the limit of a door or a household. PINs rest there, or the door slows down."""
 
     guesses: int
     door: str = MAIN
 
 
 class WeakPin(Event, frozen=True, tag="weak_pin"):
-    """Somebody typed a PIN of theirs that strangers try early. Which one, and whether it opened, is not said."""
+    """A person typed their own PIN, and it is weak. The event tells neither the PIN nor whether it opened."""
 
     subject: str
 
 
 class CardsGuessed(Event, frozen=True, tag="cards_guessed"):
-    """So many unknown cards in a day, as many as a reader is given: it pauses after each one more."""
+    """The unknown cards of a day reached the limit of a reader. The reader now pauses after each further one."""
 
     guesses: int
     door: str = MAIN
 
 
 class ReaderMisread(Event, frozen=True, tag="reader_misread"):
-    """A reader has said something that nobody understands: `what` tells its kind and its length, never what it was."""
+    """A reader sent unreadable input. `what`: the kind and length of the input, never its content."""
 
     reader: str
     what: str
@@ -138,7 +141,7 @@ class ReaderMisread(Event, frozen=True, tag="reader_misread"):
 
 
 class Duress(Event, frozen=True, tag="duress"):
-    """Somebody was forced to open: the gate opens as always, and tells nobody at the gate."""
+    """A duress PIN was used. The gate opens as usual and shows nothing."""
 
     subject: str
     visit: str
@@ -146,7 +149,7 @@ class Duress(Event, frozen=True, tag="duress"):
 
 
 class CredentialAdded(Event, frozen=True, tag="credential_added"):
-    """Somebody was given a card, a PIN or a pass."""
+    """A card, PIN or pass was issued."""
 
     way: str
     credential: str
@@ -154,7 +157,7 @@ class CredentialAdded(Event, frozen=True, tag="credential_added"):
 
 
 class CredentialRemoved(Event, frozen=True, tag="credential_removed"):
-    """A card, a PIN or a pass is good no longer."""
+    """A card, PIN or pass was revoked."""
 
     way: str
     credential: str
@@ -162,37 +165,40 @@ class CredentialRemoved(Event, frozen=True, tag="credential_removed"):
 
 
 class DoorReleased(Event, frozen=True, tag="door_released"):
-    """The lock is released; `cause` is "grant", "rex", "fire" or "schedule"."""
+    """The lock was released. `cause`: "grant", "rex", "fire" or "schedule"."""
 
     cause: str
     lease_s: float
-    """0 of a fire: until it is reset."""
+    """Seconds; 0 for a fire release, which lasts until the reset."""
     visit: str | None = None
     door: str = MAIN
 
 
 class DoorSecured(Event, frozen=True, tag="door_secured"):
-    """The lock is secured; `cause` is "lease", "closed", "disconnect", "stop", "start", "lockdown" or "fire_reset"."""
+    """The lock was secured.
+
+    `cause`: "lease", "closed", "disconnect", "stop", "start", "lockdown" or "fire_reset".
+    """
 
     cause: str
     door: str = MAIN
 
 
 class DoorOpened(Event, frozen=True, tag="door_opened"):
-    """The leaf opened; `after` is "grant", "rex", "fire", "schedule" or "nothing"."""
+    """The door opened. `after`: "grant", "rex", "fire", "schedule" or "nothing"."""
 
     after: str
     door: str = MAIN
 
 
 class DoorClosed(Event, frozen=True, tag="door_closed"):
-    """The leaf is shut."""
+    """The door closed."""
 
     door: str = MAIN
 
 
 class DoorHeldOpen(Event, frozen=True, tag="door_held_open"):
-    """The leaf has stood open too long; people are asked to shut it before it is an alarm."""
+    """The door is open too long. The gate asks people to close it before it raises an alarm."""
 
     open_s: float
     is_alarm: bool = False
@@ -200,27 +206,27 @@ class DoorHeldOpen(Event, frozen=True, tag="door_held_open"):
 
 
 class DoorForcedOpen(Event, frozen=True, tag="door_forced_open"):
-    """The leaf opened and nothing had released the lock."""
+    """The door opened without a release."""
 
     door: str = MAIN
 
 
 class DoorDidNotOpen(Event, frozen=True, tag="door_did_not_open"):
-    """The lock was released, and the leaf stayed shut to the end."""
+    """The lock was released, and the door stayed closed until the end of the release."""
 
     cause: str
     door: str = MAIN
 
 
 class DoorTried(Event, frozen=True, tag="door_tried"):
-    """Somebody who looks after the gate has it released, to see whether it works; what came of that follows."""
+    """A person who maintains the gate tests the door. The following events show the result."""
 
     by: str
     door: str = MAIN
 
 
 class LineImplausible(Event, frozen=True, tag="line_implausible"):
-    """A relay or an input says what cannot be; `line` is "lock", "contact" or another input's name."""
+    """A relay or an input has an impossible level. `line`: "lock", "contact" or the name of another input."""
 
     line: str
     why: str
@@ -228,40 +234,40 @@ class LineImplausible(Event, frozen=True, tag="line_implausible"):
 
 
 class LinePlausible(Event, frozen=True, tag="line_plausible"):
-    """A line that said what cannot be makes sense again."""
+    """A relay or an input has a possible level again."""
 
     line: str
     door: str = MAIN
 
 
 class Tampered(Event, frozen=True, tag="tampered"):
-    """The box or its wires were opened, or (`is_over`) are shut again."""
+    """The case or its wires were opened; `is_over`: they are closed again."""
 
     is_over: bool = False
     door: str = MAIN
 
 
 class FireRelease(Event, frozen=True, tag="fire_release"):
-    """The fire input is active: every door stands released until somebody resets it by hand."""
+    """The fire input is active. Every door stays released until a person resets it at the gate."""
 
     door: str = MAIN
 
 
 class FireReset(Event, frozen=True, tag="fire_reset"):
-    """Somebody has turned the key after a fire release, and the fire input is quiet."""
+    """A person ended the fire release with the reset key, and the fire input is inactive."""
 
     door: str = MAIN
 
 
 class Lockdown(Event, frozen=True, tag="lockdown"):
-    """Nobody is let in any more, or (`is_over`) again; leaving and fire are as always."""
+    """The gate denies entry to everyone; `is_over`: no longer. Leaving and fire work as usual."""
 
     by: str
     is_over: bool = False
 
 
-class FreePassage(Event, frozen=True, tag="free_passage"):
-    """By schedule the door stands released, or (`is_over`) does no longer."""
+class ScheduledUnlock(Event, frozen=True, tag="free_passage"):
+    """An unlock schedule keeps the door released; `is_over`: no longer."""
 
     schedule: str
     is_over: bool = False
@@ -269,15 +275,15 @@ class FreePassage(Event, frozen=True, tag="free_passage"):
 
 
 class CallPressed(Event, frozen=True, tag="call_pressed"):
-    """Somebody at the gate asks for a person."""
+    """A person at the gate pressed the call button."""
 
     door: str = MAIN
 
 
 class CallAnswered(Event, frozen=True, tag="call_answered"):
-    """Somebody at the office has answered a call; `answer` is "opening", "wait" or "nobody" (nobody can come).
+    """An operator at the office answered a call. `answer`: "opening", "wait" or "nobody" (nobody can come).
 
-    `is_over`, of gates before 0.2: a person no longer speaks with the one at the gate.
+    `is_over` comes from gates before version 0.2: the conversation is over.
     """
 
     door: str = MAIN
@@ -286,10 +292,10 @@ class CallAnswered(Event, frozen=True, tag="call_answered"):
 
 
 class CallEnded(Event, frozen=True, tag="call_ended"):
-    """A call is over that nobody answered, or that was answered with "wait"; `outcome` is one of these.
+    """A call ended without an answer, or after the answer "wait".
 
-    "unanswered": nobody answered in time. "unreachable": there is no link to the office. "opened": the door was
-    released meanwhile.
+    `outcome`: "unanswered" (no answer in time), "unreachable" (no link to the office) or "opened" (the door was
+    released meanwhile).
     """
 
     outcome: str
@@ -297,20 +303,20 @@ class CallEnded(Event, frozen=True, tag="call_ended"):
 
 
 class ClockDoubted(Event, frozen=True, tag="clock_doubted"):
-    """The time of day cannot be trusted, or (`is_over`) can again; meanwhile schedules let nobody in."""
+    """The time of day is not trusted; `is_over`: trusted again. Meanwhile schedules grant nobody access."""
 
     why: str
     is_over: bool = False
 
 
 class PreferencesChanged(Event, frozen=True, tag="preferences_changed"):
-    """Somebody asked the gate to behave otherwise for them; how is not written down here."""
+    """A person's preferences changed. The event does not tell which."""
 
     subject: str
 
 
-class RightsChanged(Event, frozen=True, tag="rights_changed"):
-    """By which doors and when somebody, all they live with, or all of their role may pass is another now."""
+class AccessRulesChanged(Event, frozen=True, tag="rights_changed"):
+    """The access rules of a person, household or role changed."""
 
     subject: str
     is_household: bool = False
@@ -318,7 +324,7 @@ class RightsChanged(Event, frozen=True, tag="rights_changed"):
 
 
 class ReleaseRefused(Event, frozen=True, tag="release_refused"):
-    """The latch would not release: the request was too old, too long, or malformed."""
+    """The latch refused a release: the request was too old, too long, or malformed."""
 
     visit: str
     why: str
@@ -326,28 +332,28 @@ class ReleaseRefused(Event, frozen=True, tag="release_refused"):
 
 
 class WorkerLost(Event, frozen=True, tag="worker_lost"):
-    """A worker process ended, fell silent, or said that it cannot work; `worker` is "vision" or "latch"."""
+    """A worker process ended, stopped answering, or reported that it cannot work. `worker`: "vision" or "latch"."""
 
     worker: str
     why: str
 
 
 class WorkerReady(Event, frozen=True, tag="worker_ready"):
-    """A worker process works (again)."""
+    """A worker process works, or works again."""
 
     worker: str
 
 
 class Degraded(Event, frozen=True, tag="degraded"):
-    """What the gate cannot do now; an empty list means that all is well again."""
+    """The functions that the gate has lost now. An empty list: all work again."""
 
     lost: list[str]
 
 
 class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
-    """Somebody consented, after this version of the notice, and was enrolled. The consent's reference stays here.
+    """A person consented, under this version of the notice, and was enrolled. The consent's reference stays here.
 
-    `purposes`: what they agreed to at this gate beside being recognised.
+    `purposes`: further consents that the person gave at this gate, beside recognition.
     """
 
     subject: str
@@ -358,32 +364,32 @@ class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
 
 
 class PersonAdded(Event, frozen=True, tag="person_added"):
-    """Somebody was added without a face, to come in by a card or a PIN."""
+    """A person was added without a face, for a card or a PIN."""
 
     subject: str
 
 
 class PersonSuspended(Event, frozen=True, tag="person_suspended"):
-    """Somebody is known and not let in for the time being."""
+    """A person is suspended: known, but not granted access."""
 
     subject: str
 
 
 class PersonResumed(Event, frozen=True, tag="person_resumed"):
-    """A suspension is over."""
+    """A suspension ended."""
 
     subject: str
 
 
 class PersonRemoved(Event, frozen=True, tag="person_removed"):
-    """Somebody is gone from this gate; the key to what was stored is destroyed."""
+    """A person was removed from this gate, and the key of the stored data was destroyed."""
 
     subject: str
     templates: int
 
 
 class RecordsApplied(Event, frozen=True, tag="records_applied"):
-    """The office's records were followed up to `version`; so many people came, changed and went."""
+    """The office's records up to `version` were applied. The counts are of people."""
 
     version: int
     added: int
@@ -392,34 +398,37 @@ class RecordsApplied(Event, frozen=True, tag="records_applied"):
 
 
 class Enrolling(Event, frozen=True, tag="enrolling"):
-    """The office ordered an enrolment: the gate says so to whoever stands there, until `is_over`."""
+    """The office ordered an enrolment. The gate shows it at the gate until `is_over`."""
 
     is_over: bool = False
 
 
 class RecordQuarantined(Event, frozen=True, tag="record_quarantined"):
-    """A record looks like poisoning and waits for somebody here: "bulk", "duplicate", "vector" or "changed"."""
+    """A record looks like poisoning and waits for a decision at the gate.
+
+    `why`: "bulk", "duplicate", "vector" or "changed".
+    """
 
     subject: str
     why: str
 
 
 class RecordAccepted(Event, frozen=True, tag="record_accepted"):
-    """Somebody at the gate, or (`operator`) at the office, found that a record which was held back is no poison."""
+    """A person at the gate, or `operator` at the office, accepted a quarantined record."""
 
     subject: str
     operator: str = ""
 
 
 class GateHeld(Event, frozen=True, tag="gate_held"):
-    """The office says keys of another gate (`gate`) that nobody accepted here: no face goes there until then."""
+    """The office sent new keys of another gate. No face goes to that gate until a person here accepts them."""
 
     gate: str
     fingerprint: str
 
 
 class GateAccepted(Event, frozen=True, tag="gate_accepted"):
-    """Faces may go to `gate`: somebody here accepted its keys, or gate `by`, which is trusted here, has signed them."""
+    """Faces may go to `gate`: a person here accepted its keys, or the trusted gate `by` has signed them."""
 
     gate: str
     fingerprint: str
@@ -427,26 +436,26 @@ class GateAccepted(Event, frozen=True, tag="gate_accepted"):
 
 
 class ConsentHeld(Event, frozen=True, tag="consent_held"):
-    """Only the office says that somebody, whose face was taken here, agreed to more. It counts when accepted here."""
+    """Only the office reports a further consent of a person enrolled here. It counts after acceptance here."""
 
     subject: str
 
 
 class ConsentsAccepted(Event, frozen=True, tag="consents_accepted"):
-    """Somebody at the gate accepted what the office says that `people` people agreed to; `left` still wait."""
+    """A person at the gate accepted the reported consents of `people` people; `left` still wait."""
 
     people: int
     left: int = 0
 
 
 class BatchRenewed(Event, frozen=True, tag="batch_renewed"):
-    """Somebody at the gate lets the office bring people in batches anew; it had brought `spent` of them."""
+    """A person at the gate lets the office add people in batches again. It had added `spent` of them."""
 
     spent: int
 
 
 class Commanded(Event, frozen=True, tag="commanded"):
-    """The office ordered something; `outcome` is "done", "refused" or "failed". `operator` is its short name there."""
+    """A command of the office ended. `outcome`: "done", "refused" or "failed". `operator`: the short name there."""
 
     action: str
     command: str
@@ -456,29 +465,29 @@ class Commanded(Event, frozen=True, tag="commanded"):
     why: str = ""
 
 
-class ServerSilent(Event, frozen=True, tag="server_silent"):
-    """For too long nothing proves that the office still speaks to us, or (`is_over`) something does again."""
+class OfficeSilent(Event, frozen=True, tag="server_silent"):
+    """The office has proved nothing for too long; `is_over`: it has again."""
 
     silent_s: int
     is_over: bool = False
 
 
 class SettingsTried(Event, frozen=True, tag="settings_tried"):
-    """Settings from the office were kept, or (`outcome` "rolled_back") taken back because the gate was not healthy."""
+    """Settings of the office were tried. `outcome`: "kept", or "rolled_back" because the gate was not healthy."""
 
     outcome: str
     why: str = ""
 
 
 class FaceShared(Event, frozen=True, tag="face_shared"):
-    """Somebody's templates were sealed to another gate, as they agreed."""
+    """A person's templates were sealed to another gate, with the person's consent."""
 
     subject: str
     to: str
 
 
 class Updated(Event, frozen=True, tag="updated"):
-    """Another version of gated was "kept" after its trial, or "rolled_back" to the one before it."""
+    """Another version of gated was "kept" after its trial, or "rolled_back" to the version before."""
 
     before: str
     after: str
@@ -487,20 +496,20 @@ class Updated(Event, frozen=True, tag="updated"):
 
 
 class EventsLost(Event, frozen=True, tag="events_lost"):
-    """So many facts found no place while the disk could not be written."""
+    """`count` events were lost while the disk could not be written."""
 
     count: int
 
 
-class DatabaseMended(Event, frozen=True, tag="database_mended"):
-    """A damaged database was begun anew with what could be read of it, and `kept_as` is the damaged one's name now."""
+class DatabaseReplaced(Event, frozen=True, tag="database_mended"):
+    """A damaged database was replaced by a new one with its readable part. `kept_as`: the file of the damaged one."""
 
     file: str
     kept_as: str
     torn: list[str] = []
-    """The tables that have lost rows."""
+    """Tables that have lost rows."""
     anew: list[str] = []
-    """Ids of people whom only this gate knows, and who are to be enrolled anew."""
+    """Ids of people known only to this gate who must be enrolled again."""
 
 
 AnyEvent = (
@@ -509,8 +518,8 @@ AnyEvent = (
     | ConfigChanged
     | AccessGranted
     | AccessDenied
-    | WayGranted
-    | WayDenied
+    | CredentialGranted
+    | CredentialDenied
     | TooManyAttempts
     | PresentationAttack
     | PinsGuessed
@@ -533,13 +542,13 @@ AnyEvent = (
     | FireRelease
     | FireReset
     | Lockdown
-    | FreePassage
+    | ScheduledUnlock
     | CallPressed
     | CallAnswered
     | CallEnded
     | ClockDoubted
     | PreferencesChanged
-    | RightsChanged
+    | AccessRulesChanged
     | ReleaseRefused
     | WorkerLost
     | WorkerReady
@@ -559,11 +568,11 @@ AnyEvent = (
     | ConsentHeld
     | ConsentsAccepted
     | Commanded
-    | ServerSilent
+    | OfficeSilent
     | SettingsTried
     | FaceShared
     | Updated
     | EventsLost
-    | DatabaseMended
+    | DatabaseReplaced
 )
-"""Every fact there is; what the journal can read back."""
+"""Every event that the journal can read."""

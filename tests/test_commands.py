@@ -26,13 +26,13 @@ from gated.events import (
     MAIN,
     CallAnswered,
     CallPressed,
+    CredentialDenied,
+    CredentialGranted,
     DoorReleased,
     Enrolling,
     Lockdown,
     PersonEnrolled,
     RecordQuarantined,
-    WayDenied,
-    WayGranted,
 )
 from gated.face.vision_messages import Observation, Quality, VisionReady
 from gated.gallery.gallery import Gallery
@@ -201,8 +201,8 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
     with contextlib.closing(CommandDesk(gate.state, SITE, GATE)) as desk:
         replies.append(desk.judge(command, 0.1, NOON))
     assert replies == [Reply(site=SITE, gate=GATE, command=command.id, outcome="done")] * 1002
-    (granted,) = gate.said(WayGranted)
-    assert granted == WayGranted("remote", granted.visit, command.id)
+    (granted,) = gate.said(CredentialGranted)
+    assert granted == CredentialGranted("remote", granted.visit, command.id)
     assert [fact for fact in heard if isinstance(fact, DoorReleased)] == [DoorReleased("grant", 2.0, granted.visit)]
     assert [change["on"] for change in whole_gate.trace() if change["line"] == "lock" and change["on"]] == [True]
     fact = commanded(command, outcome)
@@ -229,7 +229,7 @@ async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
     gate.calls.handle_event(CallPressed())
     assert await gate.ordered(AnswerCall("opening")) == CommandOutcome("done")
     assert [release.door for release in gate.door.released] == ["main"]
-    assert [fact.way for fact in gate.said(WayGranted)] == ["remote"]
+    assert [fact.way for fact in gate.said(CredentialGranted)] == ["remote"]
     assert gate.said(CallAnswered) == [CallAnswered(answer="opening")]
 
 
@@ -275,7 +275,7 @@ async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is
     await gate.entrance.credentials.handle_card(CARD)
     assert (await gate.ordered(ReleaseDoor())).why == "there is a lockdown: nobody is let in until it is ended"
     assert gate.door.released == []
-    assert [fact.reason for fact in gate.said(WayDenied)] == ["lockdown"]
+    assert [fact.reason for fact in gate.said(CredentialDenied)] == ["lockdown"]
     again = gate.opened()
     assert again.permissions.is_locked_down
     again.close()
@@ -315,7 +315,7 @@ async def test_a_suspension_counts_at_once(gate):
     await until(lambda: gate.entrance._ring.holder(ANN).is_suspended)
     await gate.entrance.credentials.handle_card(CARD)
     assert len(gate.door.released) == 1
-    assert [fact.reason for fact in gate.said(WayDenied)] == ["suspended"]
+    assert [fact.reason for fact in gate.said(CredentialDenied)] == ["suspended"]
 
 
 async def test_a_suspension_of_nobody_is_refused(gate):

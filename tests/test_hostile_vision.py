@@ -24,7 +24,14 @@ from gated import app
 from gated.access.visit_rate import PASSES_AT_ONCE, VISITS_AT_ONCE
 from gated.access.visits import MOST_VISITS
 from gated.config import load
-from gated.events import AccessDenied, AccessGranted, PresentationAttack, WayDenied, WayGranted, WorkerLost
+from gated.events import (
+    AccessDenied,
+    AccessGranted,
+    CredentialDenied,
+    CredentialGranted,
+    PresentationAttack,
+    WorkerLost,
+)
 from gated.face import vision_link
 from gated.face.manifest import load_set
 from gated.face.vision_messages import (
@@ -301,11 +308,11 @@ async def test_no_sequence_of_messages_opens_crashes_or_grows(gate, tmp_path, mo
         assert visits is None or len(visits._open) <= MOST_VISITS
         assert len(asyncio.all_tasks()) < 60
         assert len(brain.vision._logged) <= 8
-    assert brain.of(WayGranted) == []
+    assert brain.of(CredentialGranted) == []
     granted = [fact for fact in brain.of(AccessGranted) if fact.subject == ANN]
     assert granted == [], granted
     refused = brain.of(AccessDenied, PresentationAttack)
     assert len(refused) <= 2 * (VISITS_AT_ONCE + elapsed_s + 1)
-    assert len(brain.of(WayDenied)) <= PASSES_AT_ONCE + elapsed_s + 1
+    assert len(brain.of(CredentialDenied)) <= PASSES_AT_ONCE + elapsed_s + 1
     assert len({fact.why for fact in brain.of(WorkerLost)}) < 40
     assert not [record for record in caplog.records if record.exc_info]

@@ -18,13 +18,13 @@ from gated.access.reader_rests import FailureCounts
 from gated.errors import LatchError
 from gated.events import (
     CardsGuessed,
+    CredentialDenied,
+    CredentialGranted,
     Duress,
     Event,
     PinsGuessed,
     ReleaseRefused,
     TooManyAttempts,
-    WayDenied,
-    WayGranted,
 )
 from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.types import CredentialKind, SubjectId
@@ -157,7 +157,7 @@ class Responder:
         self._on_outcome(CredentialOutcome(result, presented.kind, presented.door, presented.preferences))
         if presented.credential is not None:
             self._report(
-                WayGranted(
+                CredentialGranted(
                     presented.kind, visit, presented.credential, presented.subject, presented.door,
                     is_first=presented.is_first,
                 )
@@ -181,7 +181,7 @@ class Responder:
         failures, guesses = self._count(presented, refusal)
         result: Literal["resting", "refused"] = "resting" if failures else "refused"
         self._on_outcome(CredentialOutcome(result, kind, door, presented.preferences))
-        self._report(WayDenied(kind, refusal, presented.subject, presented.credential, door))
+        self._report(CredentialDenied(kind, refusal, presented.subject, presented.credential, door))
         if failures:
             self._report(TooManyAttempts(kind, failures, door))
         if guesses:

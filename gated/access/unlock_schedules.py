@@ -10,7 +10,7 @@ from datetime import datetime
 
 from gated.access.permissions import Permissions
 from gated.errors import LatchError
-from gated.events import Event, FreePassage
+from gated.events import Event, ScheduledUnlock
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class UnlockSchedules:
         for door, schedule in self._schedules.items():
             is_unlocked = self._permissions.is_unlocked(schedule, at)
             if is_unlocked != (door in self._unlocked):
-                self._report(FreePassage(schedule, is_over=not is_unlocked, door=door))
+                self._report(ScheduledUnlock(schedule, is_over=not is_unlocked, door=door))
             if is_unlocked:
                 self._unlocked.add(door)
                 self._renew_lease(door)

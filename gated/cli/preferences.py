@@ -13,7 +13,7 @@ from gated.cli.credentials import card_or_pin
 from gated.cli.find_person import called, sure, yes_option
 from gated.cli.people_stores import books, known, since_option, until_option, window
 from gated.cli.place_options import doors_option, gates_option, one_of, places_of
-from gated.events import PreferencesChanged, RightsChanged
+from gated.events import AccessRulesChanged, PreferencesChanged
 from gated.people.access_rule import RESIDENT, AccessRule, RuleOwner
 from gated.people.credential_store import Credentials
 from gated.people.preferences import NO_PREFERENCES, Preferences
@@ -39,7 +39,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
             return
         near_role(role, {each.role for each in store.people()}, yes=yes)
         role = store.set_role(who, role)
-        note(RightsChanged(who))
+        note(AccessRulesChanged(who))
         is_open = role != RESIDENT and not store.access_rules_of(who, "role")
     streams.say(f"{called(somebody)}, {who}, is {role}")
     if is_open:  # a typing error gives such a role too
@@ -83,7 +83,7 @@ def rights(
         kept = [right for right in before if places and right.door is not None and right.door not in places]
         new = [] if clear else [AccessRule(place, schedule, valid_from, valid_until) for place in places or (None,)]
         store.set_access_rules(who, kept + new, whose)
-        note(RightsChanged(who, household, role))
+        note(AccessRulesChanged(who, household, role))
     others = "" if whose == "subject" else f" and all of that {whose}"
     streams.say(f"set the rights of {called(somebody)}, {who}{others}")
 

@@ -49,7 +49,7 @@ def apply_event(scene: Scene, fact: Event, now: float) -> Scene:
             return replace(scene, decided=_track(scene), looking_at=None)
         case events.AccessDenied():
             return _refused(replace(scene, decided=_track(scene), looking_at=None), now)
-        case events.WayDenied() | events.ReleaseRefused():
+        case events.CredentialDenied() | events.ReleaseRefused():
             return add_claim(drop_claims(scene, {Situation.CODE}), Situation.REFUSED, "way", now, REFUSAL_SHOWN_S)
         case events.TooManyAttempts():
             return apply_result(scene, "resting", now)
@@ -59,7 +59,7 @@ def apply_event(scene: Scene, fact: Event, now: float) -> Scene:
             return set_lasting(scene, Situation.LOCKDOWN, "", now, not is_over)
         case events.Enrolling(is_over=is_over):
             return set_lasting(scene, Situation.ENROLLING, "", now, not is_over)
-        case events.FreePassage(door=door, is_over=is_over):
+        case events.ScheduledUnlock(door=door, is_over=is_over):
             return set_lasting(scene, Situation.FREE_PASSAGE, door, now, not is_over)
         case events.Degraded(lost=lost):
             scene = set_lasting(scene, Situation.OUT_OF_ORDER, "", now, not {"latch", "main"}.isdisjoint(lost))

@@ -16,13 +16,13 @@ from gated.events import (
     Commanded,
     ConsentHeld,
     ConsentsAccepted,
+    CredentialDenied,
     GateAccepted,
     GateHeld,
     PersonEnrolled,
     PersonRemoved,
     RecordAccepted,
     RecordQuarantined,
-    WayDenied,
     WeakPin,
 )
 from gated.journal.entry import stamp
@@ -73,7 +73,7 @@ _Fact = (
     | ConsentsAccepted
 )
 _decoder = msgspec.json.Decoder(_Fact)
-_weak_decoder = msgspec.json.Decoder(WayDenied | WeakPin)
+_weak_decoder = msgspec.json.Decoder(CredentialDenied | WeakPin)
 KINDS = ACCEPTING | {
     "person_enrolled", "person_removed", "record_quarantined", "record_accepted", "commanded", GATE_HELD, CONSENT_HELD
 }  # fmt: skip

@@ -11,7 +11,7 @@ from functools import partial
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, start_http_server
 
 from gated.errors import StateError
-from gated.events import AccessDenied, AccessGranted, Degraded, DoorReleased, Event, WayDenied, WayGranted
+from gated.events import AccessDenied, AccessGranted, CredentialDenied, CredentialGranted, Degraded, DoorReleased, Event
 from gated.runtime.tasks import until_cancelled
 
 ADDRESS = "127.0.0.1"
@@ -84,9 +84,9 @@ class Metrics:
                 self._released(event, at)
             case AccessDenied():
                 self._decided("face", str(event.reason), event.latency_s)
-            case WayGranted():
+            case CredentialGranted():
                 self._decisions.labels(event.way, "granted").inc()
-            case WayDenied():
+            case CredentialDenied():
                 self._decisions.labels(event.way, str(event.reason)).inc()
             case Degraded():
                 self._show(set(event.lost))

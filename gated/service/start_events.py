@@ -7,7 +7,7 @@ import msgspec
 
 from gated.config import Settings
 from gated.config.settings_trial import Start
-from gated.events import ConfigChanged, DatabaseMended, Event, SettingsTried, Started
+from gated.events import ConfigChanged, DatabaseReplaced, Event, SettingsTried, Started
 from gated.gallery.mending import Mended
 from gated.journal.entry import Entry
 from gated.service.version import own_version
@@ -20,7 +20,7 @@ def first_facts(settings: Settings, start: Start, past: list[Entry], mended: Ite
     facts: list[Event] = [Started(own_version(), digest)]
     if last is not None and last.settings_sha256 != digest:
         facts.append(ConfigChanged(last.settings_sha256, digest))
-    facts += [DatabaseMended(each.file, each.kept_as, list(each.torn), list(each.anew)) for each in mended]
+    facts += [DatabaseReplaced(each.file, each.kept_as, list(each.torn), list(each.anew)) for each in mended]
     if start.dropped:
         facts.append(SettingsTried("rolled_back", start.dropped))
     return facts

@@ -6,7 +6,7 @@ later.
 
 import secrets
 
-from gated.events import ServerSilent
+from gated.events import OfficeSilent
 from gated.protocol.status_messages import Heartbeat
 
 UNPROVED_S = 600.0
@@ -71,7 +71,7 @@ class Freshness:
         """Return whether the office has answered a challenge that was sent within the last `within_s` seconds."""
         return self._has_proof and now - self._proved_at <= within_s
 
-    def silence_event(self, now: float) -> ServerSilent | None:
+    def silence_event(self, now: float) -> OfficeSilent | None:
         """Return an event when the office becomes silent for too long, and when that ends; once each.
 
         Call it only while the broker is reached.
@@ -82,8 +82,8 @@ class Freshness:
         is_silent = is_dumb or now - self._proved_at > self._silent_s
         if is_silent and self._silent_since is None:
             self._silent_since = self._proved_at
-            return ServerSilent(int(now - self._proved_at))
+            return OfficeSilent(int(now - self._proved_at))
         if self._silent_since is not None and not is_silent:
             silence_s, self._silent_since = int(self._proved_at - self._silent_since), None
-            return ServerSilent(silence_s, is_over=True)
+            return OfficeSilent(silence_s, is_over=True)
         return None

@@ -23,12 +23,12 @@ from gated.config import ReaderSettings, Schedule
 from gated.errors import LatchError, StateError
 from gated.events import (
     CardsGuessed,
+    CredentialDenied,
+    CredentialGranted,
     Duress,
     PinsGuessed,
     ReleaseRefused,
     TooManyAttempts,
-    WayDenied,
-    WayGranted,
     WeakPin,
 )
 from gated.gallery.register import Register
@@ -102,7 +102,7 @@ class Gate:
 
     @property
     def reasons(self):
-        return [event.reason for event in self.said(WayDenied)]
+        return [event.reason for event in self.said(CredentialDenied)]
 
     @property
     def results(self):
@@ -129,7 +129,7 @@ async def test_a_residents_card_opens_and_is_told_in_the_journal_and_at_the_gate
     assert gate.released == [(8.0, "main")]
     assert gate.told == [CredentialOutcome("granted", "card", "main", NO_PREFERENCES)]
     (granted,) = gate.reported
-    assert granted == WayGranted("card", granted.visit, card.id, ANN, "main", is_first=True)
+    assert granted == CredentialGranted("card", granted.visit, card.id, ANN, "main", is_first=True)
 
 
 async def test_a_residents_pin_opens(gate):
@@ -137,7 +137,7 @@ async def test_a_residents_pin_opens(gate):
     await gate.credentials.handle_pin("492716", "second")
     assert gate.released == [(5.0, "second")]
     (granted,) = gate.reported
-    assert granted == WayGranted("pin", granted.visit, pin.id, ANN, "second", is_first=True)
+    assert granted == CredentialGranted("pin", granted.visit, pin.id, ANN, "second", is_first=True)
 
 
 async def test_a_visitors_pass_opens_as_often_as_it_says(gate, office):
@@ -205,7 +205,7 @@ async def test_what_nobody_was_given_does_not_open_and_is_not_kept(gate):
     await gate.credentials.handle_card("87654321")
     await gate.credentials.handle_pin("318205")
     assert gate.released == []
-    assert gate.reported == [WayDenied("card", "unknown"), WayDenied("pin", "unknown")]
+    assert gate.reported == [CredentialDenied("card", "unknown"), CredentialDenied("pin", "unknown")]
     assert gate.results == ["refused", "refused"]
     assert not any(secret in repr(gate.reported + gate.told) for secret in ("87654321", "318205"))
 
@@ -215,7 +215,7 @@ async def test_the_first_use_is_told_once_and_written_down(gate):
     for hours in range(3):
         gate.at = NOON + hours * HOUR
         await gate.credentials.handle_card("12345678")
-    assert [granted.is_first for granted in gate.said(WayGranted)] == [True, False, False]
+    assert [granted.is_first for granted in gate.said(CredentialGranted)] == [True, False, False]
     gate.credentials.close()
     (card,) = gate.store.all()
     assert (card.first_used_at, card.last_used_at) == (NOON, NOON + 2 * HOUR)
@@ -404,7 +404,7 @@ async def test_a_reading_that_two_people_share_opens_for_neither_and_the_install
     assert twin.id in caplog.text
     await gate.credentials.handle_card("w32:04A1B2C3")
     await gate.credentials.handle_card("w32:77A1B2C3")
-    assert [event.subject for event in gate.said(WayGranted)] == [ANN, BOB]
+    assert [event.subject for event in gate.said(CredentialGranted)] == [ANN, BOB]
 
 
 async def test_of_two_cards_of_one_person_that_a_reader_cannot_tell_the_good_one_opens(gate):
@@ -416,7 +416,7 @@ async def test_of_two_cards_of_one_person_that_a_reader_cannot_tell_the_good_one
         gate.store.add(other)
     gate.follow()
     await gate.credentials.handle_card("w26:161-45763")
-    assert [event.credential for event in gate.said(WayGranted)] == [other.id]
+    assert [event.credential for event in gate.said(CredentialGranted)] == [other.id]
 
 
 async def test_pins_that_are_typed_all_at_once_are_no_more_guesses_than_the_limit(gate, monkeypatch):
@@ -463,10 +463,10 @@ async def test_argon2_does_not_hold_up_the_gate(gate, monkeypatch):
     typed = asyncio.create_task(gate.credentials.handle_pin("492716"))
     await is_asked.wait()
     await gate.credentials.handle_card("12345678")
-    assert [granted.way for granted in gate.said(WayGranted)] == ["card"]
+    assert [granted.way for granted in gate.said(CredentialGranted)] == ["card"]
     may_answer.set()
     await typed
-    assert [granted.way for granted in gate.said(WayGranted)] == ["card", "pin"]
+    assert [granted.way for granted in gate.said(CredentialGranted)] == ["card", "pin"]
 
 
 async def test_a_duress_pin_opens_as_always_and_tells_only_the_journal(gate):
@@ -476,7 +476,7 @@ async def test_a_duress_pin_opens_as_always_and_tells_only_the_journal(gate):
     await gate.credentials.handle_pin("318205")
     assert gate.released[0] == gate.released[1]
     assert gate.told[0] == gate.told[1]
-    granted = gate.said(WayGranted)
+    granted = gate.said(CredentialGranted)
     assert [event.credential for event in granted] == [ANN, ANN], "which row it was is written down nowhere"
     assert gate.said(Duress) == [Duress(ANN, granted[1].visit, "main")]
 
@@ -613,8 +613,8 @@ def test_the_office_lets_somebody_in_as_any_grant_does(gate):
     assert gate.released == [(8.0, "main"), (5.0, "second")]
     assert gate.told == [CredentialOutcome("granted", "remote", door, NO_PREFERENCES) for door in ("main", "second")]
     first, second = gate.reported
-    assert first == WayGranted("remote", first.visit, "c" * 32)
-    assert second == WayGranted("remote", second.visit, "d" * 32, door="second")
+    assert first == CredentialGranted("remote", first.visit, "c" * 32)
+    assert second == CredentialGranted("remote", second.visit, "d" * 32, door="second")
     assert first.visit != second.visit
 
 
@@ -802,7 +802,7 @@ async def test_a_pin_that_is_tried_first_opens_nothing_however_it_came_to_be_sto
     await gate.credentials.handle_pin(digits)
     await gate.credentials.handle_pin(digits, flat="2401")
     assert (gate.released, gate.reasons) == ([], ["weak_pin"] * 2)
-    assert {event.credential for event in gate.said(WayDenied)} == {pin.id}
+    assert {event.credential for event in gate.said(CredentialDenied)} == {pin.id}
 
 
 async def test_wrong_pins_still_count_after_a_restart(gate, office):

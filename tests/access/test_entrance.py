@@ -23,13 +23,13 @@ from gated.events import (
     SECOND,
     AccessDenied,
     AccessGranted,
-    FreePassage,
+    CredentialDenied,
+    CredentialGranted,
     Lockdown,
     PersonEnrolled,
     PresentationAttack,
     RecordAccepted,
-    WayDenied,
-    WayGranted,
+    ScheduledUnlock,
 )
 from gated.face.vision_messages import CodeSeen, Observation, TrackEnded, VisionReady
 from gated.gallery.gallery import Gallery
@@ -106,7 +106,7 @@ async def test_a_face_and_a_card_open_alike(yard):
     yard.show_face()
     await yard.entrance.credentials.handle_card("4711")
     assert [r.lease_s for r in yard.door.released] == [8.0, 8.0]
-    assert yard.kinds() == [AccessGranted, WayGranted]
+    assert yard.kinds() == [AccessGranted, CredentialGranted]
 
 
 async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_does(yard):
@@ -129,7 +129,7 @@ async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_do
     yard.show_face(face=(0, 1, 0, 0))
     assert yard.reported[-1].subject == BOB
     await yard.entrance.credentials.handle_card("4711")
-    assert [type(fact) for fact in yard.reported[-2:]] == [AccessGranted, WayGranted]
+    assert [type(fact) for fact in yard.reported[-2:]] == [AccessGranted, CredentialGranted]
     assert len(yard.door.released) == 3
 
 
@@ -160,7 +160,7 @@ async def test_while_a_face_rests_no_card_confirms_another_for_it(yard, monkeypa
     await yard.entrance.credentials.handle_card("4711")
     await asyncio.gather(*yard.entrance.faces._confirming)
     assert len(asked) == (0 if attacks else 1)
-    assert yard.kinds()[-1] is WayGranted
+    assert yard.kinds()[-1] is CredentialGranted
 
 
 async def test_a_print_of_nobody_stops_nobody(yard):
@@ -184,7 +184,7 @@ async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face
     yard.show_face()
     assert (type(yard.reported[-1]), yard.reported[-1].reason) == (AccessDenied, "resting")
     await yard.entrance.credentials.handle_card("4711")
-    assert yard.kinds()[-1] is WayGranted
+    assert yard.kinds()[-1] is CredentialGranted
 
 
 async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
@@ -196,7 +196,7 @@ async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
     await yard.entrance.credentials.handle_card("4711")
     yard.entrance.close()
     assert yard.door.released == []
-    assert [(type(f), f.reason) for f in yard.reported] == [(AccessDenied, "schedule"), (WayDenied, "schedule")]
+    assert [(type(f), f.reason) for f in yard.reported] == [(AccessDenied, "schedule"), (CredentialDenied, "schedule")]
 
 
 async def test_what_somebody_asked_for_counts_from_the_moment_they_are_recognised(yard):
@@ -247,7 +247,7 @@ async def test_free_passage_is_renewed_at_its_own_door(tmp_path):
     )  # fmt: skip
     yard.entrance.close()
     assert [(r.door, r.cause) for r in yard.door.released] == [(SECOND, "schedule")]
-    assert yard.reported == [FreePassage("day", door=SECOND)]
+    assert yard.reported == [ScheduledUnlock("day", door=SECOND)]
 
 
 async def test_a_card_that_is_given_now_opens_within_a_moment(yard):

@@ -6,7 +6,7 @@ from gated.access.access_rules import Refusal
 from gated.access.reader_rests import FailureCounts
 from gated.access.responder import CAUSED_BY_GATE, CredentialOutcome, PresentedCredential, Responder
 from gated.errors import LatchError
-from gated.events import Duress, ReleaseRefused, TooManyAttempts, WayDenied, WayGranted
+from gated.events import CredentialDenied, CredentialGranted, Duress, ReleaseRefused, TooManyAttempts
 from gated.people.preferences import Preferences
 from gated.types import SubjectId
 
@@ -37,7 +37,7 @@ def street():
 
 def test_the_door_comes_first_then_the_people_then_the_journal(street):
     assert street.responder.act(CARD, None)
-    assert street.kinds() == [tuple, CredentialOutcome, WayGranted]
+    assert street.kinds() == [tuple, CredentialOutcome, CredentialGranted]
     assert street.done[0] == (8.0, "main")
 
 
@@ -45,7 +45,7 @@ def test_a_refusal_is_told_and_releases_nothing(street):
     assert not street.responder.act(CARD, Refusal.EXPIRED)
     assert street.done == [
         CredentialOutcome("refused", "card", "main"),
-        WayDenied("card", "expired", ANN, CARD.credential),
+        CredentialDenied("card", "expired", ANN, CARD.credential),
     ]
 
 
@@ -91,7 +91,7 @@ def test_where_the_latch_refuses_people_are_not_told_that_it_is_open(street):
 
     responder = Responder(FailureCounts(2, 60, 60), {"main": 8.0}, silent, street.done.append, street.done.append)
     assert not responder.act(CARD, None)
-    assert street.kinds() == [CredentialOutcome, WayGranted, ReleaseRefused]
+    assert street.kinds() == [CredentialOutcome, CredentialGranted, ReleaseRefused]
     assert street.done[0].result == "refused"
     assert street.done[1].visit == street.done[2].visit
 
@@ -105,7 +105,7 @@ def test_the_lock_stays_released_as_long_as_they_asked_for(street, wish, lease_s
 def test_every_visit_has_an_id_of_its_own(street):
     for _ in range(50):
         street.responder.act(CARD, None)
-    assert len({each.visit for each in street.done if isinstance(each, WayGranted)}) == 50
+    assert len({each.visit for each in street.done if isinstance(each, CredentialGranted)}) == 50
 
 
 def test_when_the_time_is_no_number_nothing_may_be_tried(street, monkeypatch):

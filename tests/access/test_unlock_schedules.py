@@ -10,7 +10,7 @@ from gated.access.schedules import Calendar
 from gated.access.unlock_schedules import RENEW_INTERVAL_S, UNLOCK_LEASE_S, UnlockSchedules
 from gated.config import Schedule
 from gated.errors import LatchError
-from gated.events import MAIN, SECOND, FreePassage
+from gated.events import MAIN, SECOND, ScheduledUnlock
 
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 CALENDAR = Calendar({"day": Schedule(start="08:00", end="18:00")}, (), ZoneInfo("UTC"))
@@ -38,7 +38,7 @@ def test_it_is_renewed_while_the_schedule_holds_and_told_once(gate):
     for _ in range(3):
         gate.unlock.renew()
     assert gate.renewed == [(MAIN, UNLOCK_LEASE_S)] * 3
-    assert gate.told == [FreePassage("day")]
+    assert gate.told == [ScheduledUnlock("day")]
 
 
 def test_a_lease_outlives_two_renewals_that_are_missed():
@@ -50,7 +50,7 @@ def test_it_ends_with_the_schedule(gate):
     gate.at = NOON + timedelta(hours=6)
     gate.unlock.renew()
     assert len(gate.renewed) == 1
-    assert gate.told[-1] == FreePassage("day", is_over=True)
+    assert gate.told[-1] == ScheduledUnlock("day", is_over=True)
 
 
 @pytest.mark.parametrize("trouble", ["clock", "lockdown"])

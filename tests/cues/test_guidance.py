@@ -283,7 +283,8 @@ def test_a_granted_person_gets_no_offer():
 
 
 @pytest.mark.parametrize(
-    "fact", [events.Lockdown("server"), events.FreePassage("daytime"), events.DoorHeldOpen(30.0), events.Enrolling()]
+    "fact",
+    [events.Lockdown("server"), events.ScheduledUnlock("daytime"), events.DoorHeldOpen(30.0), events.Enrolling()],
 )
 def test_a_situation_of_higher_priority_suppresses_the_offer(fact):
     scene, _, _ = seen_for(OFFER_AFTER_S + 2, scene=apply_event(Scene(), fact, 0.0))

@@ -51,8 +51,8 @@ def test_without_events_the_gate_is_idle():
         (OPEN, "open"),
         (events.DoorReleased("rex", 5.0), "open"),
         (DENIED, "refused"),
-        (events.WayDenied("card", "unknown"), "refused"),
-        (events.WayDenied("pin", "expired", door="second"), "refused"),
+        (events.CredentialDenied("card", "unknown"), "refused"),
+        (events.CredentialDenied("pin", "expired", door="second"), "refused"),
         (events.ReleaseRefused("v", "too old"), "refused"),
         (events.TooManyAttempts("pin", 5), "resting"),
         (events.CallPressed(), "calling"),
@@ -66,7 +66,7 @@ def test_without_events_the_gate_is_idle():
         (events.DoorForcedOpen(), "alarm"),
         (events.DoorForcedOpen("second"), "alarm"),
         (events.Lockdown("server"), "lockdown"),
-        (events.FreePassage("daytime"), "free_passage"),
+        (events.ScheduledUnlock("daytime"), "free_passage"),
         (events.Enrolling(), "enrolling"),
         (events.FireRelease(), "fire"),
     ],
@@ -79,7 +79,7 @@ def test_each_event_shows_its_situation(fact, situation):
     "fact",
     [
         GRANTED,
-        events.WayGranted("card", "v", "c1"),
+        events.CredentialGranted("card", "v", "c1"),
         events.Duress("00", "v"),
         events.Tampered(),
         events.LineImplausible("lock", "it is open"),
@@ -98,7 +98,7 @@ def test_these_events_show_nothing(fact):
 
 
 def test_a_duress_pin_shows_the_same_cue_as_any_pin():
-    granted = events.WayGranted("pin", "v", "c1")
+    granted = events.CredentialGranted("pin", "v", "c1")
     assert after(granted, OPEN).claims == after(granted, OPEN, events.Duress("00", "v")).claims
 
 
@@ -106,7 +106,7 @@ def test_a_duress_pin_shows_the_same_cue_as_any_pin():
 def test_the_refusal_cue_does_not_reveal_the_reason(reason):
     denied = events.AccessDenied("v", reason, 0.4, 9, 3, 0.1, subject="00", score=0.1)
     assert after(denied) == after(DENIED)
-    assert shown_after(denied) == shown_after(events.WayDenied("card", reason))
+    assert shown_after(denied) == shown_after(events.CredentialDenied("card", reason))
 
 
 def test_open_lasts_as_long_as_the_release():
@@ -156,7 +156,7 @@ def test_a_release_ends_the_cues_of_earlier_attempts(before):
 
 
 def test_a_granted_card_replaces_the_resting_cue():
-    assert shown_after(events.TooManyAttempts("pin", 5), events.WayGranted("card", "v", "c1"), OPEN) == "open"
+    assert shown_after(events.TooManyAttempts("pin", 5), events.CredentialGranted("card", "v", "c1"), OPEN) == "open"
 
 
 def test_a_call_is_shown_until_it_is_answered_and_the_answer_until_it_ends():
@@ -257,8 +257,8 @@ def test_an_alarm_ranks_above_a_lockdown_and_a_lockdown_above_open():
 
 
 def test_an_unlock_schedule_ranks_above_a_refusal():
-    assert shown_after(events.FreePassage("daytime"), DENIED) == "free_passage"
-    assert shown_after(events.FreePassage("daytime"), events.FreePassage("daytime", is_over=True)) == "idle"
+    assert shown_after(events.ScheduledUnlock("daytime"), DENIED) == "free_passage"
+    assert shown_after(events.ScheduledUnlock("daytime"), events.ScheduledUnlock("daytime", is_over=True)) == "idle"
 
 
 def test_a_loss_is_shown_until_it_is_over():
@@ -274,7 +274,7 @@ def test_the_same_loss_reported_again_does_not_restart_the_cue():
 
 
 def test_a_card_at_a_gate_without_vision_shows_open():
-    scene = after(LOST(["vision"]), events.WayGranted("card", "v", "c1"), OPEN)
+    scene = after(LOST(["vision"]), events.CredentialGranted("card", "v", "c1"), OPEN)
     assert shown_situation(scene, 1.0).situation == "open"
     assert shown_situation(scene, 9.0).situation == "fault"
 
@@ -289,7 +289,7 @@ def test_without_a_latch_no_door_state_is_shown():
 @pytest.mark.parametrize("fact", [DENIED, events.DoorHeldOpen(30.0)])
 def test_an_enrolment_is_shown_over_earlier_cues(fact):
     assert shown_after(fact, events.Enrolling()) == "enrolling"
-    assert shown_after(events.FreePassage("daytime"), fact, events.Enrolling()) == "enrolling"
+    assert shown_after(events.ScheduledUnlock("daytime"), fact, events.Enrolling()) == "enrolling"
 
 
 def test_an_enrolment_hides_neither_open_nor_danger():
@@ -311,9 +311,9 @@ FACTS = st.sampled_from(
         OPEN, DENIED, GRANTED, LOST(["vision"]), LOST(["latch"]), LOST([]), events.CallPressed(), events.DoorClosed(),
         events.CallAnswered(), events.CallAnswered(is_over=True), events.DoorHeldOpen(30.0), events.DoorForcedOpen(),
         events.DoorHeldOpen(60.0, is_alarm=True), events.DoorSecured("lease"), events.DoorSecured("closed"),
-        events.Lockdown("x"), events.Lockdown("x", is_over=True), events.FreePassage("d"), events.FireRelease(),
-        events.FreePassage("d", is_over=True), events.FireReset(), events.TooManyAttempts("pin", 5),
-        events.WorkerLost("latch", "x"), events.WayDenied("pin", "x"), events.Enrolling(),
+        events.Lockdown("x"), events.Lockdown("x", is_over=True), events.ScheduledUnlock("d"), events.FireRelease(),
+        events.ScheduledUnlock("d", is_over=True), events.FireReset(), events.TooManyAttempts("pin", 5),
+        events.WorkerLost("latch", "x"), events.CredentialDenied("pin", "x"), events.Enrolling(),
         events.Enrolling(is_over=True),
     ]
 )  # fmt: skip
@@ -361,7 +361,7 @@ def test_nothing_changes_by_itself_before_ends_at(steps):
 def test_every_attempt_and_every_repaired_loss_ends_in_idle(steps):
     scene, now = after_steps(steps)
     mended = [
-        LOST([]), events.FireReset(), events.Lockdown("x", is_over=True), events.FreePassage("d", is_over=True),
+        LOST([]), events.FireReset(), events.Lockdown("x", is_over=True), events.ScheduledUnlock("d", is_over=True),
         events.Enrolling(is_over=True),
         events.CallAnswered(is_over=True), events.DoorClosed(), events.DoorSecured("closed"),
     ]  # fmt: skip
@@ -398,7 +398,7 @@ def test_after_a_flat_number_the_pin_is_requested_until_a_result():
     scene = apply_result(Scene(), "go_on", 10)
     assert shown_situation(scene, 29).situation == "code"
     assert shown_situation(scene, 31).situation == "idle"
-    denied = apply_event(scene, events.WayDenied("pin", "unknown"), 15)
+    denied = apply_event(scene, events.CredentialDenied("pin", "unknown"), 15)
     assert shown_situation(denied, 15).situation == "refused"
     assert shown_situation(denied, 26).situation == "idle"
     assert shown_situation(apply_result(scene, "resting", 15), 26).situation == "idle"

@@ -379,7 +379,7 @@ async def test_a_whole_visit_on_the_screen(stage_of, running, tab, free_port, pl
         (lambda: stage.handle_event(events.Degraded(["vision"])), "fault"),
         (lambda: stage.handle_event(events.Degraded(["latch", "vision"])), "out_of_order"),
         (lambda: stage.handle_event(events.Degraded([])), "idle"),
-        (lambda: stage.handle_event(events.FreePassage("daytime")), "free_passage"),
+        (lambda: stage.handle_event(events.ScheduledUnlock("daytime")), "free_passage"),
         (lambda: stage.handle_event(events.Lockdown("server")), "lockdown"),
         (lambda: stage.handle_event(events.FireRelease()), "fire"),
     ]
@@ -453,7 +453,7 @@ def test_an_idle_gate_plays_the_locating_sound_in_its_hours(locating, hours):
     [
         OPEN, DENIED, events.CallPressed(), events.Degraded(["vision"]), events.Degraded(["latch"]),
         events.Lockdown("server"), events.DoorHeldOpen(30.0), events.DoorForcedOpen(), events.FireRelease(),
-        events.FreePassage("daytime"), events.CallEnded("unreachable"),
+        events.ScheduledUnlock("daytime"), events.CallEnded("unreachable"),
     ],
 )  # fmt: skip
 def test_the_locating_sound_never_plays_during_another_cue(locating, fact):

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from gated.cli import main
 from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, LatchState, Welcome
-from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured, WayDenied, WayGranted
+from gated.events import CredentialDenied, CredentialGranted, DoorClosed, DoorOpened, DoorReleased, DoorSecured
 from gated.journal.journal import Journal
 from gated.runtime.channel import BlockingChannel
 from gated.simulator.network import free_port
@@ -262,18 +262,18 @@ class Day:
         self.play(f"wiegand:{bits_of(number)}", door=door)
         self._shown[door, number] = time.monotonic()
 
-    def show_card(self, number: int, door: str = "main") -> WayGranted | WayDenied:
+    def show_card(self, number: int, door: str = "main") -> CredentialGranted | CredentialDenied:
         """Show a card to the wired reader. Return the gate's answer."""
         self.raw_card(number, door)
-        return self.hears(WayGranted | WayDenied, way="card", door=door)
+        return self.hears(CredentialGranted | CredentialDenied, way="card", door=door)
 
-    def swipe(self, digits: str) -> WayGranted | WayDenied:
+    def swipe(self, digits: str) -> CredentialGranted | CredentialDenied:
         """Show a card to the USB reader, which types the digits and Enter. Return the gate's answer."""
         strokes = b"".join(_stroke(DIGIT_CODES[digit]) for digit in digits) + _stroke(ENTER_CODE)
         device = self.wait_for(lambda: _opened(self._usb))
         try:
             os.write(device, strokes)
-            return self.hears(WayGranted | WayDenied, way="card")
+            return self.hears(CredentialGranted | CredentialDenied, way="card")
         finally:
             os.close(device)
 
@@ -282,11 +282,11 @@ class Day:
         for key in f"{digits}#":
             self.play(f"key:{key}")
 
-    def answered_pin(self, digits: str) -> WayGranted | WayDenied:
+    def answered_pin(self, digits: str) -> CredentialGranted | CredentialDenied:
         self.type_pin(digits)
-        return self.hears(WayGranted | WayDenied, way="pin")
+        return self.hears(CredentialGranted | CredentialDenied, way="pin")
 
-    def show_card_until(self, kind: type, number: int) -> WayGranted | WayDenied:
+    def show_card_until(self, kind: type, number: int) -> CredentialGranted | CredentialDenied:
         """Show a card to the wired reader repeatedly until the gate gives this answer, because the gate applies
         changes later.
         """

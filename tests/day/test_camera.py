@@ -10,10 +10,10 @@ from gated.cli.demo import BESIDE, FOR_PHOTOGRAPHS, own_set
 from gated.events import (
     AccessDenied,
     AccessGranted,
+    CredentialGranted,
     Degraded,
     DoorReleased,
     Lockdown,
-    WayGranted,
     WorkerLost,
     WorkerReady,
 )
@@ -132,11 +132,11 @@ def test_a_visitors_pass_held_before_the_camera_opens_and_only_once(scene):
     words = ["pass", "issue", "--key", scene.secret, "--until", "2099-12-31"]
     text = scene.day.gate.run(*words, check=0).stdout.strip()
     scene.comes(VISITOR, walk_s=1.0, holds=Held("pass", text=text))
-    granted = scene.day.hears(WayGranted)
+    granted = scene.day.hears(CredentialGranted)
     assert (granted.way, granted.subject) == ("pass", None)
     assert scene.day.hears(DoorReleased).visit == granted.visit
     scene.day.walk_through()
-    assert len(scene.day.told(WayGranted)) == 1
+    assert len(scene.day.told(CredentialGranted)) == 1
 
 
 def test_from_a_face_to_the_first_cue_and_to_the_relay(scene):
@@ -165,7 +165,7 @@ def test_a_camera_that_dies_is_told_and_the_card_opens_until_it_is_back(scene):
     assert scene.day.hears(WorkerLost).why.startswith("camera:")
     assert scene.day.hears(Degraded).lost == ["vision"]
     assert scene.day.shows("fault")
-    assert isinstance(scene.day.show_card(CARD), WayGranted)
+    assert isinstance(scene.day.show_card(CARD), CredentialGranted)
     scene.write()
     assert scene.day.hears(WorkerReady, timeout_s=60).worker == "vision"
     assert scene.day.hears(Degraded).lost == []

@@ -11,6 +11,8 @@ import pytest
 from gated.events import (
     CallEnded,
     CallPressed,
+    CredentialDenied,
+    CredentialGranted,
     Degraded,
     DoorClosed,
     DoorDidNotOpen,
@@ -22,17 +24,15 @@ from gated.events import (
     Duress,
     FireRelease,
     FireReset,
-    FreePassage,
     LineImplausible,
     LinePlausible,
     Lockdown,
     ReleaseRefused,
+    ScheduledUnlock,
     Started,
     Stopped,
     Tampered,
     TooManyAttempts,
-    WayDenied,
-    WayGranted,
     WorkerLost,
     WorkerReady,
 )
@@ -119,12 +119,12 @@ def test_three_wrong_pins_rest_the_keypad_and_the_card_still_opens(day):
     assert day.shows("resting")
     day.type_pin(day.flats["ann"])  # the PIN alone is at rest, but after the flat number it opens
     assert day.shows("code")
-    assert isinstance(day.answered_pin(ANNS_PIN), WayGranted)
+    assert isinstance(day.answered_pin(ANNS_PIN), CredentialGranted)
     day.walk_through()
-    assert isinstance(day.show_card(ANN), WayGranted)
+    assert isinstance(day.show_card(ANN), CredentialGranted)
     day.walk_through()
     time.sleep(2.1)  # the rest is over
-    assert isinstance(day.answered_pin(ANNS_PIN), WayGranted)
+    assert isinstance(day.answered_pin(ANNS_PIN), CredentialGranted)
 
 
 def test_a_duress_pin_opens_and_tells_only_the_journal(day):
@@ -144,23 +144,23 @@ def test_a_duress_pin_opens_and_tells_only_the_journal(day):
 def test_a_guest_card_is_good_for_today_only(day):
     day.days_later(0)
     day.office("guest", "--number", f"w26:12-{GUEST}", "--label", "the plumber")
-    granted = day.show_card_until(WayGranted, GUEST)
+    granted = day.show_card_until(CredentialGranted, GUEST)
     assert granted.subject is None
     day.walk_through()
     day.days_later(1)
     day.raw_card(GUEST)
-    day.hears(WayDenied, way="card", reason="expired")
+    day.hears(CredentialDenied, way="card", reason="expired")
     assert "plumber" not in str(day.told())
 
 
 def test_a_card_for_one_time_opens_once(day):
-    assert isinstance(day.show_card(EMIL), WayGranted)
+    assert isinstance(day.show_card(EMIL), CredentialGranted)
     day.walk_through()
     assert day.show_card(EMIL).reason == "used_up"
 
 
 def test_rights_have_hours_and_doors(day):
-    assert isinstance(day.show_card(CARA), WayGranted)
+    assert isinstance(day.show_card(CARA), CredentialGranted)
     day.walk_through()
     assert day.show_card(CARA, "second").reason == "door"
     day.at("20:00")
@@ -168,28 +168,28 @@ def test_rights_have_hours_and_doors(day):
 
 
 def test_a_card_of_somebody_suspended_opens_no_more_and_later_again(day):
-    assert isinstance(day.show_card(BOB), WayGranted)
+    assert isinstance(day.show_card(BOB), CredentialGranted)
     day.office("suspend", day.people["bob"])
-    assert day.show_card_until(WayDenied, BOB).reason == "suspended"
+    assert day.show_card_until(CredentialDenied, BOB).reason == "suspended"
     day.office("resume", day.people["bob"])
-    assert day.show_card_until(WayGranted, BOB).subject == day.people["bob"]
+    assert day.show_card_until(CredentialGranted, BOB).subject == day.people["bob"]
 
 
 def test_a_card_that_was_taken_away_opens_no_more(day):
     lost = day.move_in("finn", 1077)
-    assert day.show_card_until(WayGranted, 1077).subject == lost
+    assert day.show_card_until(CredentialGranted, 1077).subject == lost
     day.office("remove", lost, "--yes")
-    denied = day.show_card_until(WayDenied, 1077)
+    denied = day.show_card_until(CredentialDenied, 1077)
     assert (denied.reason, denied.subject) == ("unknown", None)
 
 
 def test_a_preference_for_a_longer_opening_and_for_light_is_kept(day):
-    assert isinstance(day.show_card(DAN), WayGranted)
+    assert isinstance(day.show_card(DAN), CredentialGranted)
     assert day.hears(DoorReleased).lease_s == 12.0
     assert day.shows("open")["first"] == "light"
     day.walk_through()
     day.begin()
-    assert isinstance(day.show_card(ANN), WayGranted)
+    assert isinstance(day.show_card(ANN), CredentialGranted)
     assert day.hears(DoorReleased).lease_s == 3.0
     assert day.shows("open")["first"] is None
 
@@ -278,7 +278,7 @@ def test_lockdown_refuses_card_and_pin_and_lets_people_leave(day):
     day.leave("second")
     day.lockdown("off")
     day.hears(Lockdown, is_over=True)
-    assert isinstance(day.show_card(ANN), WayGranted)
+    assert isinstance(day.show_card(ANN), CredentialGranted)
 
 
 def test_a_lockdown_outlives_a_restart(day):
@@ -296,7 +296,7 @@ def test_a_lockdown_outlives_a_restart(day):
 
 def test_free_passage_comes_and_goes_by_schedule(day):
     day.at("05:30")
-    begun = day.hears(FreePassage)
+    begun = day.hears(ScheduledUnlock)
     assert (begun.schedule, begun.door, begun.is_over) == ("market", "second", False)
     day.hears(DoorReleased, cause="schedule", door="second")
     assert day.shows("free_passage")
@@ -306,7 +306,7 @@ def test_free_passage_comes_and_goes_by_schedule(day):
     assert day.hears(DoorOpened).after == "schedule"
     day.play("contact", False, "second")
     day.at("12:00")
-    day.hears(FreePassage, is_over=True)
+    day.hears(ScheduledUnlock, is_over=True)
     day.hears(DoorSecured, door="second", timeout_s=60)
     assert day.lock("second.lock") == [True, False]
 
@@ -315,10 +315,10 @@ def test_a_lockdown_ends_free_passage_at_once_and_not_for_ever(day):
     day.at("05:30")
     day.hears(DoorReleased, cause="schedule", door="second")
     day.lockdown("on")
-    day.hears(FreePassage, is_over=True)
+    day.hears(ScheduledUnlock, is_over=True)
     assert day.hears(DoorSecured, door="second").cause == "lockdown"
     day.lockdown("off")
-    day.hears(FreePassage, is_over=False)
+    day.hears(ScheduledUnlock, is_over=False)
     day.hears(DoorReleased, cause="schedule", door="second")
 
 
@@ -380,7 +380,7 @@ def test_without_its_latch_the_gate_is_out_of_order_and_comes_back(day):
     day.start_latch()
     assert day.hears(WorkerReady).worker == "latch"
     assert day.hears(Degraded).lost == ["vision"]
-    assert isinstance(day.show_card(ANN), WayGranted)
+    assert isinstance(day.show_card(ANN), CredentialGranted)
     day.walk_through()
 
 

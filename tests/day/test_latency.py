@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from gated.events import DoorOpened, WayGranted
+from gated.events import CredentialGranted, DoorOpened
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +45,7 @@ def test_from_card_to_relay_and_from_leaf_to_event(day):
         pushed_at.append(time.monotonic())
         day.walk_through()
     edges = [step["t"] for step in day.gate.trace() if step["line"] == "lock" and step["on"]]
-    opened, granted = told_at(day, DoorOpened), told_at(day, WayGranted)
+    opened, granted = told_at(day, DoorOpened), told_at(day, CredentialGranted)
     assert len(edges) == len(opened) == len(granted) == ROUNDS
     to_relay = [edge - at for edge, at in zip(edges, granted, strict=True)]
     whole = [edge - at for edge, at in zip(edges, shown_at, strict=True)]

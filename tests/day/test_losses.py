@@ -13,14 +13,14 @@ import pytest
 from gated.cli.demo import BESIDE, own_set
 from gated.events import (
     ClockDoubted,
+    CredentialDenied,
+    CredentialGranted,
     Degraded,
     DoorReleased,
     DoorSecured,
     FireRelease,
-    FreePassage,
+    ScheduledUnlock,
     Started,
-    WayDenied,
-    WayGranted,
     WorkerLost,
 )
 from gated.office.mosquitto import Place
@@ -144,10 +144,10 @@ def test_disk_full(full_disk_day):
     day.raw_card(EMIL)  # the gate cannot count its single use
     day.wait_for(lambda: day.screen.now == "refused")
     assert day.lock() == [True, False] * 2
-    assert day.told(WayGranted) == []
+    assert day.told(CredentialGranted) == []
     day.disk.make_room(day.brain)
-    assert [day.hears(WayGranted).way for _ in range(2)] == ["card", "pin"]
-    assert day.hears(WayDenied, reason="undecided").subject == day.people["emil"]
+    assert [day.hears(CredentialGranted).way for _ in range(2)] == ["card", "pin"]
+    assert day.hears(CredentialDenied, reason="undecided").subject == day.people["emil"]
     has_lost(day, "journal")
     day.hears(Degraded, lost=["vision"])
     day.gate.run("events", "verify", check=0)
@@ -163,7 +163,7 @@ def test_clock_wrong(day):
     day.days_later(-40)
     assert "earlier than the newest event" in day.hears(ClockDoubted).why
     assert day.hears(Degraded, lost=["clock", "vision"])
-    day.hears(FreePassage, is_over=True)
+    day.hears(ScheduledUnlock, is_over=True)
     assert opens_by_card_and_pin(day)
     assert day.show_card(CARA).reason == "clock"
     day.at("12:00")
@@ -235,4 +235,4 @@ def test_brain_lost(day, how):
     for door in ("main", "second"):
         day.hears(FireRelease, door=door)
         day.hears(DoorSecured, cause="fire_reset", door=door)
-    assert isinstance(day.show_card(ANN), WayGranted)
+    assert isinstance(day.show_card(ANN), CredentialGranted)

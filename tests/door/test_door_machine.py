@@ -384,7 +384,7 @@ class TestLeaf:
         assert not any(isinstance(event, DoorDidNotOpen) for event in events)
 
 
-class TestFreePassage:
+class TestUnlockSchedule:
     def test_a_renewed_schedule_lease_continues_and_is_reported_once(self):
         door, events = after(*((at, schedule(at)) for at in range(0, 60, 3)))
         assert door.is_released

@@ -11,7 +11,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from gated.errors import StateError
-from gated.events import AccessDenied, AccessGranted, Degraded, DoorOpened, DoorReleased, WayDenied, WayGranted
+from gated.events import (
+    AccessDenied,
+    AccessGranted,
+    CredentialDenied,
+    CredentialGranted,
+    Degraded,
+    DoorOpened,
+    DoorReleased,
+)
 from gated.service.metrics import Metrics
 from gated.simulator.network import free_port
 
@@ -45,8 +53,8 @@ def test_what_happened_is_counted_by_kind_way_and_outcome(served):
         GRANTED,
         GRANTED,
         DENIED,
-        WayGranted("card", "v", "c"),
-        WayDenied("pin", "wrong"),
+        CredentialGranted("card", "v", "c"),
+        CredentialDenied("pin", "wrong"),
         DoorOpened("grant"),
     ):
         metrics.fact(fact, NOW)
@@ -99,7 +107,7 @@ def test_a_gate_that_was_not_asked_for_figures_does_not_carry_them():
 def test_it_is_about_nobody(served):
     metrics, port = served
     metrics.fact(GRANTED, NOW)
-    metrics.fact(WayGranted("card", "visit-9", "cred-1", "5ub7ec7000000001"), NOW)
+    metrics.fact(CredentialGranted("card", "visit-9", "cred-1", "5ub7ec7000000001"), NOW)
     text = read(port)
     for word in ("5ub7ec7000000001", "visit-7", "visit-9", "cred-1", "0.61"):
         assert word not in text

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.events import ServerSilent
+from gated.events import OfficeSilent
 from gated.protocol.status_messages import Heartbeat
 from gated.sync.freshness import OPEN_CHALLENGES, REACHED_S, UNPROVED_S, Freshness
 
@@ -79,10 +79,10 @@ def test_only_the_newest_challenges_are_kept(freshness):
 
 def test_silence_counts_from_the_start_is_told_once_and_its_end_too(freshness):
     assert freshness.silence_event(24 * HOUR_S) is None
-    assert freshness.silence_event(24 * HOUR_S + 1) == ServerSilent(86401)
+    assert freshness.silence_event(24 * HOUR_S + 1) == OfficeSilent(86401)
     assert freshness.silence_event(30 * HOUR_S) is None
     freshness.accept(word(freshness.challenge(31 * HOUR_S), 1))
-    assert freshness.silence_event(31 * HOUR_S) == ServerSilent(31 * 3600, is_over=True)
+    assert freshness.silence_event(31 * HOUR_S) == OfficeSilent(31 * 3600, is_over=True)
     assert freshness.silence_event(31 * HOUR_S) is None
 
 
@@ -105,7 +105,7 @@ def seconds(freshness, first, last, step_s=1.0):
 def test_an_office_that_says_nothing_on_a_line_that_stands_is_told_within_minutes(freshness):
     freshness.accept(word(freshness.challenge(100.0), 1))
     assert seconds(freshness, 100.0, 100.0 + UNPROVED_S) == []
-    assert seconds(freshness, 101.0 + UNPROVED_S, 110.0 + UNPROVED_S) == [ServerSilent(int(UNPROVED_S) + 1)]
+    assert seconds(freshness, 101.0 + UNPROVED_S, 110.0 + UNPROVED_S) == [OfficeSilent(int(UNPROVED_S) + 1)]
     freshness.accept(word(freshness.challenge(2000.0), 2))
     assert [turn.is_over for turn in seconds(freshness, 2000.0, 2000.0 + UNPROVED_S)] == [True]
 

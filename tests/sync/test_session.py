@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from gated.config import SyncSettings
 from gated.errors import BusyError, StateError
-from gated.events import Commanded, DoorClosed, ServerSilent
+from gated.events import Commanded, DoorClosed, OfficeSilent
 from gated.journal.journal import Journal
 from gated.protocol.command_messages import Command, Reply, ReplyFinding, Share, Suspend
 from gated.protocol.event_messages import Ack, EventBatch
@@ -219,11 +219,11 @@ def test_silence_is_reported_once_and_its_end(desk, said, server_kind, office_pe
     desk.due(0.0)
     for now in (3600.0, 3601.0, 3700.0):
         desk.due(now)
-    assert desk.facts == [ServerSilent(3601)]
+    assert desk.facts == [OfficeSilent(3601)]
     status = said(desk.due(3760.0))[0]
     desk.side.handle_message(TOPICS.ack, office_peer.write(server.word(status.challenge)), 3761.0, NOON)
     desk.due(3762.0)
-    assert desk.facts[1:] == [ServerSilent(3760, is_over=True)]
+    assert desk.facts[1:] == [OfficeSilent(3760, is_over=True)]
 
 
 def test_the_will_and_the_goodbye_say_offline_and_are_retained(desk, said):
