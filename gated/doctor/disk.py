@@ -8,7 +8,8 @@ from pathlib import Path
 from gated.config import Settings
 from gated.doctor.board import ROOT
 from gated.doctor.finding import Finding, amber, green, red
-from gated.storage.rescue import ASIDE, PARTS
+from gated.storage.rescue import ASIDE
+from gated.storage.unchecked_copy import PARTS
 
 OF_LIFE = {f"0x{step:02x}": step * 10 for step in range(1, 11)} | {"0x0b": 110}
 """Largest share of its life that an eMMC says it has used, in per cent.

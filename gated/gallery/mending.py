@@ -13,8 +13,10 @@ from pathlib import Path
 
 from gated.errors import DiskError
 from gated.people import held_records, lost_database, schema, store, template_store
-from gated.storage.rescue import copy_of, copy_unchecked, is_sound, replace_database
+from gated.storage.rescue import replace_database
+from gated.storage.salvage import is_sound, readable_copy
 from gated.storage.sqlite_errors import SQL_ERRORS
+from gated.storage.unchecked_copy import copy_unchecked
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ def mend(state: Path) -> list[Mended]:
             continue
         log.error("%s is damaged: what can be read of it is taken into a new one", path)
         was_there = not (lost_database.is_empty(path) and lost_database.is_empty(path.with_name(f"{name}-wal")))
-        fresh, torn = copy_of(path, migrations, careful)
+        fresh, torn = readable_copy(path, migrations, careful)
         try:
             with closing(fresh):
                 if name == store.NAME:

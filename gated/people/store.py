@@ -16,7 +16,8 @@ from gated.people.access_rule import LOST, RESIDENT, put_access_rules
 from gated.people.schema import MIGRATIONS
 from gated.people.stored_time import LONG_PAST, time_or_none
 from gated.storage import database, erasure, sql
-from gated.storage.rescue import Refused, open_best
+from gated.storage.rescue import open_best
+from gated.storage.salvage import LostRows
 from gated.storage.valid_rows import in_words, left_out, possible_values, sound
 from gated.types import SubjectId
 
@@ -63,7 +64,7 @@ class SearchablePerson:
 NAME = "people.db"
 
 
-def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Refused) -> None:
+def careful(connection: sqlite3.Connection, torn: Collection[str], refused: LostRows) -> None:
     """Make a repaired database deny access in place of lost rows.
 
     An owner who lost access rules gets no access by the lost rules until new ones arrive, from the office or here. If

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Collection
 
 from gated.storage import migrations
-from gated.storage.rescue import Refused
+from gated.storage.salvage import LostRows
 from gated.storage.valid_rows import BETWEEN, COPY, possible_values, sound, with_copies, without_copies
 
 MOST_AHEAD = 1_000_000
@@ -33,7 +33,7 @@ MIGRATIONS = (
 )
 
 
-def careful(connection: sqlite3.Connection, _torn: Collection[str], refused: Refused) -> None:
+def careful(connection: sqlite3.Connection, _torn: Collection[str], refused: LostRows) -> None:
     """Keep what a refused row of a damaged ledger still tells: each readable id, with the number and the reply."""
     for row in refused.get("commands", ()):
         for id_ in sorted(possible_values(row, "commands", "id")):

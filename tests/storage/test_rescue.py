@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 
 from gated.errors import DiskError, TornError
-from gated.storage import database, rescue, sql
+from gated.storage import database, rescue, salvage, sql, unchecked_copy
 
 NOTES = ("CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT NOT NULL CHECK (length(text) > 3)) STRICT",)
 MANY = 400
@@ -106,14 +106,14 @@ def test_the_log_without_its_database_gives_what_was_never_written_back(path, le
     if left == "no bytes":
         path.touch()
     before = digests(path.parent)
-    with closing(rescue.copy_unchecked(path)) as copy:
+    with closing(unchecked_copy.copy_unchecked(path)) as copy:
         assert texts(copy) == ["first", "second"]
     assert digests(path.parent) == before
 
 
 def test_of_a_damaged_database_every_row_is_taken_that_can_be_read(filled):
     damage(filled, 5, by=b"\xa5")
-    fresh, torn = rescue.copy_of(filled, NOTES, lambda *_: None)
+    fresh, torn = salvage.readable_copy(filled, NOTES, lambda *_: None)
     found = texts(fresh)
     assert torn == {"notes"}
     assert MANY / 2 < len(found) < MANY
@@ -125,7 +125,7 @@ def test_of_a_damaged_database_every_row_is_taken_that_can_be_read(filled):
 def test_a_row_that_is_not_what_its_table_wants_is_left_out(filled):
     content = filled.read_bytes()
     filled.write_bytes(content.replace(b"note 7 " + b"x" * 80, b"note 7 " + b"\xff" * 80))
-    fresh, torn = rescue.copy_of(filled, NOTES, lambda *_: None)
+    fresh, torn = salvage.readable_copy(filled, NOTES, lambda *_: None)
     assert len(texts(fresh)) == MANY, "odd bytes are odd characters, and cost no row"
     assert torn == frozenset()
     fresh.close()
@@ -134,7 +134,7 @@ def test_a_row_that_is_not_what_its_table_wants_is_left_out(filled):
 def test_who_is_careful_is_told_what_was_lost_before_anybody_reads(filled):
     damage(filled, 4, 5, 6)
     told = []
-    fresh, _ = rescue.copy_of(
+    fresh, _ = salvage.readable_copy(
         filled, NOTES, lambda connection, torn, _: told.append((len(texts(connection)), set(torn)))
     )
     assert told == [(len(texts(fresh)), {"notes"})]
@@ -155,7 +155,7 @@ def test_who_is_careful_is_told_what_was_lost_before_anybody_reads(filled):
 )
 def test_nothing_that_a_card_does_to_a_file_is_more_than_a_loss(filled, ruin):
     ruin(filled)
-    fresh, _ = rescue.copy_of(filled, NOTES, lambda *_: None)
+    fresh, _ = salvage.readable_copy(filled, NOTES, lambda *_: None)
     assert len(texts(fresh)) <= MANY
     fresh.close()
 
@@ -178,12 +178,12 @@ def test_setting_aside_deletes_nothing_and_makes_room(filled):
     assert sorted(after.values()) == sorted(before.values())
     assert rescue.aside(filled) == [kept]
     assert not filled.exists()
-    with closing(rescue.copy_unchecked(kept)) as copy:
+    with closing(unchecked_copy.copy_unchecked(kept)) as copy:
         assert texts(copy)[-1] == "last", "its log goes with it"
 
 
 def test_what_is_begun_anew_is_whole_or_the_damaged_one_stands(filled, disk):
-    fresh, _ = rescue.copy_of(filled, NOTES, lambda *_: None)
+    fresh, _ = salvage.readable_copy(filled, NOTES, lambda *_: None)
     before = digests(disk.folder)
     disk.fill()
     if disk.is_its_own:
@@ -207,8 +207,8 @@ def test_a_block_that_the_disk_does_not_give_back_is_zeros_and_the_rest_is_read(
             raise OSError(5, "Input/output error")
         return pread(number, length, at)
 
-    monkeypatch.setattr(rescue.os, "pread", fails_once)
-    fresh, torn = rescue.copy_of(filled, NOTES, lambda *_: None)
+    monkeypatch.setattr(unchecked_copy.os, "pread", fails_once)
+    fresh, torn = salvage.readable_copy(filled, NOTES, lambda *_: None)
     assert torn == {"notes"}
     assert len(texts(fresh)) > MANY / 2
     fresh.close()
