@@ -338,7 +338,7 @@ async def stood(gate, is_over=lambda: True):
 
 
 async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, monkeypatch):
-    monkeypatch.setattr("gated.access.live_enrolment.LOOK_INTERVAL_S", 0.03)
+    monkeypatch.setattr("gated.access.enrolment_looks.LOOK_INTERVAL_S", 0.03)
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     gate.entrance.faces.begin(READY)
     assert await stood(gate, lambda: gate.door.released) == CommandOutcome("done", "5 templates")
@@ -348,7 +348,7 @@ async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, 
 
 @pytest.mark.parametrize(("has_room", "why"), [(True, "5 templates"), (False, "5 templates wait, for as many first")])
 async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, monkeypatch, has_room, why):
-    monkeypatch.setattr("gated.access.live_enrolment.LOOK_INTERVAL_S", 0.03)
+    monkeypatch.setattr("gated.access.enrolment_looks.LOOK_INTERVAL_S", 0.03)
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     register = gate.records.register
     with register.changing():

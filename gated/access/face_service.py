@@ -12,15 +12,9 @@ from functools import partial
 
 from gated.access.access_rules import Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
+from gated.access.enrolment_looks import LookRequirements
 from gated.access.face_policy import FaceRules
-from gated.access.live_enrolment import (
-    ConsentsGiven,
-    CountNewFace,
-    LiveEnrolment,
-    LookRequirements,
-    Operator,
-    count_none,
-)
+from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator, count_none
 from gated.access.permissions import Permissions
 from gated.access.visit_rate import VisitRate
 from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits

@@ -10,19 +10,15 @@ is stored until the office confirms that its operator still waits.
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from math import inf, isfinite
 from typing import Protocol
 
-import numpy as np
-
-from gated.embedding import Embedding, check_embedding
-from gated.errors import EmbeddingError, EnrolmentError, WithdrawnError
+from gated.access.enrolment_looks import LEAST_TEMPLATES, EnrolmentLooks, LookRequirements
+from gated.embedding import Embedding
+from gated.errors import EnrolmentError, WithdrawnError
 from gated.events import ConsentHeld, Enrolling, Event, PersonEnrolled, RecordQuarantined
 from gated.face.vision_messages import Observation, TrackEnded
 from gated.gallery.enrolment import Enrolled, enrol_known, recognition_consent
@@ -30,46 +26,10 @@ from gated.gallery.gallery import Gallery
 from gated.people.store import Consent
 from gated.types import SubjectId
 
-MOST_TEMPLATES, LEAST_TEMPLATES = 5, 3
-"""The number of templates that is taken, and the least number that is accepted when the time is up."""
-LOOK_INTERVAL_S = 0.3
-"""The least time between two looks, in seconds. Looks that are closer together show almost the same picture."""
 ANNOUNCE_S = 2.0
 """How long "enrolling" is announced before the first look counts, in seconds."""
 PROGRESS_S = 0.2
 """The interval at which the operator gets progress, in seconds."""
-
-LIVE_ADVICE = {
-    "nobody": "nobody stood before the gate",
-    "unannounced": "the gate had to announce something else: an open door, an alarm, a lockdown",
-    "crowd": "let the person stand there alone",
-    "attack": "the face did not seem alive: no picture, no screen, and even light",
-    "odd": "the face could not be used",
-    "too_small": "let the person come closer",
-    "too_near": "let the person move a little further back",
-    "blurred": "let the person stand still, and wipe the lens",
-    "too_dark": "find more light",
-    "too_bright": "find softer light",
-    "uneven_light": "turn the person's face towards the light",
-    "turned_away": "let the person face the gate",
-    "no_colour": "this camera's picture has no colour (grey or infra-red), and faces cannot be told from prints in it: "
-    "fit a colour camera, or a lamp that lets it show colour",
-}
-"""Advice for each reason that kept a look from being used."""
-
-
-@dataclass(frozen=True, slots=True)
-class LookRequirements:
-    """The requirements for a look that becomes a template. Scores are in 0..1. Distances are in pixels, times in
-    seconds.
-    """
-
-    dimension: int
-    threshold: float
-    """The least similarity of two templates of one person."""
-    pad_threshold: float
-    min_eye_px: float
-    max_frame_age_s: float
 
 
 class Operator(Protocol):
@@ -101,114 +61,6 @@ ConsentsGiven = Callable[[SubjectId, datetime], Sequence[Consent]]
 async def count_none(_: SubjectId, __: str) -> bool:
     """Return False: the face waits for acceptance."""
     return False
-
-
-class EnrolmentLooks:
-    """The looks at one face, until there are enough. Pure except for its memory: callers pass the time in.
-
-    A look counts only if no other face is in the same frame. A look that seems an attack discards all earlier looks, so
-    that a single lucky look is not enough. A different face spoils the enrolment.
-    """
-
-    def __init__(self, requirements: LookRequirements) -> None:
-        self._requirements = requirements
-        self._frame: list[Observation] = []
-        self._problems: Counter[str] = Counter()
-        self._first: Embedding | None = None
-        """The first good look. It fixes the face that this command enrols. `restart` keeps it."""
-        self.has_other_face = False
-        """Whether a different face appeared after the first good look."""
-        self.restart()
-
-    def restart(self) -> None:
-        """Discard the looks, because the person has left."""
-        self.track: int | None = None
-        """The track number of the face that is being enrolled."""
-        self.accepted: list[Embedding] = []
-        self._accepted_at = -inf
-        self._frame.clear()
-
-    @property
-    def is_full(self) -> bool:
-        """Return whether enough looks were taken."""
-        return len(self.accepted) >= MOST_TEMPLATES
-
-    @property
-    def advice(self) -> str:
-        """Return advice in plain words for the most frequent problem."""
-        problem = self._problems.most_common(1)
-        return LIVE_ADVICE.get(problem[0][0] if problem else "nobody", LIVE_ADVICE["odd"])
-
-    @property
-    def progress(self) -> str:
-        """Return the progress and the most frequent problem, as text for the operator."""
-        problem = self._problems.most_common(1)
-        if self.accepted or not problem:
-            return f"{len(self.accepted)} of {MOST_TEMPLATES} looks"
-        return f"{len(self.accepted)} of {MOST_TEMPLATES} looks: {LIVE_ADVICE.get(problem[0][0], LIVE_ADVICE['odd'])}"
-
-    def observe(self, seen: Observation | TrackEnded, now: float, *, is_announced: bool = True) -> bool:
-        """Take one look. Return True if it shows the face that is being enrolled, about which no decision may be made.
-
-        If `is_announced` is false, the gate is not announcing the enrolment, and the look does not count.
-        """
-        if isinstance(seen, TrackEnded):
-            if seen.track == self.track:
-                self.restart()
-            return False
-        if seen.problem == "background":
-            return False
-        if self.track is None:
-            self.track = seen.track
-        if self._frame and seen.frame != self._frame[0].frame:
-            self._judge(self._frame)
-            self._frame = []
-        if not is_announced:
-            self._frame.clear()
-            self._problems["unannounced"] += 1
-        elif 0 <= now - seen.frame_at <= self._requirements.max_frame_age_s:
-            self._frame = [*self._frame[:1], seen]  # one more face is enough to refuse the frame
-        return seen.track == self.track
-
-    def _judge(self, faces: list[Observation]) -> None:
-        """Evaluate a completed frame, in which all faces are known."""
-        face = faces[0]
-        problem = "crowd" if len(faces) > 1 else self._problem_of(face)
-        if problem == "attack":
-            self.accepted.clear()
-        if problem is not None:
-            self._problems[problem] += 1
-        elif face.track == self.track and face.frame_at - self._accepted_at >= LOOK_INTERVAL_S:
-            self._accept(self._vector(face), face.frame_at)
-
-    def _accept(self, vector: Embedding, at: float) -> None:
-        """Keep a good look if it matches the first one. Compares the faces even when enough looks were taken."""
-        if self._first is None:
-            self._first = vector
-        self._accepted_at = at
-        if not float(vector @ self._first) >= self._requirements.threshold:
-            self.has_other_face = True
-        elif not self.is_full:
-            self.accepted.append(vector)
-
-    def _problem_of(self, face: Observation) -> str | None:
-        """Return the reason against making a template of this look, or None. Every unexpected value is a reason."""
-        if face.pad_score is not None and not face.pad_score >= self._requirements.pad_threshold:
-            return "attack"
-        if face.problem is not None:
-            return face.problem
-        if face.quality is None or not face.quality.eye_px >= self._requirements.min_eye_px:
-            return "too_small"
-        if face.pad_score is None or not isfinite(face.pad_score):
-            return "odd"
-        try:
-            self._vector(face)
-        except (EmbeddingError, ValueError):
-            return "odd"
-        return None
-
-    def _vector(self, face: Observation) -> Embedding:
-        return check_embedding(np.frombuffer(face.embedding or b"", "<f4"), self._requirements.dimension)
 
 
 class LiveEnrolment:

@@ -14,17 +14,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from gated.access.entrance import Entrance, EntranceReports
-from gated.access.live_enrolment import (
+from gated.access.enrolment_looks import (
     LEAST_TEMPLATES,
     LIVE_ADVICE,
     LOOK_INTERVAL_S,
     MOST_TEMPLATES,
     EnrolmentLooks,
-    LiveEnrolment,
     LookRequirements,
-    _require_enough,
 )
+from gated.access.entrance import Entrance, EntranceReports
+from gated.access.live_enrolment import LiveEnrolment, _require_enough
 from gated.config import parse
 from gated.errors import BusyError, EnrolmentError, SubjectNotFoundError, WithdrawnError
 from gated.events import MAIN, AccessDenied, AccessGranted, Enrolling, PersonEnrolled, RecordQuarantined
@@ -258,7 +257,7 @@ class Yard:
 
 @pytest.fixture
 async def yard(tmp_path, monkeypatch):
-    monkeypatch.setattr("gated.access.live_enrolment.LOOK_INTERVAL_S", 0.03)
+    monkeypatch.setattr("gated.access.enrolment_looks.LOOK_INTERVAL_S", 0.03)
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.05)
     monkeypatch.setattr("gated.access.live_enrolment.PROGRESS_S", 0.02)
     yard = Yard(tmp_path)
