@@ -153,7 +153,7 @@ def _all_is_warned_of(site, wait_for):
     assert f"this gate's certificate ends on {site.day}, in {DAYS_LEFT} days" in status
     assert "certificate" in next(line for line in status.splitlines() if line.startswith("lost"))
     (note,) = [line for line in gate.run("check").stdout.splitlines() if "certificates" in line and "note" in line]
-    assert f"this gate's ends on {site.day}, in {DAYS_LEFT} days, and was not renewed by itself" in note
+    assert f"this gate's ends on {site.day}, in {DAYS_LEFT} days, and was not renewed automatically" in note
     left = site.days_left()
     assert DAYS_LEFT <= left["gate"] < DAYS_LEFT + 1
     assert DAYS_LEFT <= left["broker"] < DAYS_LEFT + 1

@@ -112,7 +112,7 @@ class Town:
         """Place a command, wait for it until the test ends, and return its id."""
         order = new_id()
         self.waiting.append(Waiting(self.office, [order]))
-        return self.store.commands.place(name, action, "li", "a drill", datetime.now(UTC), order=order)
+        return self.store.commands.place(name, action, "li", "a drill", datetime.now(UTC), command_id=order)
 
     def order(self, name, action):
         placed = self.place(name, action)
