@@ -139,7 +139,7 @@ class Gated(click.Group):
         words = list(sys.argv[1:] if args is None else args)
         if odd := streams.unreadable(words):
             click.echo(
-                f"gated: {', '.join(map(ascii, odd))}: is no text in this terminal's encoding; use UTF-8", err=True
+                f"gated: {', '.join(map(ascii, odd))}: not valid text in this terminal's encoding; use UTF-8", err=True
             )
             sys.exit(2)
         try:

@@ -38,9 +38,9 @@ def bundle(
     models = context.settings_or_defaults.models
     chosen = msgspec.structs.replace(models, set=model_set) if model_set is not None else None
     if keys is not None and key is None:
-        raise click.UsageError("--keys says what a gate believes; say --sign as well")
+        raise click.UsageError("--keys sets the keys that a gate trusts; give --sign too")
     signer = Signer(key, keys) if key is not None else None
     version = make(out, TARGETS[target], wheel=wheel, models=chosen, prompts=prompts, signer=signer)
     if signer is None:
-        click.echo("not signed: a gate that believes a release key does not take it; see --sign", err=True)
+        click.echo("not signed: a gate that trusts a release key rejects this bundle; see --sign", err=True)
     streams.say(f"{out}: gated {version} for {target}, {out.stat().st_size / 1e6:,.0f} MB")

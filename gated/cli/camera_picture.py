@@ -27,7 +27,7 @@ def show_picture(path: Path, frame: Frame) -> None:
         columns, lines = shutil.get_terminal_size()
         streams.own(drawn(image, min(MOST_COLUMNS, columns, 2 * lines * image.width // image.height)) + "\n", err=True)
     else:
-        raise PictureError("-: there is no terminal to draw on; name a .png or .jpg in a folder of yours")
+        raise PictureError("-: there is no terminal to draw on; name a .png or .jpg file in your own folder")
 
 
 def _keep(path: Path, image: Image.Image) -> None:
@@ -36,10 +36,14 @@ def _keep(path: Path, image: Image.Image) -> None:
         image.save(drawn, Image.registered_extensions()[path.suffix.lower()])
         write_named(path, drawn.getvalue())
     except KeyError as error:
-        raise PictureError(f"{path}: is no kind of picture; name a .png or .jpg in a folder of yours") from error
+        raise PictureError(
+            f"{path}: is not a known picture format; name a .png or .jpg file in your own folder"
+        ) from error
     except (OSError, ValueError) as error:
-        raise PictureError(f"{path}: cannot be written ({error}); name a .png or .jpg in a folder of yours") from error
-    streams.say(f"{path}: somebody may be on it; delete it when you have seen it", err=True)
+        raise PictureError(
+            f"{path}: cannot be written ({error}); name a .png or .jpg file in your own folder"
+        ) from error
+    streams.say(f"{path}: the picture may show a person; delete it after use", err=True)
 
 
 def drawn(image: Image.Image, columns: int) -> str:

@@ -22,13 +22,13 @@ from gated.people.acceptances import Claim
 from gated.people.given_consents import TRANSFER, GivenConsents, offering_consents
 from gated.types import SubjectId
 
-LOOK_S = 0.3
+FACE_POLL_S = 0.3
 Came = Literal["counts", "waits", "replaced", "nothing"]
 SAID: dict[Came, str] = {
-    "counts": "counts from now on, and the office is told",
-    "waits": "their face waits, for they have another one here; nothing was noted, accept that face first",
-    "replaced": "the same command was run once more, and counts in place of this one",
-    "nothing": "no face was taken meanwhile; nothing was noted",
+    "counts": "the consent is valid from now on and is reported to the office",
+    "waits": "the new face waits, because this gate has another one; nothing was recorded; accept the new face first",
+    "replaced": "the same command was started again and replaced this one",
+    "nothing": "no face was captured in time; nothing was recorded",
 }
 
 
@@ -76,7 +76,7 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
             if person is not None:
                 streams.say(f"{called(person)}: {_papers(seen, subject)}", err=True)
         if chosen:
-            sure(f"Have these {len(chosen)} people agreed?", f"{len(chosen)} people would be accepted", yes=yes)
+            sure(f"Have these {len(chosen)} people agreed?", f"{len(chosen)} consents would be accepted", yes=yes)
         count = holdings.agree(seen)
         left = len(holdings.disputed())
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
@@ -84,8 +84,8 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
             journal.append(ConsentsAccepted(count, left), datetime.now(UTC))
     missing = {*subjects} - {*chosen}
     for name in sorted(missing):
-        streams.say(f"nothing of {name!r} waits; `gated people consents list` shows what does", err=True)
-    streams.say(f"accepted what {count} people agreed to; {left} wait")
+        streams.say(f"{name!r} has no waiting consent; `gated people consents list` shows all that wait", err=True)
+    streams.say(f"accepted the consents of {count} people; {left} wait")
     sys.exit(1 if missing else 0)
 
 
@@ -111,11 +111,13 @@ def give(
     paper, version = plain_text("consent", consent), plain_text("notice", notice)
     with closing(_holdings(context)) as holdings:
         who = find(subject, holdings.register.people(), nobody(subject))
-        what = f"{who.subject} would be said to have agreed that their face goes to the other gates"
-        sure(f"Does {called(who)} stand here, and agree that their face goes to the other gates?", what, yes=yes)
+        what = f"{who.subject} would be recorded as agreeing to send the face to the other gates"
+        sure(f"Does {called(who)} stand here, and agree to send the face to the other gates?", what, yes=yes)
         given = GivenConsents(who.subject, [TRANSFER] * transfer, paper, version)
         with offering_consents(settings.state, given) as stands:
-            streams.say("have their face taken at this gate now; Ctrl-C ends this, and what it says", err=True)
+            streams.say(
+                "capture the face at this gate now; Ctrl-C ends this command and withdraws the consent", err=True
+            )
             came = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
     streams.say(f"{called(who)}: {SAID[came]}")
     sys.exit(0 if came == "counts" else 1)
@@ -132,7 +134,7 @@ def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], u
             return "counts" if TRANSFER in holdings.agreed(subject) else "nothing"
         if now[1] != before[1] and now[1] is not None:
             return "waits"
-        time.sleep(LOOK_S)
+        time.sleep(FACE_POLL_S)
     return "nothing"
 
 

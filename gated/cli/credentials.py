@@ -131,7 +131,7 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
     streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(who)}, {who.subject}")
     tell_made(typed, digits)
     if replaced > 1:
-        click.echo("their duress PIN was taken away with the old PIN; set it anew if they want one")
+        click.echo("the duress PIN was removed with the old PIN; set a new one if it is wanted")
 
 
 @pin.command("remove")
@@ -144,7 +144,7 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
         who = known(store, subject)
         theirs = by_kind(store.of(who.subject))[1]
         if len(theirs) <= duress:
-            raise CredentialError(f"{who.subject} has no such PIN; `gated people show` tells what somebody has")
+            raise CredentialError(f"{who.subject} has no such PIN; `gated people show` lists a person's credentials")
         gone = 1 if duress else len(theirs)
         if duress:
             remove_duress_pin(store, insisted(choose=True) or "", who.subject)
@@ -201,7 +201,7 @@ def _give(
 
 def show_readings(number: str) -> None:
     """Print at this terminal the readings that a card is accepted by. They are stored nowhere in this form."""
-    click.echo("it opens at every reader that says one of these:")
+    click.echo("it opens at every reader with one of these outputs:")
     for kind, reading in card_readings.shown(number):
         streams.say(f"  {kind}: {reading}")
 

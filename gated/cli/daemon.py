@@ -21,7 +21,7 @@ VISION = "/run/gated-vision/vision.sock"
 @click.command()
 @click.option("--service", is_flag=True, help="The latch is a systemd service; do not start one.")
 @click.option("--vision-socket", type=click.Path(path_type=Path), default=VISION, hidden=True,
-              help="With --service: where systemd has vision as a service.")  # fmt: skip
+              help="With --service: the socket of the vision service.")  # fmt: skip
 @click.option("--once", is_flag=True, help="End after a recording was played.")
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
@@ -84,7 +84,7 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
 def vision(fd: int | None, service: bool, is_trial: bool) -> None:
     """Run the camera and the models for the brain that started this process or connected to it."""
     if (fd is not None) + service + is_trial != 1:
-        raise click.UsageError("say one of --fd, --service and --try")
+        raise click.UsageError("give exactly one of --fd, --service and --try")
     garbage.rest()  # collects again once vision sees
     from gated import vision as process
 

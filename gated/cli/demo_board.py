@@ -96,7 +96,7 @@ class Board:
         """Print the expected and the actual outcomes."""
         table = Table("what", "expected", "happened", "as expected", box=box.SIMPLE_HEAD, pad_edge=False)
         for outcome in outcomes:
-            verdict = ("yes" if outcome.is_right else "NO") if outcome.is_judged else "not asked of this model set"
+            verdict = ("yes" if outcome.is_right else "NO") if outcome.is_judged else "not judged for this model set"
             happened = claim(outcome.let_in, outcome.also)
             table.add_row(outcome.step.title, claim(outcome.step.let_in, outcome.step.also), happened, verdict)
         if self._console.is_terminal:

@@ -41,7 +41,7 @@ COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
 @click.command()
 @click.option("--measure", is_flag=True, help="Measure camera and models too; takes the camera for ten seconds.")
 @click.option("--picture", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True),
-              help="With --measure: keep the last picture, or with - draw it on the terminal.")  # fmt: skip
+              help="With --measure: write the last picture to this file, or draw it on the terminal (-).")  # fmt: skip
 @click.option(
     "--report", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the handover page (HTML)."
 )
@@ -51,7 +51,7 @@ COLOURS: dict[Light, str] = {"green": "green", "amber": "yellow", "red": "red"}
               help="With --report: the file report.json of hw_tests.")  # fmt: skip
 @click.option("--door", "by_door", is_flag=True, help="Open every door once, with somebody at it; needs --by.")
 @click.option("--by", metavar="NAME", default="", help="With --door: your name, for the journal.")
-@click.option("--lights", "by_light", is_flag=True, help="Try every light, the buzzer and the pad in turn.")
+@click.option("--lights", "by_light", is_flag=True, help="Try every lamp, the buzzer and the pad in turn.")
 @click.option("--sound", "by_sound", is_flag=True, help="Play the prompt of an opening gate.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -81,7 +81,7 @@ def doctor(
         lines, findings = sheet(settings, seen, context.own_settings), list(examine(settings, seen, why))
     findings += of_release_key()
     if measure and seen is not None and seen.has_brain:
-        findings.append(amber("camera", "the running gate uses it: nothing was measured", MEASURE_STEP))
+        findings.append(amber("camera", "the running gate uses the camera; nothing was measured", MEASURE_STEP))
     elif measure:
         watched = [*_measured(settings, picture), *watched]
     findings += watched
@@ -145,7 +145,7 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
         write_named(page, report(settings, board_at(), findings, now, rows, language=language).encode(), 0o666)
     except OSError as error:
         raise StateError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
-    streams.say(f"{page}: print it, sign it, leave it with the owner", err=True)
+    streams.say(f"{page}: print the page, sign it and give it to the owner", err=True)
 
 
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:

@@ -18,19 +18,19 @@ AS_WHOM = "stop the gate (`systemctl stop gated`), and try as its user: `runuser
 def need_somebody() -> None:
     """Raise `UsageError` without a terminal, because nobody could answer."""
     if not sys.stdin.isatty():
-        raise click.UsageError("--door, --lights and --sound need somebody at a terminal who watches the gate")
+        raise click.UsageError("--door, --lights and --sound need a person at a terminal who watches the gate")
 
 
 def try_doors(settings: Settings, by: str) -> Iterator[Finding]:
     """Open every door once, each with its own lease."""
     for name, wires in settings.doors.items():
-        if not _asked(f"Release {name} for {wires.release_s:g} s now? Somebody must stand at it."):
-            yield amber(f"{name}: opening", "was not tested", "test it before handover")
+        if not _asked(f"Release {name} for {wires.release_s:g} s now? A person must stand at it."):
+            yield amber(f"{name}: opening", "not tested", "test it before handover")
             continue
         found = asyncio.run(_opening(settings, name, by))
-        if found.light == "green" and not _asked("Did the lock let go, and does the leaf hold fast now? Pull at it."):
+        if found.light == "green" and not _asked("Did the lock release, and is the door locked again? Pull at it."):
             step = "check the lock's kind, supply and bolt, and the door closer"
-            found = red(found.part, f"the latch reported: {found.result}; the installer saw something else", step)
+            found = red(found.part, f"the latch reported: {found.result}; the installer saw a different result", step)
         yield found
 
 
@@ -51,8 +51,8 @@ def try_lights(settings: Settings) -> Finding:
     """Show every light, the buzzer and the pad, one after the other."""
     lines = asyncio.run(_lights(settings))
     if not lines:
-        return amber("lights", "none is fitted", "fit lamps: deaf people must see what the gate does")
-    if _asked(f"Did each of the {len(lines)} do so, alone and in this order?"):
+        return amber("lights", "no lamp is fitted", "fit lamps: deaf people must see what the gate does")
+    if _asked(f"Did each of the {len(lines)} turn on, alone and in this order?"):
         return green("lights", f"all correct: {', '.join(lines)}")
     return red("lights", f"not all correct: {', '.join(lines)}", "check the pins in [cues] and their wires")
 
@@ -72,9 +72,9 @@ def try_sound(settings: Settings) -> Finding:
     if not asyncio.run(say(settings)):
         step = "run apt-get install alsa-utils, or set [cues] sound_device to a device of `aplay -L`"
         return red("sound", "the loudspeaker cannot play it", step)
-    if _asked("Was it heard, word for word, where people stand?"):
-        return green("sound", f"heard, at volume {settings.cues.volume:g}")
-    return red("sound", "was not heard clearly", "check [cues] volume, `alsamixer` and the wires")
+    if _asked("Was every word clear where people stand?"):
+        return green("sound", f"clear, at volume {settings.cues.volume:g}")
+    return red("sound", "not clear", "check [cues] volume, `alsamixer` and the wires")
 
 
 def _asked(question: str) -> bool:

@@ -85,9 +85,9 @@ def evaluate(context: Context, /, **options: Any) -> None:
 def _check(options: dict[str, Any]) -> None:
     """Refuse options that contradict each other. Raises `UsageError`."""
     if (options["gallery"] is None) != (options["probes"] is None):
-        raise click.UsageError("--gallery and --probes go together: name both")
+        raise click.UsageError("--gallery and --probes belong together: give both")
     if options["pairs_file"] is not None and options["gallery"] is not None:
-        raise click.UsageError("--pairs is a source, and so is --gallery: name one")
+        raise click.UsageError("--pairs and --gallery are two sources: give only one")
     if options["people"] < options["households"]:
         raise click.UsageError(f"{options['people']} people cannot fill {options['households']} households")
 
@@ -161,8 +161,8 @@ def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
         for of in sorted(among) if limit is not None else ():
             rate = report.rate(name, of)
             if rate is None or rate.value is None or not rate.value <= limit:
-                found = "was not measured" if rate is None else str(rate)
-                yield f"{report.model_set}: {name} ({of}) {found}; at most {limit * 100:g} % is asked for"
+                found = "not measured" if rate is None else str(rate)
+                yield f"{report.model_set}: {name} ({of}) {found}; the limit is {limit * 100:g} %"
 
 
 def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
@@ -196,13 +196,13 @@ def _conditions(report: Report) -> Iterator[str]:
     sha256 = f"{report.embedder}, SHA-256 {report.embedder_sha256[:12]}"
     told = f"{report.model_set} ({report.grade} grade; {sha256}): threshold {report.threshold:g}"
     if report.gallery_size:
-        told += f", PAD threshold {report.pad_threshold:g}, {report.frames} looks must agree"
+        told += f", PAD threshold {report.pad_threshold:g}, {report.frames} captures must agree"
         told += f", gallery of {report.gallery_size} people with {report.templates} templates"
     yield told
-    yield f"  one look against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
+    yield f"  one capture against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
     separated = report.rate("not separated", "pairs")
     if separated is not None and separated.value is not None:
-        yield f"  it separates {100 * (1 - separated.value):.2f} % of {separated.n:,} pairs"
+        yield f"  pairs separated: {100 * (1 - separated.value):.2f}% of {separated.n:,}"
     if report.proposal is not None:
         p = report.proposal
         told = f"  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "

@@ -71,7 +71,7 @@ def find(words: str, people: Iterable[P], missing: GatedError) -> P:
         return found[0]
     if not is_asked():
         ids = ", ".join(who.subject for who in found[:MOST_SHOWN])
-        raise SubjectNotFoundError(f"{len(found)} people fit {words!r}: {ids}{_more(found)}; say one of these ids")
+        raise SubjectNotFoundError(f"{len(found)} people match {words!r}: {ids}{_more(found)}; give one of these ids")
     return _chosen(words, found)
 
 
@@ -95,7 +95,7 @@ def sure(question: str, otherwise: str, *, yes: bool) -> None:
     if yes:
         return
     if not is_asked():
-        raise click.UsageError(f"{otherwise}; nobody is here to answer, so say --yes if it is right")
+        raise click.UsageError(f"{otherwise}; there is no terminal to ask at; add --yes to confirm")
     streams.confirm(question, abort=True, err=True)
 
 
@@ -108,7 +108,7 @@ def not_twice(name: str, household: str, people: Iterable[Somebody], *, yes: boo
     for who in others:
         if names.is_same(who.household, household) and names.is_same(who.name, name):
             otherwise = f"{who.subject} has the same name, in the same household"
-            sure(f"{called(who)} is there already, {who.subject}. Is this another person?", otherwise, yes=yes)
+            sure(f"{called(who)} exists already, {who.subject}. Is this another person?", otherwise, yes=yes)
             break
     near_household(household, {who.household for who in others}, yes=yes)
 
@@ -120,12 +120,12 @@ def near_household(household: str, known: Iterable[str], *, yes: bool) -> None:
         return
     other = names.near(household, known)
     if other is not None:
-        otherwise = "nobody lives in this household yet, and one of nearly the same name is known"
-        sure(f"Nobody lives in {household!r} yet, and {other!r} is known. Is it another one?", otherwise, yes=yes)
+        otherwise = "this household is new, and a known one has nearly the same name"
+        sure(f"{household!r} is new, and {other!r} is known. Is it another household?", otherwise, yes=yes)
 
 
 def _chosen(words: str, found: Sequence[P]) -> P:
-    streams.say(f"{len(found)} people fit {words!r}:", err=True)
+    streams.say(f"{len(found)} people match {words!r}:", err=True)
     for number, who in enumerate(found[:MOST_SHOWN], 1):
         streams.say(f"  {number}  {called(who)}  {who.subject}", err=True)
     if more := _more(found):

@@ -24,7 +24,7 @@ from gated.protocol.vouching import fingerprint, is_same_print
 from gated.storage.read_only import read_only_mode
 
 OURS = "this gate"
-LOOK_S = 1.0
+SCREEN_POLL_S = 1.0
 BY = {HERE: "accepted here", BEFORE: "known before gates were accepted"}
 
 
@@ -80,7 +80,7 @@ def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: floa
     streams.say(f"{compared.gate}: {compared.fingerprint}")
     if on_screen:
         with show_fingerprint(settings.state, compared) as stands:
-            streams.say(f"on the screen for {minutes:g} min; Ctrl-C takes it away", err=True)
+            streams.say(f"on the screen for {minutes:g} min; Ctrl-C removes it", err=True)
             _stay(settings, gate, compared, stands, time.monotonic() + 60 * minutes)
 
 
@@ -88,11 +88,11 @@ def _compared(settings: Settings, gate: str | None) -> RequestedFingerprint:
     """Return the fingerprint to show for a gate; None means this gate. Raises `OfficeError`."""
     if gate is None or names.id_of(gate) == settings.gate.id:
         name, shown = settings.gate.id, _own(settings)
-        why = "this gate is not paired, or its keys are not this user's to read"
+        why = "this gate is not paired, or this user may not read its keys"
     else:
         with closing(_holdings(settings)) as holdings:
             other = _found(holdings.neighbours(), names.id_of(gate), settings.gate.id)
-        name, shown, why = other.gate, _print(settings, other), "its keys are none; pair it with the office again"
+        name, shown, why = other.gate, _print(settings, other), "it has no valid keys; pair it with the office again"
     if not shown:
         raise OfficeError(f"{name}: {why}")
     return RequestedFingerprint(name, shown, name == settings.gate.id)
@@ -105,8 +105,8 @@ def _stay(
     while time.monotonic() < until and stands():
         with read_only_mode():
             if _compared(settings, gate) != shown:
-                raise OfficeError(f"{shown.gate}: its keys have changed meanwhile; look again")
-        time.sleep(LOOK_S)
+                raise OfficeError(f"{shown.gate}: its keys have changed meanwhile; run this command again")
+        time.sleep(SCREEN_POLL_S)
 
 
 @gates.command()
@@ -127,28 +127,28 @@ def accept(context: Context, gate: str, typed: str | None, yes: bool) -> None:
         other = _found(holdings.neighbours(), names.id_of(gate), settings.gate.id)
         shown = _print(settings, other)
         if not shown:
-            raise OfficeError(f"{other.gate}: its keys are none; pair it with the office again")
+            raise OfficeError(f"{other.gate}: it has no valid keys; pair it with the office again")
         if typed is None:
             streams.say(f"{other.gate}: {shown}", err=True)
             sure(
                 f"Does {other.gate} show the same fingerprint, at that gate itself?",
-                "nobody has compared the fingerprint; give it with --fingerprint",
+                "no person has compared the fingerprint; give it with --fingerprint",
                 yes=yes,
             )
         elif not is_same_print(typed, shown):
-            raise OfficeError(f"{other.gate}: the office says {shown}, which is another one; no face goes there")
+            raise OfficeError(f"{other.gate}: the office reports {shown}, a different fingerprint; no face goes there")
         if not holdings.trust(other.gate, other.keys, HERE):
-            raise OfficeError(f"{other.gate}: its keys have changed meanwhile; look again with `gated gates list`")
+            raise OfficeError(f"{other.gate}: its keys have changed meanwhile; compare again with `gated gates list`")
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
         journal.append(GateAccepted(other.gate, shown), datetime.now(UTC))
-    streams.say(f"accepted {other.gate}; faces of whoever agreed to it may go there")
+    streams.say(f"accepted {other.gate}; the faces of consenting people may go there")
 
 
 def _found(gates: list[Neighbour], name: str, me: str) -> Neighbour:
     for each in gates:
         if each.gate == name and name != me:
             return each
-    raise OfficeError(f"{name}: is no other gate that is known here; `gated gates list` shows them")
+    raise OfficeError(f"{name}: unknown gate; `gated gates list` shows the known ones")
 
 
 def _state(gate: Neighbour) -> str:
@@ -156,8 +156,8 @@ def _state(gate: Neighbour) -> str:
     if gate.is_trusted:
         return BY.get(gate.by, f"signed by {gate.by}")
     if gate.by == OVER and gate.accepted == gate.keys:
-        return "keys that it had before and that were replaced"
-    return "other keys than were accepted" if gate.accepted else "waits to be accepted"
+        return "its own earlier keys, replaced since"
+    return "keys differ from the accepted ones" if gate.accepted else "not accepted yet"
 
 
 def _print(settings: Settings, gate: Neighbour) -> str:

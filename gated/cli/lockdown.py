@@ -60,13 +60,13 @@ def _sentence(context: Context) -> str:
     settings = context.settings
     order = read_lockdown(settings.state)
     if order is None:
-        return "no lockdown: people are let in as always"
+        return "no lockdown: people enter as usual"
     since = tell(order.at, zone_of(context))
-    return f"lockdown since {since}, ordered by {order.by}: nobody is let in until `gated lockdown off --by NAME`"
+    return f"lockdown since {since}, ordered by {order.by}: nobody may enter until `gated lockdown off --by NAME`"
 
 
 def name_of(by: str) -> str:
     """Return the operator's name as the journal stores it. Raises `BadParameter`."""
     if not (by.strip() and by.isprintable() and len(by) <= 100):
-        raise click.BadParameter("write a name, of up to 100 characters on one line", param_hint="--by")
+        raise click.BadParameter("write a name of at most 100 characters on one line", param_hint="--by")
     return by.strip()

@@ -75,7 +75,7 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     else:
         for row in rows:
             streams.say(
-                f"{row['file']}: {row['problem'] or 'digest and known answer are right'}", err=bool(row["problem"])
+                f"{row['file']}: {row['problem'] or 'digest and known answer are correct'}", err=bool(row["problem"])
             )
     sys.exit(0 if good else ModelError.exit_code)
 
@@ -104,7 +104,7 @@ def pull(context: Context, model_set: str, source: Path | None, folder: Path | N
     with bars() as progress, as_holder_of(Path(settings.dir)):
         done = pull_set(settings, model_set, source=source, progress=progress, accept=accept_licence, reading=reading)
     for each in done:
-        streams.say(f"{each.file}: {each.origin}, SHA-256 is right")
+        streams.say(f"{each.file}: {each.origin}, SHA-256 is correct")
 
 
 @contextmanager

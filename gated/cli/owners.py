@@ -14,9 +14,9 @@ import click
 from gated.errors import StateError
 from gated.storage.owner import Owner, acting_as, owner_of
 
-SERVICE = "a service: its unit says as whom it runs"
-OWN_FOLDER = "uses a folder that it makes for itself, and no gate's"
-MAKES = "makes users, units and folders; acts as their user where it writes in them"
+SERVICE = "a service: its unit names its user"
+OWN_FOLDER = "uses its own folder, not a gate's"
+MAKES = "makes users, units and folders; writes in them as their user"
 
 BY_ITSELF = {
     "run": SERVICE,
@@ -25,15 +25,15 @@ BY_ITSELF = {
     "provision": MAKES,
     "office install": MAKES,
     "office host": "restarts the units; writes as the office's user",
-    "update": "changes what root's units run; acts as the gate's user in the state folder",
+    "update": "changes the programs of root's units; acts as the gate's user in the state folder",
     "demo": OWN_FOLDER,
     "replay": OWN_FOLDER,
     "bundle": OWN_FOLDER,
     "config new": "only prints",
-    "pass key": "has a file that the caller names, and no gate",
-    "models pull": "writes as the holder of [models] dir",
-    "prompts make": "writes as the holder of the prompts' folder",
-    "prompts check": "reads as the holder of the prompts' folder",
+    "pass key": "writes a file that the caller names; needs no gate",
+    "models pull": "writes as the owner of [models] dir",
+    "prompts make": "writes as the owner of the prompts' folder",
+    "prompts check": "reads as the owner of the prompts' folder",
 }
 """Commands that do not run as the folder's owner, each with the reason. All other commands do."""
 
@@ -61,8 +61,8 @@ def _by_holder(given: Any) -> Any:
         except PermissionError as error:
             if doer is None:
                 raise
-            says = f"user {doer[0]}, whose the folder is and as whom this is done, may not use it"
-            raise StateError(f"{error.filename}: {says} ({error.strerror}); see who laid it there") from error
+            says = f"the folder's owner, user {doer[0]}, may not use it"
+            raise StateError(f"{error.filename}: {says} ({error.strerror}); correct its owner or mode") from error
 
     setattr(callback, MARK, True)
     return callback

@@ -36,12 +36,12 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: st
     parsed = PairingCode.parse("".join(code) or click.prompt("Code"))
     if parsed.gate != settings.gate.id:
         raise PairingError(
-            f"this code is for {parsed.gate}, and this gate is {settings.gate.id}: use it there, or mend [gate] id"
+            f"this code is for {parsed.gate}, and this gate is {settings.gate.id}: use it there, or correct [gate] id"
         )
     with closing(FileLock(settings.state / "pair.lock", "`gated pair`")):
         pairing, is_new = join(parsed, settings.state, settings.site.id)
     streams.say(
-        "This gate has joined its office." if is_new else "This gate has joined with this code already.", err=True
+        "This gate has joined its office." if is_new else "This gate has already joined with this code.", err=True
     )
     if pairing.accepting:
         streams.say(pairing.accepting, err=True)
@@ -55,12 +55,12 @@ def _move(context: Context, where: str) -> None:
     """Check that the office answers at the new address, and use it from the next start on."""
     settings = context.own_settings
     if "/" in where:
-        raise ConfigError("--moved", [f"{where!r} is no host; write HOST or HOST:PORT"])
+        raise ConfigError("--moved", [f"{where!r} is not a host; write HOST or HOST:PORT"])
     url = f"mqtts://{where.strip().lower()}"
     host, port = address(url)
     sync = settings.sync
     if not sync.url:
-        raise PairingError("these settings have no office ([sync] url); `gated pair CODE` joins one")
+        raise PairingError("these settings have no office ([sync] url); run `gated pair CODE` to join one")
     url = f"mqtts://{f'[{host}]' if ':' in host else host}:{port}"
     reach(sync, url, Lock.of(settings.state))
     before = move(settings.state, url)
@@ -69,6 +69,6 @@ def _move(context: Context, where: str) -> None:
             set_key(context.path, "sync", "url", url)
     except ConfigError as error:
         raise ConfigError(str(context.path), [
-            *error.problems, f"{before} stays in force until then; as root this command can write it"
+            *error.problems, f"{before} stays in use until then; run this command as root to write it"
         ]) from error  # fmt: skip
-    streams.say(f"The office is reached at {url} from the next start on: sudo systemctl restart gated")
+    streams.say(f"This gate uses the office at {url} from the next start on: sudo systemctl restart gated")

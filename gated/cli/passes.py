@@ -41,9 +41,9 @@ class Local(click.ParamType["datetime | date"]):
             at = datetime.fromisoformat(f"{text[:10]}T00:00" if midnight else text)
             at += timedelta(days=midnight)
         except (ValueError, OverflowError):
-            self.fail(f"{text!r} is no time; write YYYY-MM-DD, or YYYY-MM-DD HH:MM", param, ctx)
+            self.fail(f"{text!r} is not a time; write YYYY-MM-DD, or YYYY-MM-DD HH:MM", param, ctx)
         if at.tzinfo is not None:
-            self.fail(f"{text!r} names a zone; write the time that the clock at the site shows", param, ctx)
+            self.fail(f"{text!r} names a time zone; write the local time of the site", param, ctx)
         return at
 
 
@@ -88,7 +88,10 @@ def trust(context: Context, text: Sequence[str], replace: bool) -> None:
     path = settings.state / "pass.pub"
     before = Path(settings.readers.pass_key) if settings.readers.pass_key else None
     if before is not None and before.exists() and before.read_bytes() != pem and not replace:
-        raise ConfigError("readers.pass_key", [f"{before} holds another key; say --replace, and its passes end"])
+        raise ConfigError(
+            "readers.pass_key",
+            [f"{before} holds another key; add --replace to replace it, and its passes become invalid"],
+        )
     try:
         atomic_write(path, pem)
     except OSError as error:
@@ -96,7 +99,7 @@ def trust(context: Context, text: Sequence[str], replace: bool) -> None:
     if before != path:
         with reading(context.path):
             set_key(context.path, "readers", "pass_key", str(path))
-    click.echo("Visitors' passes of this site are taken from the next start on: sudo systemctl restart gated")
+    click.echo("This gate accepts visitors' passes of this site from the next start on: sudo systemctl restart gated")
 
 
 @pass_.command()
@@ -149,7 +152,7 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
     public = _public(context, key)
     signed = open_pass(text, public)
     if signed is None:
-        click.echo("this is no pass of the site whose key this is", err=True)
+        click.echo("this is not a pass of this site: the key does not match", err=True)
         sys.exit(1)
     zone = ZoneInfo((context.settings.site if context.has_settings else SiteSettings(signed.site)).timezone)
     judged = read_pass(text, public, signed.site, signed.gate, signed.door, at=datetime.now(UTC))
@@ -175,7 +178,9 @@ def _read(key: Path) -> bytes:
     try:
         return read_named(key, MOST_KEYS)
     except OSError as error:
-        raise ConfigError("--key", [f"{key} cannot be read ({error.strerror}); name the site's private key"]) from error
+        raise ConfigError(
+            "--key", [f"{key} cannot be read ({error.strerror}); name the file of the site's private key"]
+        ) from error
 
 
 def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, str, ZoneInfo]:

@@ -34,7 +34,7 @@ class Day(click.ParamType[date]):
         try:
             return max(FIRST, min(date.fromisoformat(value), LAST))
         except ValueError:
-            self.fail(f"{value!r} is no date; write YYYY-MM-DD", param, ctx)
+            self.fail(f"{value!r} is not a date; write YYYY-MM-DD", param, ctx)
 
 
 since_option = click.option("--from", "since", type=Day(), help="The first day, YYYY-MM-DD.")
@@ -55,7 +55,7 @@ def books(context: Context) -> Iterator[tuple[Credentials, Note]]:
 def note_copy(why: str) -> None:
     """Warn on stderr if the data comes from a read-only copy. `why` is the reason, empty if it is no copy."""
     if why:
-        streams.say(f"gated: shown as it was read from the disk; nothing can be changed: {why}", err=True)
+        streams.say(f"gated: read-only copy; nothing can be changed: {why}", err=True)
 
 
 def window(context: Context, since: date | None, until: date | None) -> tuple[datetime | None, datetime | None]:
@@ -71,7 +71,7 @@ def days_of(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[dat
     """
     begin, end = site_window(since, until, zone)
     if is_past(begin, end, datetime.now(zone)):
-        raise click.BadParameter("that day is past, or before --from", param_hint="--until")
+        raise click.BadParameter("this day is past, or before --from", param_hint="--until")
     return begin, end
 
 
@@ -87,4 +87,4 @@ def known(store: Credentials, words: str) -> Person:
 
 def nobody(words: str) -> SubjectNotFoundError:
     """Return the error for words that match no person."""
-    return SubjectNotFoundError(f"nobody here has the id or the name {words!r}; `gated people list` shows everybody")
+    return SubjectNotFoundError(f"no person here has the id or name {words!r}; `gated people list` shows all")

@@ -26,4 +26,4 @@ def insisted(choose: bool) -> str | None:
 def tell_made(typed: str | None, digits: str) -> None:
     """Print a generated PIN, only this once. A typed PIN is never shown."""
     if typed is None:
-        streams.say(f"the PIN is {spaced_pin(digits)}; it is shown this once, so give it to them alone")
+        streams.say(f"the PIN is {spaced_pin(digits)}; it is shown only once, so give it to this person alone")

@@ -25,7 +25,7 @@ class Name(click.ParamType[str]):
         """Parse the name. Raises a usage error for an unknown one."""
         plain = names.plain(str(value))
         if self.known and plain not in self.known:
-            self.fail(f"{value!r} is none; {names.did_you_mean(plain, self.known)}", param, ctx)
+            self.fail(f"{value!r} is unknown; {names.did_you_mean(plain, self.known)}", param, ctx)
         return plain
 
 

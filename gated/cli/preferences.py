@@ -43,7 +43,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         is_open = role != RESIDENT and not store.access_rules_of(who, "role")
     streams.say(f"{called(somebody)}, {who}, is {role}")
     if is_open:  # a typing error gives such a role too
-        click.echo("nothing is said of this role, so it may pass by every door at all hours", err=True)
+        click.echo("this role has no rule: it may use every door at all hours", err=True)
 
 
 @click.command()
@@ -67,9 +67,9 @@ def rights(
     doors stay; without it, all are replaced.
     """
     if clear == bool(doors or gates or schedule or since or until):
-        raise click.UsageError("say some of --door, --gate, --schedule, --from and --until, or --clear alone")
+        raise click.UsageError("give at least one of --door, --gate, --schedule, --from and --until, or --clear alone")
     if household and role:
-        raise click.UsageError("say --household or --role, one at a time")
+        raise click.UsageError("give --household or --role, not both")
     whose: RuleOwner = "household" if household else "role" if role else "subject"
     valid_from, valid_until = window(context, since, until)
     with books(context) as (store, note):
@@ -85,7 +85,7 @@ def rights(
         store.set_access_rules(who, kept + new, whose)
         note(AccessRulesChanged(who, household, role))
     others = "" if whose == "subject" else f" and all of that {whose}"
-    streams.say(f"set the rights of {called(somebody)}, {who}{others}")
+    streams.say(f"set the access rules of {called(somebody)}, {who}{others}")
 
 
 def near_role(role: str, known: set[str], *, yes: bool) -> None:
@@ -98,7 +98,7 @@ def near_role(role: str, known: set[str], *, yes: bool) -> None:
 @click.command()
 @click.argument("subject")
 @click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
-@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate looks for the face.")
+@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate searches for the face.")
 @click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
 @click.option("--clear", is_flag=True, help="Reset to the defaults.")
 @click.pass_obj
@@ -106,14 +106,14 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> 
     """Set how the gate behaves for a person. Options not given stay unchanged. No reason is asked for or stored."""
     asked = {wish: value for wish, value in wishes.items() if value is not None}
     if clear == bool(asked):
-        raise click.UsageError("say some of --release-s, --search-s and --first, or --clear alone")
+        raise click.UsageError("give at least one of --release-s, --search-s and --first, or --clear alone")
     with books(context) as (store, note):
         who = known(store, subject)
         holder = store.holders().get(who.subject)
         before = NO_PREFERENCES if holder is None or clear else holder.preferences
         store.set_preferences(who.subject, replace(before, **asked))
         note(PreferencesChanged(who.subject))
-    streams.say(f"set what {called(who)}, {who.subject}, prefers")
+    streams.say(f"set the preferences of {called(who)}, {who.subject}")
 
 
 def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:

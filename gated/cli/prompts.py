@@ -33,7 +33,7 @@ def make(context: Context, folder: Path | None) -> None:
     with reading(into):
         done = list(render_prompts(into, settings.cues.languages, fitted))
     made = sum(is_made for _, is_made in done)
-    streams.say(f"{made} prompts made, {len(done) - made} recordings left alone, in {folder or settings.prompts}")
+    streams.say(f"{made} prompts made, {len(done) - made} recordings kept, in {folder or settings.prompts}")
 
 
 @prompts.command("check")

@@ -30,7 +30,7 @@ from gated.provision.steps import steps
 )
 @click.option("--prompts-from", type=click.Path(file_okay=False), help="Folder of prompts; by default made here.")
 @click.option("--kiosk", is_flag=True, default=None, help="This machine has a display for the gate screen.")
-@click.option("--releases", type=click.Path(file_okay=False), help="Look for a new version there every night.")
+@click.option("--releases", type=click.Path(file_okay=False), help="Check there for a new version every night.")
 @click.option("--release-key", type=click.Path(dir_okay=False), help="The public key of signed releases.")
 @click.option("--set", "words", multiple=True, metavar="KEY=VALUE", help="A setting, such as door.contact_pin=22.")
 @click.option("--yes", is_flag=True, help="Do not ask; use the answers.")

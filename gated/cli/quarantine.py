@@ -70,7 +70,7 @@ def accept(context: Context, subjects: tuple[str, ...]) -> None:
             else:
                 is_all = False
                 streams.say(
-                    f"nothing of {subject!r} is held back; `gated people quarantine list` shows what is", err=True
+                    f"{subject!r} has no record in quarantine; `gated people quarantine list` shows all", err=True
                 )
     sys.exit(0 if is_all else 1)
 

@@ -50,7 +50,7 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
     if not as_json:
         click.echo("hold a card to a reader; Ctrl+C ends this")
         if not has_brain and (wired or settings.readers.keypad_rows):
-            click.echo("no gate runs: wired readers are read only while it does; USB readers are read here")
+            click.echo("the gate does not run, so only USB readers are read")
     with _ring(context) as ring:
 
         def tell(said: ReaderReading) -> None:
@@ -77,7 +77,7 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
     settings = context.settings
     there = [path for path in (paths or _devices(settings.readers.devices)) if Path(path).exists()]
     if not there:
-        raise StateError("no USB reader is there; plug one in, or name it with --device /dev/input/...")
+        raise StateError("no USB reader was found; plug one in, or name it with --device /dev/input/...")
     with borrowed(settings.state):
         please = "press keys, then Enter or #" if keypad else "hold a card to the reader"
         path, keys = _first_typed(there, seconds, please, must_open=bool(paths))
@@ -93,7 +93,7 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
         streams.say("the settings need these lines:", *_lines(path, usb).splitlines())
         return
     _write(context, path, usb)
-    streams.say(f"written into {context.path}; `systemctl restart gated` makes the gate follow")
+    streams.say(f"written into {context.path}; apply it with `systemctl restart gated`")
 
 
 def _say(path: str, found: LearntReader) -> None:
@@ -103,7 +103,7 @@ def _say(path: str, found: LearntReader) -> None:
     for kind, reading in card_readings.shown(found.number):
         streams.say(f"  {kind}: {reading}")
     if card_readings.is_random(found.number):
-        click.echo("  this looks like a number that is another one each time: learn with another card as well")
+        click.echo("  this number may be random, new at each reading: learn with another card too")
 
 
 def _lines(path: str, usb: UsbSettings) -> str:
@@ -147,7 +147,7 @@ def _first_typed(
             except StateError as error:
                 if must_open or len(paths) == 1:
                     raise
-                streams.say(f"passed over: {error}")
+                streams.say(f"skipped: {error}")
         streams.say(f"{please} ({len(fds)} devices)")
         keyboards, until = {fd: Keyboard() for fd in fds}, time.monotonic() + wait_s
         typing, keys = -1, list[tuple[str, float]]()
@@ -159,7 +159,7 @@ def _first_typed(
                     until = time.monotonic() + (AFTER_ENTER_S if keys[-1][0] in (ENTER, "#") else SILENT_S)
         if keys:
             return fds[typing], keys
-    raise StateError(f"nothing was typed within {wait_s:g} s; hold a card to the reader, and see whether it has power")
+    raise StateError(f"nothing was typed within {wait_s:g} s; hold a card to the reader, and check the reader's power")
 
 
 def _chunk(fd: int, path: str) -> bytes:
@@ -168,7 +168,7 @@ def _chunk(fd: int, path: str) -> bytes:
     except BlockingIOError:
         return b""
     except OSError as error:
-        raise StateError(f"{path}: was unplugged ({error.strerror}); plug it in, and begin again") from error
+        raise StateError(f"{path}: was unplugged ({error.strerror}); plug it in, and start again") from error
 
 
 def _device(path: str) -> int:
@@ -190,7 +190,9 @@ def _open(path: str, until_then: ExitStack) -> int:
             grab_device(fd)
         except OSError as error:
             if time.monotonic() > until:
-                raise StateError(f"{path}: another program has it ({error.strerror}); end that one first") from error
+                raise StateError(
+                    f"{path}: another program uses it ({error.strerror}); end that program first"
+                ) from error
             time.sleep(0.1)
         else:
             return fd
@@ -246,8 +248,8 @@ def _tell(said: ReaderReading, ring: KeyRing | None, *, as_json: bool) -> None:
     for kind, reading in readings:
         streams.say(f"  {kind}: {reading}")
     if readings and ring is not None:
-        whose = f"card {' and '.join(found)}" if found else "given to nobody"
-        streams.say(f"  {whose}{', which are not told apart here: it opens for none' if len(found) > 1 else ''}")
+        whose = f"card {' and '.join(found)}" if found else "assigned to no person"
+        streams.say(f"  {whose}{': the reader cannot distinguish them, so none opens' if len(found) > 1 else ''}")
 
 
 def _text(path: Path) -> str:

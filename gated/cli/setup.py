@@ -109,7 +109,7 @@ def _looked_at(part: str, look: Callable[[Settings], str | None], settings: Sett
     except GatedError as error:
         return Check(part, error)
     except OSError as error:
-        says = f"{error.filename}: cannot be used by the gate's user ({error.strerror}); let that user reach it"
+        says = f"{error.filename}: the gate's user cannot use it ({error.strerror}); give that user access"
         return Check(part, StateError(says))
 
 
@@ -125,11 +125,11 @@ def _state(settings: Settings) -> None:
     folder = settings.state
     there = next(each for each in (folder, *folder.parents) if each.exists())
     if not there.is_dir():
-        raise StateError(f"{there}: is no folder; name another state_dir")
+        raise StateError(f"{there}: is not a folder; name another state_dir")
     if not os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY:
-        raise StateError(f"{there}: cannot be written by this user; make it writable, or ask as the gate's user")
+        raise StateError(f"{there}: cannot be written by this user; make it writable, or run this as the gate's user")
     if there == folder and folder.stat().st_mode & 0o077:
-        raise StateError(f"{folder}: others may read it; chmod 700 it")
+        raise StateError(f"{folder}: other users may read it; run `chmod 700` on it")
 
 
 def _journal(settings: Settings) -> None:
@@ -155,7 +155,7 @@ def _rights(settings: Settings) -> None:
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
         named, known = store.schedule_names(), {*settings.schedules, *store.schedules()}
     problems = [
-        f"schedules.{name}: somebody's right names it and it is not there; write it, or give the right anew"
+        f"schedules.{name}: an access rule names this missing schedule; write it, or set the rule again"
         for name in sorted(named - known)
     ]
     if problems:
@@ -211,7 +211,7 @@ def _camera(settings: Settings) -> str | None:
 
     with acting_as_oneself() if settings.camera.kind == "picamera2" else nullcontext():
         doubt = try_camera(settings.camera)
-    return None if doubt is None else f"{doubt}; measure it with somebody in view: `gated doctor --measure`"
+    return None if doubt is None else f"{doubt}; measure it with a person in view: `gated doctor --measure`"
 
 
 def _vision() -> Check:
@@ -234,7 +234,7 @@ def _pins(settings: Settings) -> str | None:
     with acting_as_oneself():
         missing = try_pins(settings, makes_files=False)
     without = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
-    return f"{without}; `gpioinfo` shows who holds a line" if without else None
+    return f"{without}; `gpioinfo` shows the user of each pin" if without else None
 
 
 def _pass_key(settings: Settings) -> None:
@@ -258,7 +258,7 @@ def _unspoken(settings: Settings) -> str | None:
     ]
     if not wrong:
         return None
-    return f"{len(wrong)} are missing or not as they should be, and tones stand in; `gated prompts check` lists them"
+    return f"{len(wrong)} prompts are missing or wrong, and tones replace them; `gated prompts check` lists them"
 
 
 def _certificates(settings: Settings) -> str | None:

@@ -21,7 +21,7 @@ def status(context: Context, as_json: bool) -> None:
         since = shown_at(now.since, context.settings) if now.since else ""
         rows = {
             "gate": now.gate,
-            "brain": f"{now.brain}, since {since}" if now.brain else "none is on duty; start it: `gated run`",
+            "brain": f"{now.brain}, since {since}" if now.brain else "not on duty; start it: `gated run`",
             "latch": now.latch,
             "doors": ", ".join(f"{name} {state}" for name, state in now.doors.items()) or "unknown",
             "lost": ", ".join(now.lost) or "nothing",
@@ -30,7 +30,7 @@ def status(context: Context, as_json: bool) -> None:
             "last": now.last,
         }
         rows |= {"link": f"this gate's certificate {now.certificate}"} if now.certificate else {}
-        rows |= {"lockdown": "nobody is let in"} if now.lockdown else {}
+        rows |= {"lockdown": "nobody may enter"} if now.lockdown else {}
         rows |= {"fire": "every door is released"} if now.fire else {}
         trouble = [("" if number else "trouble", says) for number, says in enumerate(now.trouble)]
         for name, says in [*rows.items(), *trouble]:

@@ -12,7 +12,7 @@ from gated.doctor.finding import SIGNS, Finding
 from gated.errors import ConfigError, GatedError, ProvisionError
 from gated.provision.steps.step import DONE, Step
 
-AGAIN = "What is done stays done: mend that, and run the same command again; it goes on from there."
+AGAIN = "Finished steps stay done. Correct the problem and run the same command again; it continues from there."
 
 
 def take(step: Step) -> None:
@@ -34,16 +34,16 @@ def try_all(steps: Iterable[Step], wrong: Iterable[GatedError] = ()) -> NoReturn
         try:
             tried = step.check()
         except OSError as error:  # a folder that only root may read
-            advice = "run this with sudo" if os.geteuid() else "see that the disk can be read"
-            found.append(ProvisionError(f"{error.filename}: cannot be looked at ({error.strerror}); {advice}"))
+            advice = "run this with sudo" if os.geteuid() else "check that the disk can be read"
+            found.append(ProvisionError(f"{error.filename}: cannot be examined ({error.strerror}); {advice}"))
             continue
         except GatedError as error:  # a broken part does not stop the other checks
             found.append(error)
-            streams.say(f"✗ {step.title}: 1 to mend")
+            streams.say(f"✗ {step.title}: 1 to correct")
             continue
         found += tried.problems
         sign = "✗" if tried.problems else "✓" if tried.says == DONE else "·"
-        says = f"{len(tried.problems)} to mend" if tried.problems else tried.says
+        says = f"{len(tried.problems)} to correct" if tried.problems else tried.says
         streams.say(f"{sign} {step.title}: {says}")
     _end(found)
 
@@ -58,9 +58,9 @@ def tell(finding: Finding) -> None:
 def _end(wrong: Iterable[GatedError]) -> NoReturn:
     each = {tuple(error.lines): error for error in wrong}
     if not each:
-        click.echo("\nNothing was changed, and nothing stands in the way of the real run.")
+        click.echo("\nNothing was changed. The real run can start.")
         sys.exit(0)
-    streams.say("", f"To mend before the real run ({len(each)}); nothing was changed:", err=True)
+    streams.say("", f"To correct before the real run ({len(each)}); nothing was changed:", err=True)
     for number, (first, *more) in enumerate(each, 1):
         streams.say(f"{number:3}. {first}", *(f"     {text}" for text in more), err=True)
     codes = {error.exit_code for error in each.values()}

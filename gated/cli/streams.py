@@ -56,7 +56,7 @@ class Guarded:
     def write(self, text: str) -> int:
         """Write the text, made printable. Return the number of characters of `text`. Raises `OSError`."""
         if not isinstance(text, str):
-            raise TypeError("this stream takes text")
+            raise TypeError("this stream accepts only text")
         self.plain.write(printable(text))
         return len(text)
 

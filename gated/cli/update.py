@@ -53,7 +53,7 @@ def update(
     First completes a trial interrupted by a power cut. Exit 1 when a version was rolled back.
     """
     if sum((target is not None, check, status, back, keys is not None, step is not None)) != 1:
-        raise click.UsageError("say one of --to, --check, --status, --back and --key")
+        raise click.UsageError("give one of --to, --check, --status, --back and --key")
     logs.set_up()
     updater = Updater(root, context.path.resolve(), context.own_settings, Systemd(), health_s)
     if step is not None:
@@ -62,7 +62,7 @@ def update(
         _show(updater, as_json)
     elif check:
         source = updater.newest(sources_in(place)) if place is not None else None
-        streams.say(f"{source.version} is newer: {source.path}" if source is not None else "nothing newer is there")
+        streams.say(f"{source.version} is newer: {source.path}" if source is not None else "there is no newer version")
     elif back:
         with _as_root(updater):
             _tell(updater.back())
@@ -81,7 +81,7 @@ def update(
 def _as_root(updater: Updater) -> Iterator[None]:
     """Require root, and hold the update lock. Raises `UpdateError` and `BusyError`."""
     if os.geteuid() != 0:
-        raise UpdateError("only root may change what the gate runs; use sudo")
+        raise UpdateError("only root may change the gate's software; use sudo")
     with updater.alone():
         yield
 
@@ -91,7 +91,7 @@ def _go(updater: Updater, target: str, place: Path | None) -> Updated | None:
     source = _source(updater, target, place)
     fact = updater.update(source) if source is not None else None
     if fact is None:
-        streams.say(f"{updater.releases.current} runs already, and nothing newer is there")
+        streams.say(f"{updater.releases.current} runs already, and there is no newer version")
     return fact
 
 
@@ -100,7 +100,7 @@ def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
     if path.exists() or os.sep in target or path.suffix in {".whl", ".tar"}:
         return Source(path.resolve())
     if place is None:
-        raise UpdateError(f"{target}: is no file here; name a folder of releases with --from")
+        raise UpdateError(f"{target}: there is no such file; name a folder of releases with --from")
     sources = sources_in(place)
     if target == NEWEST:
         return updater.newest(sources)
@@ -113,7 +113,7 @@ def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
 def _believe(updater: Updater, path: Path, *, yes: bool) -> None:
     """Replace the trusted release keys after root confirms. For a lost key, or a gate older than the keys."""
     new, old = read_keys(path), _believed(updater)
-    for word, keys in (("believed until now", old), ("believed from now on", new)):
+    for word, keys in (("trusted until now", old), ("trusted from now on", new)):
         for key in keys:
             streams.say(f"{word}: {key.fingerprint} {key.comment}".rstrip())
     if not yes and not click.confirm("Are these the fingerprints that `ssh-keygen -l -f release.pub` shows?"):
@@ -126,7 +126,7 @@ def _believed(updater: Updater) -> Sequence[Key]:
     try:
         return updater.releases.keys
     except UpdateError as error:
-        streams.say(f"believed until now: nothing; {error}", err=True)
+        streams.say(f"trusted until now: nothing; {error}", err=True)
         return []
 
 
@@ -171,7 +171,7 @@ def _show(updater: Updater, as_json: bool) -> None:
 
 def _tell(fact: Updated) -> None:
     if fact.outcome == "kept":
-        streams.say(f"{fact.after} is kept; {fact.before} stays to go back to")
+        streams.say(f"{fact.after} is kept; {fact.before} stays installed to go back to")
     else:
         streams.say(f"{fact.before} runs again, not {fact.after}: {fact.why}")
 
@@ -180,4 +180,4 @@ def _tell_keys(keys: Sequence[Key]) -> None:
     for key in keys:
         streams.say(f"releases are signed with {key.fingerprint} {key.comment}".rstrip())
     if not keys:
-        click.echo("no release key is believed here yet; `gated update --key release.pub` names one")
+        click.echo("this gate trusts no release key yet; set one with `gated update --key release.pub`")

@@ -30,14 +30,14 @@ class HandwritingError(ValueError):
     """A file that cannot be read as text or TOML. The message says what is wrong, where, and what to do."""
 
 
-def read_text(path: Path, advice: str = "name one that is there") -> str:
+def read_text(path: Path, advice: str = "name an existing file") -> str:
     """Return the text of a file. `advice`: what to do if the file does not exist. Raises `HandwritingError`."""
     try:
         return text_of(read_given(path, MOST_TEXT))
     except FileNotFoundError as error:
         raise HandwritingError(f"cannot be read ({error.strerror}); {advice}") from error
     except IsADirectoryError as error:
-        raise HandwritingError("cannot be read: it is a folder; name the file in it") from error
+        raise HandwritingError("cannot be read: this is a folder; name a file in it") from error
     except PermissionError as error:
         raise HandwritingError(
             f"cannot be read ({error.strerror}); run this as the file's owner: `sudo -u gated ...` at a gate"
@@ -56,11 +56,11 @@ def text_of(data: bytes) -> str:
         raise HandwritingError(_named(body, encoding, error)) from error
     if "\0" in text:
         line = text[: text.index("\0")].count("\n") + 1
-        raise HandwritingError(f"has NUL bytes from line {line} on: the file is damaged; write it anew, or restore it")
+        raise HandwritingError(f"has NUL bytes from line {line} on: the file is damaged; write it again, or restore it")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_toml(path: Path, advice: str = "name one that is there") -> dict[str, Any]:
+def read_toml(path: Path, advice: str = "name an existing file") -> dict[str, Any]:
     """Return the unchecked tables of a TOML file. Raises `HandwritingError`, also for an empty file."""
     text = read_text(path, advice)
     if not text.strip():
@@ -91,7 +91,7 @@ def _unmarked(data: bytes) -> str:
 def _named(body: bytes, encoding: str, error: UnicodeDecodeError) -> str:
     """Return the problem of a file that cannot be decoded, and what to do."""
     if encoding != "utf-8":
-        return f"begins as {encoding.upper()} and is damaged further on; save it as UTF-8"
+        return f"begins as {encoding.upper()} but is damaged further on; save it as UTF-8"
     line = body[: error.start].count(b"\n") + 1
     try:
         body.decode("gb18030")

@@ -52,7 +52,8 @@ def _why(own: Settings, new: Settings, key: tuple[str, ...], word: Safe) -> str:
     if word is Safe.HOURS:
         names = sorted({wires.free_passage for wires in _by_schedule(own)})
         changed = [name for name in names if own.schedules.get(name) != new.schedules.get(name)]
-        return f"{', '.join(changed)}: `free_passage` names it, so it is the installer's" if changed else ""
+        why = f"{', '.join(changed)}: only the installer may change a schedule that `free_passage` names"
+        return why if changed else ""
     if word is Safe.DAYS:
         return f"the office {word.value}" if _by_schedule(own) and set(before) != set(after) else ""
     if word is Safe.GRADE:
@@ -91,4 +92,4 @@ def _at(settings: Settings, key: tuple[str, ...]) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return "nothing that can be compared" if value is None else str(value)
+    return "no comparable value" if value is None else str(value)

@@ -65,7 +65,9 @@ def kept(own: Settings) -> str | None:
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be read ({error.strerror}); run this as the gate's user"]) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(str(path), [f"is damaged ({error}); remove it, and the gate has its own settings"]) from error
+        raise ConfigError(
+            str(path), [f"is damaged ({error}); remove it, and the gate uses its own settings"]
+        ) from error
 
 
 def kept_keys(own: Settings) -> dict[Key, Any]:
@@ -103,7 +105,7 @@ def _laid_over(
     data, folder = read(path) if data is None else data, path.resolve().parent
     own = parse(data, folder, str(path))
     refused = [key for key, value in found.items() if not (_is_allowed(key) or _is_nothing(key, value))]
-    problems = [f"{'.'.join(key)}: is not for the office to set" for key in refused if not _is_unknown(key)]
+    problems = [f"{'.'.join(key)}: the office may not set this key" for key in refused if not _is_unknown(key)]
     if "second_door" not in data and any(key[0] == "second_door" for key in found):
         problems.append("second_door: this gate has no second door")
     good = {key: value for key, value in found.items() if key not in refused or _is_unknown(key)}

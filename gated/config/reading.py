@@ -105,7 +105,7 @@ def _named(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     named = {names.plain(name): _hours(schedule) for name, schedule in schedules.items()}
     if len(named) < len(schedules):
         twice = [name for name in schedules if len(names.spellings(name, schedules)) > 1 or name not in named]
-        problems.append(f"schedules: {', '.join(map(repr, twice))} are one name; write each schedule once")
+        problems.append(f"schedules: {', '.join(map(repr, twice))} are the same name; write each schedule once")
     return {**data, "schedules": named}
 
 
@@ -158,7 +158,7 @@ def _value(kind: Any, value: Any, at: str, problems: list[str]) -> Any:
     try:
         return msgspec.convert(_normal(kind, value), kind)
     except msgspec.ValidationError as error:
-        problems.append(f"{at}: {wording.shown(value)} will not do: {wording.problem(error, kind)}")
+        problems.append(f"{at}: {wording.shown(value)} is not valid: {wording.problem(error, kind)}")
         return None
 
 
@@ -186,7 +186,7 @@ def _contradictions(settings: Settings) -> list[str]:
     if camera.kind != "picamera2" and not camera.path:
         problems.append(f'camera.path: is required when camera.kind is "{camera.kind}"')
     if camera.kind == "simulated" and door.pins == "gpio":
-        problems.append('camera.kind: "simulated" people never move a real lock; set door.pins to "mock"')
+        problems.append('camera.kind: "simulated" people must not move a real lock; set door.pins to "mock"')
     problems += pin_problems(door, settings.second_door, settings.readers, settings.cues)
     problems += [
         f"{name}.free_passage: there is no [schedules.{wires.free_passage}]"
@@ -197,15 +197,15 @@ def _contradictions(settings: Settings) -> list[str]:
         problems.append(f"cues.locate: there is no [schedules.{settings.cues.locate}]")
     problems += _calendar_problems(settings.site)
     if zone_of(settings.site.timezone) is None:
-        problems.append(f"site.timezone: {settings.site.timezone!r} is no time zone, use one such as Asia/Shanghai")
+        problems.append(f"site.timezone: {settings.site.timezone!r} is not a time zone; use one such as Asia/Shanghai")
     if sync.url.startswith("mqtts:"):
         problems += [
-            f"sync.{key}: is required when sync.url is set; `gated pair` makes it"
+            f"sync.{key}: is required when sync.url is set; run `gated pair` to make it"
             for key in ("ca", "cert", "key", "gate_keys", "office_keys")
             if not getattr(sync, key)
         ]
     elif sync.url:
-        problems.append("sync.url: the link is TLS with certificates on both sides; write mqtts://")
+        problems.append("sync.url: the link uses TLS with certificates on both sides; write mqtts://")
     return problems
 
 
@@ -216,8 +216,8 @@ def _calendar_problems(site: SiteSettings) -> list[str]:
     check` names it.
     """
     both = sorted(set(site.holidays) & set(site.workdays))
-    problems = [f"site.workdays: {day} is in holidays too; take it out of one of them" for day in both]
-    return problems + [f"site.workdays: {day} is no day of the calendar" for day in site.workdays if not is_day(day)]
+    problems = [f"site.workdays: {day} is in holidays too; remove it from one of them" for day in both]
+    return problems + [f"site.workdays: {day} is not a calendar date" for day in site.workdays if not is_day(day)]
 
 
 def is_day(text: str) -> bool:

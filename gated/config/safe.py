@@ -23,12 +23,12 @@ class Safe(Enum):
 
     MORE = "may only raise it"
     LESS = "may only lower it"
-    ANY = "may set it: it protects nobody"
-    SOME = "may set it, and leave at least one"
-    HEARD = f"may lower it to {QUIETEST:g}, so that it is heard"
+    ANY = "may set any value"
+    SOME = "may set it to at least one"
+    HEARD = f"may lower it to {QUIETEST:g}, so that the gate stays audible"
     SOONER = "may only name an earlier day"
     GRADE = "may only name a set of the same grade or a higher one"
-    DAYS = "may set it where no door stands open by schedule; a calendar of the office's opens none"
+    DAYS = "may set it only where no door has `free_passage`"
     HOURS = "may set schedules that no `free_passage` names"
 
 

@@ -62,7 +62,7 @@ class Trial:
         if now - self._whole_since >= HEALTHY_S:
             return SettingsTried("kept")
         if now - self._began >= DECIDED_S:
-            return SettingsTried("rolled_back", f"lost with them: {', '.join(sorted(self._missing))}")
+            return SettingsTried("rolled_back", f"parts lost during the trial: {', '.join(sorted(self._missing))}")
         return None
 
     def settle(self, verdict: SettingsTried) -> bool:
@@ -136,7 +136,7 @@ def _attempt(config: Path, state: Path) -> Start | None:
     if proposal is None:
         return None
     if proposal.mark.starts >= STARTS:
-        raise ConfigError("office", [f"{STARTS} starts with them ended before they had proved themselves"])
+        raise ConfigError("office", [f"{STARTS} starts with these settings ended before they were proved"])
     settings = laid_over(config, proposal.toml, "settings on trial")
     proposal = proposal.counted()
     proposal.write(state)

@@ -226,15 +226,15 @@ def pin_problems(door: Wires, second: Wires | None, readers: ReaderSettings, cue
             )
         if wires is not None and not wires.held_open_alarm_s > wires.held_open_s:
             problems.append(
-                f"{name}.held_open_alarm_s: must be longer than held_open_s, so that people are asked first"
+                f"{name}.held_open_alarm_s: must be longer than held_open_s, so that the gate asks people first"
             )
     problems += [
-        f"readers.usb: {path} is not among readers.devices; add it there, or take its table away"
+        f"readers.usb: {path} is not in readers.devices; add it there, or remove its table"
         for path in readers.usb
         if path not in readers.devices
     ]
     if bool(readers.keypad_rows) != bool(readers.keypad_columns):
-        problems.append("readers.keypad_rows: a matrix keypad has rows and columns, name both")
+        problems.append("readers.keypad_rows: a matrix keypad has rows and columns; name both")
     elif readers.keypad_rows and (len(readers.keypad_rows) != 4 or len(readers.keypad_columns) not in (3, 4)):
         problems.append("readers.keypad_rows: a matrix keypad has 4 rows, and 3 or 4 columns")
     return problems
@@ -249,7 +249,7 @@ def used_pins(door: Wires, second: Wires | None, readers: ReaderSettings, cues: 
 def unsafe_wiring(door: DoorSettings, second: Wires | None) -> list[str]:
     """Return the problems of a door that people cannot leave by. Such wiring may exist, and must not stay."""
     return [
-        f"{name}.rex_pin: no exit button is wired; wire one, or write into rex_waiver who decided that none is needed"
+        f"{name}.rex_pin: no exit button is wired; wire one, or name in rex_waiver the person who waived it"
         for name, wires in (("door", door), ("second_door", second))
         if wires is not None and wires.rex_pin is None and not wires.rex_waiver.strip()
     ]

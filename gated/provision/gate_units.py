@@ -33,7 +33,7 @@ POLICIES = "etc/chromium/policies/managed/gated.json"
 PAGE = "http://127.0.0.1:8080/"
 """The address of the gate screen in the kiosk's unit."""
 WATCHDOG = "[Manager]\n# The board's own watchdog bites when systemd itself hangs.\nRuntimeWatchdogSec=15\n"
-READY_S, STEADY_S, LOOK_S = 90.0, 5.0, 0.5
+READY_S, STEADY_S, DUTY_POLL_S = 90.0, 5.0, 0.5
 LAST_LINES = 12
 
 
@@ -159,7 +159,7 @@ def settles(seen: Callable[[], str], now: Callable[[], float], wait: Callable[[f
             which, since = is_on_duty, now()
         elif now() - since >= STEADY_S:
             return True
-        wait(LOOK_S)
+        wait(DUTY_POLL_S)
     return False
 
 

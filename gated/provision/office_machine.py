@@ -41,7 +41,7 @@ USER_NAME = r"[a-z_][a-z0-9_-]{0,31}"
 MOSQUITTO = "/usr/sbin/mosquitto"
 SHIPPED = (PROGRAM, str(FOLDER), f"={USER}\n")
 """The values in the units as they come with gated: program, folder, user."""
-ANSWER_S, LOOK_S = 30.0, 0.5
+ANSWER_S, PORT_POLL_S = 30.0, 0.5
 LOWEST_PORT = 1024
 
 
@@ -330,7 +330,7 @@ class Start:
                 raise ProvisionError(
                     f"nobody answers at port {silent[0]}; `journalctl -u {' -u '.join(UNITS)}` says why"
                 )
-            time.sleep(LOOK_S)
+            time.sleep(PORT_POLL_S)
         return f"at work, at ports {place.port} and {place.pairing_port}"
 
     def check(self) -> Tried:

@@ -18,10 +18,8 @@ from gated.update.services import BRAIN, VISION, Systemd, systemctl
 log = logging.getLogger(__name__)
 
 PLACE = "etc/systemd/system"
-SEES_S, LOOK_S = 45.0, 1.0
-"""`SEES_S`: how long the gate may take to see with the new unit, in seconds. `LOOK_S`: the interval between checks, in
-seconds.
-"""
+SEES_S, VISION_POLL_S = 45.0, 1.0
+"""Time limit for the gate to see with the new unit, and the interval between checks, in seconds."""
 
 
 def is_on_duty() -> bool:
@@ -86,7 +84,7 @@ def _comes(sees: Callable[[], bool]) -> bool:
     while not sees():
         if time.monotonic() - began > SEES_S:
             return False
-        time.sleep(LOOK_S)
+        time.sleep(VISION_POLL_S)
     return True
 
 

@@ -33,7 +33,7 @@ from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
-WATCH_S = 5.0
+HEALTH_POLL_S = 5.0
 """Interval between two observations of a gate on trial, in seconds. Each one starts a Python process."""
 STEP_S = 300.0
 """Limits one step of another version, in seconds: a rehearsal of a full journal on a slow card is slow."""
@@ -196,7 +196,7 @@ class Updater:
             verdict = watch.judge(brain, self._problem(trial) if brain else "not on duty", time.monotonic())
             if verdict is not None:
                 return verdict
-            time.sleep(WATCH_S)
+            time.sleep(HEALTH_POLL_S)
         return trial.why or UNPROVED
 
     def _problem(self, trial: Trial) -> str:

@@ -31,5 +31,5 @@ def test_the_latch_serves_whatever_the_office_has_written(gate):
     gate.state.mkdir(mode=0o700)
     (gate.state / "office.toml").write_text("door.lock_pin = 4\n")
     done = gate.run("config", "show", check=2)
-    assert "office.toml: door.lock_pin: is not for the office to set" in done.stderr
+    assert "office.toml: door.lock_pin: the office may not set this key" in done.stderr
     gate.run("latch", "--exit-when-idle", "0.1", check=0)

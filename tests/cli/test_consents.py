@@ -28,7 +28,7 @@ GIVE = ("--transfer", "--consent", "paper-9", "--notice", "2026-11", "--yes")
 @pytest.fixture
 def yard(gate, monkeypatch):
     """Yield a gate that knows Ann and Bob, who agreed to be recognised. Its commands run in this process."""
-    monkeypatch.setattr("gated.cli.consents.WATCH_S", 0.02)
+    monkeypatch.setattr("gated.cli.consents.FACE_POLL_S", 0.02)
     gallery = Gallery.open(gate.state, "courtyard-2", "ab" * 32, 4)
     for subject, name in ((ANN, "Ann"), (BOB, "Bob")):
         consents = (Consent(RECOGNISE, "paper-1", "2026-11", NOW),)
@@ -80,7 +80,7 @@ def test_what_is_said_while_the_face_is_taken_counts_and_the_command_ends(yard):
 def test_when_nobody_is_enrolled_nothing_is_noted(yard):
     said = yard.give("Ann", *GIVE, "--minutes", "0.01")
     assert said.exit_code == 1
-    assert "nothing was noted" in said.output
+    assert "nothing was recorded" in said.output
     assert agreed(yard, ANN) == set()
 
 
@@ -99,7 +99,7 @@ def test_with_a_face_that_waits_nothing_is_noted_and_that_is_said(yard):
     said = yard.give("Ann", *GIVE)
     done()
     assert said.exit_code == 1
-    assert "their face waits" in said.output
+    assert "the new face waits" in said.output
     assert agreed(yard, ANN) == set()
 
 

@@ -149,7 +149,7 @@ def test_the_table_says_what_was_expected_and_what_happened(board):
         "yes",
         "NO",
     ]
-    assert "not asked of this model set" in printed(board)
+    assert "not judged for this model set" in printed(board)
 
 
 def test_claims_and_decisions_read_as_words():

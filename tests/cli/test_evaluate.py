@@ -89,7 +89,7 @@ def test_labelled_folders_make_visits(gate, town):
 @pytest.mark.slow
 def test_a_limit_that_was_not_measured_is_not_met(gate, town):
     done = gate.json("evaluate", *town, "--max-iapar", "0.5", check=1)
-    assert done["limits_missed"] == ["evaluation: IAPAR (all) was not measured; at most 50 % is asked for"]
+    assert done["limits_missed"] == ["evaluation: IAPAR (all) not measured; the limit is 50 %"]
 
 
 @pytest.mark.slow
@@ -116,9 +116,9 @@ def test_two_sets_meet_the_same_courtyard(gate, shared):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (["--gallery", "."], "go together"),
-        (["--probes", "."], "go together"),
-        (["--gallery", ".", "--probes", ".", "--pairs", "x.csv"], "name one"),
+        (["--gallery", "."], "belong together"),
+        (["--probes", "."], "belong together"),
+        (["--gallery", ".", "--probes", ".", "--pairs", "x.csv"], "are two sources: give only one"),
         (["--people", "3", "--households", "72"], "cannot fill"),
         (["--strangers", "2"], "--strangers"),
         (["--target-fpir", "1"], "--target-fpir"),

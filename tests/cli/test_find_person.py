@@ -92,7 +92,7 @@ def test_every_command_takes_a_name(office, command):
     said = office.office(*words, "li na", *command[len(words) :])
     if command[0] not in ("show", "role"):
         assert "Li Na (3-502)" in said
-    assert "nobody here" in office.office(*words, "zhao", *command[len(words) :], check=1)
+    assert "no person here" in office.office(*words, "zhao", *command[len(words) :], check=1)
 
 
 def test_a_pin_is_set_and_removed_by_name(office):

@@ -191,7 +191,7 @@ def test_an_address_that_is_none_or_silent_changes_nothing(paired, where, says):
 
 def test_a_gate_without_an_office_is_told_how_to_join_one(gate):
     done = moved(gate, "localhost:1")
-    assert "`gated pair CODE` joins one" in done.output
+    assert "`gated pair CODE`" in done.output
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,7 @@ def checks(run):
 
 def test_a_state_folder_that_cannot_be_is_named(gate, run):
     gate.write(state_dir=str(gate.config / "state"))  # a file in place of the folder
-    assert "is no folder" in checks(run)["state folder"][1]
+    assert "is not a folder" in checks(run)["state folder"][1]
     gate.state.mkdir(mode=0o755)
     gate.write(state_dir=str(gate.state))
     assert "chmod 700" in checks(run)["state folder"][1]
@@ -190,7 +190,7 @@ def test_a_schedule_of_the_offices_is_not_missing(gate, run):
         (date(2026, 12, 1), ["2026-10-01"], "2027-01-01", None),  # the office holds next year's days
         (date(2027, 1, 2), ["2026-10-01"], "", "2027 are not known"),
         (date(2026, 12, 1), [], "", None),  # no right here has hours
-        (date(2026, 6, 1), ["2026-02-30"], "", "2026-02-30 is no day"),
+        (date(2026, 6, 1), ["2026-02-30"], "", "2026-02-30 is not a calendar date"),
     ],
 )
 def test_in_december_the_days_of_next_year_are_missed(gate, run, monkeypatch, day, holidays, office, says):

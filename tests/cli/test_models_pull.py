@@ -60,12 +60,12 @@ def test_without_a_word_on_the_licences_nothing_comes(desk):
 
 def test_a_set_comes_from_a_stick_and_a_pipe_is_told_only_what_came(desk):
     done = desk.run("models", "pull", "--from", desk.stick, "--accept-licence", check=0)
-    assert done.stdout.splitlines() == [f"{name}: copied, SHA-256 is right" for name in FILES]
+    assert done.stdout.splitlines() == [f"{name}: copied, SHA-256 is correct" for name in FILES]
     assert done.stderr.splitlines() == [f"{name}: Licence of {name.removesuffix('.onnx')}" for name in FILES]
     assert {path.name for path in desk.models.glob("*.onnx")} == set(FILES)
     again = desk.run("models", "pull", check=0)
     assert again.stderr == ""
-    assert again.stdout.splitlines() == [f"{name}: here, SHA-256 is right" for name in FILES]
+    assert again.stdout.splitlines() == [f"{name}: here, SHA-256 is correct" for name in FILES]
 
 
 def test_another_folder_may_be_named(desk):
@@ -109,4 +109,4 @@ def test_no_settings_are_needed_to_bring_models(tmp_path):
     command = [sys.executable, "-m", "gated", "models", "pull", "courtyard"]
     env = {name: value for name, value in os.environ.items() if name != "GATED_CONFIG"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=True)
-    assert done.stdout.count("here, SHA-256 is right") == 3
+    assert done.stdout.count("here, SHA-256 is correct") == 3

@@ -91,7 +91,7 @@ def test_somebody_is_suspended_and_resumed(office, ann):
 
 
 def test_who_is_removed_is_gone_for_good(office, store, ann):
-    assert "say --yes" in office("person", "remove", ann, check=2)
+    assert "add --yes" in office("person", "remove", ann, check=2)
     office("person", "remove", ann, "--yes")
     assert isinstance(store.book.get(f"person/{ann}"), Tombstone)
     assert "removed for good" in office("person", "show", ann, check=1)

@@ -317,4 +317,4 @@ def test_a_camera_path_that_the_gates_user_cannot_reach_is_a_finding(config, ope
     [camera] = [each for each in said["checks"] if each["part"] == "camera"]
     assert f"{open_folder}/closed/frames" in camera["problem"]
     assert "Permission denied" in camera["problem"]
-    assert "let that user reach it" in camera["problem"]
+    assert "give that user access" in camera["problem"]

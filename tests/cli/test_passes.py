@@ -87,7 +87,7 @@ def test_a_pass_is_shown_for_people_too(keys):
 def test_what_the_site_did_not_sign_is_said(keys, text):
     shown = gated("pass", "show", text, "--key", keys[1])
     assert shown.exit_code == 1
-    assert "no pass of the site" in shown.output
+    assert "not a pass of this site" in shown.output
 
 
 @pytest.mark.parametrize(
@@ -207,7 +207,7 @@ def test_another_key_is_only_taken_when_that_is_said(keys, office, gate):
     assert gated("--config", gate.config, "pass", "trust", first).exit_code == 0
     refused = gated("--config", gate.config, "pass", "trust", second.strip())
     assert refused.exit_code == 2
-    assert "say --replace" in refused.output
+    assert "add --replace" in refused.output
     assert (gate.state / "pass.pub").read_bytes() == keys[1].read_bytes()
     assert gated("--config", gate.config, "pass", "trust", "--replace", second.strip()).exit_code == 0
     assert (gate.state / "pass.pub").read_bytes() == pass_key_pem(second)

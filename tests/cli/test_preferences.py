@@ -79,10 +79,10 @@ def test_a_role_is_shown_and_given_and_listed(office):
 
 
 def test_a_role_of_which_nothing_is_said_yet_is_pointed_out(office):
-    assert "nothing is said" in office.office("role", office.ann, "staff")
+    assert "has no rule" in office.office("role", office.ann, "staff")
     office.office("rights", office.ann, "--role", "--schedule", "work")
-    assert "nothing is said" not in office.office("role", office.ann, "staff")
-    assert "nothing is said" not in office.office("role", office.ann, "resident")
+    assert "has no rule" not in office.office("role", office.ann, "staff")
+    assert "has no rule" not in office.office("role", office.ann, "resident")
 
 
 def test_a_role_has_rights_together_wherever_they_live(office):

@@ -18,7 +18,7 @@ def test_without_a_gate_it_says_what_to_start(desk):
     told = desk.json("status", check=1)
     assert (told["ok"], told["brain"], told["doors"]) == (False, "", {})
     said = desk.run("status", check=1).stdout
-    assert "none is on duty; start it: `gated run`" in said
+    assert "not on duty; start it: `gated run`" in said
 
 
 def test_to_ask_makes_nothing(desk):
@@ -69,7 +69,7 @@ def test_the_doctor_measures_where_no_gate_has_the_camera_and_writes_the_page(de
     parts = {finding["part"]: finding["light"] for finding in json.loads(done.stdout)["findings"]}
     assert {"camera: rate", "camera: light", "camera: focus", "camera: framing", "speed", "overhead"} <= set(parts)
     assert parts["camera: focus"] == "amber"  # the picture is a wall in one colour
-    assert "delete it when you have seen it" in done.stderr
+    assert "delete it after use" in done.stderr
     assert picture.stat().st_mode & 0o077 == 0
     assert "courtyard" in page.read_text()
 

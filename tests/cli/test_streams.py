@@ -106,7 +106,7 @@ def test_an_error_with_a_name_in_it_is_one_line(config):
 def test_bytes_that_are_no_text_here_are_refused_by_name(config):
     done = gated("people", "show", b"\xcd\xf5\xb7\xbc", config=config)
     assert done.returncode == 2
-    assert b"no text in this terminal's encoding" in done.stderr
+    assert b"not valid text in this terminal's encoding" in done.stderr
     assert b"Traceback" not in done.stderr
 
 

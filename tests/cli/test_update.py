@@ -48,12 +48,12 @@ def update(gate, root):
 
 
 def test_one_thing_at_a_time_is_asked_for(update):
-    assert "say one of" in update(check=2)
-    assert "say one of" in update("--status", "--back", check=2)
+    assert "give one of" in update(check=2)
+    assert "give one of" in update("--status", "--back", check=2)
 
 
 def test_the_versions_that_are_here_and_the_trial_are_shown(update, root):
-    no_key = "no release key is believed here yet; `gated update --key release.pub` names one\n"
+    no_key = "this gate trusts no release key yet; set one with `gated update --key release.pub`\n"
     assert update("--status") == f"0.1.0  runs\n0.2.0\n{no_key}"
     Releases(root).program("0.2.0").write_text("#!/usr/bin/python3.7-of-before\n")
     says = "0.2.0  does not run on this system: its Python is not on this system any more"
@@ -73,7 +73,7 @@ def test_a_program_can_read_them(update, root):
 def test_whether_there_is_a_newer_one_is_told_and_nothing_is_done(update, tmp_path):
     place = tmp_path / "releases"
     place.mkdir(mode=0o755)
-    assert "nothing newer" in update("--check", "--from", place)
+    assert "no newer version" in update("--check", "--from", place)
     (place / "gated-0.3.0-py3-none-any.whl").touch()
     assert "0.3.0 is newer" in update("--check", "--from", place)
     assert "0.1.0  runs" in update("--status")
@@ -124,7 +124,7 @@ def test_a_person_with_root_names_the_key_and_sees_both_fingerprints(update, roo
     ]
     update("--key", tmp_path / "old.pub", "--yes")
     said = update("--key", tmp_path / "new.pub", check=1)
-    assert f"believed until now: {shown[0]} old\nbelieved from now on: {shown[1]} new" in said
+    assert f"trusted until now: {shown[0]} old\ntrusted from now on: {shown[1]} new" in said
     assert Releases(root).keys[0].fingerprint == shown[0], "nobody said yes"
     update("--key", tmp_path / "new.pub", "--yes")
     assert json.loads(update("--status", "--json"))["keys"] == [shown[1]]
@@ -146,7 +146,7 @@ def test_a_damaged_file_of_keys_is_mended_by_naming_the_key(update, root, tmp_pa
         (root / "release.pub").symlink_to("nowhere")
     else:
         (root / "release.pub").write_text(damage)
-    assert "believed until now: nothing" in update("--key", tmp_path / "release.pub", "--yes")
+    assert "trusted until now: nothing" in update("--key", tmp_path / "release.pub", "--yes")
     assert len(Releases(root).keys) == 1
     assert not (root / "release.pub").is_symlink()
 

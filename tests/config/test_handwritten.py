@@ -85,9 +85,9 @@ def test_no_text_is_changed(encoding, text):
 
 
 def test_a_file_that_is_none_says_what_to_do(tmp_path):
-    with pytest.raises(HandwritingError, match=r"No such file.*; name one that is there"):
+    with pytest.raises(HandwritingError, match=r"No such file.*; name an existing file"):
         read_text(tmp_path / "none.toml")
-    with pytest.raises(HandwritingError, match="it is a folder; name the file in it"):
+    with pytest.raises(HandwritingError, match="this is a folder; name a file in it"):
         read_text(tmp_path)
 
 

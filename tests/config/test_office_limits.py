@@ -148,7 +148,7 @@ def test_the_installer_s_own_threshold_is_the_bound_also_where_it_is_below_the_m
 
 def test_without_a_manifest_nothing_can_be_compared_and_nothing_is_taken(config):
     config.write_text(OWN + '[models]\nmanifest = "none.toml"\n')
-    assert "nothing that can be compared" in refused(config, "access.threshold = 0.99")[0]
+    assert "no comparable value" in refused(config, "access.threshold = 0.99")[0]
 
 
 def test_a_threshold_that_was_measured_with_another_set_does_not_loosen_the_office_s(config):

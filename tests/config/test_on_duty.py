@@ -68,7 +68,7 @@ def test_settings_that_the_gate_is_well_with_are_kept(home):
 def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_without_them(home):
     propose(home.config, 'models.set = "evaluation"\n')  # this set's files are missing here
     assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
-    assert tried(home) == [("rolled_back", "lost with them: vision")]
+    assert tried(home) == [("rolled_back", "parts lost during the trial: vision")]
     assert load(home.config).models.set == "courtyard"
     assert home.events("stopped")[-1]["why"] == "settings rolled back"
 
@@ -76,7 +76,7 @@ def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_wi
 def test_a_model_set_that_there_is_not_ends_no_brain_and_is_taken_back(home):
     propose(home.config, 'models.set = "there-is-none"\n')
     assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
-    assert tried(home) == [("rolled_back", "lost with them: vision")]
+    assert tried(home) == [("rolled_back", "parts lost during the trial: vision")]
 
 
 def test_settings_with_which_the_brain_ends_are_gone_after_three_starts(home):

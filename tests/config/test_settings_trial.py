@@ -216,7 +216,7 @@ def test_what_no_setting_can_take_away_is_not_held_against_them(part):
 def test_a_part_that_stays_lost_takes_them_back_after_60_s():
     verdict, second = judged(["screen"], lambda s: ["vision", "screen"])
     assert (verdict.outcome, second) == ("rolled_back", DECIDED_S)
-    assert verdict.why == "lost with them: vision"
+    assert verdict.why == "parts lost during the trial: vision"
 
 
 def test_a_part_that_comes_late_gets_its_30_s():

@@ -153,7 +153,7 @@ def test_people_are_accepted_by_name_at_every_gate_that_holds_them(office, full,
 
 def test_all_who_are_held_for_their_number_are_named_before_it_is_asked(office, full, answering):
     _, told = answering
-    assert "nobody is here to answer" in office("held", "accept", "--all", check=2)
+    assert "there is no terminal to ask at" in office("held", "accept", "--all", check=2)
     assert told == []
     said = office("held", "accept", "--all", "--yes", check=1)
     assert [(gate, len(subjects)) for gate, subjects, _ in told] == [("gate-1", 2), ("gate-2", 1)]

@@ -243,4 +243,4 @@ def test_the_command_signs_and_says_when_it_does_not(tmp_path, wheel):
     assert (done.exit_code, done.stderr) == (0, "")
     with tarfile.open(tmp_path / "b.tar") as tar:
         assert {"SHA256SUMS.sig", "release.pub"} <= set(tar.getnames())
-    assert "say --sign as well" in run("--keys", key).stderr
+    assert "give --sign too" in run("--keys", key).stderr

@@ -180,7 +180,7 @@ def test_a_broken_office_hides_nothing_else(command, root):
     done = command("--dry-run", "--user", "Li Wei")
     assert done.exit_code != 0
     assert "--user 'Li Wei' will not do" in done.output
-    assert str(root / "srv/office") in done.output.partition("To mend")[2]
+    assert str(root / "srv/office") in done.output.partition("To correct")[2]
 
 
 def test_an_office_that_is_there_is_taken_over_with_all_that_it_knows(seat, root):

@@ -172,7 +172,7 @@ def person_rights(folder: Path, /, subject: str, **options: Any) -> None:
 @person.command()
 @click.argument("subject")
 @click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
-@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate looks for the face.")
+@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate searches for the face.")
 @click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
 @click.option("--clear", is_flag=True, help="Reset to the defaults.")
 @click.pass_obj
