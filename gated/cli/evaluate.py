@@ -202,7 +202,7 @@ def _conditions(report: Report) -> Iterator[str]:
     yield f"  one capture against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
     separated = report.rate("not separated", "pairs")
     if separated is not None and separated.value is not None:
-        yield f"  pairs separated: {100 * (1 - separated.value):.2f}% of {separated.n:,}"
+        yield f"  pairs separated: {100 * (1 - separated.value):.2f} % of {separated.n:,}"
     if report.proposal is not None:
         p = report.proposal
         told = f"  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "

@@ -252,7 +252,7 @@ SENTENCES = {
     "the certificate is for {}, and this gate is {}": "这是 {0} 的证书，而这道门是 {1}",
     "correct [gate] id, or {}": "改正 [gate] id，或{0}",
     "ask the office for a new certificate, then {}": "向社区要新的，再{0}",
-    "none is set: updates need no signature": "未设置：更新不需要签名",
+    "not set: updates need no signature": "未设置：更新不需要签名",
     "run `sudo gated update --key release.pub` to set one": "用 `sudo gated update --key release.pub` 设置",
     "updates must be signed with {}": "更新必须由 {0} 签名",
     "expired on {}": "已于 {0} 到期，不再有效",

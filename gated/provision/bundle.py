@@ -98,7 +98,7 @@ def _own_wheel(folder: Path) -> Path:
     """Build gated's wheel with the build packages from the checkout's lock file, and no others."""
     checkout = Path(gated.__file__).parent.parent
     if not (checkout / "pyproject.toml").is_file():
-        raise ProvisionError("this gated is no checkout, which a wheel could be built from; name one with --wheel")
+        raise ProvisionError("this gated is not a checkout, so no wheel can be built; give a wheel with --wheel")
     venv.EnvBuilder(symlinks=True, with_pip=True).create(folder / "venv")
     python = str(folder / "venv" / "bin" / "python")
     build = Path(gated.__file__).parent / "update" / "locked" / "build.txt"
@@ -141,7 +141,7 @@ def _copy_prompts(source: Path, folder: Path) -> None:
         copy_prompts(source, folder)
     except OSError as error:
         raise ProvisionError(
-            f"{error.filename}: {error.strerror}; put the WAV file there, and free some space"
+            f"{error.filename}: {error.strerror}; copy the WAV file there, and free some space"
         ) from error
 
 

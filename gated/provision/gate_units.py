@@ -82,12 +82,12 @@ def check_releases(folder: Path) -> None:
     """
     if any(folder.is_relative_to(each) for each in HIDDEN):
         raise ProvisionError(
-            f"{folder}: the nightly update sees nothing in {', '.join(HIDDEN)}; put releases into another folder, such "
-            f"as {RELEASES.partition('=')[2]} (releases)"
+            f"{folder}: the nightly update cannot read folders in {', '.join(HIDDEN)}; move the releases to "
+            f"another folder, such as {RELEASES.partition('=')[2]} (releases)"
         )
     if not folder.is_dir():
-        raise ProvisionError(f"{folder}: is no folder, and releases are looked for in it; make it, or name the right "
-                             "one (releases)")  # fmt: skip
+        raise ProvisionError(f"{folder}: is not a folder, but `releases` names it; make it, or correct the "
+                             "answer `releases`")  # fmt: skip
     check_roots(folder)
 
 
@@ -108,7 +108,7 @@ def start(units: tuple[str, ...]) -> list[Finding]:
         if unit not in ALWAYS:
             systemctl("restart", "--no-block", unit)
     if not settles(Systemd().run, time.monotonic, time.sleep):
-        late = f"the gate is not on duty after {READY_S:.0f} s; its last words:"
+        late = f"the gate is not on duty after {READY_S:.0f} s; its last log lines:"
         raise ProvisionError(late, *_last_words().splitlines())
     return [_screen(), keyboard.take_effect()] if KIOSK[0] in units else []
 
@@ -143,8 +143,10 @@ def _screen() -> Finding:
     """Return whether the display shows the page. A dark display is only amber, because the gate works without it."""
     said = systemctl("show", "--property=ActiveState", KIOSK[0]).strip()
     if said == "ActiveState=active":
-        return green("screen", "is shown")
-    return amber("screen", f"is dark: {_last_words(KIOSK[0], lines=2)}", f"`systemctl status {KIOSK[0]}` says why")
+        return green("screen", "shows the page")
+    return amber(
+        "screen", f"is dark: {_last_words(KIOSK[0], lines=2)}", f"`systemctl status {KIOSK[0]}` shows the reason"
+    )
 
 
 def settles(seen: Callable[[], str], now: Callable[[], float], wait: Callable[[float], None]) -> bool:

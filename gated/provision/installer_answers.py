@@ -93,7 +93,7 @@ def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
     except msgspec.ValidationError as error:
         if kind == Tables:
             return [f"{name}: write tables, such as [settings.door], with keys and values below each"]
-        return [f"{name}: {wording.shown(value)} will not do: {wording.problem(error, kind)}"]
+        return [f"{name}: {wording.shown(value)} is not valid: {wording.problem(error, kind)}"]
     return []
 
 
@@ -110,7 +110,7 @@ def _unknown(key: str) -> str:
         return f"is a table of the settings; write it as [settings.{key}]"
     place = names.closest(key, homes, 0.8)
     if place is not None and (near is None or place == key):
-        return f"is no answer; did you mean {place!r} below [settings.{homes[place]}]?"
+        return f"is not an answer; did you mean {place!r} below [settings.{homes[place]}]?"
     if near is not None:
         return f"unknown key; did you mean {near!r}?"
     return f"unknown key; known here: {', '.join(Answers.__struct_fields__)}"
@@ -137,7 +137,7 @@ def assigned(words: Iterable[str]) -> tuple[Tables, list[str]]:
         if equals and dot and table and key:
             tables.setdefault(table, {})[key] = _value(text.strip())
         else:
-            problems.append(f"{word!r} is no setting; write door.contact_pin=22")
+            problems.append(f"{word!r} is not a setting; write, for example, door.contact_pin=22")
     return tables, problems
 
 

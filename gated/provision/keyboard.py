@@ -50,5 +50,9 @@ def take_effect() -> Finding:
         systemctl("restart", "systemd-sysctl.service")
         systemctl("kill", "--signal=HUP", "systemd-logind.service")
     except UpdateError as error:
-        return amber("keyboard", f"its keys can still reboot this machine ({error})", "reboot once, or unplug it")
-    return green("keyboard", "no key of it reboots or halts this machine")
+        return amber(
+            "keyboard",
+            f"its keys can still restart this machine ({error})",
+            "restart the machine once, or unplug the keyboard",
+        )
+    return green("keyboard", "no key restarts or halts this machine")

@@ -23,7 +23,7 @@ from gated.vision import try_camera
 MACHINES = ("x86_64", "aarch64")
 BUILT = datetime(2026, 11, 1, tzinfo=UTC)
 """This code is newer than this date, so a clock that shows an earlier day is wrong."""
-PIN_STEP = "see `gpioinfo` for who has it, or choose another pin"
+PIN_STEP = "`gpioinfo` shows the user of the pin; free it, or choose another pin"
 VITAL = ("lock_pin", "rex_pin", "fire_pin", "fire_reset_pin")
 """The pins that the latch needs to go on duty."""
 LEAST_BYTES, SPARE_BYTES = 300_000_000, 1_000_000_000
@@ -45,8 +45,8 @@ def looked_at(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
 def processor(machine: str, bits: int) -> Finding:
     """Check the processor. `bits` is the address size of this process: a 64-bit kernel may run a 32-bit system."""
     if bits != 64 or machine not in MACHINES:
-        says = f"{bits} bit on {machine}: onnxruntime and numpy are not to be had for it"
-        return red("processor", says, "write Raspberry Pi OS Lite (64-bit) onto the card, and come again")
+        says = f"{bits} bit on {machine}: onnxruntime and numpy do not support it"
+        return red("processor", says, "write Raspberry Pi OS Lite (64-bit) to the card, and start again")
     return green("processor", f"{machine}, 64 bit")
 
 
@@ -54,7 +54,7 @@ def free_space(state: Path) -> Finding:
     """Check the free space on the disk of the state folder."""
     there = next(each for each in (state, *state.parents) if each.exists())
     free = shutil.disk_usage(there).free
-    says, step = f"{free / 1e6:,.0f} MB free for {state}", "free some space, or take a card of at least 16 GB"
+    says, step = f"{free / 1e6:,.0f} MB free for {state}", "free some space, or use a card of at least 16 GB"
     if free < LEAST_BYTES:
         return red("disk", says, step)
     return green("disk", says) if free >= SPARE_BYTES else amber("disk", says, step)
@@ -66,10 +66,12 @@ def clock(now: datetime, *, is_kept: bool) -> Finding:
     """
     if now < BUILT:
         step = "connect the network until `timedatectl` says synchronized, or set it: `date -s 2026-12-24T12:00`"
-        return red("clock", f"shows {now:%Y-%m-%d}, which is past", step)
+        return red("clock", f"shows {now:%Y-%m-%d}, a past date", step)
     if not is_kept:
-        return amber("clock", "nothing keeps it right", "reach a time server, or fit a clock chip with a battery")
-    return green("clock", f"{now:%Y-%m-%d %H:%M} UTC, kept right")
+        return amber(
+            "clock", "no source keeps it correct", "connect to a time server, or fit a clock chip with a battery"
+        )
+    return green("clock", f"{now:%Y-%m-%d %H:%M} UTC, kept correct")
 
 
 def parts(settings: Settings) -> Iterator[Finding]:
@@ -115,7 +117,7 @@ def _pins(settings: Settings) -> Finding:
         return red("pins", str(error), step)
     if missing:
         says = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
-        return amber("pins", f"the gate would go without {', '.join(missing)}: {says}", step)
+        return amber("pins", f"the gate would run without {', '.join(missing)}: {says}", step)
     return green("pins", "can be used")
 
 
@@ -126,5 +128,5 @@ def _camera(settings: Settings) -> Finding:
     except GatedError as error:
         return red("camera", str(error), "check both ends of the ribbon cable, and run `rpicam-hello --list`")
     if doubt is not None:
-        return amber("camera", doubt, "measure it with somebody in view: `gated doctor --measure`")
+        return amber("camera", doubt, "measure it with a person in view: `gated doctor --measure`")
     return green("camera", "can be used")

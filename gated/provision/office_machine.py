@@ -63,7 +63,7 @@ class Seat:
         try:
             user = pwd.getpwnam(self.user)
         except KeyError as error:
-            raise ProvisionError(f"there is no user {self.user!r}; run this as root, which makes it") from error
+            raise ProvisionError(f"there is no user {self.user!r}; run this as root to make it") from error
         return user.pw_uid, user.pw_gid
 
     @property
@@ -115,13 +115,13 @@ class Ground:
         if os.geteuid() != 0:
             yield ProvisionError("only root can make a user and services; use sudo")
         if user == "root" or not re.fullmatch(USER_NAME, user):
-            yield ProvisionError(f"--user {user!r} will not do; name a user of the office's own, such as {USER}")
+            yield ProvisionError(f"--user {user!r} is not allowed; give the office its own user, such as {USER}")
         if _is_hidden(folder):
-            yield OfficeError(f"{folder}: services see nothing in {', '.join(HIDDEN)}; "
+            yield OfficeError(f"{folder}: services cannot read folders in {', '.join(HIDDEN)}; "
                               f"move it first, as with `sudo mv {folder} {FOLDER}`")  # fmt: skip
         if _is_hidden(program) or not _is_open(program):
             yield ProvisionError(
-                f"{program}: the office's user could not start it there; install gated where everybody may read it: "
+                f"{program}: the office's user cannot start it there; install gated where all users may read it: "
                 "`sudo python3 -m venv /opt/gated-office && sudo /opt/gated-office/bin/pip install .` in the checkout, "
                 "then `sudo /opt/gated-office/bin/gated office install ...`"
             )
@@ -145,7 +145,7 @@ class Broker:
         install(["mosquitto"])
         with contextlib.suppress(UpdateError):
             systemctl("disable", "--now", "mosquitto.service")
-        return "installed; Debian's own instance of it was switched off"
+        return "installed; Debian's own Mosquitto service was disabled"
 
     def check(self) -> Tried:
         """Return whether Mosquitto is installed, or can be installed."""
@@ -215,7 +215,7 @@ class Folder:
             with writing(seat.folder):
                 write_broker(seat.folder, Place.load(seat.folder))
             with closing(Store.open(seat.folder)) as store:
-                return f"{seat.folder}: the office of {store.site}, taken over"
+                return f"{seat.folder}: the existing office of {store.site}"
 
     def check(self) -> Tried:
         """Check that the folder can be created, and that the arguments for a new office are complete."""
@@ -224,7 +224,7 @@ class Folder:
         if seat.is_office:
             other = attempted(self._check_same)
             is_ours = not other and not attempted(lambda: seat.owner) and self.is_done()
-            return Tried(DONE if is_ours else f"{seat.folder} would be taken over", [*wrong, *other])
+            return Tried(DONE if is_ours else f"{seat.folder}: the existing office would be used", [*wrong, *other])
         return Tried(f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()])
 
     def _place(self) -> Place:
@@ -238,13 +238,13 @@ class Folder:
         """Yield every problem of the arguments for a new office."""
         seat, command = self.seat, "office install"
         if not seat.site or seat.place is None:
-            yield ConfigError(command, [f"{seat.folder} has no office yet: say --site and --host, as for "
+            yield ConfigError(command, [f"{seat.folder} has no office yet: give --site and --host, as for "
                                         "`gated office init`"])  # fmt: skip
         place = seat.place or Place("localhost", 8883, 8884)
         yield from problems(seat.folder, seat.site or "site", place, seat.timezone)
         for port in (place.port, place.pairing_port):
             if port < LOWEST_PORT:
-                says = f"port {port} is only for root, which the services are not; take one from {LOWEST_PORT} on"
+                says = f"port {port} is reserved for root; choose a port from {LOWEST_PORT} on"
                 yield ConfigError(command, [says])
 
     def _check_same(self) -> None:
@@ -253,10 +253,10 @@ class Folder:
         with read_only_mode(), closing(Store.open(seat.folder)) as store:
             site = store.site
         if seat.site not in ("", site):
-            raise OfficeError(f"{seat.folder}: the office there is that of {site}; leave --site away to take it over, "
+            raise OfficeError(f"{seat.folder}: this folder has the office of {site}; omit --site to use it, "
                               "or name another folder with --dir")  # fmt: skip
         if seat.place is not None and seat.place.host not in place.hosts:
-            raise OfficeError(f"{seat.folder}: gates reach the office there by {place.host}; leave --host away, and "
+            raise OfficeError(f"{seat.folder}: gates reach this office at {place.host}; omit --host, and "
                               f"change it afterwards with `gated office host {seat.place.host}`")  # fmt: skip
 
 
@@ -321,31 +321,37 @@ class Start:
     def do(self) -> str:
         """Start both services. Raises `ProvisionError` if a port does not answer in time."""
         if not has_systemd():
-            raise ProvisionError("systemd did not start this machine; say --no-start, and start it as usual")
+            raise ProvisionError(
+                "this machine was not started with systemd; add --no-start, and start the services yourself"
+            )
         systemctl("daemon-reload")
         systemctl("restart", *UNITS)
         place, give_up_at = Place.load(self.seat.folder), time.monotonic() + ANSWER_S
         while silent := [port for port in (place.port, place.pairing_port) if not _answers(port)]:
             if time.monotonic() > give_up_at:
                 raise ProvisionError(
-                    f"nobody answers at port {silent[0]}; `journalctl -u {' -u '.join(UNITS)}` says why"
+                    f"port {silent[0]} does not answer; `journalctl -u {' -u '.join(UNITS)}` shows the reason"
                 )
             time.sleep(PORT_POLL_S)
-        return f"at work, at ports {place.port} and {place.pairing_port}"
+        return f"running, at ports {place.port} and {place.pairing_port}"
 
     def check(self) -> Tried:
         """Check that systemd runs, and that no other program uses the ports."""
         wrong: list[GatedError] = []
         if not has_systemd():
-            wrong.append(ProvisionError("systemd did not start this machine; say --no-start, and start it as usual"))
+            wrong.append(
+                ProvisionError(
+                    "this machine was not started with systemd; add --no-start, and start the services yourself"
+                )
+            )
         place = self._place()
         if place is not None and not Units(self.seat).is_done():
             wrong += [
-                ProvisionError(f"port {port} is taken; end what has it (`ss -ltnp`), or choose another")
+                ProvisionError(f"port {port} is in use; stop its program (`ss -ltnp`), or choose another port")
                 for port in (place.port, place.pairing_port)
                 if _answers(port)
             ]
-        return Tried("would be started, and waited for", wrong)
+        return Tried("would be started and checked", wrong)
 
     def _place(self) -> Place | None:
         """Return the place, or None if it is not known. The step before reports the reason."""
@@ -400,8 +406,8 @@ def neighbour() -> Finding | None:
     """Return a finding if Debian's own instance of Mosquitto is enabled, else None."""
     if not Path("/etc/systemd/system/multi-user.target.wants/mosquitto.service").exists():
         return None
-    says = "Debian's own instance of Mosquitto is switched on as well; the office has no use for it"
-    return amber("mosquitto", says, "if nothing else here needs it: `sudo systemctl disable --now mosquitto`")
+    says = "Debian's own Mosquitto service is enabled too; the office does not need it"
+    return amber("mosquitto", says, "if no other program needs it: `sudo systemctl disable --now mosquitto`")
 
 
 def _answers(port: int) -> bool:

@@ -34,7 +34,7 @@ def with_reader(text: str, path: str, usb: UsbSettings) -> str:
     new = _with_table(new, path, usb)
     if not _is_only_this(before, new, path, usb):
         raise ConfigError(
-            "settings", [f"cannot be changed by this command; write into them yourself:\n{lines(path, usb)}"]
+            "settings", [f"cannot be changed by this command; add these lines yourself:\n{lines(path, usb)}"]
         )
     return new
 

@@ -59,7 +59,7 @@ class Making:
         try:
             user = pwd.getpwnam(USER)
         except KeyError as error:
-            raise ProvisionError(f"there is no user {USER!r}; run systemd/install, which makes it") from error
+            raise ProvisionError(f"there is no user {USER!r}; run systemd/install to make it") from error
         return user.pw_uid, user.pw_gid
 
     @property
@@ -132,7 +132,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise StateError(
             f"{error.filename or path}: cannot be made ({error.strerror}); "
-            "see that the card can be written, and free some space"
+            "check that the card can be written, and free some space"
         ) from error
 
 
@@ -143,9 +143,9 @@ def check_writable(path: Path) -> None:
     """
     there = next(each for each in (path, *path.parents) if each.exists() or each.is_symlink())
     if there != path and not there.is_dir():
-        raise StateError(f"{there}: is no folder, and {path} is to be made in it; move it away")
+        raise StateError(f"{there}: is not a folder, but {path} must be made in it; move it away")
     if not os.access(there, os.W_OK):
-        raise StateError(f"{path}: could not be written; see that the card can be written (`mount`), and use sudo")
+        raise StateError(f"{path}: cannot be written; check that the card can be written (`mount`), and use sudo")
 
 
 def _nested(data: dict[str, Any]) -> dict[str, Any]:

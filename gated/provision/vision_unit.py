@@ -45,11 +45,11 @@ def bring_units(
         _write(files)
         _anew("enable", "--now")
         if stays() and (not could_see or _comes(sees)):
-            log.info("vision is a service of its own now: %s", VISION[1])
+            log.info("vision now runs as its own service: %s", VISION[1])
             return True
-        log.error("the gate does not see with vision as a service of its own; `journalctl -u gated-vision` says why")
+        log.error("vision does not work as its own service; `journalctl -u gated-vision` shows the reason")
     except (GatedError, OSError) as error:
-        log.error("vision could not be made a service of its own: %s", error)
+        log.error("vision could not be moved to its own service: %s", error)
     _take_back(before)
     return False
 
@@ -98,4 +98,4 @@ def _take_back(before: dict[Path, str | None]) -> None:
         systemctl("daemon-reload")
         systemctl("restart", BRAIN)
     except (GatedError, OSError) as error:
-        log.error("the units could not be put back (%s); run `gated provision`", error)
+        log.error("the units could not be restored (%s); run `gated provision`", error)

@@ -27,7 +27,7 @@ class Metered(BufferedReader):
     def read(self, count: int | None = -1, /) -> bytes:
         """Read `count` bytes. Raises `tarfile.ReadError` if `count` is negative, missing or more than `left`."""
         if count is None or not 0 <= count <= self.left:
-            raise tarfile.ReadError(f"its headers have more than {MOST_HEADERS} bytes, so it is no bundle")
+            raise tarfile.ReadError(f"its headers have more than {MOST_HEADERS} bytes, so it is not a bundle")
         data = super().read(count)
         self.left -= len(data)
         return data

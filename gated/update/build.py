@@ -40,12 +40,12 @@ def build(releases: Releases, source: Source) -> str:
         releases.remove(version)  # keep nothing unverified on disk
         raise
     if signed is None:
-        log.warning("nobody has signed %s, and this gate believes no release key yet; `gated update --key` names one",
+        log.warning("%s has no signature, and this gate trusts no release key yet; set one with `gated update --key`",
                     source.path)  # fmt: skip
     _install(folder / "venv", version, [wheels, *_spare(releases, source)])
     said = run([str(releases.program(version)), "--version"])
     if said.split()[-1:] != [version]:
-        raise UpdateError(f"{version}: says that it is {said.strip()!r}; pack it anew")
+        raise UpdateError(f"{version}: reports its version as {said.strip()!r}; pack it again")
     releases.finish(version)
     return version
 

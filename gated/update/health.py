@@ -58,7 +58,7 @@ class Look(msgspec.Struct, frozen=True):
             return self.latch
         away = ELSEWHERE if self.has_office else ELSEWHERE | {"network"}
         missing = set(self.lost) - set(before) - away
-        return f"lost with it: {', '.join(sorted(missing))}" if missing else ""
+        return f"parts lost during the trial: {', '.join(sorted(missing))}" if missing else ""
 
 
 @dataclass(slots=True)
@@ -69,7 +69,7 @@ class Watch:
     _began: float = field(default=math.nan, init=False)
     _well_since: float = field(default=math.nan, init=False)
     _run: str = field(default="", init=False)
-    _problem: str = field(default="it was never seen on duty", init=False)
+    _problem: str = field(default="it never was on duty", init=False)
 
     def judge(self, run: str, problem: str, now: float) -> str | None:
         """Return None while undecided, an empty text to keep the version, or the reason to take it back.
@@ -80,7 +80,7 @@ class Watch:
         if math.isnan(self._began):
             self._began = now
         if self._run and run != self._run:
-            problem = problem or "the brain ended and was started again"
+            problem = problem or "the brain ended and was restarted"
         if run:
             self._run = run
         if problem:
@@ -110,7 +110,7 @@ def _latch_trouble(settings: Settings) -> str:
         state = asyncio.run(read_latch_state(settings.latch_socket))
     except LatchError as error:
         return str(error)
-    return "" if state.has_brain else "the latch knows no brain"
+    return "" if state.has_brain else "no brain is connected to the latch"
 
 
 def _reaches_office(url: str) -> bool:

@@ -60,8 +60,8 @@ def listed(text: str, where: object) -> dict[str, Listed]:
     found = [(match[2], match[1]) for match in map(_DIGEST.match, text.splitlines()) if match]
     whole = sum(sizes.get(path, 0) for path, _ in found)
     if len(found) > MOST_FILES or whole > MOST_ALL:
-        raise UpdateError(f"{where}: {SUMS} lists {len(found)} files of {whole} bytes, more than a bundle has "
-                          f"({MOST_FILES}, {MOST_ALL}); bring another")  # fmt: skip
+        raise UpdateError(f"{where}: {SUMS} lists {len(found)} files of {whole} bytes, more than the limits "
+                          f"({MOST_FILES}, {MOST_ALL}); use another bundle")  # fmt: skip
     return {name_of(path): Listed(digest, sizes.get(path)) for path, digest in found}
 
 

@@ -52,7 +52,7 @@ def lock_in(wheel: Path, python: str) -> str:
     except KeyError:
         raise UpdateError(_no_lock(wheel.name, python)) from None
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
-        raise UpdateError(f"{wheel}: cannot be read as a wheel ({error}); bring it anew") from error
+        raise UpdateError(f"{wheel}: cannot be read as a wheel ({error}); copy it again") from error
 
 
 def without(lock: str, names: Collection[str]) -> str:
@@ -72,8 +72,8 @@ def check_wheels(wheels: Iterable[Path], lock: str) -> None:
     strange = [path.name for path in wheels if sha256(path, MOST_WHEEL) not in known]
     if strange:
         raise UpdateError(
-            f"{', '.join(sorted(strange))}: not what this gated was tested with (no such SHA-256 in its lock); "
-            "make the bundle anew with `gated bundle`"
+            f"{', '.join(sorted(strange))}: not tested with this gated (the lock file has no such SHA-256); "
+            "make the bundle again with `gated bundle`"
         )
 
 
@@ -88,14 +88,14 @@ def check_unpacked(wheels: Iterable[Path]) -> None:
             with zipfile.ZipFile(wheel) as archive:
                 whole += sum(each.file_size for each in archive.infolist())
         except (OSError, zipfile.BadZipFile) as error:
-            raise UpdateError(f"{wheel}: cannot be read as a wheel ({error}); bring it anew") from error
+            raise UpdateError(f"{wheel}: cannot be read as a wheel ({error}); copy it again") from error
         if whole > MOST_UNPACKED:
-            raise UpdateError(f"{wheel.name}: unpacked there are {whole} bytes with it, and at most {MOST_UNPACKED} "
-                              "are; bring another bundle")  # fmt: skip
+            raise UpdateError(f"{wheel.name}: {whole} bytes unpacked, more than the limit of {MOST_UNPACKED}; "
+                              "use another bundle")  # fmt: skip
 
 
 def _no_lock(what: str, python: str) -> str:
-    return f"{what}: has no list of tested libraries for Python {python}; take a gated that was made for it"
+    return f"{what}: has no list of tested libraries for Python {python}; use a gated made for this Python"
 
 
 def main(words: list[str]) -> int:

@@ -55,7 +55,9 @@ def rehearse(state: Path, owner: Owner | None, migrate: Callable[[], object]) ->
             for name, shape in shapes.items():
                 _return(folder / name, SCHEMAS[name], shape)
     except (OSError, sqlite3.Error) as error:
-        raise StateError(f"{folder}: the databases cannot be rehearsed with ({error}); free some space") from error
+        raise StateError(
+            f"{folder}: the databases cannot be copied for the rehearsal ({error}); free some space"
+        ) from error
     finally:
         forget_copies(state, owner)
 
@@ -101,9 +103,9 @@ def _return(copy: Path, migrations: Sequence[str], before: Shape) -> None:
         undo_migrations(copy, len(migrations))
         database.connect(copy, migrations).close()
     except StateError as error:
-        raise UpdateError(f"there would be no way back: {error}") from error
+        raise UpdateError(f"going back would fail: {error}") from error
     if shape_of(copy) != before:
-        raise UpdateError(f"{copy.name}: does not come back as it went; this version is not fit for this gate")
+        raise UpdateError(f"{copy.name}: changed after migrating and going back; this version is not fit for this gate")
 
 
 def shape_of(path: Path) -> Shape:

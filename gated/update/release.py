@@ -37,7 +37,7 @@ def order(version: str) -> Order:
     """
     match = _VERSION.match(version) if version.isascii() else None
     if match is None:
-        raise UpdateError(f"{version!r} is no version; write it as 0.2.0")
+        raise UpdateError(f"{version!r} is not a version; write it as 0.2.0")
     numbers = [int(number) for number in match["numbers"].split(".")]
     while len(numbers) > 1 and numbers[-1] == 0:
         numbers.pop()
@@ -129,7 +129,7 @@ class Releases:
             sync_folder(self.root)
         except OSError as error:
             raise StateError(
-                f"{self.root / 'current'}: cannot be turned ({error.strerror}); run this as root"
+                f"{self.root / 'current'}: cannot be switched ({error.strerror}); run this as root"
             ) from error
 
     def begin(self, version: str) -> Path:

@@ -23,6 +23,6 @@ def of_release_key() -> Iterator[Finding]:
         yield red(PART, str(error), NAME_ONE)
         return
     if not keys:
-        yield amber(PART, "none is set: updates need no signature", NAME_ONE)
+        yield amber(PART, "not set: updates need no signature", NAME_ONE)
         return
     yield green(PART, f"updates must be signed with {', '.join(key.fingerprint for key in keys)}")

@@ -22,13 +22,13 @@ def check_roots(path: Path) -> None:
     path = path.absolute()
     try:
         if path.resolve(strict=True) != path:
-            raise UpdateError(f"{path}: is a link, or lies behind one; name the place itself: {path.resolve()}")
+            raise UpdateError(f"{path}: is a link, or is behind one; give the real path: {path.resolve()}")
         for each in path.parents:
             _check(each, is_above=True)
         for each in _all_in(path):
             _check(each)
     except OSError as error:
-        raise UpdateError(f"{path}: cannot be read ({error.strerror}); mend --from") from error
+        raise UpdateError(f"{path}: cannot be read ({error.strerror}); correct --from") from error
 
 
 def _all_in(path: Path) -> Iterator[Path]:
@@ -41,13 +41,11 @@ def _all_in(path: Path) -> Iterator[Path]:
 def _check(path: Path, *, is_above: bool = False) -> None:
     found = path.lstat()
     if not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
-        raise UpdateError(
-            f"{path}: is a link or no file at all, and what lies there would run; put the file itself there"
-        )
+        raise UpdateError(f"{path}: is a link or not a file, and root would run it; put the file itself there")
     if found.st_uid not in (0, os.geteuid()):
-        raise UpdateError(f"{path}: belongs to another user, and what lies there would run; `chown root:root {path}` "
-                          "once you know that it is right")  # fmt: skip
+        raise UpdateError(f"{path}: belongs to another user, and root would run it; check it, then run "
+                          f"`chown root:root {path}`")  # fmt: skip
     is_sticky = is_above and bool(found.st_mode & stat.S_ISVTX)  # a sticky folder protects entries of others
     if found.st_mode & OTHERS and not is_sticky:
-        raise UpdateError(f"{path}: others may write it, and what lies there would run; `chmod go-w {path}` once you "
-                          "know that it is right")  # fmt: skip
+        raise UpdateError(f"{path}: other users may write it, and root would run it; check it, then run "
+                          f"`chmod go-w {path}`")  # fmt: skip

@@ -65,7 +65,7 @@ def keys_in(text: str, where: object = KEYS) -> list[Key]:
     lines = [line.strip() for line in text.splitlines()]
     keys = [_key(line, where) for line in lines if line and not line.startswith("#")]
     if not keys:
-        raise UpdateError(f"{where}: has no key; `ssh-keygen -t ed25519 -f release` makes one, in release.pub")
+        raise UpdateError(f"{where}: has no key; make one with `ssh-keygen -t ed25519 -f release`, in release.pub")
     return keys
 
 
@@ -85,16 +85,16 @@ def check(message: bytes, signature: str, keys: Iterable[Key], where: object) ->
     raw, namespace, reserved, algorithm, kind, mark = _parsed(signature, where)
     signer = next((key for key in keys if key.blob == raw), None)
     if namespace != NAMESPACE or kind != KIND or algorithm not in HASHES or reserved:
-        raise UpdateError(f"{where}: is signed for something else; sign it with `gated bundle --sign`")
+        raise UpdateError(f"{where}: is signed for another purpose; sign it with `gated bundle --sign`")
     if signer is None:
-        raise UpdateError(f"{where}: is signed with a key that this gate does not believe; bring one that is signed "
+        raise UpdateError(f"{where}: is signed with a key that this gate does not trust; use one signed "
                           "with the old key, or see `gated update --key`")  # fmt: skip
     digest = HASHES[algorithm](message).digest()
     signed = MAGIC + b"".join(map(_string, (namespace, reserved, algorithm, digest)))
     try:
         Ed25519PublicKey.from_public_bytes(signer.raw).verify(mark, signed)
     except (InvalidSignature, ValueError) as error:
-        raise UpdateError(f"{where}: the signature does not fit; it was altered, bring it anew") from error
+        raise UpdateError(f"{where}: the signature does not match; the file was changed, copy it again") from error
     return signer
 
 
@@ -107,10 +107,10 @@ def sign(path: Path, key: Path) -> None:
     try:
         subprocess.run(command, check=True, timeout=SIGN_S)
     except FileNotFoundError as error:
-        raise UpdateError("there is no ssh-keygen, which signs; `apt-get install openssh-client`") from error
+        raise UpdateError("ssh-keygen is missing; run `apt-get install openssh-client`") from error
     except (OSError, subprocess.SubprocessError) as error:
-        raise UpdateError(f"{key}: nothing could be signed with it; `ssh-keygen -t ed25519 -f {key}` makes "
-                          "a key") from error  # fmt: skip
+        raise UpdateError(f"{key}: cannot sign with it; make a key with "
+                          f"`ssh-keygen -t ed25519 -f {key}`") from error  # fmt: skip
 
 
 def _key(line: str, where: object) -> Key:
@@ -122,9 +122,9 @@ def _key(line: str, where: object) -> Key:
         blob = base64.b64decode(text, validate=True)
         named, raw = _take(blob, 2, where)
     except binascii.Error as error:
-        raise UpdateError(f"{where}: a line of it is no public key; copy the file release.pub anew") from error
+        raise UpdateError(f"{where}: a line is not a public key; copy the file release.pub again") from error
     if named != KIND or len(raw) != 32:
-        raise UpdateError(f"{where}: a line of it is no public key; copy the file release.pub anew")
+        raise UpdateError(f"{where}: a line is not a public key; copy the file release.pub again")
     return Key(raw, comment.strip())
 
 
@@ -137,9 +137,9 @@ def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes
             raise binascii.Error("no armour")
         blob = base64.b64decode("".join(body.split()), validate=True)
     except binascii.Error as error:
-        raise UpdateError(f"{where}: is no signature as ssh-keygen makes it; sign it anew") from error
+        raise UpdateError(f"{where}: is not a signature made by ssh-keygen; sign it again") from error
     if blob[: len(MAGIC) + 4] != MAGIC + (1).to_bytes(4, "big"):
-        raise UpdateError(f"{where}: is no signature of a version that is known here")
+        raise UpdateError(f"{where}: is a signature of an unknown version; update gated first")
     key, namespace, reserved, algorithm, mark = _take(blob[len(MAGIC) + 4 :], 5, where)
     kind, signed = _take(mark, 2, where)
     return key, namespace, reserved, algorithm, kind, signed
@@ -154,11 +154,11 @@ def _take(blob: bytes, count: int, where: object) -> list[bytes]:
     for _ in range(count):
         size = int.from_bytes(blob[:4], "big")
         if len(blob) < 4 + size:
-            raise UpdateError(f"{where}: ends too early; bring the file anew")
+            raise UpdateError(f"{where}: ends too early; copy the file again")
         found.append(blob[4 : 4 + size])
         blob = blob[4 + size :]
     if blob:
-        raise UpdateError(f"{where}: has more in it than belongs there; bring the file anew")
+        raise UpdateError(f"{where}: has extra data at the end; copy the file again")
     return found
 
 

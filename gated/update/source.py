@@ -37,14 +37,14 @@ class Source:
     def __init__(self, path: Path) -> None:
         self.path, self.is_wheel = path, path.suffix == ".whl"
         if not path.exists():
-            raise UpdateError(f"{path}: is not there; name a bundle, a folder with wheels, or a wheel")
+            raise UpdateError(f"{path}: does not exist; name a bundle, a folder with wheels, or a wheel")
 
     @cached_property
     def version(self) -> str:
         """Return the version of the one gated wheel in the source, as first read. `bring` detects a later change."""
         ours = [name for name in map(name_of, self._names()) if name.startswith("gated-") and name.endswith(".whl")]
         if len(ours) != 1:
-            raise UpdateError(f"{self.path}: has {len(ours)} wheels of gated, and should have one; pack it anew")
+            raise UpdateError(f"{self.path}: has {len(ours)} wheels of gated instead of one; pack it again")
         version = ours[0].split("-")[1]
         order(version)
         return version
@@ -60,11 +60,11 @@ class Source:
             found = self._signed(folder, believed)
             self._bring_wheels(folder)
         except TooLongError as error:
-            raise UpdateError(f"{self.path}: {name_of(error.filename)} {error.strerror}; bring it anew") from error
+            raise UpdateError(f"{self.path}: {name_of(error.filename)} {error.strerror}; copy it again") from error
         except UNREADABLE as error:
-            raise UpdateError(f"{self.path}: cannot be read ({error}); bring it anew, with its {SUMS}") from error
+            raise UpdateError(f"{self.path}: cannot be read ({error}); copy it again, with its {SUMS}") from error
         if len(list(folder.glob(f"gated-{version}-*.whl"))) != 1:
-            raise UpdateError(f"{self.path}: has changed while it was read; bring it anew")
+            raise UpdateError(f"{self.path}: changed while it was read; copy it again")
         return found
 
     def trouble(self, believed: Sequence[Key]) -> str:
@@ -105,12 +105,12 @@ class Source:
         digests = {KEYS: sha256(folder / KEYS, MOST_KEYS)} if (folder / KEYS).exists() else {}
         for name in (*wheels, *digests):
             if name not in sums:
-                raise UpdateError(f"{self.path}: {name} is not what {SUMS} says; bring the file anew")
+                raise UpdateError(f"{self.path}: {name} does not match {SUMS}; copy the file again")
         digests |= self._copy(folder, {name: sums[name].most for name in wheels})
         for name, digest in digests.items():
             if digest != sums[name].digest:
                 (folder / name).unlink()
-                raise UpdateError(f"{self.path}: {name} is not what {SUMS} says; bring the file anew")
+                raise UpdateError(f"{self.path}: {name} does not match {SUMS}; copy the file again")
 
     def _names(self) -> list[str]:
         """Return the files in the source, with their folders."""
@@ -124,7 +124,7 @@ class Source:
                 return [name for name, _ in members]
         except (OSError, tarfile.TarError, EOFError) as error:
             why = str(error).partition(":\n")[0]  # drop the messages that tarfile adds for each decompressor
-            raise UpdateError(f"{self.path}: cannot be read ({why}); bring the file anew") from error
+            raise UpdateError(f"{self.path}: cannot be read ({why}); copy the file again") from error
 
     def _copy(self, folder: Path, most: Mapping[str, int]) -> dict[str, str]:
         """Copy the files of these names, up to `most` bytes each, from any folder in the source. Return the digest of
@@ -137,7 +137,7 @@ class Source:
         with self._opened() as files:
             for name, file in files:
                 if name in digests:
-                    raise UpdateError(f"{self.path}: has two of {name}; bring it anew")
+                    raise UpdateError(f"{self.path}: contains {name} twice; pack it again")
                 if name in most:
                     digests[name] = copy_file(file, folder / name, min(most[name], left))
                     left -= (folder / name).stat().st_size
@@ -160,7 +160,7 @@ def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
     """
     if not (folder / SIGNATURE).exists():
         if believed:
-            raise UpdateError(f"{where}: is not signed, and this gate takes nothing else; sign it with `gated bundle "
+            raise UpdateError(f"{where}: is not signed, and this gate requires a signature; sign it with `gated bundle "
                               f"--sign`, or its {SUMS} with ssh-keygen")  # fmt: skip
         return None
     keys = believed or (read_keys(folder / KEYS) if (folder / KEYS).exists() else ())
@@ -178,7 +178,7 @@ def sources_in(place: Path) -> list[Source]:
     try:
         paths = [path for path in place.iterdir() if path.suffix in {".whl", ".tar"} or (path / SUMS).is_file()]
     except OSError as error:
-        raise UpdateError(f"{place}: cannot be read ({error.strerror}); mend --from") from error
+        raise UpdateError(f"{place}: cannot be read ({error.strerror}); correct --from") from error
     return sorted(_whole(map(Source, paths)), key=lambda source: order(source.version))
 
 
@@ -188,7 +188,7 @@ def _whole(sources: Iterable[Source]) -> Iterator[Source]:
         try:
             order(source.version)
         except UpdateError as error:
-            log.warning("passed over: %s", error)
+            log.warning("skipped: %s", error)
         else:
             yield source
 

@@ -61,7 +61,7 @@ def read_trial(root: Path) -> Trial | None:
     except OSError as error:
         raise StateError(f"{path}: cannot be read ({error.strerror}); run this as root") from error
     except (KeyError, ValueError) as error:
-        advice = "see which release `current` names, remove this file, and start the gate anew"
+        advice = "check which release `current` names, remove this file, and restart the gate"
         raise StateError(f"{path}: is damaged ({error}); {advice}") from error
 
 
@@ -69,7 +69,7 @@ def decoded(lines: Iterable[str]) -> Trial:
     """Return a trial from its lines. Raises `KeyError` and `ValueError` if they are not valid."""
     words = {word: value for word, _, value in (line.partition(" ") for line in lines)}
     if not words["before"] or not words["after"]:
-        raise ValueError("it names no versions")
+        raise ValueError("it has no versions")
     brain, latch, since = (int(words[word]) for word in ("brain", "latch", "since"))
     return Trial(words["before"], words["after"], brain, latch, since, words["lost"], words["why"])
 

@@ -74,9 +74,9 @@ class Updater:
         if order(after) == order(before):
             return None
         if order(after) < order(before):
-            raise UpdateError(f"{after} is older than {before}, which runs; `gated update --back` goes back")
+            raise UpdateError(f"{after} is older than the running {before}; to go back, use `gated update --back`")
         if why := self._why_anew(source):
-            log.info("making %s beside %s: %s", after, before, why)
+            log.info("building %s beside %s: %s", after, before, why)
             build(self.releases, source)
         self._ask(after, "models", "verify")
         rehearsal.rehearse(self._settings.state, self._owner, lambda: self._step(after, "migrate"))
@@ -91,9 +91,9 @@ class Updater:
         """Return why a version must be built again, although it may be on disk; empty if it is in order."""
         version = source.version
         if not self.releases.is_whole(version):
-            return "it is not there yet"
+            return "it is not installed yet"
         if not source.is_the_origin_of(self.releases.folder(version) / "wheels"):
-            return f"it is there from other files than those of {source.path}"
+            return f"it was built from other files than those of {source.path}"
         return self._distrust(version) or self.releases.trouble(version)
 
     def _distrust(self, version: str) -> str:
@@ -116,18 +116,18 @@ class Updater:
                 why = source.trouble(believed)
                 if not why:
                     return source
-                log.warning("passed over: %s", why)
+                log.warning("skipped: %s", why)
         return None
 
     def back(self) -> Updated:
         """Go back to the previous version on request. Raises `UpdateError` if there is none."""
-        return self._take_back(self.trial or self._way_back(), "somebody asked for it")
+        return self._take_back(self.trial or self._way_back(), "going back was requested")
 
     def _way_back(self) -> Trial:
         now = self.releases.current
         older = [version for version in self.releases.whole() if order(version) < order(now)]
         if not older:
-            raise UpdateError(f"there is no version before {now} here; bring one with --to")
+            raise UpdateError(f"no version older than {now} is installed; install one with --to")
         fit = [version for version in older if not self.releases.trouble(version)]
         return Trial((fit or older)[-1], now, since=self._look(now).head)
 
@@ -164,7 +164,7 @@ class Updater:
         if not path.is_file():
             return
         if why := self._distrust(version):
-            log.warning("the release keys that %s brought are not believed: %s", version, why)
+            log.warning("the release keys of %s are not trusted: %s", version, why)
         else:
             self.releases.believe(read_keys(path))
 
@@ -210,15 +210,15 @@ class Updater:
         try:
             return msgspec.json.decode(said, type=Look)
         except UNDECODABLE as error:
-            raise UpdateError(f"{version}: does not say how the gate is: {wording.cause(error, Look)}") from error
+            raise UpdateError(f"{version}: cannot read the state of the gate: {wording.cause(error, Look)}") from error
 
     def _take_back(self, trial: Trial, why: str) -> Updated:
         """Take a version back. Writes the decision to disk first, so that the guard can finish it after a power cut."""
         trouble = self.releases.trouble(trial.before)
         if trouble:
             raise UpdateError(
-                f"{trial.before} cannot run on this system ({trouble}): {trial.after} goes on, though {why}; "
-                "bring another version with --to"
+                f"{trial.before} cannot run on this system ({trouble}): {trial.after} keeps running, although {why}; "
+                "install another version with --to"
             )
         condemned = trial.condemned(why)
         condemned.write(self.releases.root)

@@ -72,7 +72,7 @@ def test_what_is_said_while_the_face_is_taken_counts_and_the_command_ends(yard):
     said = yard.give("Ann", *GIVE)
     done()
     assert said.exit_code == 0, said.output
-    assert "Ann (2-401): counts from now on" in said.output
+    assert "Ann (2-401): the consent is valid from now on" in said.output
     assert agreed(yard, ANN) == {"transfer"}
     assert not (yard.state / NAME).exists()
 

@@ -57,7 +57,7 @@ def test_pairs_of_photographs_are_separated_at_the_sets_own_threshold(gate, pair
 @pytest.mark.slow
 def test_pairs_as_a_table_and_a_picture(gate, pairs, tmp_path):
     done = gate.run("evaluate", "--pairs", pairs, "--picture", tmp_path / "det.png", check=0)
-    assert "separates 100.00 % of 15 pairs" in done.stdout
+    assert "pairs separated: 100.00 % of 15" in done.stdout
     assert "threshold 0.42" in done.stdout
     assert "3/n" in done.stdout
     assert done.stderr == "", "no progress in a pipe"

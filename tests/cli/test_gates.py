@@ -161,7 +161,7 @@ def test_consents_of_whoever_was_enrolled_here_are_listed_by_name_and_accepted_t
     assert (row["subject"], row["purposes"], row["papers"]) == (ANN, ["transfer"], "transfer: paper-4")
     assert "there is no terminal to ask at" in yard.say("people", "consents", "accept", check=2)
     assert yard.holdings.agreed(ANN) == set()
-    assert "accepted what 1 people agreed to; 0 wait" in yard.say("people", "consents", "accept", "--yes")
+    assert "accepted the consents of 1 people; 0 wait" in yard.say("people", "consents", "accept", "--yes")
     assert yard.holdings.agreed(ANN) == {"transfer"}
     assert [event["people"] for event in yard.events("consents_accepted")] == [1]
     assert json.loads(yard.say("people", "consents", "list", "--json")) == []

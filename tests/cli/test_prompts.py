@@ -25,7 +25,7 @@ def test_a_recording_is_left_alone_and_counted(gate, tmp_path):
     recording.parent.mkdir(parents=True)
     write_wav(recording, tone(Rhythm((0.5,), 1)))
     before = recording.read_bytes()
-    assert "1 recordings left alone" in gate.run("prompts", "make", check=0).stdout
+    assert "1 recordings kept" in gate.run("prompts", "make", check=0).stdout
     assert recording.read_bytes() == before
 
 

@@ -60,8 +60,8 @@ def test_the_versions_that_are_here_and_the_trial_are_shown(update, root):
     assert update("--status") == f"0.1.0  runs\n{says}\n{no_key}"
     Trial("0.1.0", "0.2.0", brain=2).write(root)
     assert "on trial: 0.2.0 in place of 0.1.0; brain started 2 times, latch 0" in update("--status")
-    Trial("0.1.0", "0.2.0").condemned("lost with it: vision").write(root)
-    assert "lost with it: vision" in update("--status")
+    Trial("0.1.0", "0.2.0").condemned("parts lost during the trial: vision").write(root)
+    assert "parts lost during the trial: vision" in update("--status")
 
 
 def test_a_program_can_read_them(update, root):
@@ -90,7 +90,7 @@ def test_what_is_not_there_is_told_with_the_next_step(update, tmp_path):
     place = tmp_path / "releases"
     place.mkdir(mode=0o755)
     assert "has no 0.3.0" in update("--to", "0.3.0", "--from", place, check=1)
-    assert "is not there" in update("--to", "./nothing.tar", check=1)
+    assert "there is no such file" in update("--to", "./nothing.tar", check=1)
     assert "0.1.0 runs already" in update("--to", "newest", "--from", place)
 
 
@@ -98,13 +98,13 @@ def test_a_folder_that_others_may_write_is_no_source(update, tmp_path):
     place = tmp_path / "releases"
     place.mkdir()
     place.chmod(0o777)
-    assert "others may write it" in update("--to", "newest", "--from", place, check=1)
+    assert "other users may write it" in update("--to", "newest", "--from", place, check=1)
 
 
 def test_a_bundle_that_is_damaged_is_told_and_the_old_version_goes_on(update, root, tmp_path):
     (tmp_path / "bundle.tar").write_bytes(b"no tar")
     said = update("--to", tmp_path / "bundle.tar", check=1)
-    assert "bring the file anew" in said
+    assert "copy the file again" in said
     assert said.count("\n") == 1, "one line, not what every decompressor thinks of it"
     assert Releases(root).current == "0.1.0"
 

@@ -63,7 +63,7 @@ def test_nul_bytes_are_damage_and_their_line_is_told(data, line):
 
 
 def test_a_utf_16_file_that_broke_off_is_said_to_be_damaged():
-    with pytest.raises(HandwritingError, match=r"UTF-16-LE and is damaged|NUL bytes"):
+    with pytest.raises(HandwritingError, match=r"UTF-16-LE but is damaged|NUL bytes"):
         text_of(b"\xff\xfe" + TOML.encode("utf-16-le")[:-1])
 
 
@@ -146,7 +146,7 @@ def test_settings_that_cannot_be_read_name_the_file(tmp_path):
         load_own(tmp_path / "gated.toml")
     with pytest.raises(ConfigError, match=r"none\.toml: cannot be read .*`gated config new` writes"):
         read(tmp_path / "none.toml")
-    with pytest.raises(ConfigError, match="it is a folder"):
+    with pytest.raises(ConfigError, match="this is a folder"):
         read(tmp_path)
 
 

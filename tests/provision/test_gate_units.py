@@ -89,7 +89,7 @@ def test_a_folder_that_others_may_write_is_refused_before_anything_runs_from_it(
     monkeypatch.setattr(gate_units, "HIDDEN", ())
     check_releases(tmp_path)
     tmp_path.chmod(0o777)
-    with pytest.raises(UpdateError, match="others may write it"):
+    with pytest.raises(UpdateError, match="other users may write it"):
         check_releases(tmp_path)
 
 

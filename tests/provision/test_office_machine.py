@@ -111,14 +111,14 @@ def test_everything_that_is_wrong_comes_at_once(seat, root, monkeypatch):
     monkeypatch.setattr(seats, "HIDDEN", (str(root.parent),))
     said = problems(seat(site="", place=None))
     assert any("use sudo" in each for each in said)
-    assert any("services see nothing in" in each for each in said)
-    assert any("the office's user could not start it there" in each for each in said)
-    assert any("say --site and --host" in each for each in said)
+    assert any("services cannot read folders in" in each for each in said)
+    assert any("the office's user cannot start it there" in each for each in said)
+    assert any("give --site and --host" in each for each in said)
 
 
 @pytest.mark.parametrize(
     ("place", "says"),
-    [(Place("Office Lan", 18883, 18884), "is not a host"), (Place("office.lan", 443, 18884), "only for root")],
+    [(Place("Office Lan", 18883, 18884), "is not a host"), (Place("office.lan", 443, 18884), "reserved for root")],
 )
 def test_a_place_that_will_not_do_is_refused_before_anything_is_made(seat, root, place, says):
     assert any(says in each for each in problems(seat(place=place)))
@@ -132,10 +132,10 @@ def test_all_that_is_wrong_with_a_new_office_comes_at_once(seat, root):
     said = problems(wrong)
     for fault in ("'Market South' cannot be the name of a site", "'Office Lan' is not a host",
                   "'Mars/Olympus' is not a time zone",
-                  "cannot both use port 80", "port 80 is only for root",
-                  "--user 'Li Wei' will not do"):  # fmt: skip
+                  "cannot both use port 80", "port 80 is reserved for root",
+                  "--user 'Li Wei' is not allowed"):  # fmt: skip
         assert any(fault in each for each in said), fault
-    assert any("--user 'root' will not do" in each for each in problems(Seat(root / "o", SITE, PLACE, "root")))
+    assert any("--user 'root' is not allowed" in each for each in problems(Seat(root / "o", SITE, PLACE, "root")))
 
 
 @pytest.mark.parametrize("name", ["a letter", "begun", "a file"])
@@ -161,7 +161,7 @@ def test_another_office_than_was_said_is_not_taken_over_in_silence(seat, root):
     new_office(root / "srv/office")
     before = seen(root)
     other = seat("elsewhere", None)
-    assert any(f"the office there is that of {SITE}" in each for each in problems(other))
+    assert any(f"this folder has the office of {SITE}" in each for each in problems(other))
     with pytest.raises(OfficeError, match=SITE):
         taken(other)
     moved = seat(SITE, Place("new.lan", 18883, 18884))
@@ -179,7 +179,7 @@ def test_a_broken_office_hides_nothing_else(command, root):
         (root / "srv/office" / name).write_text("junk")
     done = command("--dry-run", "--user", "Li Wei")
     assert done.exit_code != 0
-    assert "--user 'Li Wei' will not do" in done.output
+    assert "--user 'Li Wei' is not allowed" in done.output
     assert str(root / "srv/office") in done.output.partition("To correct")[2]
 
 
@@ -187,7 +187,7 @@ def test_an_office_that_is_there_is_taken_over_with_all_that_it_knows(seat, root
     (root / "srv").mkdir()
     new_office(root / "srv/office")
     key = (root / "srv/office/ca.pem").read_bytes()
-    assert "taken over" in [step.check().says for step in seat_steps(seat())][3]
+    assert "existing office" in [step.check().says for step in seat_steps(seat())][3]
     assert "office" in taken(seat("", None))
     assert (root / "srv/office/ca.pem").read_bytes() == key
     assert pwd.getpwuid((root / "srv/office/office.db").stat().st_uid).pw_name == "nobody"
@@ -197,7 +197,7 @@ def test_an_office_that_is_there_is_taken_over_with_all_that_it_knows(seat, root
 def test_an_office_of_a_person_is_moved_first(root):
     seat = Seat(Path("/home/li/office"), SITE, PLACE, "nobody", root=root)
     assert any("sudo mv /home/li/office /var/lib/gated-office" in each for each in problems(seat))
-    with pytest.raises(OfficeError, match="services see nothing"):
+    with pytest.raises(OfficeError, match="services cannot read"):
         taken(seat)
 
 
@@ -273,7 +273,7 @@ def test_a_dry_run_of_the_command_tells_all_and_makes_nothing(command, root):
     before = seen(root)
     done = command("--dry-run")
     assert done.exit_code == 2
-    assert "say --site and --host" in done.output
+    assert "give --site and --host" in done.output
     assert command("--dry-run", "--site", SITE, "--host", "office.lan").exit_code == 0
     assert seen(root) == before
 

@@ -132,7 +132,7 @@ def test_answers_that_the_settings_do_not_follow_are_named(making, answers, take
 
 def test_another_gates_settings_are_not_taken_over(making, answers, taken):
     taken(making(answers()), "settings")
-    with pytest.raises(ProvisionError, match=r"is for market-south/gate-2, not market-south/gate-3; say those names"):
+    with pytest.raises(ProvisionError, match=r"is for market-south/gate-2, not market-south/gate-3; give those names"):
         taken(making(answers(gate="gate-3")))
 
 
@@ -167,7 +167,7 @@ def test_a_wrong_model_file_is_thrown_away_and_the_right_one_taken_the_next_time
     victim = next(wrong.glob("*detector.onnx"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"x")
     (root / "models").mkdir(parents=True)
-    with pytest.raises(ModelError, match="is another file .*find the one that the manifest names"):
+    with pytest.raises(ModelError, match="differs from the .*copy the file that the manifest names"):
         taken(making(answers(tables, models_from=str(wrong), accept_licence=True)))
     done, already = taken(making(answers(tables, models_from=str(models), accept_licence=True)))
     assert "models" in done
@@ -263,7 +263,7 @@ def test_prompts_that_cannot_be_read_are_said_without_a_traceback(making, answer
 def test_services_that_cannot_be_written_are_said_without_a_traceback(making, answers, taken, root):
     (root / "etc").mkdir()
     (root / "etc/systemd").write_text("no folder")
-    with pytest.raises(StateError, match="etc/systemd.*see that the card can be written, and free some space"):
+    with pytest.raises(StateError, match="etc/systemd.*check that the card can be written, and free some space"):
         taken(making(answers()))
 
 

@@ -75,7 +75,7 @@ def test_counting_changes_nothing_else_of_the_trial(root):
 
 
 def test_what_is_condemned_does_not_start_once_more(root):
-    Trial(OLD, NEW).condemned("lost with it: vision").write(root)
+    Trial(OLD, NEW).condemned("parts lost during the trial: vision").write(root)
     guard(root, "latch")
     assert current(root) == OLD
 

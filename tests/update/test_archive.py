@@ -63,7 +63,7 @@ def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path, kind):
     with (tmp_path / "a.tar").open("wb") as file:
         file.write(raw(size=b"%011o" % (4 << 30), kind=kind))
         file.truncate(5 << 30)
-    with pytest.raises(tarfile.ReadError, match="so it is no bundle"):
+    with pytest.raises(tarfile.ReadError, match="so it is not a bundle"):
         found(tmp_path / "a.tar")
 
 
@@ -80,5 +80,5 @@ def test_members_without_number_are_not_kept_in_memory(tmp_path):
     with (tmp_path / "a.tar").open("wb") as file:
         for _ in range(MOST_HEADERS // 512 // 64 + 1):
             file.write(raw() * 64)
-    with pytest.raises(tarfile.ReadError, match="so it is no bundle"):
+    with pytest.raises(tarfile.ReadError, match="so it is not a bundle"):
         found(tmp_path / "a.tar")

@@ -29,7 +29,10 @@ def test_well_for_the_whole_time_is_kept_and_no_moment_sooner():
 
 
 def test_what_is_never_well_goes_with_the_reason():
-    assert judged([("1", "lost with it: vision")] * 100) == ("lost with it: vision", HEALTH_S * PATIENCE)
+    assert judged([("1", "parts lost during the trial: vision")] * 100) == (
+        "parts lost during the trial: vision",
+        HEALTH_S * PATIENCE,
+    )
 
 
 def test_what_never_comes_on_duty_goes():
@@ -48,12 +51,12 @@ def test_a_brain_that_ends_and_comes_back_begins_anew():
 
 def test_a_brain_that_ends_again_and_again_goes():
     verdict, _ = judged([(str(number // 10), "") for number in range(200)])
-    assert verdict == "the brain ended and was started again"
+    assert verdict == "the brain ended and was restarted"
 
 
 def test_well_at_the_last_moment_is_no_reason_to_go():
     bad = int(HEALTH_S * PATIENCE / 5) - 25
-    assert judged([("1", "lost with it: vision")] * bad + [("1", "")] * 40)[0] == ""
+    assert judged([("1", "parts lost during the trial: vision")] * bad + [("1", "")] * 40)[0] == ""
 
 
 @given(st.lists(st.tuples(st.sampled_from(["", "1", "2"]), st.sampled_from(["", "bad"])), min_size=61, max_size=61))
@@ -75,11 +78,11 @@ def test_the_version_that_runs_must_be_the_one_on_trial():
 
 def test_what_was_lost_before_is_not_held_against_it():
     assert seen(lost=["vision"]).problem("0.2.0", ["vision"]) == ""
-    assert seen(lost=["journal", "vision"]).problem("0.2.0", ["vision"]) == "lost with it: journal"
+    assert seen(lost=["journal", "vision"]).problem("0.2.0", ["vision"]) == "parts lost during the trial: journal"
 
 
 def test_a_link_that_is_down_counts_only_while_the_office_can_be_reached():
-    assert seen(lost=["network"]).problem("0.2.0", ()) == "lost with it: network"
+    assert seen(lost=["network"]).problem("0.2.0", ()) == "parts lost during the trial: network"
     assert seen(lost=["network"], has_office=False).problem("0.2.0", ()) == ""
     assert seen(lost=["server", "clock"]).problem("0.2.0", ()) == ""
 

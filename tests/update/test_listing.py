@@ -31,7 +31,7 @@ def test_a_list_of_sha256sum_alone_is_read_and_bounded(tmp_path):
     "".join(f"{NONE}  {n}\n" for n in range(MOST_FILES + 1)),
 ])  # fmt: skip
 def test_a_list_that_would_fill_the_disk_is_refused(text):
-    with pytest.raises(UpdateError, match="more than a bundle has"):
+    with pytest.raises(UpdateError, match="more than the limits"):
         listed(text, "here")
 
 

@@ -143,7 +143,7 @@ def test_a_file_whose_hash_the_lock_does_not_know_is_refused_by_name(tmp_path):
         path.write_text(path.name)
     known = f"good==1 --hash=sha256:{hashlib.sha256(good.read_bytes()).hexdigest()}\n"
     check_wheels([good], known)
-    with pytest.raises(UpdateError, match=r"bad-1\.whl, worse-1\.whl: not what this gated was tested with"):
+    with pytest.raises(UpdateError, match=r"bad-1\.whl, worse-1\.whl: not tested with this gated"):
         check_wheels([good, worse, bad], known)
 
 
@@ -180,7 +180,7 @@ def test_wheels_are_weighed_together_before_they_are_unpacked(tmp_path, monkeypa
         with zipfile.ZipFile(tmp_path / name, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr("x", bytes(600_000))
     check_unpacked([tmp_path / "a.whl"])
-    with pytest.raises(UpdateError, match=r"b\.whl: unpacked there are 1200000 bytes"):
+    with pytest.raises(UpdateError, match=r"b\.whl: 1200000 bytes unpacked"):
         check_unpacked([tmp_path / "a.whl", tmp_path / "b.whl"])
     (tmp_path / "c.whl").write_bytes(b"no wheel")
     with pytest.raises(UpdateError, match=r"c\.whl: cannot be read as a wheel"):

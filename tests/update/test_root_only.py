@@ -36,7 +36,7 @@ def test_what_is_roots_alone_is_taken(place):
 def test_what_others_may_write_anywhere_is_refused_by_name(place, where, mode):
     path = (place / where).resolve()
     path.chmod(path.stat().st_mode | mode)
-    with pytest.raises(UpdateError, match="others may write it"):
+    with pytest.raises(UpdateError, match="other users may write it"):
         sources_in(place)
 
 
@@ -63,7 +63,7 @@ def test_a_link_or_a_pipe_among_the_releases_is_refused(place, tmp_path, kind):
 def test_a_place_behind_a_link_is_refused_and_the_place_itself_is_named(place, tmp_path):
     (tmp_path / "link").symlink_to(place.parent)
     for path in (tmp_path / "link" / "releases", tmp_path / "link" / "releases" / "bundle"):
-        with pytest.raises(UpdateError, match=f"name the place itself: {path.resolve()}"):
+        with pytest.raises(UpdateError, match=f"give the real path: {path.resolve()}"):
             check_roots(path)
 
 
@@ -71,5 +71,5 @@ def test_a_folder_above_where_nobody_can_replace_what_is_anothers_is_good(place)
     place.parent.chmod(0o1777)
     check_roots(place)
     place.chmod(0o1777)
-    with pytest.raises(UpdateError, match="others may write it"):
+    with pytest.raises(UpdateError, match="other users may write it"):
         check_roots(place)

@@ -67,7 +67,7 @@ class WriteSettings:
         making = self.making
         is_there = making.config.exists()
         if is_there and not os.access(making.config, os.R_OK):
-            return Tried(f"{making.config} is there; only root can look at it")
+            return Tried(f"{making.config} exists; only root can read it")
         draft, source = making.draft, str(making.config) if is_there else "the answers"
         wrong: list[GatedError] = [ConfigError(source, [problem]) for problem in draft.problems]
         if is_there and draft.settings is not None:
@@ -85,7 +85,7 @@ class WriteSettings:
         if UNNAMED not in (answers.site, answers.gate) and theirs != (answers.site, answers.gate):
             raise ProvisionError(
                 f"{making.config} is for {'/'.join(theirs)}, not {answers.site}/{answers.gate}; "
-                "say those names, or move it away"
+                "give those names, or move the file away"
             )
 
     def _check_screen(self, settings: Settings) -> None:
@@ -108,5 +108,5 @@ class WriteSettings:
             if (there.get(table, {}) if table else there).get(key) != value
         ]
         if differ:
-            says = f"are there already, and other than the answers in {', '.join(differ)}"
-            making.tell(amber("settings", says, f"what counts is {making.config}: change it there"))
+            says = f"exist already and differ from the answers in {', '.join(differ)}"
+            making.tell(amber("settings", says, f"the gate uses {making.config}: change them there"))

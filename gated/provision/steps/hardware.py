@@ -15,7 +15,7 @@ from gated.provision.boot import BEGIN, STRICT, boot_lines, with_lines
 from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, Tried
 
-IN_USE = "in use by the gate that runs; `gated doctor` says how they are"
+IN_USE = "in use by the running gate; `gated doctor` shows their state"
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Parts:
         """Test the camera, and ask the kernel which pins are in use. No pin changes its level."""
         settings = self.making.draft.settings
         if settings is None:
-            return Tried("cannot be tried before the settings are right")
+            return Tried("cannot be tested before the settings are correct")
         if self._is_running(settings):
             return Tried(IN_USE)
         findings = list(machine_check.parts_seen(settings))
@@ -70,17 +70,19 @@ class Firmware:
         path, _, wanted = self._text(self.making.settings)
         block = _block(wanted)
         if not self.making.confirm(f"{path} gets these lines:\n{block}Write them?"):
-            raise ProvisionError(f"{path} was not changed; without these lines a killed process leaves the lock open")
+            raise ProvisionError(
+                f"{path} was not changed; without these lines a killed process leaves the lock released"
+            )
         with writing(path):
             atomic_rewrite(path, wanted.encode())
-        strict = "strict_gpiod is set: a pin falls back when its process ends; " if STRICT in wanted else ""
-        return f"{path}: {strict}counts from the next start of the machine"
+        strict = "strict_gpiod is set: a pin is reset when its process ends; " if STRICT in wanted else ""
+        return f"{path}: {strict}takes effect at the next start of the machine"
 
     def check(self) -> Tried:
         """Return the missing lines, and whether they can be written."""
         settings = self.making.draft.settings
         if settings is None:
-            return Tried("cannot be looked at before the settings are right")
+            return Tried("cannot be examined before the settings are correct")
         path, text, wanted = self._text(settings)
         if text == wanted:
             return Tried(DONE)

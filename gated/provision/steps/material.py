@@ -51,7 +51,7 @@ class Models:
                 reading=reading,
             )
         self._prove()
-        return f"{len(done)} of set {settings.models.set}, proved"
+        return f"{len(done)} of set {settings.models.set}, verified"
 
     def check(self) -> Tried:
         """Check that the set may drive this lock. Check that each file exists or can be obtained, has an accepted
@@ -59,7 +59,7 @@ class Models:
         """
         settings = self.making.draft.settings
         if settings is None:
-            return Tried("cannot be looked at before the settings are right")
+            return Tried("cannot be examined before the settings are correct")
         if wrong := attempted(lambda: lawful_set(settings)):
             return Tried("", wrong)
         chosen = load_manifest(settings.models).model_set(settings.models.set)
@@ -68,12 +68,12 @@ class Models:
         wrong += self._unproved(chosen, folder, missing)
         if not self.making.answers.accept_licence:
             wrong += [
-                ModelError(f"{entry.file}: nobody has accepted its licence ({entry.licence}); read it, and say "
+                ModelError(f"{entry.file}: its licence ({entry.licence}) is not accepted; read it, and give "
                            "accept_licence = true, or --accept-licence")
                 for entry in unaccepted(settings.models, settings.models.set)
             ]  # fmt: skip
         wrong += self._unobtainable(missing)
-        return Tried(f"{len(missing)} would be brought" if missing else DONE, wrong)
+        return Tried(f"{len(missing)} would be copied or downloaded" if missing else DONE, wrong)
 
     def _prove(self) -> None:
         """Verify the digest, the input and the known answer of each model, and that the set may drive this lock.
@@ -106,13 +106,13 @@ class Models:
         given = self.making.answers.models_from
         if given:
             return [
-                ModelError(f"{Path(given) / entry.file}: {_why_not(Path(given) / entry.file)}; bring the file that the "
+                ModelError(f"{Path(given) / entry.file}: {_why_not(Path(given) / entry.file)}; copy the file that the "
                            "manifest names")
                 for entry in missing
                 if not is_right(Path(given) / entry.file, entry)
             ]  # fmt: skip
         wrong: list[GatedError] = [
-            ModelError(f"{entry.file}: the manifest has no address for it; bring it with models_from")
+            ModelError(f"{entry.file}: the manifest has no address for it; copy it with models_from")
             for entry in missing
             if entry.url is None
         ]
@@ -121,7 +121,7 @@ class Models:
 
 
 def _why_not(path: Path) -> str:
-    return "is another file than the manifest's" if path.is_file() else "is not there"
+    return "differs from the file in the manifest" if path.is_file() else "is missing"
 
 
 def _reach(netloc: str) -> None:
@@ -131,8 +131,8 @@ def _reach(netloc: str) -> None:
         socket.create_connection((host, int(port or 443)), REACH_S).close()
     except (OSError, ValueError) as error:
         raise ModelError(
-            f"the models are to be fetched from {host}, and nobody answers there ({error}); connect the network, or "
-            "bring the files and say models_from (--models-from)"
+            f"{host}, the source of the models, does not answer ({error}); connect the network, or "
+            "copy the files and give models_from (--models-from)"
         ) from error
 
 
@@ -162,7 +162,7 @@ class Prompts:
             made = sum(
                 is_made for _, is_made in render_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
             )
-        return f"{made} spoken, in {settings.prompts}"
+        return f"{made} prompts made, in {settings.prompts}"
 
     def check(self) -> Tried:
         """Check that the folder of recordings can be read. espeak-ng synthesises missing prompts; `packages` installs
@@ -170,7 +170,7 @@ class Prompts:
         """
         settings, source = self.making.draft.settings, self.making.answers.prompts_from
         if settings is None:
-            return Tried("cannot be looked at before the settings are right")
+            return Tried("cannot be examined before the settings are correct")
         if settings.cues.sound == "none":
             return Tried("no sound is set")
         missing = [
@@ -179,7 +179,7 @@ class Prompts:
             if problem is not None
         ]
         if source and not os.access(source, os.R_OK | os.X_OK):
-            wrong = StateError(f"{source}: cannot be read as a folder of prompts; name the right one (prompts_from)")
+            wrong = StateError(f"{source}: cannot be read as a folder of prompts; correct the answer prompts_from")
             return Tried("", [wrong])
         return Tried(f"{len(missing)} would be made" if missing else DONE)
 
@@ -229,7 +229,7 @@ class Keys:
             there = [path for path in (*state.glob("*.db"), *state.glob("keys/*")) if path.is_file()]
             uids = {path: path.stat().st_uid for path in there}
         except PermissionError:
-            return Tried("only root can look at them")
+            return Tried("only root can examine them")
         if not there:
             return Tried("would be made here")
         if attempted(lambda: self.making.owner):
@@ -238,5 +238,5 @@ class Keys:
         foreign = sorted(str(path) for path, theirs in uids.items() if theirs != uid)
         step = f"chown them to {places.USER}"
         return Tried(
-            "are there", [ProvisionError(f"{', '.join(foreign)}: not the gate's user's; {step}")] * bool(foreign)
+            "are there", [ProvisionError(f"{', '.join(foreign)}: not owned by the gate's user; {step}")] * bool(foreign)
         )

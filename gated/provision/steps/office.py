@@ -58,16 +58,18 @@ class Office:
         answers = self.making.answers
         if answers.code.strip().lower() == "what the office showed":
             raise ConfigError("code", [
-                "still has the words of the example; put in what `gated office invite` shows, or leave it away and "
+                "still has the text of the example; write the code of `gated office invite`, or omit it and "
                 "join later with `gated pair`"
             ])  # fmt: skip
         code = PairingCode.parse(answers.code)
         if answers.gate not in (code.gate, UNNAMED):
-            raise ProvisionError(f"the code is for {code.gate}, and this gate is {answers.gate}; ask for its own")
+            raise ProvisionError(
+                f"the code is for {code.gate}, and this gate is {answers.gate}; ask the office for a code for this gate"
+            )
         return code
 
     def _ask(self) -> None:
         answers = self.making.answers
         if answers.site != UNNAMED and not prove_code(self._code(), answers.site):
-            says = "this office is older, and does not say whether the code is still good"
-            self.making.tell(amber("office", says, "make sure that the code is not too old, and not used"))
+            says = "this office has an older version and does not report whether the code is still valid"
+            self.making.tell(amber("office", says, "check that the code has not expired and was not used"))

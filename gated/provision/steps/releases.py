@@ -34,7 +34,7 @@ class ReleaseKey:
         wrong = attempted(lambda: self._said)
         if wrong:
             return Tried("", wrong)
-        return Tried(DONE if self.is_done() else f"would be believed: {_named(self._said)}")
+        return Tried(DONE if self.is_done() else f"would be trusted: {_named(self._said)}")
 
     @property
     def _said(self) -> list[Key]:

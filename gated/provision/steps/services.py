@@ -61,7 +61,7 @@ class Packages:
         names = missing(self._needs(sound=settings.cues.sound if settings is not None else "none"))
         if not names:
             return Tried(DONE)
-        first = "" if has_lists() else ", after apt has fetched its lists"
+        first = "" if has_lists() else ", after `apt-get update`"
         return Tried(f"would be installed{first}: {', '.join(names)}", attempted(lambda: install(names, is_trial=True)))
 
     def _needs(self, *, sound: str) -> Needs:
@@ -110,7 +110,7 @@ class Services:
             if os.geteuid() == 0:
                 wrong += attempted(*(lambda path=path: check_writable(path) for path in self._files()))
             if shutil.which("systemctl") is None:
-                wrong.append(ProvisionError("this machine has no systemd, which starts the gate; take Raspberry Pi OS"))
+                wrong.append(ProvisionError("this machine has no systemd to start the gate; use Raspberry Pi OS"))
             return Tried(f"would be written: {', '.join(wanted_units(self.making))}", wrong)
         return Tried(DONE)
 
@@ -148,7 +148,9 @@ class Start:
     def do(self) -> str:
         """Start the gate. Raises `ProvisionError` if it does not go on duty in time."""
         if not has_systemd():
-            raise ProvisionError("systemd did not start this machine: start it as usual, and the gate comes with it")
+            raise ProvisionError(
+                "this machine was not started with systemd: start it as usual, and the gate starts too"
+            )
         for finding in start(wanted_units(self.making)):
             self.making.tell(finding)
         return "on duty"
@@ -158,12 +160,12 @@ class Start:
         wrong: list[GatedError] = []
         if not has_systemd():
             wrong.append(ProvisionError(
-                "systemd did not start this machine: say --no-start, and start it as usual; the gate comes with it"
+                "this machine was not started with systemd: add --no-start, and start it as usual; the gate starts too"
             ))  # fmt: skip
         program = self.making.root / PROGRAM.lstrip("/")
         if not program.exists() and not self.making.is_installing:
-            wrong.append(ProvisionError(f"{program} is not there, which the units start; run systemd/install"))
-        return Tried("would be started, and waited for", wrong)
+            wrong.append(ProvisionError(f"{program}, the program of the units, is missing; run systemd/install"))
+        return Tried("would be started and checked", wrong)
 
 
 def _target(unit: str) -> str:
