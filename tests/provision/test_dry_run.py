@@ -139,7 +139,7 @@ def test_what_contradicts_itself_behind_a_misspelt_key_is_found_too(command):
 def test_the_real_run_refuses_what_the_dry_run_found(making, answers, taken):
     said = answers({"door": {"pins": "gpio"}}, models="evaluation")
     del said.settings["door"]["rex_pin"]
-    with pytest.raises(ConfigError, match="no exit button is connected"):
+    with pytest.raises(ConfigError, match="no exit button is wired"):
         taken(making(said))
 
 

@@ -123,7 +123,7 @@ def test_answers_that_the_settings_do_not_follow_are_named(making, answers, take
     taken(second, "settings")
     said = [finding for finding in second.told if finding.part == "settings"]
     assert [finding.light for finding in said] == ["amber"]
-    assert said[0].says.endswith("models.set, door.lock_pin")
+    assert said[0].result.endswith("models.set, door.lock_pin")
     assert str(root / "etc/gated/gated.toml") in said[0].next_step
     same = making(answers())
     taken(same, "settings")
@@ -167,7 +167,7 @@ def test_a_wrong_model_file_is_thrown_away_and_the_right_one_taken_the_next_time
     victim = next(wrong.glob("*detector.onnx"))
     victim.write_bytes(victim.read_bytes()[:-1] + b"x")
     (root / "models").mkdir(parents=True)
-    with pytest.raises(ModelError, match="differs from the .*copy the file that the manifest names"):
+    with pytest.raises(ModelError, match="is another file .*find the one that the manifest names"):
         taken(making(answers(tables, models_from=str(wrong), accept_licence=True)))
     done, already = taken(making(answers(tables, models_from=str(models), accept_licence=True)))
     assert "models" in done

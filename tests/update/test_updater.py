@@ -193,7 +193,7 @@ def test_nobody_is_sent_back_to_a_version_that_does_not_run_here_any_more(machin
     machine = machine("good")
     machine.updater.update(Source(bundle))
     machine.releases.program(OLD).write_text("#!/usr/bin/python3.7-of-before\n")
-    with pytest.raises(UpdateError, match=r"0\.1\.0 cannot run on this system .*0\.2\.0 goes on"):
+    with pytest.raises(UpdateError, match=r"0\.1\.0 cannot run on this system .*0\.2\.0 keeps running"):
         machine.updater.back()
     assert machine.releases.current == NEW
     assert machine.duty
