@@ -4,12 +4,12 @@ A suffix tells the kind of time: `now` and `_at` in the code are monotonic secon
 """
 
 from enum import StrEnum
-from typing import NewType
+from typing import Literal, NewType, assert_never
 
 
 class CredentialKind(StrEnum):
-    """All credential kinds, by their names in events and metrics. Code that treats them differently matches every
-    member and ends with `assert_never`, so that mypy finds each place that a new kind must change.
+    """The table of credential kinds, by their names in events and metrics. Code that treats them differently matches
+    every member and ends with `assert_never`, so that mypy finds each place that a new kind must change.
     """
 
     FACE = "face"
@@ -22,6 +22,25 @@ class CredentialKind(StrEnum):
     """A visitor pass before the camera. Its uses are counted, and forged ones let passes rest."""
     REMOTE = "remote"
     """A command of the office, such as the answer to a call."""
+
+    @property
+    def limit(self) -> Literal["numbers", "guesses", "failures", "none"]:
+        """Return the limit on refused credentials of this kind.
+
+        "numbers": failures and unknown numbers of a reader. "guesses": the budget of a door and a household.
+        "failures": failures of a reader. "none": no credential is presented at a reader.
+        """
+        match self:
+            case CredentialKind.CARD:
+                return "numbers"
+            case CredentialKind.PIN:
+                return "guesses"
+            case CredentialKind.PASS:
+                return "failures"
+            case CredentialKind.FACE | CredentialKind.REMOTE:
+                return "none"
+            case _:
+                assert_never(self)
 
 
 SubjectId = NewType("SubjectId", str)

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Literal, Protocol, assert_never
+from typing import Literal, Protocol
 
 from gated.access.access_rules import Refusal
 from gated.access.guess_budget import GuessBudget
@@ -194,19 +194,17 @@ class Responder:
 
         Each number is 0 otherwise.
         """
-        match presented.kind:
-            case CredentialKind.CARD:
+        match presented.kind.limit:
+            case "numbers":
                 if refusal not in CAUSED_BY_GATE:
                     self._count_card(presented)
                 return self._count_failure(presented, refusal), 0
-            case CredentialKind.PIN:
+            case "guesses":
                 return self._count_pin(presented, refusal)
-            case CredentialKind.PASS:
+            case "failures":
                 return self._count_failure(presented, refusal), 0
-            case CredentialKind.FACE | CredentialKind.REMOTE:
+            case "none":
                 return 0, 0
-            case _:
-                assert_never(presented.kind)
 
     def _count_pin(self, presented: PresentedCredential, refusal: Refusal) -> tuple[int, int]:
         """Count a refused PIN.

@@ -14,7 +14,7 @@ from gated import names
 from gated.config import Schedule
 from gated.people import damaged_rows, pin_verifiers
 from gated.people.access_rule import LOST, AccessRule, Holder, RuleOwner, plain_role, put_access_rules, read_access_rule
-from gated.people.credential import Credential, put_credential, put_pins, read_credential
+from gated.people.credential import KINDS, Credential, put_credential, put_pins, read_credential
 from gated.people.opening import open_stores
 from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences, read_preferences
 from gated.people.schedule_values import CalendarDays, intersection, schedule_of
@@ -32,6 +32,9 @@ READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences
 """Tables that this module reads."""
 NEVER: tuple[AccessRule, ...] = (AccessRule(schedule=LOST),)
 """Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
+
+STORED = ", ".join(f"'{way}'" for way in KINDS)
+"""The known values of the column `way`, as SQL."""
 
 
 class Credentials:
@@ -75,7 +78,7 @@ class Credentials:
     def all(self) -> list[Credential]:
         """Return all cards and PINs."""
         with self.reading() as connection:
-            known = f"way IN ('card', 'pin') AND {sound(connection, 'credentials')}"
+            known = f"way IN ({STORED}) AND {sound(connection, 'credentials')}"
             query = f"SELECT * FROM credentials WHERE {known} ORDER BY rowid"  # noqa: S608
             rows = sql.rows(connection, query)
         return [read_credential(row) for row in rows]

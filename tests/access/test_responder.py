@@ -8,10 +8,10 @@ from gated.access.responder import CAUSED_BY_GATE, CredentialOutcome, PresentedC
 from gated.errors import LatchError
 from gated.events import CredentialDenied, CredentialGranted, Duress, ReleaseRefused, TooManyAttempts
 from gated.people.preferences import Preferences
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
 ANN = SubjectId("a" * 16)
-CARD = PresentedCredential("card", "main", "c" * 16, ANN)
+CARD = PresentedCredential(CredentialKind.CARD, "main", "c" * 16, ANN)
 
 
 class Street:
@@ -77,8 +77,8 @@ def test_a_grant_gives_back_nothing_of_what_others_failed_with(street):
 @pytest.mark.parametrize("refusal", [None, Refusal.SCHEDULE])
 def test_a_duress_is_in_the_journal_alone(refusal):
     plain, forced = Street(), Street()
-    plain.responder.act(PresentedCredential("pin", "main", "p", ANN), refusal)
-    forced.responder.act(PresentedCredential("pin", "main", "p", ANN, is_duress=True), refusal)
+    plain.responder.act(PresentedCredential(CredentialKind.PIN, "main", "p", ANN), refusal)
+    forced.responder.act(PresentedCredential(CredentialKind.PIN, "main", "p", ANN, is_duress=True), refusal)
     seen, told = forced.done[:-2], forced.done[-1]
     assert seen == plain.done[:-1]
     assert (told.subject, told.door) == (ANN, "main")
@@ -98,7 +98,9 @@ def test_where_the_latch_refuses_people_are_not_told_that_it_is_open(street):
 
 @pytest.mark.parametrize(("wish", "lease_s"), [(None, 8.0), (5.0, 5.0), (30.0, 30.0)])
 def test_the_lock_stays_released_as_long_as_they_asked_for(street, wish, lease_s):
-    street.responder.act(PresentedCredential("card", "main", "c", ANN, preferences=Preferences(release_s=wish)), None)
+    street.responder.act(
+        PresentedCredential(CredentialKind.CARD, "main", "c", ANN, preferences=Preferences(release_s=wish)), None
+    )
     assert street.done[0] == (lease_s, "main")
 
 
