@@ -1,5 +1,6 @@
-"""Card numbers: convert a printed number or a reader's number to a plain number, and to its bytes. `cards` uses it.
+"""Card numbers: convert a printed number or a reader's number to a plain number, and to its bytes.
 
+Used by `card_readings`.
 Pure functions. Sources: ISO/IEC 14443-3 (UIDs of 4, 7 and 10 bytes), ISO/IEC 15693-3 (8 bytes), EM4100 data sheet (40
 bits; 32 or 24 of them are printed). Wiegand formats: see `access.wiegand`.
 """

@@ -85,7 +85,7 @@ class Credentials:
 
     def left_out(self, read: Mapping[str, int] = {}) -> str:
         """Return text that names the rows too damaged to read; empty without such rows. `read`: as in
-        `soundness.left_out`.
+        `valid_rows.left_out`.
         """
         with self.reading() as connection:
             return in_words(NAME, left_out(connection, READ, read))

@@ -1,8 +1,8 @@
 """Damaged rows of `people.db`: the office records that each row may come from, and when the row is deleted.
 
-Each row stores its protected values twice (see `soundness`), so a changed row still names its owner. `rights_said`
+Each row stores its protected values twice (see `valid_rows`), so a changed row still names its owner. `rights_said`
 counts the access rules of each person, household and role. An owner with fewer readable rules than counted gets no
-access by the missing rules. `replica.Holdings` uses this module to request lost records again.
+access by the missing rules. `gallery.Holdings` uses this module to request lost records again.
 """
 
 import sqlite3

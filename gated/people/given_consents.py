@@ -1,7 +1,7 @@
 """Consents that a person gives at this gate during face capture, beside recognition.
 
-A companion enters the consents on the gate's command line and stays until the capture ends. A consent is a wish file
-(see `runtime.wish`): it ends with that command. No message from the office can give a consent.
+A companion enters the consents on the gate's command line and stays until the capture ends. A consent is a local
+request (see `runtime.local_request`): it ends with that command. No message from the office can give a consent.
 """
 
 from collections.abc import Callable, Iterator

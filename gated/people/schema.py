@@ -62,8 +62,8 @@ CREDENTIALS = """
         first TEXT CHECK (first IN ('speech', 'light', 'touch'))
     ) STRICT;
 """
-"""`digest`: for a card, the whole keyed digest of its number; for a PIN, its verifier (see `verifiers`). `pin_hash`:
-the argon2 parameters of a PIN. No number is stored.
+"""`digest`: for a card, the whole keyed digest of its number; for a PIN, its verifier (see `pin_verifiers`).
+`pin_hash`: the argon2 parameters of a PIN. No number is stored.
 """
 
 RECORDS = """
@@ -129,8 +129,8 @@ READINGS = """
     ALTER TABLE claims DROP COLUMN readings;
     ALTER TABLE credentials DROP COLUMN readings;
 """
-"""`readings`: for a card, the first `READING_BYTES` of the keyed digest of each of its readings (see `cards`), joined.
-Empty for a card from before readings existed.
+"""`readings`: for a card, the first `READING_BYTES` of the keyed digest of each of its readings
+(see `card_readings`), joined. Empty for a card from before readings existed.
 """
 
 ALLOWANCE = f"""
@@ -157,7 +157,7 @@ VEIL = f"""
     CREATE UNIQUE INDEX credentials_pin ON credentials (subject, is_duress) WHERE way = 'pin';
     DROP TABLE veil
 """  # noqa: S608 - a constant
-"""After this migration, no row shows which of two PINs is the duress PIN (see `verifiers`).
+"""After this migration, no row shows which of two PINs is the duress PIN (see `pin_verifiers`).
 
 `is_duress` is 0 in every row except old rows. Old rows are converted one day after `since`, when the trial of the new
 version is over. An older gated finds its own PINs but no newer ones.

@@ -99,7 +99,7 @@ def as_holder_of(path: Path) -> Iterator[None]:
 def acting_as_oneself() -> Iterator[None]:
     """Act as root again inside `acting_as`, until the end of the block, for what only root can do.
 
-    Use it for root's own files only. For a file that the caller names, use `runtime.named`.
+    Use it for root's own files only. For a file that the caller names, use `storage.named_files`.
     """
     (_, user, saved), groups = os.getresuid(), os.getresgid()
     if saved != 0 or user == 0:

@@ -80,7 +80,7 @@ class Vault:
         return hmac.digest(self.key_for(use), secret.encode("utf-8", "surrogatepass"), "sha256")
 
     def readings(self, names: Iterable[str]) -> frozenset[bytes]:
-        """Return the digests of a card's readings, 16 bytes each (see `gallery.cards`)."""
+        """Return the digests of a card's readings, 16 bytes each (see `people.card_readings`)."""
         return digest_readings(self.key_for(CARD), names)
 
     def key_for(self, use: str) -> bytes:
