@@ -150,7 +150,7 @@ class CommandSender:
             return
         if reply.outcome != "challenge":
             if stored.state == "cancelled":
-                self._store.alarms.open(session.gate, "done_late", f"order {stored.id}", stamp(wall))
+                self._store.alarms.open(session.gate, "done_late", f"command {stored.id}", stamp(wall))
             commands.finish(stored, reply.outcome, reply.why, reply.findings)
             if reply.outcome == "done" and isinstance(stored.content.action, AcceptQuarantined):
                 session.accepted_at = wall

@@ -89,7 +89,7 @@ class Place(msgspec.Struct, frozen=True):
 
     @property
     def hosts(self) -> tuple[str, ...]:
-        """Return every name in the server's certificate. The office itself uses the last two."""
+        """Return every name in the broker's certificate. The office itself uses the last two."""
         return tuple(dict.fromkeys((self.host, *self.former, *LOCAL)))
 
     @classmethod

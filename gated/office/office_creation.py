@@ -81,7 +81,7 @@ def check_host(host: str) -> None:
 def change_host(folder: Path, host: str, wall: datetime) -> Place:
     """Give the office another host name, keep the former ones for old gates, and return the new place.
 
-    The server's certificate is new. The authority is the same, so gates still trust it. Raises `OfficeError`.
+    The broker's certificate is new. The authority is the same, so gates still trust it. Raises `OfficeError`.
     """
     check_host(host)
     place = Place.load(folder)

@@ -56,7 +56,7 @@ def handle_status(
         session.seen_at, session.is_sealing = now, SEALED in status.can
         session.marked_at = now if status.journal is not None else session.marked_at
         _end(store, session, "silent", at)
-        store.alarms.end(session.gate, REKEYED, at)  # raised by the pairing server
+        store.alarms.end(session.gate, REKEYED, at)  # opened by the registrar
     if not session.is_online:
         return None, ack
     is_behind = _outrank(store, session, status, now, at) or ack is not None

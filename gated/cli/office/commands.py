@@ -58,7 +58,9 @@ def command_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command()
 @click.argument("gate")
-@click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
+@click.option(
+    "--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True, help="The door to open."
+)
 @click.option("--operator", required=True, help="Your short name; it must identify you.")
 @click.option("--reason", required=True, help="Reason, for the gate's journal. Write no person's name.")
 @wait_option
@@ -195,7 +197,7 @@ def models(folder: Path, /, gate: str, name: str, **options: Any) -> None:
 @command_options
 @click.pass_obj
 def restart(folder: Path, /, gate: str, **options: Any) -> None:
-    """Restart the software of a gate. The door stays locked meanwhile."""
+    """Restart the software of a gate. The door stays as secure as before."""
     run_command(folder, [gate], Restart(), options_of(options))
 
 

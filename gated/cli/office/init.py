@@ -24,7 +24,7 @@ PORT = click.IntRange(1, 65535)
     "--timezone", default=DEFAULT, show_default=True, help="Time zone of the site; the same as [site] timezone."
 )
 @click.option("--recovery", "file", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the recovery key to this new file, on a stick or to be printed.")  # fmt: skip
+              help="Write the recovery key to this new file, on a USB stick or to be printed.")  # fmt: skip
 @click.pass_obj
 def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, timezone: str, file: Path | None) -> None:
     """Create an office in a folder: its keys, certificates, database and Mosquitto settings. Back this folder up."""

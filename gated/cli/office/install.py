@@ -36,7 +36,7 @@ def default_folder() -> Path:
 @click.option("--timezone", default=DEFAULT, show_default=True, help="For a new office: the same as [site] timezone.")
 @click.option("--user", default=USER, show_default=True, help="User that runs the office; made if missing.")
 @click.option("--recovery", "file", type=click.Path(path_type=Path, dir_okay=False),
-              help="Write the recovery key of an office without one to this new file, on a stick.")  # fmt: skip
+              help="Write the recovery key of an office without one to this new file, on a USB stick.")  # fmt: skip
 @click.option("--no-start", is_flag=True, help="Install everything; the next boot starts it.")
 @click.option("--dry-run", is_flag=True, help="Check every step, change nothing, and list all problems.")
 @click.option("--uninstall", is_flag=True, help="Remove the services; asks before it deletes data.")

@@ -30,7 +30,9 @@ def pass_() -> None:
 @click.option("--until", "ends", type=Local(), required=True,
               help="YYYY-MM-DD (to the end of that day) or YYYY-MM-DD HH:MM, in the site's time zone.")  # fmt: skip
 @click.option("--from", "begins", type=Local(), help="YYYY-MM-DD [HH:MM], in the site's time zone; by default now.")
-@click.option("--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True)
+@click.option(
+    "--door", type=Name(DOORS), metavar="main|second", default=MAIN, show_default=True, help="The door to open."
+)
 @click.option("--uses", type=int, default=1, show_default=True, help="Number of uses.")
 @click.option("--png", type=click.Path(path_type=Path), help="Write the QR code to this file instead.")
 @click.pass_obj

@@ -43,7 +43,7 @@ def person() -> None:
 
 
 @person.command()
-@click.option("--name", required=True)
+@click.option("--name", required=True, help="Name of the person.")
 @click.option("--household", required=True, help="Household: a number or a name.")
 @click.option("--subject", help="Existing id of a person enrolled at a gate.")
 @_role
@@ -83,7 +83,7 @@ def add(
 
 @person.command()
 @click.argument("subject")
-@click.option("--name")
+@click.option("--name", help="Name of the person.")
 @click.option("--household", help="Household: a number or a name.")
 @_role
 @_consent

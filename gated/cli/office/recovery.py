@@ -22,7 +22,7 @@ file_type = click.Path(path_type=Path, dir_okay=False)
 @click.argument("file", type=file_type)
 @click.pass_obj
 def recovery(folder: Path, file: Path) -> None:
-    """Make the recovery key of an office that has none, and write it to FILE, on a stick or to be printed.
+    """Make the recovery key of an office that has none, and write it to FILE, on a USB stick or to be printed.
 
     Only this key allows replacing the office's keys after they are stolen. Every gate learns its public half by itself,
     and then accepts no other. It is stored nowhere else: remove it from this machine.

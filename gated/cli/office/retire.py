@@ -40,7 +40,7 @@ def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
     """Remove a gate from the site: stolen, sold or broken. Then list the cards and PINs that it knew.
 
     Its session ends and its certificate is refused within seconds. The other gates encrypt nothing for it any more.
-    Another gate can take its name, with a new code. Run again to complete failed steps and list again.
+    Another gate can get its name, with a new code. Run it again to complete failed steps and to list again.
     """
     gate = names.id_of(gate)
     with closing(Store.open(folder)) as store:
