@@ -44,7 +44,7 @@ CALLED, MISSED = "call_pressed", "call_missed"
 CALL_NEWS_S = 120.0
 """Limit in seconds for the age of a call on arrival. A delayed journal must not make old calls ring."""
 MISSED_S = 24 * 3600.0
-"""Limit in seconds for the age of an unanswered call that still raises an alarm."""
+"""Limit in seconds for the age of an unanswered call that still opens an alarm."""
 ALARMING = frozenset(
     {
         *("duress", "door_forced_open", "tampered", "fire_release"),
@@ -85,7 +85,7 @@ WITH_EFFECT = _CALLS | ALARMING | KINDS | {WEAK, "way_denied"}
 
 
 def apply_events(store: Store, gate: str, events: Sequence[WireEvent], wall: datetime) -> None:
-    """Apply journal events: raise alarms, record enrolments and follow calls. `wall`: now, timezone-aware."""
+    """Apply journal events: open alarms, record enrolments and follow calls. `wall`: now, timezone-aware."""
     for event in [event for event in events if event.kind in WITH_EFFECT]:
         if event.kind in _CALLS:
             _follow_call(store, gate, event, wall)
@@ -137,7 +137,7 @@ def apply_receipt(store: Store, gate: str, receipt: RemovalReceipt) -> None:
 
 
 def store_shared_face(store: Store, shared: SharedFace, at: str) -> None:
-    """Store a face that one gate sealed for another; raise an alarm if it is too long."""
+    """Store a face that one gate sealed for another; open an alarm if it is too long."""
     try:
         store.faces.store_face(shared.subject, shared.to, shared.face)
     except OfficeError as error:
@@ -158,7 +158,7 @@ def apply_vouching(store: Store, vouching: Vouching) -> None:
 def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> None:
     """Follow a call.
 
-    Its alarm ends when the call is answered or over. An unanswered call raises an alarm that stays.
+    Its alarm ends when the call is answered or over. An unanswered call opens an alarm that stays.
     """
     try:
         fact = _call_decoder.decode(event.body)

@@ -51,7 +51,7 @@ SILENT_S = PATIENCE_S
 RECONNECT_S = 180.0
 """Seconds after the office's start until all gates should have connected again."""
 UNMARKED_S = 180.0
-"""Seconds without a signed journal head after which an online gate raises an alarm."""
+"""Seconds without a signed journal head after which an online gate opens an alarm."""
 
 KINDS: tuple[tuple[type[Message], ...], ...] = (
     (Status,),
@@ -193,7 +193,7 @@ class Exchange:
         yield from self._commands.repeat(session, wall)
 
     def _send_recovery(self, session: GateSession, status: Status, wall: datetime) -> Iterator[Outgoing]:
-        """Send a gate the recovery key if it has none. Raise an alarm if it has a different one."""
+        """Send a gate the recovery key if it has none. Open an alarm if it has a different one."""
         known = self._store.handovers
         if HANDOVER not in status.can or not known.key or not self._port:
             return

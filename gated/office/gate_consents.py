@@ -1,6 +1,6 @@
 """Turns consents given at a gate, during enrolment, into consents in the office's records.
 
-The office believes a gate only about a face that no other gate has enrolled. Any other claim raises an alarm, because a
+The office believes a gate only about a face that no other gate has enrolled. Any other claim opens an alarm, because a
 stolen gate could claim that everybody consented. Other gates use such a consent only after a person there accepts it.
 """
 

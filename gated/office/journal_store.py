@@ -38,7 +38,7 @@ class JournalChange:
     new: list[WireEvent] = field(default_factory=list)
     """The rows not stored before."""
     alarms: list[tuple[str, str]] = field(default_factory=list)
-    """Kinds and details of the alarms to raise."""
+    """Kinds and details of the alarms to open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +178,7 @@ class JournalStore:
         return _Journal(journal, held, last)
 
     def _find_lost_rows(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
-        """Raise an alarm for rows before the batch that neither the office nor the gate has.
+        """Open an alarm for rows before the batch that neither the office nor the gate has.
 
         Rows sent ahead may be here.
         """

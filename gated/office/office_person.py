@@ -23,7 +23,7 @@ class OfficeCard(msgspec.Struct, frozen=True):
 
 
 class OfficePin(msgspec.Struct, frozen=True):
-    """The argon2id result of a PIN's digits (see `gallery.verifiers`). The digits are not stored."""
+    """The argon2id result of a PIN's digits (see `people.pin_verifiers`). The digits are not stored."""
 
     salt: bytes
     result: bytes

@@ -4,7 +4,7 @@ One counter numbers all records. The newest number of a key counts. A removed pe
 
 Two parts differ between gates. A face is sealed to one gate. For that gate, a person's number is the higher of the
 person's and the face's number. So a face for one gate sends nothing to the others. Cards and PINs are digests made for
-one gate (`verifiers.as_sent`).
+one gate (`gate_records.as_sent`).
 """
 
 import logging
@@ -198,7 +198,7 @@ class RecordBook:
             return max(self._table.newest, int(floor), face or 0)
 
     def digest(self, gate: str, known: str = "") -> str:
-        """Return the digest of all records that this gate must have (see `records.digest_of`).
+        """Return the digest of all records that this gate must have (see `record_keys.digest_of`).
 
         `known` is the gate's own digest. A gate that was never sent an unreadable record may be without it.
         """
@@ -255,7 +255,7 @@ class RecordBook:
 
     @property
     def floor(self) -> int:
-        """Return the number assigned after the newest leap; 0 if there was none."""
+        """Return the number assigned by the newest `renumber_all`; 0 if there was none."""
         with self._file.reading() as connection:
             return int(connection.execute("SELECT floor FROM office").fetchone()[0])
 

@@ -16,7 +16,7 @@ class Numbers:
         self.version = -1
         """The version up to which records and faces were read; -1 before the first time."""
         self.digest = ""
-        """The digest of all records at `version` (see `records.digest_of`)."""
+        """The digest of all records at `version` (see `record_keys.digest_of`)."""
         self._held: dict[str, int] = {}
 
     def follow(self, version: int, records: Iterable[tuple[str, int | None]], faces: Iterable[tuple[str, int]]) -> None:

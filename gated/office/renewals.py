@@ -1,6 +1,6 @@
 """Renews certificates: a gate's on request, the office's own by itself.
 
-Raises alarms for certificates that end soon.
+Opens alarms for certificates that end soon.
 """
 
 import asyncio
@@ -64,7 +64,7 @@ class Renewals:
         return IssuedCertificate(site=request.site, gate=gate, certificate=known, authority=authority.pem.decode())
 
     def watch(self, gates: Sequence[PairedGate], wall: datetime) -> None:
-        """Raise an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""
+        """Open an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""
         for gate in gates:
             ends = ends_of(gate)
             near = stage(ends, wall) if ends is not None else None
@@ -90,7 +90,7 @@ class Renewals:
         return is_new
 
     def watch_own(self, wall: datetime) -> None:
-        """Raise an alarm for the office's own certificates that end soon. Raises `OfficeError`."""
+        """Open an alarm for the office's own certificates that end soon. Raises `OfficeError`."""
         ends = {
             "authority": Authority.load(self._folder).ends,
             **{of: self._end(name) for name, of in self._own().items()},

@@ -171,7 +171,7 @@ MIGRATIONS = (
 the gate's sealed keys for cards and PINs. `gates.holds` is the highest number up to which the gate reports to have
 everything.
 
-A removed record keeps its row, with a `Gone` tombstone in `sealed`. `events` also holds rows sent ahead.
+A removed record keeps its row, with a `Tombstone` in `sealed`. `events` also holds rows sent ahead.
 `office.timezone` is the site's time zone (IANA), in which days begin and end. `recovery.key` is public. `handovers`
 holds every hand-over. `enrolled.given` holds the consents given during enrolment. `pin_salt` is the salt of all PINs.
 `is_settled`: no record has a readable PIN, and every gate was sent the new records.

@@ -102,7 +102,7 @@ def _prepare_broker(folder: Path, number: int, store: Store) -> None:
 
 
 def _remove_readable_pins(folder: Path) -> int:
-    """Remove readable PINs once after an update, and return their number. Raises an alarm for each weak PIN.
+    """Remove readable PINs once after an update, and return their number. Opens an alarm for each weak PIN.
 
     Every process tries; the first one does the work.
     """

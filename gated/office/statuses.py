@@ -23,13 +23,13 @@ once.
 DIFFERS_S = 20.0
 """Seconds within which a snapshot should have corrected different records."""
 RENUMBER_AGAIN_S = 3600.0
-"""Seconds between leaps caused by different records, so a gate that never agrees cannot force one after another."""
+"""Seconds between renumberings for different records. A gate that never agrees cannot force one after another."""
 UNDERSTANDS = [SEALED]
 WITHHELD = "records_withheld"
 REKEYED = "rekeyed_since"
 """Kind of alarm: a gate follows newer keys than this office has. The gate may never come back."""
 MAX_AHEAD = 1_000_000
-"""Limit for a leap. No backup is this many changes old, so a gate that claims so is broken or its keys are stolen."""
+"""Limit for renumbering. No backup is this many changes old: the gate is broken, or its keys are stolen."""
 
 
 def handle_status(
@@ -108,7 +108,7 @@ def _compare(store: Store, session: GateSession, status: Status, now: float) -> 
 
 
 def update_withheld_alarms(store: Store, session: GateSession, now: float, at: str) -> None:
-    """Raise an alarm for each kind of data that either end reports missing; end it when the data arrives."""
+    """Open an alarm for each kind of data that either end reports missing; end it when the data arrives."""
     if session.withheld_alarms is None:
         session.withheld_alarms = store.alarms.details(session.gate, WITHHELD)
     missing = {*session.deliveries.overdue(now), *session.deliveries.reported}

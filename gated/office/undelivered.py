@@ -1,6 +1,6 @@
 """Tracks data that does not arrive at a gate or from it, although the gate is heard. Pure; `now` is monotonic.
 
-A removed person keeps access while their record is held back. So the office raises an alarm after ten minutes, even for
+A removed person keeps access while their record is held back. So the office opens an alarm after ten minutes, even for
 an offline gate: a broker may falsely report any gate as offline.
 """
 

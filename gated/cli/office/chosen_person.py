@@ -20,7 +20,7 @@ def changing_person(folder: Path, subject: str) -> Iterator[tuple[Store, OfficeP
 
 
 def person_by_words(store: Store, words: str) -> OfficePerson:
-    """Return the person that `words` name (see `who.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
+    """Return the person that `words` name (see `find_person.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
     if store.book.get(f"person/{words}") is not None:
         return store.book.person(words)  # raises if this person was removed for good
     missing = OfficeError(
