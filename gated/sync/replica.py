@@ -28,10 +28,11 @@ from gated.protocol.wire_types import Message
 from gated.storage.vault import CARD, PIN
 from gated.sync.acceptance import accept, announce
 from gated.sync.applied_events import applied_events
-from gated.sync.batch import Batch, Faces
+from gated.sync.batch import Batch
 from gated.sync.command_desk import CommandOutcome
 from gated.sync.denied_subjects import DeniedSubjects
 from gated.sync.face_departures import FaceDepartures
+from gated.sync.person_changes import Faces
 from gated.sync.quarantine import Allowance
 from gated.sync.record_requests import REQUEST_TIMEOUT_S, RecordRequests
 from gated.sync.snapshot import SnapshotStore
