@@ -95,7 +95,7 @@ class History:
         self.air += self.office.snapshot(size)
 
     def word(self, is_snapshot):
-        self.answer(self.gate.handle_heartbeat(self.office.word()), is_snapshot)
+        self.answer(self.gate.hear_word(self.office.word()), is_snapshot)
 
     def talk(self, is_snapshot):
         """Let gate and office talk without faults for a moment."""
