@@ -159,7 +159,7 @@ class Brain:
         self.gallery = Gallery.open_best(settings.state, settings.site.id, *self._models.embedder)
         reports = EntranceReports(
             self.report,
-            self._on_way,
+            self._on_credential_outcome,
             self.stage.set_first_cue,
             self._set,
             lambda: self.stage.situation is Situation.ENROLLING,
@@ -253,8 +253,8 @@ class Brain:
             return position.head - position.acked
 
         metrics = Metrics(own_version(), self.settings.models.set)
-        metrics.gauge("gated_templates", "Templates that are searched.", lambda: self.gallery.template_count)
-        metrics.gauge("gated_events_waiting", "Rows that the office does not hold yet.", waiting)
+        metrics.gauge("gated_templates", "Number of templates in the search.", lambda: self.gallery.template_count)
+        metrics.gauge("gated_events_waiting", "Journal rows that the office has not acknowledged.", waiting)
         return metrics
 
     async def _announce(self) -> None:
@@ -422,7 +422,7 @@ class Brain:
     def _on_key(self, key: str, door: str) -> None:
         self.entrance.readers.handle_key(key, door)
 
-    def _on_way(self, outcome: CredentialOutcome) -> None:
+    def _on_credential_outcome(self, outcome: CredentialOutcome) -> None:
         if outcome.result == "granted":
             self.stage.set_first_cue(outcome.preferences.first)
         elif outcome.result != "refused":
@@ -432,7 +432,7 @@ class Brain:
         """Update the parts "journal" and "disk". The journal writes most often, so it notices first that the disk fails
         or works.
         """
-        self._set("journal", None if trouble is None else f"it is kept in memory: {trouble}")
+        self._set("journal", None if trouble is None else f"its rows are only in memory: {trouble}")
         if isinstance(trouble, DiskError) or trouble is None:
             self._set("disk", None if trouble is None else str(trouble))
 
@@ -465,7 +465,7 @@ class Brain:
     def _on_office(self, fact: Event) -> None:
         self.report(fact)
         if isinstance(fact, OfficeSilent):
-            self.duty.set("server", None if fact.is_over else "nothing proves that it still speaks to us")
+            self.duty.set("server", None if fact.is_over else "the office has proved nothing for too long")
 
     def _asked_to_stop(self, number: int) -> None:
         self._end_as(signal.Signals(number).name)

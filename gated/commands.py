@@ -26,7 +26,6 @@ from gated.errors import (
     ConfigError,
     EnrolmentError,
     GatedError,
-    ModelError,
     StateError,
     SubjectNotFoundError,
     UnacceptedError,
@@ -70,15 +69,14 @@ VERIFY_S = 120.0
 LONGEST_PART, LONGEST_SAYS = 64, 200
 
 CLOSED = {
-    Refusal.LOCKDOWN: CommandOutcome("refused", "there is a lockdown: nobody is let in until it is ended"),
+    Refusal.LOCKDOWN: CommandOutcome("refused", "a lockdown is active: it denies entry to everyone"),
     Refusal.DOOR: CommandOutcome("refused", "this gate has no such door"),
 }
-SHOWN = "They show it with their own card or PIN, or somebody at the gate runs `gated people quarantine accept`"
+SHOWN = "The person uses their own card or PIN, or a person at the gate runs `gated people quarantine accept`"
 WAITS_HERE = {
     "": "",
-    CHANGED_FACE: f" wait, for this person has another face here. {SHOWN}",
-    BULK: f" wait, for as many first faces by this model set have come as an hour may bring. {SHOWN}, or the office"
-    " accepts it",
+    CHANGED_FACE: f" wait: this person has another face here. {SHOWN}",
+    BULK: f" wait: the hourly limit of new faces is reached. {SHOWN}, or the office accepts it",
 }
 NO_LATCH = CommandOutcome("failed", "the latch does not answer; the door was not released")
 
@@ -90,7 +88,7 @@ class OnSync(Protocol):
         """Return the result of `work`, or raise its exception."""
 
 
-class Orders:
+class CommandRunner:
     """Executes accepted commands, each once, on the event loop. Several commands may run at the same time."""
 
     def __init__(
@@ -129,7 +127,7 @@ class Orders:
             return CommandOutcome("failed", str(error))
         except Exception:
             log.exception("command %s could not be carried out", command.id)
-            return CommandOutcome("failed", "an error inside; see the gate's log")
+            return CommandOutcome("failed", "an internal error; read the gate's log")
 
     async def _perform(self, command: Command, action: Action, talk: OperatorDialog) -> CommandOutcome:
         match action:
@@ -153,11 +151,11 @@ class Orders:
                 self._send(await self._on_sync(lambda replica: replica.share(subject, to)))
                 return CommandOutcome("done")
             case SwitchModels(model_set):
-                talk.tell("fetches the model set")
+                talk.tell("downloads the model set")
                 await asyncio.to_thread(self._pull, model_set)
-                talk.tell("proves the model set")
+                talk.tell("verifies the model set")
                 await self._gated("models", "verify", model_set, within_s=VERIFY_S)
-                await talk.confirm("the model set is here and proved")
+                await talk.confirm("the model set is installed and verified")
                 await asyncio.to_thread(propose_models, self._config, model_set, self._lost())
                 return self._restart()
             case ChangeSettings(toml):
@@ -197,18 +195,18 @@ class Orders:
         Return a refusal if the lockdown was set at the gate, because the office cannot end it. Otherwise return None.
         """
         state = self._settings.state
-        order = read_lockdown(state)
-        if not on and order is not None and order.at_gate:
-            return CommandOutcome("refused", "it was ordered at the gate; `gated lockdown off` there ends it")
+        lockdown = read_lockdown(state)
+        if not on and lockdown is not None and lockdown.at_gate:
+            return CommandOutcome("refused", "it was set at the gate; `gated lockdown off` there ends it")
         if not on:
             end_lockdown(state, by)
-        elif order is None:
+        elif lockdown is None:
             begin_lockdown(state, by, datetime.now(UTC))
         return None
 
     async def _suspend(self, subject: str, n: int) -> CommandOutcome:
         if not await self._on_sync(lambda replica: replica.suspend(subject, n)):
-            return CommandOutcome("refused", f"nobody here is called {subject}")
+            return CommandOutcome("refused", f"no person here has the id {subject}")
         self._entrance.request_reload()
         return CommandOutcome("done")
 
@@ -217,8 +215,7 @@ class Orders:
         `BusyError`.
         """
         models = self._settings.models
-        if self._settings.door.pins == "gpio" and load_manifest(models).model_set(model_set).grade == "demo":
-            raise ModelError(f"{model_set!r} is for demonstration and never drives a real lock")
+        load_manifest(models).model_set(model_set).check_grade(self._settings.door.pins)
         pull_set(models, model_set, accept=True)
 
     def _restart(self) -> CommandOutcome:
@@ -251,7 +248,7 @@ class Orders:
             async with asyncio.timeout(within_s):
                 printed, said = await process.communicate()
         except TimeoutError as error:
-            raise StateError(f"`{name}` has not ended in {within_s:.0f} s; try it at the gate") from error
+            raise StateError(f"`{name}` did not end within {within_s:.0f} s; run it at the gate") from error
         finally:
             with suppress(ProcessLookupError):
                 process.kill()

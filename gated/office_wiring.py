@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gated.access.calls import Calls
 from gated.access.entrance import Entrance
-from gated.commands import Orders
+from gated.commands import CommandRunner
 from gated.config import Settings
 from gated.errors import StateError
 from gated.events import Event
@@ -151,7 +151,7 @@ class OfficeLink:
         try:
             seal_folders(self._settings.state, lock)
         except StateError as error:
-            log.warning("%s; it is tried again at the next start", error)
+            log.warning("%s; the gate tries again at its next start", error)
         return lock
 
     def certificate_ends(self, of: str) -> datetime | None:
@@ -160,7 +160,7 @@ class OfficeLink:
 
     async def _link(self, replica: Replica, side: GateSide, thread: ThreadPoolExecutor) -> None:
         gate, loop = self._gate, asyncio.get_running_loop()
-        orders = Orders(
+        runner = CommandRunner(
             self._settings,
             self._config,
             gate.entrance,
@@ -175,7 +175,7 @@ class OfficeLink:
             side,
             gate.vitals,
             gate.wall,
-            orders.perform,
+            runner.perform,
             wake=gate.appended,
             thread=thread,
             on_link=lambda why: gate.duty.set("network", why),

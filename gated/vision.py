@@ -39,8 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 GREY = (
-    "no_colour: the picture that it gave is grey; a grey or infra-red camera will not do, because faces cannot be told "
-    "from prints in its pictures"
+    "no_colour: its picture is grey; a grey or infra-red camera is unsuitable, because PAD cannot separate faces from "
+    "prints there"
 )
 
 

@@ -17,7 +17,7 @@ from gated import commands
 from gated.access.calls import NO_CALL, Calls
 from gated.access.entrance import Entrance, EntranceReports
 from gated.access.lockdown import begin_lockdown, read_lockdown
-from gated.commands import Orders
+from gated.commands import CommandRunner
 from gated.config import load
 from gated.config.proposal import read_proposal
 from gated.door.latch_client import LatchClient
@@ -132,7 +132,7 @@ class Gate:
         self.entrance = self.opened()
         self.has_line = True
         self.calls = Calls(self.reported.append, lambda: self.has_line, 60.0)
-        self.orders = Orders(
+        self.orders = CommandRunner(
             self.settings, config, self.entrance, self.calls, on_sync=self._on_sync, send=self.sent.append,
             stop=self.stopped.append, lost=lambda: self.lost,
         )  # fmt: skip
@@ -260,7 +260,7 @@ async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the
     assert (await gate.ordered(AnswerCall("opening"))).outcome == "failed"
     gate.door.answers, gate.entrance.permissions.is_locked_down = True, True
     outcome = await gate.ordered(AnswerCall("opening"))
-    assert (outcome.outcome, outcome.why[:8]) == ("refused", "there is")
+    assert (outcome.outcome, outcome.why[:8]) == ("refused", "a lockdo")
     assert gate.said(CallAnswered) == gate.door.released == []
     assert await gate.ordered(AnswerCall("nobody")) == CommandOutcome("done")
 
@@ -273,7 +273,7 @@ async def test_a_lockdown_of_the_office_begins_at_once_outlives_a_restart_and_is
     assert await gate.ordered(SwitchLockdown(on=True)) == CommandOutcome("done")
     await until(lambda: gate.entrance.permissions.is_locked_down)
     await gate.entrance.credentials.handle_card(CARD)
-    assert (await gate.ordered(ReleaseDoor())).why == "there is a lockdown: nobody is let in until it is ended"
+    assert (await gate.ordered(ReleaseDoor())).why == "a lockdown is active: it denies entry to everyone"
     assert gate.door.released == []
     assert [fact.reason for fact in gate.said(CredentialDenied)] == ["lockdown"]
     again = gate.opened()
@@ -319,7 +319,7 @@ async def test_a_suspension_counts_at_once(gate):
 
 
 async def test_a_suspension_of_nobody_is_refused(gate):
-    assert await gate.ordered(Suspend(NOBODY, 7)) == CommandOutcome("refused", f"nobody here is called {NOBODY}")
+    assert await gate.ordered(Suspend(NOBODY, 7)) == CommandOutcome("refused", f"no person here has the id {NOBODY}")
 
 
 async def stood(gate, is_over=lambda: True):
@@ -346,7 +346,7 @@ async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, 
     assert gate.operator.asked == ["5 good looks were taken at the face before the gate"]
 
 
-@pytest.mark.parametrize(("has_room", "why"), [(True, "5 templates"), (False, "5 templates wait, for as many first")])
+@pytest.mark.parametrize(("has_room", "why"), [(True, "5 templates"), (False, "5 templates wait: the hourly limit")])
 async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, monkeypatch, has_room, why):
     monkeypatch.setattr("gated.access.enrolment_looks.LOOK_INTERVAL_S", 0.03)
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
@@ -464,10 +464,10 @@ async def test_a_model_set_for_which_nobody_waits_any_more_is_not_used(gate, mon
 async def test_models_that_cannot_be_proved_or_may_not_drive_this_lock_are_not_used(gate, monkeypatch):
     settings = gate.orders._settings
     gate.orders._settings = replace(settings, door=replace(settings.door, pins="gpio"))
-    assert (await gate.ordered(SwitchModels("courtyard"))).why.endswith("never drives a real lock")
+    assert (await gate.ordered(SwitchModels("courtyard"))).why.count("never drives a real lock")
     gate.orders._settings = settings
     monkeypatch.setattr(commands, "VERIFY_S", 0.01)
-    assert (await gate.ordered(SwitchModels("courtyard"))).why.startswith("`gated models verify courtyard` has not")
+    assert (await gate.ordered(SwitchModels("courtyard"))).why.startswith("`gated models verify courtyard` did not")
     assert read_proposal(gate.state) is None
     assert gate.stopped == []
 
@@ -485,7 +485,7 @@ async def test_the_doctor_says_how_every_part_is_and_nothing_about_anybody(gate)
 async def test_a_doctor_who_does_not_come_back_is_sent_away(gate, monkeypatch):
     monkeypatch.setattr(commands, "DOCTOR_S", 0.01)
     outcome = await gate.ordered(Diagnose())
-    assert outcome == CommandOutcome("failed", "`gated doctor --json` has not ended in 0 s; try it at the gate")
+    assert outcome == CommandOutcome("failed", "`gated doctor --json` did not end within 0 s; run it at the gate")
 
 
 # Failures
@@ -499,7 +499,9 @@ async def test_an_order_that_fails_for_a_known_reason_says_it(gate):
 async def test_an_error_that_nobody_thought_of_ends_the_order_and_nothing_else(gate, caplog):
     gate.records.trouble = RuntimeError("a secret")
     with caplog.at_level(logging.ERROR):
-        assert await gate.ordered(Share(ANN, "back")) == CommandOutcome("failed", "an error inside; see the gate's log")
+        assert await gate.ordered(Share(ANN, "back")) == CommandOutcome(
+            "failed", "an internal error; read the gate's log"
+        )
     assert order(Share(ANN, "back")).id in caplog.text
     assert await gate.ordered(ReleaseDoor()) == CommandOutcome("done")
 

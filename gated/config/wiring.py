@@ -249,7 +249,7 @@ def used_pins(door: Wires, second: Wires | None, readers: ReaderSettings, cues: 
 def unsafe_wiring(door: DoorSettings, second: Wires | None) -> list[str]:
     """Return the problems of a door that people cannot leave by. Such wiring may exist, and must not stay."""
     return [
-        f"{name}.rex_pin: no exit button is wired; wire one, or name in rex_waiver the person who waived it"
+        f"{name}.rex_pin: no exit button is connected; connect one, or name in rex_waiver the person who waived it"
         for name, wires in (("door", door), ("second_door", second))
         if wires is not None and wires.rex_pin is None and not wires.rex_waiver.strip()
     ]

@@ -24,7 +24,7 @@ from gated.cues.words import fitted_of
 from gated.doctor.diagnosis import faulty, lost_parts, of_decisions, of_readers
 from gated.doctor.finding import Finding, amber, green, red
 from gated.errors import ConfigError, GatedError, ModelError
-from gated.face.manifest import folder_of, load_set
+from gated.face.manifest import folder_of, lawful_set
 from gated.face.onnx import Model
 from gated.journal.journal import Journal
 from gated.journal.journal_file import JOURNAL_DB
@@ -53,9 +53,7 @@ CONFINED = "; Landlock and seccomp confine it"
 def models(settings: Settings) -> Finding:
     """Return whether every model matches the manifest and may drive this lock."""
     try:
-        chosen = load_set(settings.models)
-        if chosen.grade == "demo" and settings.door.pins == "gpio":
-            raise ModelError(f"{chosen.name!r} is for demonstration and never drives a real lock")
+        chosen = lawful_set(settings)
         for entry in chosen.models:
             Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
     except ModelError as error:

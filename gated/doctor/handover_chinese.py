@@ -103,7 +103,7 @@ SENTENCES = {
     "no exit button, with a written waiver": "按书面豁免，没有出门按钮",
     "confirm that the waiver is still valid: rex_waiver": "确认豁免仍然有效：rex_waiver",
     "no exit button is connected": "没有接出门按钮",
-    "connect one, or write in rex_waiver the name of the person who decided that none is needed": "接一个，或在 rex_waiver 写明谁决定不需要",
+    "connect one, or name in rex_waiver the person who waived it": "接一个，或在 rex_waiver 写明谁决定不需要",
     "no door contact: the gate cannot detect a forced or held-open door": "没有门磁：撬门或长开不会被发现",
     "connect a contact and set contact_pin": "接一个门磁，并设置 contact_pin",
     "at power-on the Pi pulls pin {} {}, which switches this relay on until the latch starts":

@@ -142,6 +142,14 @@ class ModelSet(_Data, frozen=True):
         """All models, in the order in which a frame passes them."""
         return (self.detector, *self.pad, self.embedder)
 
+    def check_grade(self, pins: str) -> None:
+        """Raise `ModelError` if this set may not drive a lock on these pins: a demo set never drives a real lock."""
+        if self.grade == "demo" and pins == "gpio":
+            raise ModelError(
+                f"{self.name!r} is for demonstration and never drives a real lock; "
+                'choose another set, or set [door] pins = "mock"'
+            )
+
 
 class Manifest(_Data, frozen=True):
     """The whole file."""
@@ -210,10 +218,7 @@ def load_set(models: ModelSettings) -> ModelSet:
 def lawful_set(settings: Settings) -> ModelSet:
     """Return the set in the settings. Raises `ModelError` when it is unknown, or may not drive this gate's lock."""
     models = load_set(settings.models)
-    if models.grade == "demo" and settings.door.pins == "gpio":
-        raise ModelError(
-            f'{settings.models.set!r} is for demonstration and never drives a real lock; set [door] pins = "mock"'
-        )
+    models.check_grade(settings.door.pins)
     return models
 
 

@@ -104,7 +104,7 @@ class VisionLink:
             return str(error)
         except Exception as error:  # trust boundary: a bad message ends vision alone
             log.exception("vision: a message could not be handled")
-            return f"an error inside ({type(error).__name__}); see the log"
+            return f"an internal error ({type(error).__name__}); read the log"
         finally:
             await worker.kill()
             await channel.close()

@@ -19,10 +19,10 @@ def typed_for(household: str) -> frozenset[str]:
     number.
     """
     numbers = names.numbers(household)
-    ways = {"".join(numbers), "".join(number.lstrip("0") or "0" for number in numbers)}
-    return frozenset(way for way in ways if 0 < len(way) <= MOST_DIGITS)
+    spellings = {"".join(numbers), "".join(number.lstrip("0") or "0" for number in numbers)}
+    return frozenset(spelling for spelling in spellings if 0 < len(spelling) <= MOST_DIGITS)
 
 
 def all_typed(households: Iterable[str]) -> frozenset[str]:
     """Return every entry that a keypad accepts for any of these households. No PIN may be one of these entries."""
-    return frozenset(way for household in households for way in typed_for(household))
+    return frozenset(spelling for household in households for spelling in typed_for(household))

@@ -67,7 +67,7 @@ async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5
             losses(name, str(error))
         except Exception as error:
             log.exception("%s failed", name)
-            losses(name, f"an error inside ({type(error).__name__}); see the log")
+            losses(name, f"an internal error ({type(error).__name__}); read the log")
         if up_at and loop.time() - up_at[0] > STEADY_S:
             backoff.reset()
         await asyncio.sleep(backoff.next_s())

@@ -106,8 +106,8 @@ class Metrics:
             server.server_close()
             thread.join()
 
-    def _decided(self, way: str, outcome: str, latency_s: float) -> None:
-        self._decisions.labels(way, outcome).inc()
+    def _decided(self, kind: str, outcome: str, latency_s: float) -> None:
+        self._decisions.labels(kind, outcome).inc()
         self._latency_s.observe(latency_s)
 
     def _released(self, event: DoorReleased, at: datetime) -> None:

@@ -71,10 +71,10 @@ def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses,
     whole = join([face, _mouth_inside(person, spacing)], [*parts, *strands])
     plane = (whole.discs[AT] * whole.discs[NORMAL]).sum(0)
     plane[plane.size - sum(c.discs.shape[1] for c in strands) :] -= INSIDE * DISTANCE
-    marks, ways = _marks(person, shape, paths)
+    marks, mark_paths = _marks(person, shape, paths)
     near = DISTANCE / (DISTANCE - marks[2])
     height = float(marks[1, 5] * near[5] - marks[1, 6] * near[6])
-    return Figure(whole, plane, whole.discs[STIFF] < 1, marks, ways, height)
+    return Figure(whole, plane, whole.discs[STIFF] < 1, marks, mark_paths, height)
 
 
 def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
@@ -97,8 +97,8 @@ def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floa
     chosen = [int(np.argmin((x - a) ** 2 + (y - b) ** 2 + 9.0 * (z < 0.2))) for a, b in wanted]
     on = shape.at.reshape(3, -1)[:, chosen]
     ears = np.array([[-p.head_width, p.head_width], [-0.1, -0.1], [0.15, 0.15]], np.float32)
-    ways = np.stack([m.reshape(3, -1)[:, chosen] for m in paths])
-    return np.concatenate([on, ears], 1), np.concatenate([ways, np.zeros((2, 3, 2), np.float32)], 2)
+    mark_paths = np.stack([m.reshape(3, -1)[:, chosen] for m in paths])
+    return np.concatenate([on, ears], 1), np.concatenate([mark_paths, np.zeros((2, 3, 2), np.float32)], 2)
 
 
 def _mouth_inside(p: Identity, spacing: float) -> Cloud:

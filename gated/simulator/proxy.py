@@ -105,10 +105,10 @@ class _Lane:
             far_reader, far = await asyncio.open_connection(*target)
             self._writers.append(far)
             async with asyncio.TaskGroup() as tasks:
-                for way, source, sink in ((up, reader, far), (down, far_reader, self._writers[0])):
+                for direction, source, sink in ((up, reader, far), (down, far_reader, self._writers[0])):
                     queue: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(IN_FLIGHT)
-                    tasks.create_task(self._receive(way, source, queue), name="proxy-receive")
-                    tasks.create_task(self._forward(way, queue, sink), name="proxy-forward")
+                    tasks.create_task(self._receive(direction, source, queue), name="proxy-receive")
+                    tasks.create_task(self._forward(direction, queue, sink), name="proxy-forward")
         except* OSError:
             self._drop(is_reset=True)
         except* EOFError:  # truncated
@@ -129,41 +129,41 @@ class _Lane:
             writer.transport.abort()
 
     async def _receive(
-        self, way: Direction, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]
+        self, direction: Direction, reader: asyncio.StreamReader, queue: asyncio.Queue[tuple[float, bytes]]
     ) -> None:
         """Read from one side into the queue. An empty chunk marks the end."""
         loop, due, chunk = asyncio.get_running_loop(), 0.0, b" "
         while chunk:
             try:
-                chunk = await reader.read(way.step_bytes)
+                chunk = await reader.read(direction.step_bytes)
             except ConnectionError:
-                if not way.is_silent:
+                if not direction.is_silent:
                     raise
                 chunk = b""
-            due = max(due, loop.time() + way.latency_s(self._dice))
+            due = max(due, loop.time() + direction.latency_s(self._dice))
             await queue.put((due, chunk))
 
     async def _forward(
-        self, way: Direction, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
+        self, direction: Direction, queue: asyncio.Queue[tuple[float, bytes]], writer: asyncio.StreamWriter
     ) -> None:
         """Write each chunk when it is due, as far as the fault lets it pass. Raises `EOFError` on truncation."""
         loop, sent, is_torn = asyncio.get_running_loop(), 0, False
         while True:
             due, chunk = await queue.get()
             await asyncio.sleep(due - loop.time())
-            if is_torn and not way.is_silent:
+            if is_torn and not direction.is_silent:
                 raise ConnectionResetError
-            is_end = not chunk and not way.is_silent
-            passed = way.part(chunk)
+            is_end = not chunk and not direction.is_silent
+            passed = direction.part(chunk)
             is_torn |= len(passed) < len(chunk) or not (chunk or is_end)
             if passed:
-                writer.write(passed[: int(max(0, min(len(passed), way.fault.truncate_bytes - sent)))])
+                writer.write(passed[: int(max(0, min(len(passed), direction.fault.truncate_bytes - sent)))])
                 await writer.drain()
                 sent += len(passed)
-            if sent >= way.fault.truncate_bytes:
+            if sent >= direction.fault.truncate_bytes:
                 raise EOFError
             if is_end:
                 writer.write_eof()
             if not chunk:
                 return
-            await asyncio.sleep(way.wait_s(len(passed), loop.time()))
+            await asyncio.sleep(direction.wait_s(len(passed), loop.time()))

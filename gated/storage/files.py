@@ -40,22 +40,22 @@ def path_entries(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
     Raises `OSError`, also for more than `LINKS` links.
     """
-    left, way = list(path.absolute().parts[1:]), Path("/")
+    left, place = list(path.absolute().parts[1:]), Path("/")
     links = 0
     while left:
         part = left.pop(0)
-        way = way.parent if part == ".." else way / part
+        place = place.parent if part == ".." else place / part
         try:
-            found = way.lstat()
+            found = place.lstat()
         except (FileNotFoundError, NotADirectoryError):
             return
-        yield way, found
+        yield place, found
         if stat.S_ISLNK(found.st_mode):
             links += 1
             if links > LINKS:
                 raise OSError(f"{path}: has too many links on its way")
-            target = way.readlink()
-            way, left = (Path("/") if target.is_absolute() else way.parent), [*_parts(target), *left]
+            target = place.readlink()
+            place, left = (Path("/") if target.is_absolute() else place.parent), [*_parts(target), *left]
 
 
 def own_folder(folder: Path, uid: int, gid: int) -> None:

@@ -121,9 +121,9 @@ class Updater:
 
     def back(self) -> Updated:
         """Go back to the previous version on request. Raises `UpdateError` if there is none."""
-        return self._take_back(self.trial or self._way_back(), "going back was requested")
+        return self._take_back(self.trial or self._previous_version(), "going back was requested")
 
-    def _way_back(self) -> Trial:
+    def _previous_version(self) -> Trial:
         now = self.releases.current
         older = [version for version in self.releases.whole() if order(version) < order(now)]
         if not older:

@@ -253,7 +253,7 @@ async def test_an_exception_in_a_handler_ends_the_connection_and_not_the_brain(t
     sent = CONFINED + packed(READY, LOOK)
     async with linked(tmp_path / "v", sent, on_seen=breaks) as (service, _, lost):
         await until(lambda: service.calls >= 2)
-    assert lost[0] == "an error inside (ZeroDivisionError); see the log"
+    assert lost[0] == "an internal error (ZeroDivisionError); read the log"
     assert "Traceback" in caplog.text
 
 

@@ -88,7 +88,7 @@ def test_five_things_that_are_wrong_come_in_one_answer(command, monkeypatch):
     assert "use sudo" in said
     assert "door.contactpin: unknown key; did you mean 'contact_pin'?" in said
     assert "still has the text of the example" in said
-    assert "door.rex_pin: no exit button is wired" in said
+    assert "door.rex_pin: no exit button is connected" in said
     assert "face_recognition_sface_2021dec.onnx: the manifest has no known answer" in said
     assert "is not accepted" in said
 
@@ -139,7 +139,7 @@ def test_what_contradicts_itself_behind_a_misspelt_key_is_found_too(command):
 def test_the_real_run_refuses_what_the_dry_run_found(making, answers, taken):
     said = answers({"door": {"pins": "gpio"}}, models="evaluation")
     del said.settings["door"]["rex_pin"]
-    with pytest.raises(ConfigError, match="no exit button is wired"):
+    with pytest.raises(ConfigError, match="no exit button is connected"):
         taken(making(said))
 
 
