@@ -352,7 +352,7 @@ async def test_a_first_face_by_a_new_model_set_that_is_ordered_is_counted(gate, 
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     register = gate.records.register
     with register.changing():
-        register.take(register.person(ANN), "d" * 64, [np.array([1, 0, 0, 0], np.float32)], NOON)
+        register.store_capture(register.person(ANN), "d" * 64, [np.array([1, 0, 0, 0], np.float32)], NOON)
     gate.records.may_join = lambda subject, embedder, _: (subject, embedder) == (ANN, SHA) and has_room
     gate.entrance.faces.begin(READY)
     outcome = await stood(gate)

@@ -99,7 +99,7 @@ def enrol_known(
         _refuse_duplicate(gallery, vectors, threshold, but=subject)
         before()
         more = given()
-        waits = gallery.take(person, vectors, at, is_counted=is_counted)
+        waits = gallery.store_capture(person, vectors, at, is_counted=is_counted)
         more = () if waits else more
         gallery.give(subject, more)
     gallery.tidy()

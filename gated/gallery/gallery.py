@@ -146,9 +146,11 @@ class Gallery:
         """Store a checked person inside `enrolling`. Use `enrolment.enrol` to enrol a person; it does the checks."""
         self._register.add(person, self.embedder_sha256, vectors)
 
-    def take(self, person: Person, vectors: Sequence[Embedding], at: datetime, *, is_counted: bool = False) -> str:
-        """Store templates of a checked, known person inside `enrolling`. Return why they wait (see `Register.take`)."""
-        return self._register.take(person, self.embedder_sha256, vectors, at, is_counted=is_counted)
+    def store_capture(
+        self, person: Person, vectors: Sequence[Embedding], at: datetime, *, is_counted: bool = False
+    ) -> str:
+        """Store templates of a checked, known person inside `enrolling`. Return why they wait."""
+        return self._register.store_capture(person, self.embedder_sha256, vectors, at, is_counted=is_counted)
 
     def give(self, subject: SubjectId, consents: Sequence[Consent]) -> None:
         """Store further consents that a person gave at this gate, inside `enrolling`."""

@@ -120,10 +120,10 @@ class Holdings:
         with self.register.reading() as connection:
             return acceptances.neighbours(connection)
 
-    def gone_gates(self) -> list[str]:
+    def revoked_gate_keys(self) -> list[str]:
         """Return the keys of gates that are deleted or have new keys."""
         with self.register.reading() as connection:
-            return acceptances.gone(connection)
+            return acceptances.revoked_keys(connection)
 
     def trust(self, gate: str, keys: str, by: str) -> bool:
         """Allow transfers of faces to a gate. Return False, without a change, if the office now reports other keys.
@@ -199,7 +199,7 @@ class Holdings:
             if allowed is not None:
                 holding.allow(connection, allowed)
             if held.pending is not None:
-                return self._take(connection, subject, held)
+                return self._apply_waiting_face(connection, subject, held)
             holding.put(connection, replace(held, quarantine=None, accepted=held.quarantine, is_wanted=True))
             return AcceptedRecord(subject)
 
@@ -225,14 +225,16 @@ class Holdings:
             return None
         with self.register.changing() as connection:
             is_same = holding.get(connection, held.key) == held
-            return self._take(connection, subject, held) if is_same else None
+            return self._apply_waiting_face(connection, subject, held) if is_same else None
 
     def waiting(self, subject: SubjectId, embedder_sha256: str) -> list[NDArray[np.float32]]:
         """Return the float32 vectors of a person's waiting face; empty without one."""
         held = self.get(PERSON + subject)
         return [] if held.pending is None else self.register.vectors_of(subject, held.pending, embedder_sha256)
 
-    def _take(self, connection: sqlite3.Connection, subject: SubjectId, held: RecordState) -> AcceptedRecord:
+    def _apply_waiting_face(
+        self, connection: sqlite3.Connection, subject: SubjectId, held: RecordState
+    ) -> AcceptedRecord:
         """Make the waiting face valid. It is exactly the face in `held`, whatever has arrived since."""
         connection.execute("UPDATE people SET face = ? WHERE subject = ?", (held.pending, subject))
         is_of_the_office = held.pending_face is not None

@@ -94,7 +94,7 @@ def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
         faceless = {subject for subject, who in stored.consented().items() if (subject, who.face) not in faces}
         for subject in faceless & office:
             connection.execute("UPDATE records SET face = NULL, is_wanted = 1 WHERE key = ?", (f"person/{subject}",))
-        strays = {subject for subject, _ in faces} - here - stored.gone()
+        strays = {subject for subject, _ in faces} - here - stored.deleted_subjects()
     anew = tuple(sorted((faceless | strays) - office))
     if anew:
         log.error("%d people whom only this gate knows are to be enrolled anew: %s", len(anew), ", ".join(anew))

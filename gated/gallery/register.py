@@ -138,7 +138,7 @@ class Register:
         self.store([self._sealed(person, FIRST, embedder_sha256, vectors)], person.enrolled_at)
         self._people.add(person)
 
-    def take(
+    def store_capture(
         self,
         person: Person,
         embedder_sha256: str,
@@ -286,9 +286,9 @@ class Register:
         try:
             self.sweep(among)
             with self.reading() as people:
-                done = [erasure.settle(people)]
+                done = [erasure.finish_erasures(people)]
                 with self._templates.guard as templates:
-                    done.append(erasure.settle(templates))
+                    done.append(erasure.finish_erasures(templates))
         except (BusyError, StateError) as error:
             log.warning("an erasure is not finished and will be at the next start: %s", error)
             return False
@@ -313,7 +313,7 @@ class Register:
         orphans = self._templates.faces(among) - self._people.faces(among)
         if not orphans or not (aside(self._state / PEOPLE) or self._people.left_out()):
             return set(orphans)
-        known = self._people.subjects() | self._people.gone() | self._dropped
+        known = self._people.subjects() | self._people.deleted_subjects() | self._dropped
         return {(subject, face) for subject, face in orphans if subject in known}
 
 

@@ -53,7 +53,7 @@ def neighbours(connection: sqlite3.Connection) -> list[Neighbour]:
     return [Neighbour(gate, keys, _texts(vouches), accepted, by or "") for gate, keys, vouches, accepted, by in rows]
 
 
-def gone(connection: sqlite3.Connection) -> list[str]:
+def revoked_keys(connection: sqlite3.Connection) -> list[str]:
     """Return the keys of gates that are deleted or have new keys."""
     query = f"SELECT keys FROM gone_gates WHERE {sound(connection, 'gone_gates')}"  # noqa: S608
     return [row[0] for row in connection.execute(query).fetchall()]

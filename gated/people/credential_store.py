@@ -257,7 +257,7 @@ class Credentials:
     def tidy(self) -> None:
         """Wipe the traces of deleted rows. The next start finishes a wipe that another process blocks now."""
         with self.reading() as connection:
-            erasure.settle(connection)
+            erasure.finish_erasures(connection)
 
     def use(self, which: str, at: datetime | None) -> bool:
         """Record a use of a credential on disk. Return False if the credential is gone or has no uses left.

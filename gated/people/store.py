@@ -155,7 +155,7 @@ class People:
         )  # CROSS reads the records first, because very few have a waiting face
         return {(SubjectId(subject), face) for subject, face in self.connection.execute(waiting, (*ids, *ids))}
 
-    def gone(self) -> set[SubjectId]:
+    def deleted_subjects(self) -> set[SubjectId]:
         """Return the ids of all people whom the office has deleted."""
         of = f"is_gone AND key LIKE 'person/%' AND {sound(self.connection, 'records')}"
         rows = self.connection.execute(f"SELECT substr(key, 8) FROM records WHERE {of}")  # noqa: S608

@@ -12,11 +12,11 @@ SCHEMA = "CREATE TABLE erasures (id INTEGER PRIMARY KEY AUTOINCREMENT) STRICT"
 
 
 def record_erasure(connection: sqlite3.Connection) -> None:
-    """Record an open erasure in the transaction that deletes. `settle` wipes the traces later."""
+    """Record an open erasure in the transaction that deletes. `finish_erasures` wipes the traces later."""
     connection.execute("INSERT INTO erasures DEFAULT VALUES")
 
 
-def settle(connection: sqlite3.Connection) -> bool:
+def finish_erasures(connection: sqlite3.Connection) -> bool:
     """Wipe the traces of deleted rows. Return False if the wipe was blocked and is still open."""
     newest = connection.execute("SELECT max(id) FROM erasures").fetchone()[0]
     if newest is None:

@@ -103,7 +103,7 @@ class FaceDepartures:
         gates = self._holdings.neighbours()
         if all(each.is_trusted or each.gate == me for each in gates):
             return
-        for each, by in newly_trusted(site, me, gates, self._holdings.gone_gates()):
+        for each, by in newly_trusted(site, me, gates, self._holdings.revoked_gate_keys()):
             if self._holdings.trust(each.gate, each.keys, by):
                 self._report(GateAccepted(each.gate, fingerprint(site, each.gate, each.keys), by))
 

@@ -143,7 +143,7 @@ async def test_a_vision_that_ends_in_the_middle_of_an_attack_gives_no_try_back(y
 async def test_a_face_that_was_taken_here_and_is_shown_with_a_card_is_told_to_the_other_gates(yard):
     with yard.gallery.enrolling():
         other = np.array([0, 0, 0, 1], np.float32)
-        assert yard.gallery.take(yard.gallery.person(ANN), [other], NOON), "it waits"
+        assert yard.gallery.store_capture(yard.gallery.person(ANN), [other], NOON), "it waits"
     yard.show_face(face=(0, 0, 0, 1))
     await yard.entrance.credentials.handle_card("4711")
     await asyncio.gather(*yard.entrance.faces._confirming)

@@ -400,7 +400,7 @@ async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, m
     def busy(*_, **__):
         raise BusyError("the gallery is being changed by another process; try again in a moment")
 
-    monkeypatch.setattr(yard.gallery._register, "take", busy)
+    monkeypatch.setattr(yard.gallery._register, "store_capture", busy)
     task = yard.enrols()
     await yard.stand(task.done)
     with pytest.raises(BusyError):

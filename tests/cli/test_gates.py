@@ -45,7 +45,7 @@ def yard(gate):
         [keys("back", OTHER, 1), Change(plain.holding, PersonData(before, (), (), ())), filed(BOB, 3)], 3, NOW
     )
     with holdings.register.changing():
-        holdings.register.take(before, "ab" * 32, [unit()], NOW)
+        holdings.register.store_capture(before, "ab" * 32, [unit()], NOW)
     holdings.apply([filed(ANN, 4)], 4, NOW)
     gate.holdings = holdings
 

@@ -97,7 +97,7 @@ CAT, EMBEDDER = SubjectId("c" * 16), "ab" * 32
 def face(gallery, *pictures):
     """Store templates of Cat, as the office ordered. Returns True if they wait."""
     with gallery.enrolling():
-        return gallery.take(gallery.person(CAT), [np.eye(4, dtype=np.float32)[each] for each in pictures], NOW)
+        return gallery.store_capture(gallery.person(CAT), [np.eye(4, dtype=np.float32)[each] for each in pictures], NOW)
 
 
 @pytest.fixture

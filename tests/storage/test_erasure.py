@@ -39,7 +39,7 @@ def traces(path: Path) -> bool:
 def test_nothing_owed_writes_nothing(path: Path, connection: sqlite3.Connection) -> None:
     second = database.connect(path, MIGRATIONS)
     before = sql.version(second), connection.total_changes
-    assert erasure.settle(connection)
+    assert erasure.finish_erasures(connection)
     assert (sql.version(second), connection.total_changes) == before
     second.close()
 
@@ -47,7 +47,7 @@ def test_nothing_owed_writes_nothing(path: Path, connection: sqlite3.Connection)
 def test_a_settled_erasure_leaves_no_trace_and_no_debt(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute("INSERT INTO notes VALUES ('secret')")
     erase(connection)
-    assert erasure.settle(connection)
+    assert erasure.finish_erasures(connection)
     assert not traces(path)
     assert owed(connection) == 0
 
@@ -58,12 +58,12 @@ def test_what_a_reader_held_up_is_still_owed_after_a_restart(path: Path, connect
     reader.execute("BEGIN")
     reader.execute("SELECT * FROM notes").fetchall()
     erase(connection)
-    assert not erasure.settle(connection)
+    assert not erasure.finish_erasures(connection)
     assert owed(connection) == 1
     connection.close()
     reader.close()
     later = database.connect(path, MIGRATIONS)
-    assert erasure.settle(later)
+    assert erasure.finish_erasures(later)
     assert not traces(path)
     assert owed(later) == 0
     later.close()
@@ -93,7 +93,7 @@ def test_a_debt_made_while_another_is_settled_stays(
 
     erase(connection)
     monkeypatch.setattr(sql, "forget", slowly)
-    assert erasure.settle(connection)
+    assert erasure.finish_erasures(connection)
     assert owed(connection) == 1
     second.close()
 
@@ -103,5 +103,5 @@ def test_numbers_of_debts_are_never_used_again(connection: sqlite3.Connection) -
     for _ in range(3):
         erase(connection)
         numbers.append(connection.execute("SELECT max(id) FROM erasures").fetchone()[0])
-        assert erasure.settle(connection)
+        assert erasure.finish_erasures(connection)
     assert numbers == [1, 2, 3]

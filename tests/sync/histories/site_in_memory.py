@@ -210,7 +210,7 @@ class Gatehouse:
             if person.status == "active" and any(c.purpose == "recognise" for c in person.consents):
                 vectors = unit_vectors(dice, 2)
                 with self.register.changing():
-                    waits = self.register.take(person, EMBEDDER, vectors, self.wall)
+                    waits = self.register.store_capture(person, EMBEDDER, vectors, self.wall)
                 if not waits:
                     self.report(PersonEnrolled(subject, 2, "1", EMBEDDER))
                 return True

@@ -145,7 +145,7 @@ def test_a_face_that_was_taken_here_is_not_replaced_from_afar(followed, office, 
     send(followed, office, kit.person(1))
     with closing(Gallery.open(followed.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         with gallery.enrolling():
-            gallery.take(gallery.person(kit.subject(1)), [kit.vector(1)], NOON)
+            gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(1)], NOON)
         gallery.tidy()
     send(followed, office, thief(kit))
     assert (followed.finds(1), followed.finds(9)) == (kit.subject(1), None)
@@ -155,7 +155,7 @@ def test_a_face_that_the_office_has_taken_here_waits_as_well_and_in_the_place_of
     send(home, office, thief(kit))
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         with gallery.enrolling():
-            gallery.take(gallery.person(kit.subject(1)), [kit.vector(1, 1)], NOON)
+            gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(1, 1)], NOON)
         gallery.tidy()
     assert why(home, kit) == "changed"
     assert home.finds(9) is None
@@ -171,7 +171,7 @@ def test_a_face_that_the_office_has_taken_here_waits_as_well_and_in_the_place_of
 
 def test_a_face_that_was_taken_here_and_waits_does_not_outlive_its_paper(home, office, kit):
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
-        assert gallery.take(gallery.person(kit.subject(1)), [kit.vector(9)], NOON)
+        assert gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(9)], NOON)
     papers = kit.consents(1, "recognise")
     other = [type(papers[0])("recognise", "paper-other", "notice-4", papers[0].at)]
     send(home, office, kit.person(1, consents=other, face=kit.face(1)))
@@ -229,7 +229,7 @@ def taken(home, kit, number, like=None):
     is_counted = home.replica.may_join(kit.subject(number), kit.embedder, home.now)
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
         person = gallery.person(kit.subject(number))
-        return gallery.take(person, [kit.vector(like or number)], NOON, is_counted=is_counted)
+        return gallery.store_capture(person, [kit.vector(like or number)], NOON, is_counted=is_counted)
 
 
 def test_first_faces_that_are_taken_live_by_a_new_model_set_count_as_new_people(newer, office, kit):

@@ -44,7 +44,7 @@ def home(followed, office, kit):
 def take_face(followed, kit, number):
     with closing(Gallery.open(followed.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         with gallery.enrolling():
-            gallery.take(gallery.person(kit.subject(number)), [kit.vector(number)], NOON)
+            gallery.store_capture(gallery.person(kit.subject(number)), [kit.vector(number)], NOON)
         gallery.tidy()
 
 

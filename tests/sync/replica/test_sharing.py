@@ -150,7 +150,7 @@ def test_a_face_that_is_deeply_nested_is_none(kit):
 def test_a_gate_may_share_who_joined_at_it(sharing, office, kit):
     gallery = Gallery.open(sharing.state, kit.site, kit.embedder, kit.dimension)
     with gallery.enrolling():
-        gallery.take(gallery.person(kit.subject(1)), [kit.vector(31), kit.vector(31, 1)], NOON)
+        gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(31), kit.vector(31, 1)], NOON)
     with closing(Holdings.open(sharing.state, kit.site)) as holdings:
         assert holdings.accept(kit.subject(1))
     gallery.close()

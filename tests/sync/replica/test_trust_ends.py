@@ -43,7 +43,7 @@ def wider(kit, number=1):
 def take_face(home, kit, like=1):
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         with gallery.enrolling():
-            gallery.take(gallery.person(kit.subject(1)), [kit.vector(like)], NOON)
+            gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(like)], NOON)
         gallery.tidy()
 
 
