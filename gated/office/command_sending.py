@@ -32,13 +32,13 @@ from gated.protocol.limits import COMMAND_WINDOW
 from gated.protocol.status_messages import LIVE, Status
 
 NOT_WANTED = "its operator at the office does not wait any more"
-UNKNOWN = "the office does not know this command (its data may be an old backup); send it again"
+UNKNOWN_COMMAND = "the office does not know this command (its data may be an old backup); send it again"
 FORGOTTEN = "the gate has done so much since that it cannot report whether it did this; check before you send it again"
-GIVEN = ("sent", "begun", "going")
+MAY_BE_SPENT = ("sent", "begun", "going")
 """States in which a gate may report that it has used the command's number."""
 OFFICE = "office"
 """Operator name of commands that the office itself creates."""
-AGAIN_S = 5.0
+RESEND_S = 5.0
 """Unattended: seconds without an answer until a command is sent again."""
 OFFER_S = 1.0
 """Attended: seconds between offers of a command until it has a result."""
@@ -120,7 +120,7 @@ class CommandSender:
             if command is not None:
                 yield session.command(command)
         elif stored.state in ("new", "sent"):
-            yield session.command(_answer(session, ask, is_wanted=False, why=UNKNOWN))
+            yield session.command(_answer(session, ask, is_wanted=False, why=UNKNOWN_COMMAND))
         elif commands.answer_commit(stored, ask.says, now):
             yield session.command(_answer(session, ask, is_wanted=True))
 
@@ -131,7 +131,7 @@ class CommandSender:
         of a command in state `going` is then unknown.
         """
         commands, gates = self._store.commands, self._store.gate_table
-        if stored.state not in GIVEN:
+        if stored.state not in MAY_BE_SPENT:
             return
         is_forgotten = gates.command_number(session.gate) >= stored.number + COMMAND_WINDOW
         if is_forgotten and stored.state == "going":
@@ -207,4 +207,4 @@ def _is_to_be_repeated(stored: StoredCommand, wall: datetime) -> bool:
     """
     if stored.state != "sent" or stored.challenge:
         return False
-    return AGAIN_S <= age_s(stored, wall) < OTHER_S
+    return RESEND_S <= age_s(stored, wall) < OTHER_S

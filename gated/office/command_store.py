@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 
 OTHER_S = 300.0
 """Seconds for which a gate accepts an unattended command as fresh."""
-ANSWER_S = 5.0
+REPLY_S = 5.0
 """Extra seconds for the reply, before an unattended command counts as unanswered."""
 GO_S = CONFIRM_VALID_S + 2.0
 """Seconds after the final answer in which the gate may still begin and its reply may be on its way."""
@@ -221,7 +221,7 @@ class CommandStore:
                     self.withdraw(stored.id, "the program that waited for it has ended, or did not respond for 2 s")
                 self.conclude(stored.id, now)
                 continue
-            limit_s = OTHER_S + (ANSWER_S if stored.state == "sent" else 0.0)
+            limit_s = OTHER_S + (REPLY_S if stored.state == "sent" else 0.0)
             if not -limit_s <= age_s(stored, wall) <= limit_s:
                 why = (
                     "the gate did not answer"

@@ -16,7 +16,7 @@ from gated.office.authority import Authority
 from gated.office.gate_store import GateStore
 from gated.office.mosquitto import CRL
 
-NEVER = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+NO_END = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 """End date for certificates without a defined end (RFC 5280, section 4.1.2.5). It works for lists as well."""
 
 
@@ -34,7 +34,7 @@ def crl(authority: Authority, revoked: list[str]) -> bytes:
     """Return the list in PEM. `revoked`: serial numbers in hex, oldest first."""
     begins = authority.begins
     at = begins + timedelta(seconds=len(revoked))
-    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(at).next_update(NEVER)
+    builder = x509.CertificateRevocationListBuilder().issuer_name(authority.name).last_update(at).next_update(NO_END)
     builder = builder.add_extension(authority.key_identifier, critical=False)
     builder = builder.add_extension(x509.CRLNumber(len(revoked)), critical=False)
     for serial in revoked:

@@ -74,13 +74,13 @@ _Fact = (
 )
 _decoder = msgspec.json.Decoder(_Fact)
 _weak_decoder = msgspec.json.Decoder(CredentialDenied | WeakPin)
-KINDS = ACCEPTING | {
+FACT_KINDS = ACCEPTING | {
     "person_enrolled", "person_removed", "record_quarantined", "record_accepted", "commanded", GATE_HELD, CONSENT_HELD
 }  # fmt: skip
 
 
 _CHANGE_HELD = frozenset({"record_quarantined", "record_accepted", "person_removed"})
-WITH_EFFECT = _CALLS | ALARMING | KINDS | {WEAK, "way_denied"}
+WITH_EFFECT = _CALLS | ALARMING | FACT_KINDS | {WEAK, "way_denied"}
 """All kinds of events that change something at the office."""
 
 
@@ -93,7 +93,7 @@ def apply_events(store: Store, gate: str, events: Sequence[WireEvent], wall: dat
             store.alarms.open(gate, event.kind, f"row {event.seq}", event.at)
         if event.kind == WEAK or (event.kind == "way_denied" and f'"{WEAK}"' in event.body):
             _open_weak_pin_alarm(store, gate, event)
-        if event.kind in KINDS:
+        if event.kind in FACT_KINDS:
             _apply_fact(store, gate, event)
     if not _CHANGE_HELD.isdisjoint([event.kind for event in events]):
         update_held_alarm(store, gate, events[-1].at)

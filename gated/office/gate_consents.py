@@ -17,8 +17,8 @@ from gated.storage.valid_rows import is_moment
 
 REPORTABLE = frozenset({"transfer"})
 """The purposes that a gate may report."""
-GIVEN = "consent_given"
-LONGEST = 200
+CONSENT_GIVEN = "consent_given"
+LONGEST_REFERENCE = 200
 """Limit for the reference text of a consent, in characters."""
 
 
@@ -36,7 +36,7 @@ def apply_given_consents(store: Store, gate: str, subject: str, purposes: Iterab
     if store.faces.enrolled_at(subject) == [gate]:
         store.book.put(replace(who, consents=[*who.consents, *more]))
     else:
-        store.alarms.open(gate, GIVEN, subject, at)
+        store.alarms.open(gate, CONSENT_GIVEN, subject, at)
 
 
 def with_enrolment_consents(store: Store, who: OfficePerson) -> OfficePerson:
@@ -57,7 +57,7 @@ def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> lis
     if paper is None or not is_moment(at):
         return []
     where = f" (said at {gate})"
-    reference = paper.reference[: LONGEST - len(where)] + where
+    reference = paper.reference[: LONGEST_REFERENCE - len(where)] + where
     new = [purpose for purpose in sorted(REPORTABLE & {*purposes}) if not consents_to(who, purpose)]
     valid = [purpose for purpose in new if not _is_over(who.withdrawn.get(purpose), at)]
     return [WireConsent(purpose, reference, paper.notice, at) for purpose in valid]

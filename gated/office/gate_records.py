@@ -37,7 +37,7 @@ class DigestKeys:
         return fingerprint(self.card, self.pin)
 
 
-LABEL = 60
+LABEL_CHARACTERS = 60
 """Limit for a card label as sent, in characters. Keeps a person with 20 cards and a face within one message."""
 ANY = DigestKeys(bytes(32), bytes(32))
 """Placeholder keys of no gate, to compute a record's size."""
@@ -76,7 +76,7 @@ def first_bytes(who: OfficePerson) -> Iterator[int]:
 def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator[WireCard]:
     for card in who.cards:
         try:
-            yield _card(card, keys, card.label[:LABEL] if with_names else "")
+            yield _card(card, keys, card.label[:LABEL_CHARACTERS] if with_names else "")
         except CredentialError:
             continue  # an earlier version accepted this number; it opens no gate
 

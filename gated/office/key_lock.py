@@ -27,13 +27,13 @@ from gated.errors import OfficeError, WireError
 from gated.protocol.jose import is_sealed_set, seal_at_rest, unseal_at_rest
 from gated.wording import UNDECODABLE
 
-FILE = "passphrase.json"
-SEALED = ("office.keys", "ca.key")
+LOCK_FILE = "passphrase.json"
+SEALED_FILES = ("office.keys", "ca.key")
 CREDENTIAL, NAMED_BY = "office-key", "GATED_OFFICE_KEY"
 KEY_BYTES, SALT_BYTES = 32, 16
 MEMORY_KIB, PASSES, LANES = 64 * 1024, 3, 4
 """Argon2id parameters for machines with little memory (RFC 9106, section 4)."""
-LEAST = 12
+LEAST_CHARACTERS = 12
 """Minimum length of a passphrase, in characters. An attacker can test a copied folder for years."""
 
 Lanes = Annotated[int, Meta(ge=1, le=16)]
@@ -77,7 +77,7 @@ def set_prompt(ask: Callable[[Path], str]) -> None:
 
 def is_locked(folder: Path) -> bool:
     """Return whether a passphrase protects the office's keys."""
-    return (folder / FILE).exists()
+    return (folder / LOCK_FILE).exists()
 
 
 def read(folder: Path, name: str) -> bytes:
@@ -130,12 +130,12 @@ def lock(folder: Path, passphrase: str, key: bytes | None = None) -> bytes:
 
     `key`: the current key, if the files are sealed already. Raises `OfficeError` for a passphrase that is too short.
     """
-    if len(passphrase) < LEAST:
-        raise OfficeError(f"a passphrase needs at least {LEAST} characters; use several unrelated words")
+    if len(passphrase) < LEAST_CHARACTERS:
+        raise OfficeError(f"a passphrase needs at least {LEAST_CHARACTERS} characters; use several unrelated words")
     key = key or secrets.token_bytes(KEY_BYTES)
     try:
         _wrap(folder, passphrase, key)
-        for name in SEALED:
+        for name in SEALED_FILES:
             plain = read(folder, name)
             if not is_sealed_set((folder / name).read_bytes()):
                 atomic_rewrite(folder / name, sealed(folder, name, plain))
@@ -158,16 +158,19 @@ def _wrap(folder: Path, passphrase: str, key: bytes) -> None:
     salt = b64encode(secrets.token_bytes(SALT_BYTES)).decode()
     bare = Wrapped(salt=salt, memory_kib=MEMORY_KIB, passes=PASSES, lanes=LANES, key="")
     sealed_key = seal_at_rest(key, _stretched(passphrase, bare)).decode()
-    atomic_write(folder / FILE, msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=sealed_key))))
+    atomic_write(
+        folder / LOCK_FILE,
+        msgspec.json.format(msgspec.json.encode(msgspec.structs.replace(bare, key=sealed_key))),
+    )
     use_key(folder, key)
 
 
 def unlock(folder: Path) -> None:
     """Remove the passphrase and store the keys unsealed. Raises the errors of `read`."""
     try:
-        for name in SEALED:
+        for name in SEALED_FILES:
             atomic_rewrite(folder / name, read(folder, name))
-        (folder / FILE).unlink()
+        (folder / LOCK_FILE).unlink()
         sync_folder(folder)
     except OSError as error:
         raise OfficeError(
@@ -203,7 +206,7 @@ def _given(folder: Path) -> bytes | None:
 
 
 def _fits(folder: Path, key: bytes) -> bool:
-    for name in SEALED:
+    for name in SEALED_FILES:
         with suppress(OSError):
             data = (folder / name).read_bytes()
             if is_sealed_set(data):
@@ -216,9 +219,9 @@ def _fits(folder: Path, key: bytes) -> bool:
 
 def _load(folder: Path) -> Wrapped:
     try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=Wrapped)
+        return msgspec.json.decode((folder / LOCK_FILE).read_bytes(), type=Wrapped)
     except (OSError, *UNDECODABLE) as error:
-        raise OfficeError(f"{folder / FILE}: cannot be read ({error}); restore it from a backup") from error
+        raise OfficeError(f"{folder / LOCK_FILE}: cannot be read ({error}); restore it from a backup") from error
 
 
 def _stretched(passphrase: str, how: Wrapped) -> bytes:
@@ -227,7 +230,7 @@ def _stretched(passphrase: str, how: Wrapped) -> bytes:
         salt, secret = b64decode(how.salt, validate=True), passphrase.encode("utf-8", "surrogatepass")
         return hash_secret_raw(secret, salt, how.passes, how.memory_kib, how.lanes, KEY_BYTES, Type.ID)
     except (binascii.Error, HashingError) as error:
-        raise OfficeError(f"{FILE}: is damaged ({error}); restore it from a backup") from error
+        raise OfficeError(f"{LOCK_FILE}: is damaged ({error}); restore it from a backup") from error
 
 
 def _derived(key: bytes, name: str) -> bytes:

@@ -29,9 +29,9 @@ this office runs. "unheeded": the broker does not apply the revocation list.
 
 HEEDS_S = 8.0
 """Limit in seconds for the broker to apply a new revocation list."""
-ANSWER_S = 3.0
+CONNECT_S = 3.0
 """Limit in seconds for the broker to accept a connection."""
-STEP_S = 0.1
+RETRY_S = 0.1
 """Seconds between attempts."""
 PROBE = "PROBE"
 """Common name of the revoked test certificate. Gate names have no capitals, so no gate has it."""
@@ -88,7 +88,7 @@ def _put_out(folder: Path, gate: str, probe: str, wall: datetime) -> Broker:
             while _is_accepted(folder, place / "probe"):
                 if time.monotonic() > give_up_at:
                     return "unheeded"
-                time.sleep(STEP_S)
+                time.sleep(RETRY_S)
             return "ended" if _is_accepted(folder, place / "gate", gate) else "unheeded"
         except ConnectionRefusedError:
             return "absent"
@@ -103,7 +103,7 @@ def _is_accepted(folder: Path, files: Path, client: str = PROBE) -> bool:
     context.load_cert_chain(files.with_suffix(".pem"), files.with_suffix(".key"))
     try:
         with (
-            socket.create_connection((LOCAL[1], Place.load(folder).port), ANSWER_S) as connection,
+            socket.create_connection((LOCAL[1], Place.load(folder).port), CONNECT_S) as connection,
             context.wrap_socket(connection, server_hostname=LOCAL[0]) as safe,
         ):
             safe.sendall(_connect(client))

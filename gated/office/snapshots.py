@@ -10,7 +10,7 @@ KEEP_S = 180.0
 """Seconds without a request after which a snapshot is dropped. A gate that returns later gets a newer one."""
 BUSY_S = 30.0
 """Seconds since the last request during which a snapshot is still in use and stays."""
-MAX_BYTES = 256_000_000
+SNAPSHOT_BYTES = 256_000_000
 """Limit for all snapshots together, in bytes. Holds about six of 3,600 people with faces from other gates."""
 
 
@@ -60,10 +60,10 @@ class Snapshots:
 
     def _make_room(self, now: float) -> bool:
         for gate, snapshot in sorted(self._kept.items(), key=lambda item: item[1].requested_at):
-            if self._length < MAX_BYTES or now < snapshot.requested_at + BUSY_S:
+            if self._length < SNAPSHOT_BYTES or now < snapshot.requested_at + BUSY_S:
                 break
             del self._kept[gate]
-        return self._length < MAX_BYTES
+        return self._length < SNAPSHOT_BYTES
 
     @property
     def _length(self) -> int:

@@ -29,7 +29,7 @@ from gated.sitetime import DEFAULT, zone_of
 from gated.storage import database
 from gated.storage.valid_rows import in_words, left_out, sound
 
-READ = ("gates", "alarms", "orders", "held", "records", "faces", "enrolled")
+TABLES = ("gates", "alarms", "orders", "held", "records", "faces", "enrolled")
 """The tables from which damaged rows are omitted."""
 KEYS, DATABASE = "office.keys", "office.db"
 
@@ -89,7 +89,7 @@ class Store:
     def left_out(self) -> str:
         """Return a sentence about damaged rows, with the next step; empty if there are no damaged rows."""
         with self.file.reading() as connection:
-            counts = left_out(connection, READ)
+            counts = left_out(connection, TABLES)
         if unreadable := self.book.unreadable:
             counts["records"] = counts.get("records", 0) + len(unreadable)
         return in_words(

@@ -43,7 +43,7 @@ State = Literal[
     "new", "sent", "begun", "asked", "going", "stopping", "done", "refused", "failed", "cancelled", "unknown",
     "unanswered",
 ]  # fmt: skip
-OPEN = ("new", "sent", "begun", "asked", "going", "stopping")
+OPEN_STATES = ("new", "sent", "begun", "asked", "going", "stopping")
 """States in which a result may still come."""
 
 
@@ -81,7 +81,7 @@ class StoredCommand:
     @property
     def is_open(self) -> bool:
         """Return whether a result may still come."""
-        return self.state in OPEN
+        return self.state in OPEN_STATES
 
     @property
     def is_attended(self) -> bool:

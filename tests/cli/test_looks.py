@@ -185,12 +185,12 @@ def test_a_schedule_of_the_offices_is_not_missing(gate, run):
     ("day", "holidays", "office", "says"),
     [
         (date(2026, 11, 30), ["2026-10-01"], "", None),
-        (date(2026, 12, 1), ["2026-10-01"], "", "2027 are not known"),
+        (date(2026, 12, 1), ["2026-10-01"], "", "2027 are unknown"),
         (date(2026, 12, 1), ["2026-10-01", "2027-01-01"], "", None),
         (date(2026, 12, 1), ["2026-10-01"], "2027-01-01", None),  # the office holds next year's days
-        (date(2027, 1, 2), ["2026-10-01"], "", "2027 are not known"),
+        (date(2027, 1, 2), ["2026-10-01"], "", "2027 are unknown"),
         (date(2026, 12, 1), [], "", None),  # no right here has hours
-        (date(2026, 6, 1), ["2026-02-30"], "", "2026-02-30 is not a calendar date"),
+        (date(2026, 6, 1), ["2026-02-30"], "", "2026-02-30 is not a day of the calendar"),
     ],
 )
 def test_in_december_the_days_of_next_year_are_missed(gate, run, monkeypatch, day, holidays, office, says):

@@ -212,7 +212,7 @@ COSTS = '"memory_kib":8192,"passes":1,"lanes":1'
 )
 def test_a_damaged_file_is_said_and_costs_no_memory(office, content):
     key_lock.lock(office, WORDS)
-    (office / key_lock.FILE).write_text(content)
+    (office / key_lock.LOCK_FILE).write_text(content)
     typed(WORDS)
     with pytest.raises((OfficeError, StateError)):
         Store.open(office)

@@ -19,7 +19,7 @@ from cryptography import x509
 from gated.errors import OfficeError, PairingError
 from gated.office import retiring
 from gated.office.authority import Authority
-from gated.office.crl import NEVER, crl, write_crl
+from gated.office.crl import NO_END, crl, write_crl
 from gated.office.mosquitto import Place
 from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
@@ -191,7 +191,7 @@ def test_the_list_never_expires_and_each_is_later_than_the_one_before_whatever_t
     for number in range(1, 50):
         revoked.append(f"{number:x}")
         there = x509.load_pem_x509_crl(crl(authority, revoked))
-        assert there.next_update_utc == NEVER
+        assert there.next_update_utc == NO_END
         assert before is None or there.last_update_utc > before
         assert there.last_update_utc < NOW
         assert [f"{each.serial_number:x}" for each in there] == revoked

@@ -54,7 +54,7 @@ def test_the_same_version_made_anew_goes_on_where_it_was(make):
 
 
 def test_too_many_at_once_must_wait_and_are_served_when_others_are_done(make, monkeypatch):
-    monkeypatch.setattr(snapshots, "MAX_BYTES", 140)
+    monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES", 140)
     kept = Snapshots()
     for gate in ("a", "b"):
         assert kept.parts(gate, ask(), 0.0, 7, make)

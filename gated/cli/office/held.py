@@ -24,7 +24,7 @@ from gated.protocol.command_messages import AcceptQuarantined
 from gated.protocol.limits import MAX_ACCEPTED
 
 BULK = "bulk"
-MEANINGS = {
+HOLD_REASONS = {
     BULK: "more people at once than the gate takes in an hour; accept them here or at the gate",
     "duplicate": "the face resembles another person's; compare both people at the gate, and accept the face there",
     "changed": "a known person got another face; the old one counts until the new one is accepted at the gate",
@@ -57,7 +57,7 @@ def list_held(folder: Path, as_json: bool) -> None:
         table = [[", ".join(row["gates"]) if c == "gates" else row[c] for c in columns] for row in rows]
         show(columns, table)
         for why in dict.fromkeys(row["why"] for row in rows):
-            streams.say(f"{why}: {MEANINGS.get(why, '')}")
+            streams.say(f"{why}: {HOLD_REASONS.get(why, '')}")
 
 
 @held.command()
@@ -111,7 +111,7 @@ def _name(rows: list[dict[str, Any]]) -> int:
     """Print each person and the required action. Return how many cannot be accepted at the office."""
     for row in rows:
         where = ", ".join(row["gates"])
-        streams.say(f"{_named(row)}, {row['subject']}, at {where}: {MEANINGS.get(row['why'], row['why'])}")
+        streams.say(f"{_named(row)}, {row['subject']}, at {where}: {HOLD_REASONS.get(row['why'], row['why'])}")
     if not rows:
         click.echo("no gate holds anybody back")
     return sum(row["why"] != BULK for row in rows)

@@ -25,7 +25,7 @@ from gated.protocol.pairing_code import NAME, PairingCode
 from gated.sitetime import iso, tell
 from gated.storage.named_files import replacing, write_named
 
-SHEET = """\
+SHEET_HTML = """\
 <!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Codes for gates</title><style>
 @page {{ size: A4; margin: 15mm }}
@@ -39,7 +39,7 @@ code {{ font-size: 11pt; overflow-wrap: anywhere }}
 {slips}
 </body></html>
 """
-SLIP = """\
+SLIP_HTML = """\
 <section><div>{svg}</div><div><h1>{gate}</h1>
 <p><code>{text}</code></p>
 <p>Valid once, for {gate} only, until {until}. Anyone with this paper can join as {gate}: keep it safe, and destroy it
@@ -84,7 +84,7 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
     ends = now + timedelta(seconds=valid_s)
     until = tell(ends, zone)
     if sheet is not None:
-        write_named(sheet, SHEET.format(slips="".join(_slip(code, until) for code in codes)).encode())
+        write_named(sheet, SHEET_HTML.format(slips="".join(_slip(code, until) for code in codes)).encode())
         streams.say(f"{sheet}: {len(codes)} slips to print. Delete the file after printing.", err=True)
     if as_json:
         show_json([{"gate": code.gate, "code": code.text(), "until": iso(ends, zone)} for code in codes])
@@ -108,7 +108,7 @@ def _show(codes: Iterable[PairingCode], until: str) -> None:
 def _slip(code: PairingCode, until: str) -> str:
     text = code.text()
     svg = qr.svg(text.upper())
-    return SLIP.format(svg=svg, gate=page(code.gate), text=page(text), until=page(until))
+    return SLIP_HTML.format(svg=svg, gate=page(code.gate), text=page(text), until=page(until))
 
 
 def _check_free(sheet: Path) -> None:

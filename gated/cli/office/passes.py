@@ -14,7 +14,7 @@ from gated.cli.place_options import DOORS, Name
 from gated.events import MAIN
 from gated.office.store import Store
 
-KEY = "passes.key"
+KEY_FILE = "passes.key"
 
 
 @click.group("pass")
@@ -64,7 +64,7 @@ def key(folder: Path) -> None:
 
 def _key(folder: Path) -> bytes:
     """Return the private key; make it on first use. Raises `ConfigError`."""
-    path = folder / KEY
+    path = folder / KEY_FILE
     if not path.exists():
         make_pass_key(path)
     return path.read_bytes()

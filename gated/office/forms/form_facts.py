@@ -30,10 +30,10 @@ TRAVEL = {
 }  # fmt: skip
 JOIN = {"en": ", ", "zh": "、"}
 BLANK = "________________"
-LONGEST = 300
+LONGEST_FACT = 300
 """Limit for one fact, in characters."""
 
-Text = Annotated[str, Meta(max_length=LONGEST, description=f"a text of up to {LONGEST} signs")]
+Text = Annotated[str, Meta(max_length=LONGEST_FACT, description=f"a text of up to {LONGEST_FACT} signs")]
 
 
 class Facts(msgspec.Struct, frozen=True, kw_only=True):

@@ -149,7 +149,7 @@ class Gatehouse:
         heard = self.side.handle_message(topic, payload, self.site.now, self.wall if self.is_clock_trusted else None)
         self.site.carry("office", heard.outgoing)
         if heard.confirmation is not None and heard.confirmation.command in self.enrolling:
-            self.enrolling[heard.confirmation.command][1].handle_confirmation(heard.confirmation, self.site.now)
+            self.enrolling[heard.confirmation.command][1].handle_answer(heard.confirmation, self.site.now)
         if heard.command is not None and isinstance(heard.command.action, Enrol):
             self.enrolling[heard.command.id] = heard.command, Question(heard.command.id)
         elif heard.command is not None:
