@@ -26,7 +26,7 @@ from pathlib import Path
 import msgspec
 
 from gated.sandbox import confine
-from gated.door.latch_messages import Heartbeat, Hello, ReleaseLock
+from gated.door.latch_messages import LatchHeartbeat, Hello, ReleaseLock
 from gated.face.vision_messages import VisionSettings
 
 settings = msgspec.json.decode(sys.argv[1], type=VisionSettings)

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 MOST_AMBIGUOUS = 100
 """The number of ambiguous sets of cards that are logged."""
-LONGEST_PAUSE_S = 2.0
+LONGEST_CARD_PAUSE_S = 2.0
 """The longest pause of a reader that a person waits through, in seconds. After a longer one the card must be shown
 again.
 """
@@ -123,7 +123,7 @@ class CredentialService:
         """
         presented = PresentedCredential(CredentialKind.CARD, door, reader=reader, text=number)
         pause_s = self.budget.card_pause_s(presented.place)
-        if pause_s > LONGEST_PAUSE_S:
+        if pause_s > LONGEST_CARD_PAUSE_S:
             self._responder.report_rest(CredentialKind.CARD, door)
             return True
         if not await self._responder.wait_for_turn(CredentialKind.CARD, presented.place, pause_s):

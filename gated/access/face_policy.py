@@ -139,8 +139,8 @@ def _deny(verdicts: Sequence[LookVerdict], frames: int, rules: FaceRules) -> Fac
     counts = Counter(FaceReason.UNDECIDED if v.reason is FaceReason.MATCH else v.reason for v in verdicts)
     order = list(FaceReason)
     reason = max(counts, key=lambda r: (counts[r], -order.index(r)))
-    told = max((v for v in verdicts if v.reason in (reason, FaceReason.MATCH)), key=_score)
-    return FaceDecision(False, reason, frames, told.subject, told.score, told.pad_score)
+    best = max((v for v in verdicts if v.reason in (reason, FaceReason.MATCH)), key=_score)
+    return FaceDecision(False, reason, frames, best.subject, best.score, best.pad_score)
 
 
 def _score(verdict: LookVerdict) -> float:

@@ -11,7 +11,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 HEAD_S = 3.0
 """The time that a connection has to send a request. A browser on this machine needs some milliseconds."""
-MOST_CONNECTIONS, MOST_OF_ONE_ADDRESS = 16, 12
+MOST_SCREENS, MOST_OF_ONE_ADDRESS = 16, 12
 """The most connections in all, and per address. A browser opens at most six to one server."""
 
 
@@ -62,7 +62,7 @@ class Caller(H11Protocol):
     def _make_room(self) -> None:
         every = [each for each in self.connections if isinstance(each, Caller) and not each.transport.is_closing()]
         same = [each for each in every if each.address == self.address]
-        too_many = same if len(same) > MOST_OF_ONE_ADDRESS else every if len(every) > MOST_CONNECTIONS else []
+        too_many = same if len(same) > MOST_OF_ONE_ADDRESS else every if len(every) > MOST_SCREENS else []
         others = sorted((c for c in too_many if c is not self), key=lambda each: (each.is_answered, each.came_at))
         if others:
             others[0].transport.abort()

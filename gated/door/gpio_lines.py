@@ -14,7 +14,7 @@ from gated.config import Settings
 from gated.config.wiring import used_pins
 from gated.door.gpio_errors import chip_trouble
 
-DEVICES = Path("/dev")
+DEVICE_FOLDER = Path("/dev")
 CHIP_LABELS = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 """The kernel's labels of the header's GPIO chip: Pi 5; Pi 4; Pi 3, Zero 2 and older.
 
@@ -48,7 +48,7 @@ def _chip() -> int:
     Raises `LatchError` when there is none, or when this user may not open it.
     """
     seen = []
-    for path in sorted(DEVICES.glob("gpiochip*")):
+    for path in sorted(DEVICE_FOLDER.glob("gpiochip*")):
         try:
             chip = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:

@@ -24,9 +24,9 @@ from gated.door.latch_messages import (
     EventReport,
     FromBrain,
     Goodbye,
-    Heartbeat,
     Hello,
     KeyPressed,
+    LatchHeartbeat,
     LatchState,
     PlayPattern,
     Refused,
@@ -134,7 +134,7 @@ class Latch:
         """Answer an observer's heartbeats, and let it drive mock lines. It has no lease."""
         while True:
             match await channel.receive(BRAIN_SILENCE_S):
-                case Heartbeat():
+                case LatchHeartbeat():
                     channel.send(self._state())
                 case DriveLine(line, is_active, door):
                     self._panel.drive(door, line, is_active)
@@ -146,7 +146,7 @@ class Latch:
     async def _serve_brain(self, channel: Channel[FromBrain]) -> None:
         while True:
             match await channel.receive(BRAIN_SILENCE_S):
-                case Heartbeat():
+                case LatchHeartbeat():
                     channel.send(self._state())
                 case ReleaseLock(visit, lease_s, decided_at, door, cause, whom):
                     self._panel.release(door, ReleaseRequest(visit, lease_s, decided_at, cause, whom))

@@ -16,9 +16,9 @@ from gated.door.latch_messages import (
     EventReport,
     FromLatch,
     Goodbye,
-    Heartbeat,
     Hello,
     KeyPressed,
+    LatchHeartbeat,
     LatchState,
     PlayPattern,
     Refused,
@@ -33,7 +33,7 @@ from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-HEARTBEAT_S = 0.5
+LATCH_HEARTBEAT_S = 0.5
 GOODBYE_S = 0.5
 """The time to wait for the last events after a goodbye."""
 LATCH_SILENCE_S = 2.0
@@ -192,8 +192,8 @@ class LatchClient:
     async def _send_heartbeats(self, channel: Channel[FromLatch]) -> None:
         with contextlib.suppress(WireError):  # `_receive` notices the end of the link
             while True:
-                channel.send(Heartbeat())
-                await asyncio.sleep(HEARTBEAT_S)
+                channel.send(LatchHeartbeat())
+                await asyncio.sleep(LATCH_HEARTBEAT_S)
 
     async def _say_goodbye(self, channel: Channel[FromLatch]) -> None:
         """End the link in order: the latch secures the doors, and its last events are still received."""

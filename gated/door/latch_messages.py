@@ -31,7 +31,7 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """Whether this is an observer. It gets an answer to each heartbeat. It may drive mock lines and nothing else."""
 
 
-class Heartbeat(msgspec.Struct, frozen=True, tag="beat"):
+class LatchHeartbeat(msgspec.Struct, frozen=True, tag="beat"):
     """Brain to latch: the heartbeat, twice a second. Silence ends the connection and its leases."""
 
 
@@ -80,7 +80,7 @@ class Goodbye(msgspec.Struct, frozen=True, tag="goodbye"):
     """Brain to latch: the brain ends. The latch ends its leases, sends the last events, and closes the connection."""
 
 
-FromBrain = Hello | Heartbeat | ReleaseLock | SetLockdown | PlayPattern | DriveLine | Goodbye
+FromBrain = Hello | LatchHeartbeat | ReleaseLock | SetLockdown | PlayPattern | DriveLine | Goodbye
 
 
 class Welcome(msgspec.Struct, frozen=True, tag="welcome"):

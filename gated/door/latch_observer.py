@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from pathlib import Path
 
-from gated.door.latch_messages import FromLatch, Goodbye, Heartbeat, Hello, LatchState, Refused
+from gated.door.latch_messages import FromLatch, Goodbye, Hello, LatchHeartbeat, LatchState, Refused
 from gated.errors import LatchError, WireError
 from gated.runtime.channel import Channel
 
@@ -33,7 +33,7 @@ async def read_latch_state(path: Path) -> LatchState:
 async def _ask(channel: Channel[FromLatch]) -> LatchState:
     """Ask for the state and return it. Other messages before it are skipped."""
     channel.send(Hello(observer=True))
-    channel.send(Heartbeat())
+    channel.send(LatchHeartbeat())
     async with asyncio.timeout(STATE_TIMEOUT_S):
         while True:
             answer = await channel.receive()

@@ -16,10 +16,10 @@ from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-FIRST_RETRY_S, LONGEST_RETRY_S = 1.0, 60.0
+FIRST_CLAIM_RETRY_S, LONGEST_CLAIM_RETRY_S = 1.0, 60.0
 """The first and the longest wait before another attempt."""
 WORKED_S = 10.0
-"""A part that worked for this long before its failure is tried again after `FIRST_RETRY_S`."""
+"""A part that worked for this long before its failure is tried again after `FIRST_CLAIM_RETRY_S`."""
 
 
 LAMP_PART = "lamps"
@@ -51,7 +51,7 @@ class _Part(Struct):
     """When it is tried again."""
     since: float = 0.0
     """When it was last claimed."""
-    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_RETRY_S, LONGEST_RETRY_S))
+    backoff: Backoff = field(default_factory=lambda: Backoff(FIRST_CLAIM_RETRY_S, LONGEST_CLAIM_RETRY_S))
 
 
 class OptionalParts:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from gated.access.lockdown import begin_lockdown
 from gated.cli import main
 from gated.doctor.finding import SIGNS
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, ReleaseLock, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat, ReleaseLock, Welcome
 from gated.runtime.channel import Channel
 
 NOWHERE = {"dir": "nowhere"}
@@ -92,7 +92,7 @@ async def test_beside_a_brain_it_disturbs_nobody(desk, latch, wait_for):
     await asyncio.to_thread(wait_for, desk.lock_is_on)
     looking = asyncio.create_task(asyncio.to_thread(desk.json, "doctor"))
     while not looking.done():
-        brain.send(Heartbeat())
+        brain.send(LatchHeartbeat())
         await asyncio.sleep(0.2)
     told = looking.result()
     assert lights(told)["brain"] == "green"

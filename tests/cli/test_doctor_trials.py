@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat
 from gated.runtime.channel import Channel
 
 pytestmark = pytest.mark.slow
@@ -56,7 +56,7 @@ class Terminal:
 
 async def leaf(gate, *, is_open):
     channel = Channel[FromLatch](*await asyncio.open_unix_connection(gate.state / "latch.sock"), FromLatch)
-    for message in (Hello(observer=True), DriveLine("contact", is_open), Heartbeat()):
+    for message in (Hello(observer=True), DriveLine("contact", is_open), LatchHeartbeat()):
         channel.send(message)
     await channel.receive(10)
     await channel.receive(10)

@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from gated.access.readers.observing import READINGS_SOCKET, ReaderReading, ReadingSender, is_borrowed
 from gated.cli import main
 from gated.config import UsbSettings, load
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat, Welcome
 from gated.runtime.channel import BlockingChannel
 
 DIGITS = dict(zip("1234567890", range(2, 12), strict=True))
@@ -224,5 +224,5 @@ def channel_play(path, line):
         channel.send(Hello(observer=True))
         assert channel.receive() == Welcome()
         channel.send(DriveLine(line, True, "main"))
-        channel.send(Heartbeat())
+        channel.send(LatchHeartbeat())
         channel.receive()

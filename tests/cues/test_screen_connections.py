@@ -7,7 +7,7 @@ import pytest
 
 from gated.cues import screen_connections
 from gated.cues.screen import Screen
-from gated.cues.screen_connections import MOST_CONNECTIONS, MOST_OF_ONE_ADDRESS
+from gated.cues.screen_connections import MOST_OF_ONE_ADDRESS, MOST_SCREENS
 
 GET = b"GET %b HTTP/1.1\r\nHost: 127.0.0.1\r\n"
 
@@ -62,16 +62,16 @@ async def ends(reader):
 @pytest.mark.parametrize("sent", [b"", b"GET", GET % b"/", b"\r\n"])
 async def test_silent_connections_do_not_block_the_page(call, sent):
     page = await watch(call)
-    silent = [await call(sent) for _ in range(3 * MOST_CONNECTIONS)]
+    silent = [await call(sent) for _ in range(3 * MOST_SCREENS)]
     await watch(call)
     for _ in range(2):
         await page.readuntil(b"data: ")  # the first page still gets updates
-    await asyncio.gather(*(ends(reader) for reader, _ in silent[: 2 * MOST_CONNECTIONS]))
+    await asyncio.gather(*(ends(reader) for reader, _ in silent[: 2 * MOST_SCREENS]))
 
 
 async def test_silent_connections_of_many_addresses_do_not_block_the_page(call):
     page = await watch(call)
-    for i in range(3 * MOST_CONNECTIONS):
+    for i in range(3 * MOST_SCREENS):
         await call(address=f"127.0.1.{i + 1}")
     await watch(call)
     await page.readuntil(b"data: ")
@@ -103,7 +103,7 @@ async def test_a_second_request_has_the_same_time_limit(monkeypatch, call):
         await asyncio.wait([over], timeout=0.05)
 
 
-@pytest.mark.parametrize("many", [MOST_OF_ONE_ADDRESS + 1, 3 * MOST_CONNECTIONS])
+@pytest.mark.parametrize("many", [MOST_OF_ONE_ADDRESS + 1, 3 * MOST_SCREENS])
 async def test_many_open_pages_do_not_block_a_new_page(call, many):
     readers = [await watch(call) for _ in range(many)]
     await readers[-1].readuntil(b"data: ")

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, LatchState, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat, LatchState, Welcome
 from gated.events import CredentialDenied, CredentialGranted, DoorClosed, DoorOpened, DoorReleased, DoorSecured
 from gated.journal.journal import Journal
 from gated.runtime.channel import BlockingChannel
@@ -248,7 +248,7 @@ class Day:
             channel.send(Hello(observer=True))
             assert channel.receive() == Welcome()
             channel.send(DriveLine(line, is_active, door))
-            channel.send(Heartbeat())
+            channel.send(LatchHeartbeat())
             state = channel.receive()
         assert isinstance(state, LatchState), state
         return state

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat, Welcome
 from gated.runtime.channel import BlockingChannel
 
 from .conftest import bits_of
@@ -55,7 +55,7 @@ class Street:
             channel.send(Hello(observer=True))
             assert channel.receive() == Welcome()
             channel.send(DriveLine(line, is_active, "main"))
-            channel.send(Heartbeat())
+            channel.send(LatchHeartbeat())
             return channel.receive()
 
     def opens(self, number):

@@ -8,7 +8,7 @@ import pytest
 from gated.access.lockdown import begin_lockdown
 from gated.config import Wires, load
 from gated.doctor.trials import in_command, of_cycle, open_once, say, show_lights
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat
 from gated.door.latch_observer import read_latch_state
 from gated.errors import BusyError, LatchError
 from gated.events import (
@@ -47,7 +47,7 @@ class Leaf:
         channel = Channel[FromLatch](*await asyncio.open_unix_connection(self.gate.state / "latch.sock"), FromLatch)
         channel.send(Hello(observer=True))
         channel.send(DriveLine("contact", is_open))
-        channel.send(Heartbeat())
+        channel.send(LatchHeartbeat())
         await channel.receive(10)
         await channel.receive(10)
         await channel.close()
@@ -121,7 +121,7 @@ async def test_another_brain_at_the_latch_keeps_the_door(desk):
 
     async def beats():
         while True:
-            channel.send(Heartbeat())
+            channel.send(LatchHeartbeat())
             await asyncio.sleep(0.3)
 
     beating = asyncio.create_task(beats())

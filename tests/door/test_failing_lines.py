@@ -11,7 +11,7 @@ from gated.door.door_state import EndLeases, ReleaseRequest
 from gated.door.fire import FireFlag
 from gated.door.gpio_errors import line_trouble
 from gated.door.mock_pins import traced_factory
-from gated.door.optional_parts import FIRST_RETRY_S, LONGEST_RETRY_S, WORKED_S, OptionalParts
+from gated.door.optional_parts import FIRST_CLAIM_RETRY_S, LONGEST_CLAIM_RETRY_S, WORKED_S, OptionalParts
 from gated.door.outputs import FIRE
 from gated.door.panel import LatchPanel
 from gated.errors import LatchError
@@ -34,7 +34,7 @@ class Board:
             self._may_fail(factory.pin_class, name)
         self._never_fails_to_close(factory.pin_class)
         monkeypatch.setattr(panels, "pin_factory", lambda *_, **__: factory)
-        monkeypatch.setattr("gated.door.optional_parts.FIRST_RETRY_S", 0.02)
+        monkeypatch.setattr("gated.door.optional_parts.FIRST_CLAIM_RETRY_S", 0.02)
         self.factory = factory
         self.panel = LatchPanel(
             settings, FireFlag(gate.folder / "fire"), self.reported.append, self._on_read, self._on_read
@@ -203,10 +203,10 @@ def test_a_part_that_keeps_failing_is_tried_with_growing_waits():
         parts.handle_failure("cues.ready", LatchError("pin 5 cannot be used (unknown handle)"), now)
         parts.try_again(now)
         now += 0.5
-    assert len(claims) <= 2 + 600.0 / (LONGEST_RETRY_S / 2) + 6
-    assert claims[-1] - claims[-2] >= LONGEST_RETRY_S / 2
+    assert len(claims) <= 2 + 600.0 / (LONGEST_CLAIM_RETRY_S / 2) + 6
+    assert claims[-1] - claims[-2] >= LONGEST_CLAIM_RETRY_S / 2
     now += WORKED_S + 1.0
-    parts.try_again(now + LONGEST_RETRY_S)
-    parts.handle_failure("cues.ready", LatchError("again"), now + 2 * LONGEST_RETRY_S)
-    parts.try_again(now + 2 * LONGEST_RETRY_S + FIRST_RETRY_S)
+    parts.try_again(now + LONGEST_CLAIM_RETRY_S)
+    parts.handle_failure("cues.ready", LatchError("again"), now + 2 * LONGEST_CLAIM_RETRY_S)
+    parts.try_again(now + 2 * LONGEST_CLAIM_RETRY_S + FIRST_CLAIM_RETRY_S)
     assert not parts.missing

@@ -38,7 +38,7 @@ class Kernel:
 def kernel(tmp_path, monkeypatch):
     def make(**chips):
         kernel = Kernel(tmp_path, **chips)
-        monkeypatch.setattr(gpio_lines, "DEVICES", tmp_path)
+        monkeypatch.setattr(gpio_lines, "DEVICE_FOLDER", tmp_path)
         monkeypatch.setattr(fcntl, "ioctl", kernel.ioctl)
         return kernel
 

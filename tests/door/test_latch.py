@@ -19,8 +19,8 @@ from gated.door.latch_messages import (
     DriveLine,
     FromLatch,
     Goodbye,
-    Heartbeat,
     Hello,
+    LatchHeartbeat,
     LatchState,
     PlayPattern,
     Refused,
@@ -235,7 +235,7 @@ async def test_every_heartbeat_is_answered_with_the_state(gate, latch):
     channel = await dial(gate)
     channel.send(Hello())
     assert await channel.receive() == Welcome()
-    channel.send(Heartbeat())
+    channel.send(LatchHeartbeat())
     lines = {"main.contact": False, "main.rex": False}
     assert await channel.receive() == LatchState("secured", {"main": "secured"}, lines, has_brain=True)
     channel.send(Goodbye())
@@ -254,7 +254,7 @@ async def observe(gate):
 async def test_an_observer_beside_the_brain_changes_nothing(gate, latch, link, until):
     async with link() as brain:
         observer = await observe(gate)
-        observer.send(Heartbeat())
+        observer.send(LatchHeartbeat())
         assert (await observer.receive()).state == "secured"
         brain.release(lease_s=20)
         await until(gate.lock_is_on)
@@ -273,7 +273,7 @@ async def test_an_observer_receives_no_pending_events_and_keeps_no_lease_alive(g
     observer = await observe(gate)
     await channel.close()
     await until(lambda: not gate.lock_is_on())
-    observer.send(Heartbeat())
+    observer.send(LatchHeartbeat())
     assert isinstance(await observer.receive(), LatchState)
     async with link() as brain:
         await brain.receives(DoorSecured("disconnect"))

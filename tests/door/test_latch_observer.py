@@ -11,8 +11,8 @@ from gated.door.latch_messages import (
     EventReport,
     FromLatch,
     Goodbye,
-    Heartbeat,
     Hello,
+    LatchHeartbeat,
     LatchState,
     PlayPattern,
     Refused,
@@ -104,7 +104,7 @@ async def test_the_heartbeats_of_an_observer_keep_no_lease_alive(gate, latch, un
     await until(gate.lock_is_on)
     async with asyncio.timeout(15):
         while gate.lock_is_on():  # the brain is silent; only the observer sends heartbeats
-            watcher.send(Heartbeat())
+            watcher.send(LatchHeartbeat())
             assert isinstance(await watcher.receive(10), LatchState)
             await asyncio.sleep(0.2)
     assert not (await read_latch_state(gate.state / "latch.sock")).has_brain
@@ -132,11 +132,11 @@ async def test_events_kept_for_the_next_brain_are_not_sent_to_an_observer(gate, 
     await brain.close()
     await until(lambda: not gate.lock_is_on())
     watcher = await dial(gate, Hello(observer=True))
-    watcher.send(Heartbeat())
+    watcher.send(LatchHeartbeat())
     assert isinstance(await watcher.receive(10), LatchState)
     async with link() as later:
         await later.receives(DoorSecured("disconnect"))
-        watcher.send(Heartbeat())
+        watcher.send(LatchHeartbeat())
         assert not isinstance(await watcher.receive(10), EventReport)
 
 
@@ -148,7 +148,7 @@ async def test_cards_are_not_sent_to_an_observer(gate, link, until, wait_for):
         watcher = await dial(gate, Hello(observer=True))
         brain.door.drive("wiegand:" + "01" * 13, True)
         await until(lambda: brain.cards)
-        watcher.send(Heartbeat())
+        watcher.send(LatchHeartbeat())
         assert isinstance(await watcher.receive(10), LatchState)
 
 
@@ -159,7 +159,7 @@ async def test_an_observer_does_not_keep_a_desk_latch_alive(gate, wait_for):
     async with asyncio.timeout(30):
         while latch.poll() is None:
             with contextlib.suppress(EOFError, WireError):  # the latch ended between two heartbeats
-                watcher.send(Heartbeat())
+                watcher.send(LatchHeartbeat())
                 await watcher.receive(5)
             await asyncio.sleep(0.2)
 

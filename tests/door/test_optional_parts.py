@@ -11,7 +11,7 @@ from gated.config import load_own
 from gated.door.latch_messages import LatchState
 from gated.door.latch_observer import read_latch_state
 from gated.door.mock_pins import HeldLines
-from gated.door.optional_parts import FIRST_RETRY_S, LONGEST_RETRY_S, OptionalParts, part_of
+from gated.door.optional_parts import FIRST_CLAIM_RETRY_S, LONGEST_CLAIM_RETRY_S, OptionalParts, part_of
 from gated.door.wiring_sheet import sheet
 from gated.errors import LatchError
 from gated.events import SECOND, DoorOpened, DoorReleased, DoorSecured, LineImplausible, ReleaseRefused
@@ -55,15 +55,15 @@ def test_a_missing_part_is_tried_with_growing_waits_until_it_works(busy_for):
     parts.claim("cues.ready", part.claim, now)
     while parts.missing:
         before, tries = now, part.tries
-        while part.tries == tries and now - before <= LONGEST_RETRY_S:
+        while part.tries == tries and now - before <= LONGEST_CLAIM_RETRY_S:
             now += 0.1
             parts.try_again(now)
         waits.append(now - before)
         assert part.tries == tries + 1
     assert part.tries == busy_for + 1
-    assert all(wait <= LONGEST_RETRY_S + 0.2 for wait in waits)
+    assert all(wait <= LONGEST_CLAIM_RETRY_S + 0.2 for wait in waits)
     assert all(later >= earlier / 2 - 0.2 for earlier, later in itertools.pairwise(waits))
-    assert not waits or waits[0] >= FIRST_RETRY_S / 2
+    assert not waits or waits[0] >= FIRST_CLAIM_RETRY_S / 2
 
 
 def test_the_log_has_one_line_for_a_missing_part_and_one_for_its_return(caplog):

@@ -122,7 +122,7 @@ class TestWithoutABrain:
 
 DYING = """
     import asyncio, sys, time
-    from gated.door.latch_messages import FromLatch, Hello, ReleaseLock, Heartbeat
+    from gated.door.latch_messages import FromLatch, Hello, ReleaseLock, LatchHeartbeat
     from gated.runtime.channel import Channel
 
     async def main():
@@ -131,7 +131,7 @@ DYING = """
         for cause in ("grant", "schedule"):
             channel.send(ReleaseLock("v", 30.0, time.monotonic(), cause=cause))
         while True:
-            channel.send(Heartbeat())
+            channel.send(LatchHeartbeat())
             await asyncio.sleep(0.3)
 
     asyncio.run(main())

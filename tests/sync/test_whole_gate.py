@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gated.door.latch_messages import DriveLine, FromLatch, Heartbeat, Hello, Welcome
+from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat, Welcome
 from gated.events import DoorReleased
 from gated.journal.journal import Journal
 from gated.protocol.command_messages import AnswerCall, Diagnose, SwitchLockdown
@@ -87,7 +87,7 @@ def press(gate):
         assert channel.receive() == Welcome()
         for is_active in (True, False):
             channel.send(DriveLine("call", is_active))
-            channel.send(Heartbeat())
+            channel.send(LatchHeartbeat())
             channel.receive()
             time.sleep(0.2)
 
