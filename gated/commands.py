@@ -32,7 +32,6 @@ from gated.errors import (
     WithdrawnError,
 )
 from gated.face.manifest import load_manifest
-from gated.face.model_files import pull_set
 from gated.people.held_records import BULK, CHANGED_FACE
 from gated.protocol.command_messages import (
     WAITS,
@@ -214,6 +213,8 @@ class CommandRunner:
         """Download the files of the model set. The operator's command accepts their licences. Raises `ModelError`,
         `BusyError`.
         """
+        from gated.face.model_files import pull_set  # loads a client of HTTP
+
         models = self._settings.models
         load_manifest(models).model_set(model_set).check_grade(self._settings.door.pins)
         pull_set(models, model_set, accept=True)

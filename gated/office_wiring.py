@@ -7,9 +7,10 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.access.calls import Calls
 from gated.access.entrance import Entrance
@@ -38,8 +39,7 @@ from gated.sync.status_reports import Vitals
 log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class GateFunctions:
+class GateFunctions(Struct, frozen=True):
     """The functions of the gate that the link uses. Any thread may call `report` and `look`. `stop` ends the brain."""
 
     entrance: Entrance

@@ -7,8 +7,10 @@ next attempt of an attacker may succeed by luck.
 """
 
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field, replace
 from math import inf, isfinite, sqrt
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gated.types import SubjectId
 
@@ -34,8 +36,7 @@ MOST_ATTACKED_FACES = 1024
 """The number of attacked faces that are remembered. The most recently attacked ones are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class FaceRest:
+class FaceRest(Struct, frozen=True):
     """A rest that begins. `subject` is the person whose face rests. None: no face rests, and PAD is strict for
     `lasts_s`.
     """
@@ -44,8 +45,7 @@ class FaceRest:
     lasts_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class _AttackCount:
+class _AttackCount(Struct, frozen=True):
     """The attacks on one face at one door, or on all faces there. `next_s` is the length of the next rest, in
     seconds.
     """

@@ -12,9 +12,10 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from math import inf
 from typing import Literal
+
+from msgspec import Struct
 
 from gated.events import CallAnswered, CallEnded, CallPressed, Degraded, DoorReleased, Event
 
@@ -30,8 +31,7 @@ NO_CALL = "nobody is calling at that door now; the call has ended"
 SEVERAL_CALLS = "both doors are calling; say which one with --door"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(Struct, frozen=True):
     """One call. `began_at` and `ends_at` are in monotonic seconds. The call ends by itself at `ends_at`."""
 
     began_at: float

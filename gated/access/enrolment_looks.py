@@ -3,10 +3,10 @@
 """
 
 from collections import Counter
-from dataclasses import dataclass
 from math import inf, isfinite
 
 import numpy as np
+from msgspec import Struct
 
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
@@ -35,8 +35,7 @@ LIVE_ADVICE = {
 """Advice for each reason that kept a look from being used."""
 
 
-@dataclass(frozen=True, slots=True)
-class LookRequirements:
+class LookRequirements(Struct, frozen=True):
     """The requirements for a look that becomes a template. Scores are in 0..1. Distances are in pixels, times in
     seconds.
     """

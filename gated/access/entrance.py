@@ -6,10 +6,11 @@ import asyncio
 import logging
 from collections.abc import Callable
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.access.attack_response import AttackResponse
 from gated.access.credential_service import CredentialService, PassCheck
@@ -42,8 +43,7 @@ CHANGE_CHECK_S = 1.0
 """The interval in seconds at which the gate checks whether another process changed who may enter."""
 
 
-@dataclass(frozen=True, slots=True)
-class EntranceReports:
+class EntranceReports(Struct, frozen=True):
     """The functions that an entrance calls to report. `losses(part, why)`: a part failed, or works again if `why` is
     None.
     """

@@ -6,9 +6,10 @@ Every rule denies on unexpected input: a score that is not finite, a missing val
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from math import isfinite
+
+from msgspec import Struct
 
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
@@ -27,8 +28,7 @@ class FaceReason(StrEnum):
     ODD = "odd"
 
 
-@dataclass(frozen=True, slots=True)
-class FaceRules:
+class FaceRules(Struct, frozen=True):
     """The parameters of a decision. `threshold` and `margin` are cosine similarities, `pad_threshold` is in 0..1."""
 
     threshold: float
@@ -39,8 +39,7 @@ class FaceRules:
     max_frame_age_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class LookVerdict:
+class LookVerdict(Struct, frozen=True):
     """The result of one frame. `score` is the score of the best candidate. `subject` is set for a match and a suspended
     person.
 
@@ -54,8 +53,7 @@ class LookVerdict:
     imitated: frozenset[SubjectId] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class FaceDecision:
+class FaceDecision(Struct, frozen=True):
     """The decision about a visit, and its reason. `frames` is the number of looks it is based on."""
 
     grant: bool

@@ -28,6 +28,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from math import inf, isfinite
 
+from msgspec import Struct
+
 from gated.config import ReaderSettings
 from gated.pin.budget import DAY_S, SLOWEST_CARD_S, SLOWEST_S
 
@@ -45,8 +47,7 @@ CACHED_PLACES = 1000
 """The number of cached digests of doors, readers and households."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuessCap:
+class GuessCap(Struct, frozen=True):
     """The limits of one budget. `free` wrong guesses in an hour begin a rest of `rest_s` seconds. `hour` and `day` are
     caps.
     """
@@ -57,8 +58,7 @@ class GuessCap:
     day: int
 
 
-@dataclass(frozen=True, slots=True)
-class Guess:
+class Guess(Struct, frozen=True):
     """One PIN or card that was counted: its number, its time in seconds, and its places."""
 
     number: int

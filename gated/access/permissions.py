@@ -5,8 +5,9 @@ them. Every answer comes from memory.
 """
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from gated.access.access_rules import Refusal, judge_credential, judge_holder
 from gated.access.lockdown import LockdownRecord

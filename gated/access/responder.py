@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 from typing import Literal, Protocol
 
+from msgspec import Struct
+
 from gated.access.access_rules import Refusal
 from gated.access.guess_budget import GuessBudget
 from gated.access.guess_counts import Guess
@@ -49,8 +51,7 @@ DIGEST_KEY = secrets.token_bytes(32)
 """A random key of this process. It keys the digests of shown credentials, so that a digest reveals nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class CredentialOutcome:
+class CredentialOutcome(Struct, frozen=True):
     """The result that people at the gate are told. It is equal for everybody, except for the order of the cues."""
 
     result: Literal["granted", "refused", "resting", "go_on"]

@@ -1,9 +1,10 @@
 """Weekly schedules in the time zone of the site. Pure: a schedule, a moment and the calendar give yes or no."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
+
+from msgspec import Struct
 
 from gated import names
 from gated.config import Schedule
@@ -46,8 +47,7 @@ def _is_day_of(schedule: Schedule, day: date, holidays: Collection[str], workday
     return WEEKDAYS[day.weekday()] in schedule.days
 
 
-@dataclass(frozen=True, slots=True)
-class Calendar:
+class Calendar(Struct, frozen=True):
     """The calendar of the site: its schedules by name, holidays, time zone and make-up working days."""
 
     schedules: Mapping[str, Schedule]

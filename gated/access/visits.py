@@ -6,10 +6,11 @@ Observations come from a process that may be faulty or compromised. They are che
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from math import isfinite
 
 import numpy as np
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, LookVerdict, decide_visit, judge_look
 from gated.embedding import Embedding, check_embedding
@@ -38,8 +39,7 @@ refusal.
 """
 
 
-@dataclass(slots=True)
-class OpenVisit:
+class OpenVisit(Struct):
     """One tracked face: the verdict of each look, and whether a decision was made."""
 
     id: str = field(default_factory=lambda: secrets.token_hex(6))
@@ -51,8 +51,7 @@ class OpenVisit:
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
 
 
-@dataclass(frozen=True, slots=True)
-class VisitOutcome:
+class VisitOutcome(Struct, frozen=True):
     """A decision about a visit. `frame_at` is the exposure time of its last frame, in monotonic seconds."""
 
     visit: str

@@ -1,10 +1,11 @@
 """The parts of a cue: situation, lamps, colours, rhythms, words and sentences."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct
 
 
 class Situation(StrEnum):
@@ -79,8 +80,7 @@ MIX: Mapping[Colour, tuple[str, ...]] = MappingProxyType(
 """The output lines that are on for each colour."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rhythm:
+class Rhythm(Struct, frozen=True):
     """A rhythm: alternating seconds on and off, `repeats` times (0: for ever).
 
     One number alone means always on; an empty pattern means off.
@@ -99,8 +99,7 @@ NO_RHYTHM = Rhythm()
 STEADY = Rhythm((1.0,))
 
 
-@dataclass(frozen=True, slots=True)
-class Cue:
+class Cue(Struct, frozen=True):
     """The lamps, sound, touch and texts of one situation. `words` and `sentences` are by language.
 
     A sentence is shown and spoken. It ends with its `tail`, which depends on the fitted parts (see `gated.cues.words`).

@@ -6,12 +6,11 @@ reveals no face and opens no door.
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from gated.cues.cue import Language
 from gated.printable import line
@@ -46,8 +45,7 @@ class FingerprintPanel(msgspec.Struct, frozen=True):
     groups: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class ScreenNotes:
+class ScreenNotes(Struct, frozen=True):
     """The notes for the guard that the screen shows beside every cue."""
 
     gates: int = 0

@@ -4,8 +4,9 @@ Guidance during the capture helps far more than instructions before it (HCIS 5:2
 their eyes, to look at a certain spot, or to take anything off.
 """
 
-from dataclasses import replace
 from math import isfinite
+
+from msgspec.structs import replace
 
 from gated.cues.cue import GUIDANCE, Situation
 from gated.cues.scene import Scene, Sight, add_claim, drop_claims, shown_situation

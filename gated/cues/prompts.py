@@ -11,8 +11,10 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import asdict
 
 from gated.cues.plan import PLAN
 from gated.cues.samples import RATE, Samples, is_trimmed_wav, peak_dbfs, read_wav, write_wav
@@ -33,8 +35,7 @@ MADE = "made.json"
 NOT_THERE = "is missing; `gated prompts make` makes it"
 
 
-@dataclass(frozen=True, slots=True)
-class Prompt:
+class Prompt(Struct, frozen=True):
     """A prompt that this gate needs, with its text."""
 
     path: Path
@@ -49,8 +50,7 @@ class Prompt:
         return f"{self.language}/{self.path.name}"
 
 
-@dataclass(frozen=True, slots=True)
-class Made:
+class Made(Struct, frozen=True):
     """A prompt file of ours: its SHA-256, and its text and voice. `text` and `voice` are empty if unknown."""
 
     sha256: str
@@ -231,7 +231,7 @@ def _made(folder: Path) -> dict[str, Made]:
 def _entry(entry: object) -> Made:
     """Return an entry of `made.json`. Older versions wrote only the digest."""
     if isinstance(entry, dict):
-        return Made(*(str(entry.get(field, "")) for field in Made.__slots__))
+        return Made(*(str(entry.get(field, "")) for field in Made.__struct_fields__))
     return Made(str(entry))
 
 

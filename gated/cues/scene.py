@@ -5,15 +5,16 @@ highest priority is shown.
 """
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
 from math import inf
 from types import MappingProxyType
+
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from gated.cues.cue import RANK, Situation
 
 
-@dataclass(frozen=True, slots=True)
-class Sight:
+class Sight(Struct, frozen=True):
     """A face in one frame, without an identity.
 
     `problem`: why it is unusable (see `face.messages.Observation`), or None. `centre_x`: its centre, 0 at the left edge
@@ -34,8 +35,7 @@ class Sight:
         return max(0.0, min(1.0, 2 * self.size_ratio - 1, 1 - abs(2 * self.centre_x - 1), 2 - self.fill))
 
 
-@dataclass(frozen=True, slots=True)
-class SituationClaim:
+class SituationClaim(Struct, frozen=True):
     """The begin and the end of one situation, in monotonic seconds. A new `number` means that its cue starts again."""
 
     ends_at: float
@@ -43,8 +43,7 @@ class SituationClaim:
     began_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
+class Scene(Struct, frozen=True):
     """The whole state: the claims by situation and reason, and the current face. Times are monotonic seconds."""
 
     claims: Mapping[tuple[Situation, str], SituationClaim] = field(default_factory=lambda: MappingProxyType({}))
@@ -62,8 +61,7 @@ class Scene:
     """The track of a face with a decision, or of a face that stands there for too long. It gets no more cues."""
 
 
-@dataclass(frozen=True, slots=True)
-class ShownSituation:
+class ShownSituation(Struct, frozen=True):
     """The situation that is shown now. The same situation with another `number` starts its cue again."""
 
     situation: Situation

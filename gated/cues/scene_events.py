@@ -1,7 +1,8 @@
 """The effect of events on the scene. Pure: each function takes a scene and an event, and returns the next scene."""
 
-from dataclasses import replace
 from typing import Literal
+
+from msgspec.structs import replace
 
 from gated import events
 from gated.cues.cue import GUIDANCE, Situation

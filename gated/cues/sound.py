@@ -4,9 +4,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import datetime, time, tzinfo
 from math import inf
+
+from msgspec import Struct, field
 
 from gated.cues.samples import NO_SAMPLES, RATE, WAKE_S, Samples, lead_in, pcm, silence
 from gated.errors import StateError
@@ -26,8 +27,7 @@ AWAKE_S = 3.0
 """How long the amplifier stays awake after a sound. ALSA keeps a codec on for 5 s (`pmdown_time`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sounding:
+class Sounding(Struct, frozen=True):
     """A sound: `once`, then the result of `again`, which is called anew for each repetition. Samples at full volume."""
 
     once: Samples = field(default_factory=lambda: NO_SAMPLES)

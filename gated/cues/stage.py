@@ -7,11 +7,12 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from datetime import datetime, tzinfo
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+
+from msgspec.structs import replace
 
 from gated.config import CueSettings
 from gated.cues.cue import NO_RHYTHM, Cue, Rhythm, Situation

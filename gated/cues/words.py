@@ -5,9 +5,10 @@ Many sentences end with the credentials that people can use. This module builds 
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
+
+from msgspec import Struct
 
 from gated.config import Settings
 from gated.cues.cue import Cue, Tail
@@ -38,8 +39,7 @@ INSTEAD: Mapping[str, tuple[str, Mapping[str, str]]] = MappingProxyType(
 """The pictogram and word that replace the card at a gate without a card reader, by `Fitted.first`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(Struct, frozen=True):
     """The fitted parts of a gate. `phone` is the telephone number as written, or empty."""
 
     card: bool = True

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 import numpy as np
+from msgspec import structs
 
 from gated.access.face_policy import FaceDecision, FaceReason, FaceRules
 from gated.access.visits import COMPARED_CANDIDATES, SearchGallery, Visits
@@ -137,7 +138,7 @@ class Judge:
         """Return the highest threshold that grants (to `wanted`, if given). It is the score of one of the frames."""
 
         def grants(threshold: float) -> bool:
-            decision = self._decide(seen, search, replace(self._rules, threshold=threshold))
+            decision = self._decide(seen, search, structs.replace(self._rules, threshold=threshold))
             return decision is not None and decision.grant and wanted in (None, decision.subject)
 
         probes = [probe for message in seen if (probe := _probe(message, self._index.dimension)) is not None]

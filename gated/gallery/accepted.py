@@ -1,7 +1,8 @@
 """The result of accepting a person's record at this gate, and its journal events. Other gates receive these events."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gated.events import ConsentHeld, Event, PersonEnrolled, RecordAccepted
 from gated.gallery.register import Register
@@ -9,8 +10,7 @@ from gated.people.store import RECOGNISE
 from gated.types import SubjectId
 
 
-@dataclass(frozen=True, slots=True)
-class AcceptedRecord:
+class AcceptedRecord(Struct, frozen=True):
     """One quarantined record that somebody accepted as harmless."""
 
     subject: SubjectId

@@ -3,10 +3,10 @@
 import secrets
 import unicodedata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 import numpy as np
+from msgspec import Struct
 
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, EnrolmentError
@@ -21,8 +21,7 @@ Rare hanzi are in none of them.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Enrolled:
+class Enrolled(Struct, frozen=True):
     """Result of an enrolment: the person's id and the number of templates."""
 
     subject: SubjectId

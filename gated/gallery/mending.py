@@ -8,8 +8,9 @@ who lost data are listed by id for a new enrolment.
 import logging
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.errors import DiskError
 from gated.people import held_records, lost_database, schema, store, template_store
@@ -24,8 +25,7 @@ log = logging.getLogger(__name__)
 OF_THE_OFFICE = "SELECT substr(key, 8) FROM records WHERE n > 0 AND NOT is_gone AND key LIKE 'person/%'"
 
 
-@dataclass(frozen=True, slots=True)
-class Mended:
+class Mended(Struct, frozen=True):
     """One database that was rebuilt. `torn`: the tables that lost rows. `anew`: ids of people to enrol again, because
     no office can restore them.
     """

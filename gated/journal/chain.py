@@ -5,15 +5,15 @@ feed (JSON escapes it), so two different rows never give the same text. The firs
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha256
+
+from msgspec import Struct
 
 RawRow = tuple[int, bytes, bytes, bytes, bytes]
 """(seq, at, kind, body, hash), as stored on the disk and not yet checked."""
 
 
-@dataclass(frozen=True, slots=True)
-class Position:
+class Position(Struct, frozen=True):
     """The head record of the journal: its identity, and the numbers of its first, last and acknowledged row."""
 
     site: str
@@ -32,8 +32,7 @@ class Position:
     """The count of rows that were removed before the office had them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Flaw:
+class Flaw(Struct, frozen=True):
     """The first row that differs from what was written, and the difference."""
 
     seq: int

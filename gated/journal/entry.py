@@ -1,9 +1,9 @@
 """One row of the journal: an event, its time, and its place in the chain."""
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import msgspec
+from msgspec import Struct
 
 from gated.events import AnyEvent, Event
 from gated.journal.chain import RawRow
@@ -19,8 +19,7 @@ FRAME_BYTES = len('{"seq":1,"at":"","kind":"","body":"","hash":""}')
 _decoder = msgspec.json.Decoder(AnyEvent)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Struct, frozen=True):
     """One row for display and sending. `body` is the event as JSON with sorted keys."""
 
     seq: int

@@ -7,9 +7,10 @@ failed fsync a connection cannot be trusted (USENIX ATC'20, "Can Applications Re
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.errors import StateError
 from gated.events import Event
@@ -22,8 +23,7 @@ KEEP_ROWS = 150_000
 ROW_COLUMNS = "SELECT seq, at, kind, body, hash FROM event"
 
 
-@dataclass(frozen=True, slots=True)
-class Pruned:
+class Pruned(Struct, frozen=True):
     """The result of `prune`: `removed` rows, of which the office never got `dropped`."""
 
     removed: int

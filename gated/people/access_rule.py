@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, get_args
 
+from msgspec import Struct
+
 from gated import names
 from gated.errors import CredentialError
 from gated.people.preferences import NO_PREFERENCES, Preferences
@@ -29,8 +31,7 @@ LOST = "?"
 """Placeholder for schedules or days that a damaged database has lost. Nobody can enter this name."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRule:
+class AccessRule(Struct, frozen=True):
     """One access rule: the door and the schedule that allow a person to pass. None: every door, or all hours.
 
     `door`: "main" or "second"; for one gate only, "GATE/main", or "GATE/*" for all doors of the gate. An older gated

@@ -8,7 +8,8 @@ bits; 32 or 24 of them are printed). Wiegand formats: see `access.wiegand`.
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gated.errors import CredentialError
 
@@ -36,8 +37,7 @@ BYTES = re.compile(r"(?=.*[A-F:])[0-9A-F]{2}(?:[:. -][0-9A-F]{2}){2,19}")
 SEPARATORS = re.compile(r"[\s:,._/-]")
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(Struct, frozen=True):
     """Known bytes of a card, highest byte first. `is_sure` is False if the number may also mean something else."""
 
     raw: bytes

@@ -2,8 +2,9 @@
 
 import sqlite3
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.people import lost_database
 from gated.people.store import People
@@ -12,8 +13,7 @@ from gated.storage.rescue import trouble
 from gated.storage.vault import Vault, site_key
 
 
-@dataclass(frozen=True, slots=True)
-class Stores:
+class Stores(Struct, frozen=True):
     """Both open databases of one gate, and their vault."""
 
     people: People

@@ -1,15 +1,14 @@
 """Schedules and calendar days as the office sent them. Lost data never allows access."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 import msgspec
+from msgspec import Struct
 
 from gated.config import Schedule
 
 
-@dataclass(frozen=True, slots=True)
-class CalendarDays:
+class CalendarDays(Struct, frozen=True):
     """Calendar days that the office sent, as YYYY-MM-DD."""
 
     holidays: frozenset[str] = frozenset()

@@ -9,7 +9,8 @@ household allows `household_day` guesses a day. A door checks PINs at its slowes
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from gated.pin.rule import LEAST_DIGITS
 
@@ -29,8 +30,7 @@ STRONG_LONG = 0.943
 """The same fraction for PINs of eight digits. The fraction is larger for longer PINs."""
 
 
-@dataclass(frozen=True, slots=True)
-class GuessLimits:
+class GuessLimits(Struct, frozen=True):
     """Limits on the wrong PINs that a gate checks.
 
     `door_day`: wrong PINs a day at one door. `household_day`: wrong PINs a day for one household. `by_household`: a
@@ -43,8 +43,7 @@ class GuessLimits:
     doors: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class GuessTime:
+class GuessTime(Struct, frozen=True):
     """Average number of days until a stranger at the keypads of one gate gets in. None: no PIN can be guessed."""
 
     pins: int

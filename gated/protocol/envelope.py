@@ -4,10 +4,10 @@ No arriving data is trusted. Its length is checked first, then its signature. Th
 it must name this site and this gate. Any defect raises `WireError`, which quotes no content.
 """
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from gated.errors import SealError, WireError
 from gated.protocol.event_messages import EventBatch
@@ -38,8 +38,7 @@ class Outgoing(NamedTuple):
     retain: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(Struct, frozen=True):
     """The keys and names of one gate and its office, seen from one of the two.
 
     `me` signs and opens; `them` verifies and seals.

@@ -9,12 +9,11 @@ import re
 import secrets
 import ssl
 from binascii import crc_hqx
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated, Literal, Self
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from gated.errors import PairingError
 from gated.names import signs
@@ -45,8 +44,7 @@ NAME = r"[a-z0-9][a-z0-9_-]{0,62}"
 _SHAPE = re.compile(rf"({HOST}):([0-9]{{1,5}})/({NAME})/([0-9a-z-]+)", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class PairingCode:
+class PairingCode(Struct, frozen=True):
     """A pairing code: the office's address, the gate, 16 bytes of the authority's SHA-256, and a secret of 10 bytes."""
 
     host: str

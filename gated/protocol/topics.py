@@ -3,11 +3,10 @@
 All topics are exact, because wildcards and shared subscriptions fail silently on some brokers.
 """
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 
-@dataclass(frozen=True, slots=True)
-class Topics:
+class Topics(Struct, frozen=True):
     """The topics of one gate. The gate writes `up` and reads `down`; the office does the reverse."""
 
     site: str

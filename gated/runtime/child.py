@@ -12,8 +12,9 @@ import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.runtime.tasks import Backoff
 
@@ -24,8 +25,7 @@ LOOK_S = 0.25
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
+class Child(Struct, frozen=True):
     """A worker process that this process started."""
 
     process: asyncio.subprocess.Process
@@ -60,8 +60,7 @@ class Child:
                 await self.process.wait()
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+class Served(Struct, frozen=True):
     """A worker that runs as a systemd service.
 
     Systemd starts it when its socket is dialled. It ends when that connection closes. Only systemd's watchdog may end

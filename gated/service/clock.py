@@ -6,9 +6,9 @@ server, the clock chip and the office are independent sources. One source alone 
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gated.events import ClockDoubted
@@ -42,8 +42,7 @@ OFFICE = "the office reports another time"
 OWED = "the time was in doubt at power-off, and the office has not confirmed it since"
 
 
-@dataclass(frozen=True, slots=True)
-class ClockReading:
+class ClockReading(Struct, frozen=True):
     """The clock at one moment. `began`: the clock's time at steady second 0. `at_s`: steady seconds."""
 
     wall: datetime

@@ -11,9 +11,10 @@ import os
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.atomic_files import sync_folder
 from gated.errors import DiskError, TornError
@@ -29,8 +30,7 @@ ASIDE = ".torn-"
 """The part of a set-aside file's name before the time."""
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedDatabase:
+class OpenedDatabase(Struct, frozen=True):
     """The best available form of a database. `why`: why it is not the file on the disk; empty if it is.
 
     `torn`: the tables that lost rows.

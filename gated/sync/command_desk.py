@@ -10,12 +10,12 @@ import logging
 import math
 import secrets
 import sqlite3
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import msgspec
+from msgspec import Struct
 
 from gated.events import Commanded
 from gated.protocol.command_messages import UNATTENDED, Command, ConfirmationRequest, Offer, Reply, ReplyFinding
@@ -53,8 +53,7 @@ LATE = f"it came later than {CONFIRM_VALID_S:.0f} s after the gate had asked for
 """Refusal of a live command whose challenge is not valid any more."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommandOutcome:
+class CommandOutcome(Struct, frozen=True):
     """The result of a command."""
 
     outcome: Literal["done", "refused", "failed"]

@@ -9,11 +9,11 @@ import http.client
 import logging
 import ssl
 from contextlib import closing
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gated.atomic_files import atomic_write, sync_folder
@@ -121,8 +121,7 @@ def finish_handover(state: Path) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class Successor:
+class Successor(Struct, frozen=True):
     """Asks for the office's hand-overs, and follows them. `peer` holds the office's keys that the gate knows now."""
 
     state: Path

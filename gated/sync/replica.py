@@ -7,10 +7,12 @@ earlier one is missing. `batch` judges records, `gallery.replica` stores them, a
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from math import inf
 from pathlib import Path
+
+from msgspec import Struct
 
 from gated.errors import BusyError, SealError, StateError
 from gated.events import Event
@@ -46,8 +48,7 @@ MAX_JUMP = 10_000_000
 """Largest step of a record number above the gate's version. A larger one is not the office's honest counting."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Incurable:
+class _Incurable(Struct, frozen=True):
     """A snapshot that was applied and still left a difference, with the removed subjects that it names."""
 
     version: int

@@ -7,9 +7,9 @@ their own. One that fails rests and is tried again, and the others continue.
 import logging
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gated.config import SyncSettings
@@ -66,8 +66,7 @@ RECORD_KINDS: tuple[type[Delta | SnapshotPart], ...] = (Delta, SnapshotPart)
 COMMAND_KINDS: tuple[type[Command | Offer | Confirmation], ...] = (Command, Offer, Confirmation)
 
 
-@dataclass(frozen=True, slots=True)
-class Handled:
+class Handled(Struct, frozen=True):
     """The consequences of a message."""
 
     outgoing: Sequence[Outgoing] = ()

@@ -6,10 +6,10 @@ The next request always names the first missing parts. Used by `replica`.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from msgspec import Struct
 
 from gated.protocol.jose import Identity
 from gated.protocol.limits import PARTS_WINDOW
@@ -41,8 +41,7 @@ MIGRATIONS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class SnapshotTitle:
+class SnapshotTitle(Struct, frozen=True):
     """The version and digest of a snapshot, and the number of its parts, which are numbered from 0."""
 
     version: int

@@ -6,9 +6,9 @@ waits for the next regular status.
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from gated.journal.entry import stamp
@@ -41,8 +41,7 @@ OUTDATED = ["office_outdated"]
 """Added to `degraded` while the office sends readable card numbers or PINs. The gate stores none of them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Vitals:
+class Vitals(Struct, frozen=True):
     """The state of the gate that the event loop knows. Holds no personal data."""
 
     version: str
@@ -56,8 +55,7 @@ class Vitals:
     guessing: GuessingLimits | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class StatusSources:
+class StatusSources(Struct, frozen=True):
     """The parts of the gate's side whose state goes into a status."""
 
     replica: Replica

@@ -4,7 +4,8 @@
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from gated.errors import StateError
 from gated.journal.chain import Position

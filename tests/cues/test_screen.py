@@ -1,7 +1,6 @@
 """The gate screen in a real browser: readable from 3 m, without colour, prompt, and correct when the gate is gone."""
 
 import asyncio
-import dataclasses
 import io
 import itertools
 import json
@@ -10,6 +9,7 @@ from importlib.resources import files
 
 import numpy as np
 import pytest
+from msgspec import structs
 from PIL import Image
 
 from gated.cues.cue import Colour, Situation
@@ -261,7 +261,7 @@ async def test_a_short_silence_does_not_show_out_of_order(panel):
 
 async def test_texts_are_never_parsed_as_html(panel, screen, monkeypatch):
     evil = "<img src=x onerror=alert(1)>"
-    cue = dataclasses.replace(PLAN[Situation.OPEN], words={"zh": evil, "en": evil}, sentences={"zh": evil, "en": evil})
+    cue = structs.replace(PLAN[Situation.OPEN], words={"zh": evil, "en": evil}, sentences={"zh": evil, "en": evil})
     monkeypatch.setattr("gated.cues.screen.PLAN", {Situation.OPEN: cue})
     screen.show(Situation.OPEN)
     await panel.until("document.querySelector('#cue .words').textContent.includes('onerror')")

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 import gated.evaluation.visit_runs as chapter
 from gated.access.face_policy import FaceReason
@@ -52,7 +53,7 @@ def test_the_gate_grants_exactly_at_thresholds_up_to_the_score(
     film, index, rules, look, visit, scores, pads, threshold
 ):
     frames = film.frames(*[look(score, pad_score=pad) for score, pad in zip(scores, pads, strict=False)])
-    at = replace(rules, threshold=threshold)
+    at = structs.replace(rules, threshold=threshold)
     outcome = only(evaluate_visits(film, index, at, [visit(frames, "ann")]))
     assert (outcome.granted == "ann") == (outcome.score >= threshold - 1e-6)
 

@@ -1,10 +1,9 @@
 """The chain finds every edit: rows altered, removed, added, moved, or cut off at the end."""
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gated.journal.chain import Flaw, Position, check_chain, genesis, row_digest
 

@@ -12,13 +12,13 @@ import sys
 import threading
 import tomllib
 from contextlib import closing
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from msgspec.structs import replace
 
 from gated.config import SyncSettings, parse
 from gated.errors import PairingError, StateError

@@ -179,7 +179,7 @@ def test_every_call_is_told_at_once_with_a_new_challenge_and_its_echo_proves_tha
 
 
 def replace_vitals(**changes):
-    fields = {name: getattr(WELL, name) for name in WELL.__slots__}
+    fields = {name: getattr(WELL, name) for name in WELL.__struct_fields__}
     return Vitals(**(fields | changes))
 
 

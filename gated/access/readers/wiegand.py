@@ -18,6 +18,8 @@ length from 24 bits on is taken as it is. A keypad key has 4 bits, or 8: the com
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from msgspec import Struct
+
 from gated.people.card_numbers import DATA, FIELDS
 
 LEAST_CARD, MOST_CARD = 24, 128
@@ -28,8 +30,7 @@ KEYPAD_KEYS = "0123456789*#"
 """The keys of a keypad, by their number."""
 
 
-@dataclass(frozen=True, slots=True)
-class Parity:
+class Parity(Struct, frozen=True):
     """One parity rule: the bits at these places contain an even, or an odd, number of ones."""
 
     is_odd: bool

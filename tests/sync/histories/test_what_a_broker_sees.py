@@ -4,12 +4,12 @@ It must not learn when a person passes, or what is broken.
 """
 
 import base64
-import dataclasses
 import json
 import sys
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 from msgspec.structs import replace
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -84,13 +84,13 @@ def visits(gate, second):
     if second > 20 and second % 37 == 5:
         visit(gate)
     state = "open" if second % 37 in range(5, 12) else "secured"
-    gate.vitals = dataclasses.replace(gate.vitals, door=state)
+    gate.vitals = structs.replace(gate.vitals, door=state)
 
 
 def breaks(gate, second):
     if second == 95:
         gate.report(Degraded(["vision", "clock"]))
-        gate.vitals = dataclasses.replace(gate.vitals, degraded=["clock", "vision"], people=71, templates=200)
+        gate.vitals = structs.replace(gate.vitals, degraded=["clock", "vision"], people=71, templates=200)
 
 
 @pytest.mark.parametrize("happens", [visits, breaks])
@@ -134,7 +134,7 @@ def test_what_is_urgent_are_facts_that_there_are():
 def test_of_a_status_a_broker_reads_whether_the_gate_is_online_and_nothing_else(site):
     gate = site.gates["east"]
     clear = []
-    for vitals in (gate.vitals, dataclasses.replace(gate.vitals, degraded=["vision"], door="open", people=72, calls=1)):
+    for vitals in (gate.vitals, structs.replace(gate.vitals, degraded=["vision"], door="open", people=72, calls=1)):
         gate.vitals = vitals
         site.tick(20.0)
         gate.speak()
