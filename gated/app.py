@@ -19,7 +19,7 @@ from gated.access.entrance import Entrance, EntranceReports
 from gated.access.responder import CredentialOutcome
 from gated.access.sighting import sight_of
 from gated.config import Settings
-from gated.config.settings_trial import Trial, begin
+from gated.config.settings_trial import SettingsTrial, begin
 from gated.cues.cue import Situation
 from gated.cues.fingerprint import requested_fingerprint
 from gated.cues.stage import Stage
@@ -175,7 +175,7 @@ class Brain:
             self._metrics.certificates(self.following.certificate_ends)
         self._is_built = True
 
-    async def live(self, *, own_latch: bool, once: bool, trial: Trial | None = None) -> None:
+    async def live(self, *, own_latch: bool, once: bool, trial: SettingsTrial | None = None) -> None:
         """Start every part, wait for the end, and stop the parts in reverse order."""
         for number in (signal.SIGTERM, signal.SIGINT):
             self._loop.add_signal_handler(number, self._asked_to_stop, number)
@@ -286,7 +286,7 @@ class Brain:
             while self.door.state == "released":  # noqa: ASYNC110 - the latch sends its state with every heartbeat
                 await asyncio.sleep(0.1)
 
-    async def _prove(self, trial: Trial) -> None:
+    async def _prove(self, trial: SettingsTrial) -> None:
         """Keep the office's settings after a good trial. Otherwise end the brain, so that it restarts without them."""
         while (verdict := trial.judge(self.duty.lost, time.monotonic())) is None:  # noqa: ASYNC110 - only time decides
             await asyncio.sleep(WATCH_S)

@@ -181,8 +181,8 @@ def _leaves(group: BaseExceptionGroup[GatedError]) -> list[GatedError]:
     return [leaf for e in group.exceptions for leaf in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]
 
 
-def look_unless(change: object) -> AbstractContextManager[None]:
-    """Return a context that writes no file (see `looks`) if `change` is None, else an empty context."""
+def read_only_unless(change: object) -> AbstractContextManager[None]:
+    """Return a context that writes no file (see `read_only_command`) if `change` is None, else an empty context."""
     from gated.storage.read_only import read_only_mode
 
     return read_only_mode() if change is None else nullcontext()
@@ -192,17 +192,17 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def looks(command: Callable[P, T]) -> Callable[P, T]:
+def read_only_command(command: Callable[P, T]) -> Callable[P, T]:
     """Decorate a read-only command: it creates, changes and leaves no file, whichever user runs it."""
 
     @functools.wraps(command)
-    def looking(*arguments: P.args, **options: P.kwargs) -> T:
+    def wrapped(*arguments: P.args, **options: P.kwargs) -> T:
         from gated.storage.read_only import read_only_mode
 
         with read_only_mode():
             return command(*arguments, **options)
 
-    return looking
+    return wrapped
 
 
 def show_json(value: object) -> None:

@@ -9,7 +9,7 @@ from typing import Literal
 
 import click
 
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.find_person import called, find, sure, yes_option
 from gated.cli.people_stores import nobody
 from gated.cli.table_output import show
@@ -23,8 +23,8 @@ from gated.people.given_consents import TRANSFER, GivenConsents, offering_consen
 from gated.types import SubjectId
 
 FACE_POLL_S = 0.3
-Came = Literal["counts", "waits", "replaced", "nothing"]
-SAID: dict[Came, str] = {
+ConsentOutcome = Literal["counts", "waits", "replaced", "nothing"]
+OUTCOME_TEXT: dict[ConsentOutcome, str] = {
     "counts": "the consent is valid from now on and is reported to the office",
     "waits": "the new face waits, because this gate has another one; nothing was recorded; accept the new face first",
     "replaced": "the same command was started again and replaced this one",
@@ -45,7 +45,7 @@ def consents() -> None:
 @consents.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def list_consents(context: Context, as_json: bool) -> None:
     """List people enrolled here whose further consent only the office reports."""
     with closing(_holdings(context)) as holdings:
@@ -118,12 +118,12 @@ def give(
             streams.say(
                 "capture the face at this gate now; Ctrl-C ends this command and withdraws the consent", err=True
             )
-            came = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
-    streams.say(f"{called(who)}: {SAID[came]}")
-    sys.exit(0 if came == "counts" else 1)
+            outcome = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
+    streams.say(f"{called(who)}: {OUTCOME_TEXT[outcome]}")
+    sys.exit(0 if outcome == "counts" else 1)
 
 
-def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], until: float) -> Came:
+def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], until: float) -> ConsentOutcome:
     """Wait until a face of this person is captured, or `until` passes, in monotonic seconds. Return what came of it."""
     before = holdings.face(subject), holdings.get(PERSON + subject).pending
     while time.monotonic() < until:

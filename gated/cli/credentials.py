@@ -7,10 +7,10 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.find_person import called
 from gated.cli.people_stores import Note, books, known, since_option, until_option, window, zone_of
-from gated.cli.pins import choose_option, insisted, tell_made
+from gated.cli.pins import choose_option, insisted, print_generated_pin
 from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import CredentialError
 from gated.events import CredentialAdded, CredentialRemoved
@@ -61,7 +61,7 @@ def add_card(
 @card.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def list_cards(context: Context, as_json: bool) -> None:
     """List all cards of residents and guests, without numbers."""
     settings = context.settings
@@ -129,7 +129,7 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
             note(CredentialRemoved("pin", who.subject, who.subject))
         note(CredentialAdded("pin", who.subject, who.subject))
     streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(who)}, {who.subject}")
-    tell_made(typed, digits)
+    print_generated_pin(typed, digits)
     if replaced > 1:
         click.echo("the duress PIN was removed with the old PIN; set a new one if it is wanted")
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from gated.cli.demo_board import Board
+from gated.cli.demo_board import DemoBoard
 from gated.config import ModelSettings
 from gated.errors import StateError
 from gated.face.manifest import load_manifest
@@ -56,10 +56,10 @@ def demo(
     began, chosen = time.monotonic(), model_set or own_set()
     with tempfile.TemporaryDirectory(prefix="gated-demo-") as folder, _network(Path(folder)) as network:
         steps = morning(seed, fast=fast, has_network=network is not None)
-        judged = [_can_tell_attacks(chosen) or not step.is_attack for step in steps]
+        judged = [_can_detect_attacks(chosen) or not step.is_attack for step in steps]
         screen = {"cues": {"screen_port": screen_port or _free_port()}}
         desk = Desk(Path(folder), _tables(chosen, models, network) | screen)
-        board = Board(f"gated demo · {SITE}, {GATE} · seed {seed} · models: {chosen}", len(steps))
+        board = DemoBoard(f"gated demo · {SITE}, {GATE} · seed {seed} · models: {chosen}", len(steps))
         director = Director(desk, steps, network, board.show)
         outcomes = _play(desk, director, board, residents(seed), judged)
         board.table(outcomes)
@@ -78,7 +78,7 @@ def demo(
 
 
 def _play(
-    desk: Desk, director: Director, board: Board, people: Sequence[Resident], judged: Sequence[bool]
+    desk: Desk, director: Director, board: DemoBoard, people: Sequence[Resident], judged: Sequence[bool]
 ) -> list[Outcome]:
     """Start the gate, enrol the neighbours while it starts, and play the morning."""
     with board, closing(director):
@@ -141,13 +141,13 @@ def _network(folder: Path) -> Iterator[Network | None]:
 
 def _tables(chosen: str, models: Path, network: Network | None) -> dict[str, dict[str, Any]]:
     tables: dict[str, dict[str, Any]] = {"models": {"set": chosen, "dir": str(models.resolve())}}
-    if not _can_tell_attacks(chosen):
+    if not _can_detect_attacks(chosen):
         tables["access"] = dict(FOR_PHOTOGRAPHS)
     if network is not None:
         tables["sync"] = dict(network.settings())
     return tables
 
 
-def _can_tell_attacks(chosen: str) -> bool:
+def _can_detect_attacks(chosen: str) -> bool:
     """Return whether the set is made for rendered people. Only such a set is tested for attack detection."""
     return load_manifest(ModelSettings(set=chosen)).model_set(chosen).grade == "demo"

@@ -25,7 +25,7 @@ WIDE = 150
 """Width of a line in a pipe, in characters."""
 
 
-class Board:
+class DemoBoard:
     """The display of the demo. Each colour also has a word."""
 
     def __init__(self, heading: str, steps: int) -> None:

@@ -98,7 +98,7 @@ def doctor(
             [[line.name, str(line.pin), line.direction, line.wiring, line.state, line.effect] for line in lines],
         )
         for finding in findings:
-            _tell(finding)
+            _print_finding(finding)
         count = Counter(finding.light for finding in findings)
         streams.say(", ".join(f"{count[light]} {light}" for light in COLOURS))
     sys.exit(0 if is_well(findings) else 1)
@@ -156,7 +156,7 @@ def _ask(settings: Settings) -> tuple[LatchState | None, str]:
         return None, str(error)
 
 
-def _tell(finding: Finding) -> None:
+def _print_finding(finding: Finding) -> None:
     mark = click.style(f"{SIGNS[finding.light]} {finding.light:5}", fg=COLOURS[finding.light])
     streams.own(mark)
     streams.say(f"  {finding.part}: {finding.result}")

@@ -42,7 +42,7 @@ async def _opening(settings: Settings, name: str, by: str) -> Finding:
                 return red(
                     f"{name}: opening", "the door is already open", "close the door; if it is closed, check its contact"
                 )
-            return of_cycle(name, await open_once(hand, name, wires, by, _tell), wires)
+            return of_cycle(name, await open_once(hand, name, wires, by, _print), wires)
     except LatchError as error:
         raise LatchError(f"{error}; {AS_WHOM}") from error
 
@@ -60,7 +60,7 @@ def try_lights(settings: Settings) -> Finding:
 async def _lights(settings: Settings) -> list[str]:
     try:
         async with in_command(settings) as hand:
-            return await show_lights(hand, settings, _tell)
+            return await show_lights(hand, settings, _print)
     except LatchError as error:
         raise LatchError(f"{error}; {AS_WHOM}") from error
 
@@ -81,5 +81,5 @@ def _asked(question: str) -> bool:
     return streams.confirm(question, default=False, err=True)
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     streams.say(text, err=True)

@@ -78,7 +78,7 @@ def evaluate(context: Context, /, **options: Any) -> None:
     if options["as_json"]:
         show_json({"reports": reports, "limits_missed": missed})
     else:
-        _tell(reports, missed)
+        _print_reports(reports, missed)
     sys.exit(1 if missed else 0)
 
 
@@ -165,7 +165,7 @@ def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
                 yield f"{report.model_set}: {name} ({of}) {found}; the limit is {limit * 100:g} %"
 
 
-def _tell(reports: Sequence[Report], missed: Sequence[str]) -> None:
+def _print_reports(reports: Sequence[Report], missed: Sequence[str]) -> None:
     """Print the tables, then the conditions under which the figures hold."""
     streams.say(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n", "")
     measures = {(m.name, m.of): None for report in reports for m in report.measures}
@@ -194,19 +194,19 @@ def _conditions(report: Report) -> Iterator[str]:
     nothing.
     """
     sha256 = f"{report.embedder}, SHA-256 {report.embedder_sha256[:12]}"
-    told = f"{report.model_set} ({report.grade} grade; {sha256}): threshold {report.threshold:g}"
+    summary = f"{report.model_set} ({report.grade} grade; {sha256}): threshold {report.threshold:g}"
     if report.gallery_size:
-        told += f", PAD threshold {report.pad_threshold:g}, {report.frames} captures must agree"
-        told += f", gallery of {report.gallery_size} people with {report.templates} templates"
-    yield told
+        summary += f", PAD threshold {report.pad_threshold:g}, {report.frames} captures must agree"
+        summary += f", gallery of {report.gallery_size} people with {report.templates} templates"
+    yield summary
     yield f"  one capture against a person: mated {report.mated_looks}, non-mated {report.non_mated_looks}"
     separated = report.rate("not separated", "pairs")
     if separated is not None and separated.value is not None:
         yield f"  pairs separated: {100 * (1 - separated.value):.2f} % of {separated.n:,}"
     if report.proposal is not None:
         p = report.proposal
-        told = f"  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "
-        yield f"{told}(maxima of {p.fpir.n:,} searches by {p.searches}): FPIR {p.fpir}, FNIR {p.fnir}"
+        summary = f"  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "
+        yield f"{summary}(maxima of {p.fpir.n:,} searches by {p.searches}): FPIR {p.fpir}, FNIR {p.fnir}"
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import click
 import msgspec
 
 from gated import wording
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.people_stores import note_copy, zone_of
 from gated.cli.table_output import show
 from gated.journal.entry import Entry
@@ -27,7 +27,7 @@ def events() -> None:
 @click.option("--all", "everything", is_flag=True, help="List all stored events.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: all stored events, or the number in --last.")
 @click.pass_context
-@looks
+@read_only_command
 def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) -> None:
     """List the events, newest last."""
     asked = ctx.get_parameter_source("last") is not click.core.ParameterSource.DEFAULT
@@ -47,7 +47,7 @@ def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) 
 @events.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def verify(context: Context, as_json: bool) -> None:
     """Find the first row that was changed after it was written. Exit 1 when there is one."""
     with closing(_open(context)) as journal:

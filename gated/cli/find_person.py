@@ -46,15 +46,15 @@ def matching(words: str, people: Iterable[P]) -> list[P]:
     """Return every person that `words` may name. Tries the id, then the full name or name and household, then a part of
     a name or the start of an id. Compares names in their normal form.
     """
-    everybody, said = list(people), names.plain(words)
+    everybody, query = list(people), names.plain(words)
     steps: tuple[Callable[[P], bool], ...] = (
         lambda who: who.subject == words.strip(),
         lambda who: (
-            said in {names.plain(who.name), names.plain(called(who)), names.plain(f"{who.name} {who.household}")}
+            query in {names.plain(who.name), names.plain(called(who)), names.plain(f"{who.name} {who.household}")}
         ),
-        lambda who: said in names.plain(who.name) or (len(said) >= LEAST_OF_AN_ID and who.subject.startswith(said)),
+        lambda who: query in names.plain(who.name) or (len(query) >= LEAST_OF_AN_ID and who.subject.startswith(query)),
     )
-    if not said:
+    if not query:
         return []
     return next((found for fits in steps if (found := [who for who in everybody if fits(who)])), [])
 

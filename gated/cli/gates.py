@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gated import names
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.find_person import sure, yes_option
 from gated.cli.table_output import show
 from gated.config import Settings
@@ -40,7 +40,7 @@ def gates() -> None:
 @gates.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def list_gates(context: Context, as_json: bool) -> None:
     """List the fingerprints of this gate and of every other gate, and whether faces may go there."""
     settings = context.settings

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.people_stores import zone_of
 from gated.sitetime import tell
 
@@ -28,8 +28,8 @@ def on(context: Context, by: str) -> None:
     A lockdown that begins here ends here: the office cannot end it.
     """
     settings = context.settings
-    order = read_lockdown(settings.state)
-    if order is None or not order.at_gate:  # turns a lockdown from the office into the gate's own
+    current = read_lockdown(settings.state)
+    if current is None or not current.at_gate:  # turns a lockdown from the office into the gate's own
         begin_lockdown(settings.state, name_of(by), datetime.now(UTC), at_gate=True)
     streams.say(_sentence(context))
 
@@ -46,23 +46,23 @@ def off(context: Context, by: str) -> None:
 @lockdown.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def status(context: Context, as_json: bool) -> None:
     """Show whether a lockdown is on, since when, and who ordered it."""
     if not as_json:
         streams.say(_sentence(context))
         return
-    order = read_lockdown(context.settings.state)
-    show_json({"on": order is not None, "by": order and order.by, "at": order and order.at})
+    current = read_lockdown(context.settings.state)
+    show_json({"on": current is not None, "by": current and current.by, "at": current and current.at})
 
 
 def _sentence(context: Context) -> str:
     settings = context.settings
-    order = read_lockdown(settings.state)
-    if order is None:
+    current = read_lockdown(settings.state)
+    if current is None:
         return "no lockdown: people enter as usual"
-    since = tell(order.at, zone_of(context))
-    return f"lockdown since {since}, ordered by {order.by}: nobody may enter until `gated lockdown off --by NAME`"
+    since = tell(current.at, zone_of(context))
+    return f"lockdown since {since}, ordered by {current.by}: nobody may enter until `gated lockdown off --by NAME`"
 
 
 def name_of(by: str) -> str:

@@ -9,7 +9,7 @@ import click
 import msgspec
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consoles import Console
 from gated.cli.table_output import show
 from gated.errors import ModelError
@@ -29,7 +29,7 @@ def models() -> None:
 @models.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def list_models(context: Context, as_json: bool) -> None:
     """List every model of every set in the manifest: grade, licence, and whether its file is installed."""
     settings = context.settings
@@ -60,7 +60,7 @@ def list_models(context: Context, as_json: bool) -> None:
 @click.argument("model_set", metavar="[SET]", required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     """Verify the files of a set, by default the one in use: SHA-256, input, known answer. Exit 3 if one fails."""
     settings = context.settings

@@ -61,8 +61,8 @@ def _by_holder(given: Any) -> Any:
         except PermissionError as error:
             if doer is None:
                 raise
-            says = f"the folder's owner, user {doer[0]}, may not use it"
-            raise StateError(f"{error.filename}: {says} ({error.strerror}); correct its owner or mode") from error
+            why = f"the folder's owner, user {doer[0]}, may not use it"
+            raise StateError(f"{error.filename}: {why} ({error.strerror}); correct its owner or mode") from error
 
     setattr(callback, MARK, True)
     return callback

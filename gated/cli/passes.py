@@ -16,7 +16,7 @@ from gated.access.pass_keys import PassKey, make_pass_key, pass_key_pem, pass_ke
 from gated.access.passes import issue_pass, open_pass, read_pass
 from gated.atomic_files import atomic_write
 from gated.bounded import MOST_KEYS
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.place_options import DOORS, Name
 from gated.config import SiteSettings
 from gated.errors import ConfigError, StateError
@@ -47,12 +47,12 @@ class Local(click.ParamType["datetime | date"]):
         return at
 
 
-def moment(said: datetime | date, zone: ZoneInfo, *, is_end: bool) -> datetime:
+def moment(given: datetime | date, zone: ZoneInfo, *, is_end: bool) -> datetime:
     """Return the moment. A date as a start means its first moment; as an end, the first moment of the next day."""
-    if isinstance(said, datetime):
-        return said.replace(tzinfo=zone)
-    begin, end = window(said, said, zone)
-    return (end if is_end else begin) or day_begins(said, zone)
+    if isinstance(given, datetime):
+        return given.replace(tzinfo=zone)
+    begin, end = window(given, given, zone)
+    return (end if is_end else begin) or day_begins(given, zone)
 
 
 @click.group("pass")
@@ -146,7 +146,7 @@ def show_new(text: str, png: Path | None) -> None:
 @click.option("--key", type=click.Path(path_type=Path), help="The site's public key; by default from the settings.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> None:
     """Show what a pass contains. Exit 1 when the site did not sign it. Only the gate knows the uses left."""
     public = _public(context, key)
@@ -169,8 +169,8 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
     if as_json:
         show_json(facts)
     else:
-        told = facts | {name: tell(str(facts[name]), zone) for name in ("from", "until")}
-        for name, value in told.items():
+        fields = facts | {name: tell(str(facts[name]), zone) for name in ("from", "until")}
+        for name, value in fields.items():
             streams.say(f"{name:6}{value}")
 
 

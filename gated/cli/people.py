@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhoto, enrol_photos
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents
 from gated.cli.credentials import card, guest, pin
 from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
@@ -117,7 +117,7 @@ def add(context: Context, name: str, household: str, yes: bool) -> None:
 @people.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def list_people(context: Context, as_json: bool) -> None:
     """List all people, by household."""
     with closing(_register(context)) as register:
@@ -142,7 +142,7 @@ def list_people(context: Context, as_json: bool) -> None:
 @click.argument("subject")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def show_person(context: Context, subject: str, as_json: bool) -> None:
     """Show all stored data of one person, without the face itself and without numbers."""
     settings = context.settings

@@ -9,7 +9,7 @@ import click
 
 from gated.cli import Context, streams
 from gated.cli.models import bars
-from gated.cli.step_output import take, tell, try_all
+from gated.cli.step_output import check_steps, print_finding, run_step
 from gated.errors import ConfigError
 from gated.provision.installer_answers import answered, assigned, assignments, examined
 from gated.provision.step_state import Making
@@ -50,22 +50,22 @@ def provision(
     os.umask(0o022)  # the gate's users must read the files that root writes here
     sys.dont_write_bytecode = sys.dont_write_bytecode or dry_run
     is_asking = sys.stdin.isatty() and not yes
-    said = {name: value for name, value in flags.items() if value is not None}
+    given = {name: value for name, value in flags.items() if value is not None}
     ask = click.prompt if is_asking else None
-    said["settings"], unread = assigned(words) if dry_run else (assignments(words), [])
-    answers, problems = examined(file, said, ask) if dry_run else (answered(file, said, ask), [])
+    given["settings"], unread = assigned(words) if dry_run else (assignments(words), [])
+    answers, problems = examined(file, given, ask) if dry_run else (answered(file, given, ask), [])
     with bars() as progress:
         making = Making(
             answers,
             context.path.resolve(),
             is_starting=not no_start,
             progress=progress,
-            tell=tell,
+            report=print_finding,
             confirm=streams.confirm if is_asking and not dry_run else lambda text: True,
         )
         if dry_run:
             wrong = [ConfigError("--set", [problem]) for problem in unread]
-            try_all(steps(making), [*wrong, *(ConfigError("answers", [problem]) for problem in problems)])
+            check_steps(steps(making), [*wrong, *(ConfigError("answers", [problem]) for problem in problems)])
         for step in steps(making):
-            take(step)
+            run_step(step)
     click.echo("\nNext: `gated doctor`, then enrol people here or at the office.")

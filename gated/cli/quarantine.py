@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.table_output import show
 from gated.events import BatchRenewed
 from gated.gallery.holdings import Holdings
@@ -32,7 +32,7 @@ def quarantine() -> None:
 @quarantine.command("list")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def list_quarantine(context: Context, as_json: bool) -> None:
     """List people with records held back, and why."""
     with closing(_holdings(context)) as holdings:

@@ -9,7 +9,7 @@ import click
 from gated.access.face_service import rules_for
 from gated.access.photos import identify_photo
 from gated.camera.pictures import frame_of, named_picture
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.table_output import show
 from gated.face.frame_bench import bench as bench_face
 from gated.face.pipeline import load_pipeline
@@ -21,7 +21,7 @@ from gated.gallery.search_bench import search_ratio
 @click.argument("photo", type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def identify(context: Context, photo: Path, as_json: bool) -> None:
     """Identify the largest face in PHOTO, and show whether the gate would open. Opens nothing and stores nothing.
 

@@ -99,7 +99,7 @@ class Replay:
             brain = subprocess.Popen(self._command("run", "--once"), stdout=log, stderr=log)
         try:
             for fact in self._facts(brain):
-                self._tell(fact, let_in)
+                self._print_decision(fact, let_in)
         finally:
             brain.terminate()
         if brain.wait() != 0:
@@ -140,7 +140,7 @@ class Replay:
                     yield {"at": datetime.fromisoformat(entry.at), **msgspec.json.decode(entry.body)}
                 time.sleep(0.1)
 
-    def _tell(self, fact: dict[str, Any], let_in: dict[Path, set[str]]) -> None:
+    def _print_decision(self, fact: dict[str, Any], let_in: dict[Path, set[str]]) -> None:
         """Print one line for each decision, with the picture shown at that time."""
         if fact["kind"] == "worker_ready" and fact["worker"] == "vision":
             self.began_at = fact["at"]

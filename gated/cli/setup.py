@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.config import Settings, unsafe_wiring
 from gated.config.overlay import in_force, kept_keys, office_keys
 from gated.config.proposal import read_proposal
@@ -33,7 +33,7 @@ def new() -> None:
 
 @config.command("show")
 @click.pass_obj
-@looks
+@read_only_command
 def show_config(context: Context) -> None:
     """Print the settings in force as JSON, with the keys set by the office, and the keys on trial."""
     settings = context.settings
@@ -62,15 +62,15 @@ class Check:
     @property
     def lines(self) -> list[str]:
         """Return the check as lines of text."""
-        word = "mend" if self.problem else "note" if self.warning else "good"
+        status = "mend" if self.problem else "note" if self.warning else "good"
         first, *more = self.problem.lines if self.problem else [self.warning or self.says]
-        return [f"{word}  {': '.join(filter(None, (self.part, first)))}", *more]
+        return [f"{status}  {': '.join(filter(None, (self.part, first)))}", *more]
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def check(context: Context, as_json: bool) -> None:
     """Check settings, wiring, state folder, people and rights, models, camera, keys, server certificates and prompts.
 
@@ -89,12 +89,12 @@ def check(context: Context, as_json: bool) -> None:
 def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator[Check]:
     """Run every check in turn. A failed check does not stop the others."""
     yield Check("settings", None, "; ".join(in_force(path, written)[1]) or None)
-    for part, look in {
+    for part, examine in {
         "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery, "rights": _rights,
         "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins, "pass key": _pass_key,
         "server": _server, "certificates": _certificates,
     }.items():  # fmt: skip
-        yield _looked_at(part, look, settings)
+        yield _run_check(part, examine, settings)
     yield Check("prompts", None, _unspoken(settings))
     yield _vision()
     yield from _pin_budget(settings)
@@ -102,10 +102,10 @@ def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator
     yield from _card_budget(settings)
 
 
-def _looked_at(part: str, look: Callable[[Settings], str | None], settings: Settings) -> Check:
-    """Run one check. `look` raises for a problem, and returns the text of a warning or None."""
+def _run_check(part: str, examine: Callable[[Settings], str | None], settings: Settings) -> Check:
+    """Run one check. `examine` raises for a problem, and returns the text of a warning or None."""
     try:
-        return Check(part, None, look(settings))
+        return Check(part, None, examine(settings))
     except GatedError as error:
         return Check(part, error)
     except OSError as error:

@@ -4,14 +4,14 @@ import sys
 
 import click
 
-from gated.cli import Context, looks, show_json, streams
+from gated.cli import Context, read_only_command, show_json, streams
 from gated.doctor.status import gate_status, shown_at
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
-@looks
+@read_only_command
 def status(context: Context, as_json: bool) -> None:
     """Show brain, latch, doors, failed parts, and the sync with the office. Exit 1 when the gate is not well."""
     now = gate_status(context.settings)
@@ -32,7 +32,7 @@ def status(context: Context, as_json: bool) -> None:
         rows |= {"link": f"this gate's certificate {now.certificate}"} if now.certificate else {}
         rows |= {"lockdown": "nobody may enter"} if now.lockdown else {}
         rows |= {"fire": "every door is released"} if now.fire else {}
-        trouble = [("" if number else "trouble", says) for number, says in enumerate(now.trouble)]
-        for name, says in [*rows.items(), *trouble]:
-            streams.say(f"{name:9} {says}")
+        trouble = [("" if number else "trouble", line) for number, line in enumerate(now.trouble)]
+        for name, line in [*rows.items(), *trouble]:
+            streams.say(f"{name:9} {line}")
     sys.exit(0 if now.is_well else 1)

@@ -10,12 +10,12 @@ import click
 from gated.cli import streams
 from gated.doctor.finding import SIGNS, Finding
 from gated.errors import ConfigError, GatedError, ProvisionError
-from gated.provision.steps.step import DONE, Step
+from gated.provision.steps.step import DONE, InstallStep
 
 AGAIN = "Finished steps stay done. Correct the problem and run the same command again; it continues from there."
 
 
-def take(step: Step) -> None:
+def run_step(step: InstallStep) -> None:
     """Execute the step unless it is done. Raises `GatedError`."""
     try:
         if step.is_done():
@@ -27,12 +27,12 @@ def take(step: Step) -> None:
         raise
 
 
-def try_all(steps: Iterable[Step], wrong: Iterable[GatedError] = ()) -> NoReturn:
+def check_steps(steps: Iterable[InstallStep], wrong: Iterable[GatedError] = ()) -> NoReturn:
     """Check every step, then exit with all problems, each printed once. `wrong` holds problems known before."""
     found = list(wrong)
     for step in steps:
         try:
-            tried = step.check()
+            result = step.check()
         except OSError as error:  # a folder that only root may read
             advice = "run this with sudo" if os.geteuid() else "check that the disk can be read"
             found.append(ProvisionError(f"{error.filename}: cannot be examined ({error.strerror}); {advice}"))
@@ -41,14 +41,14 @@ def try_all(steps: Iterable[Step], wrong: Iterable[GatedError] = ()) -> NoReturn
             found.append(error)
             streams.say(f"✗ {step.title}: 1 to correct")
             continue
-        found += tried.problems
-        sign = "✗" if tried.problems else "✓" if tried.says == DONE else "·"
-        says = f"{len(tried.problems)} to correct" if tried.problems else tried.says
-        streams.say(f"{sign} {step.title}: {says}")
+        found += result.problems
+        sign = "✗" if result.problems else "✓" if result.summary == DONE else "·"
+        summary = f"{len(result.problems)} to correct" if result.problems else result.summary
+        streams.say(f"{sign} {step.title}: {summary}")
     _end(found)
 
 
-def tell(finding: Finding) -> None:
+def print_finding(finding: Finding) -> None:
     """Print a finding, except a red one: the caller raises it as an error."""
     if finding.light != "red":
         advice = f"; {finding.next_step}" if finding.next_step else ""

@@ -38,8 +38,8 @@ def in_words(value: object, zone: ZoneInfo) -> str:
         case str():
             return tell(value, zone, is_named=False)
         case Mapping():
-            said = {name: in_words(each, zone) for name, each in value.items()}
-            return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in said.items() if each)
+            texts = {name: in_words(each, zone) for name, each in value.items()}
+            return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in texts.items() if each)
         case list() | tuple():
             return "; ".join(in_words(each, zone) for each in value)
         case msgspec.Struct():

@@ -16,12 +16,12 @@ from gated.events import Updated
 from gated.provision.vision_unit import bring_units
 from gated.service import logs
 from gated.storage.owner import acting_as, owner_of
-from gated.update.health import HEALTH_S, look
+from gated.update.health import HEALTH_S, observe_gate
 from gated.update.rehearsal import migrate_copies
 from gated.update.release import ROOT
 from gated.update.services import Systemd
 from gated.update.signature import Key, read_keys
-from gated.update.source import Source, sources_in
+from gated.update.source import ReleaseSource, sources_in
 from gated.update.updater import Updater
 
 NEWEST = "newest"
@@ -65,15 +65,15 @@ def update(
         streams.say(f"{source.version} is newer: {source.path}" if source is not None else "there is no newer version")
     elif back:
         with _as_root(updater):
-            _tell(updater.back())
+            _print_outcome(updater.back())
     elif keys is not None:
         with _as_root(updater):
-            _believe(updater, keys, yes=yes)
+            _trust_keys(updater, keys, yes=yes)
     else:
         with _as_root(updater):
             facts = [fact for fact in (updater.resume(), _go(updater, target or "", place)) if fact is not None]
         for fact in facts:
-            _tell(fact)
+            _print_outcome(fact)
         sys.exit(any(fact.outcome != "kept" for fact in facts))
 
 
@@ -95,10 +95,10 @@ def _go(updater: Updater, target: str, place: Path | None) -> Updated | None:
     return fact
 
 
-def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
+def _source(updater: Updater, target: str, place: Path | None) -> ReleaseSource | None:
     path = Path(target)
     if path.exists() or os.sep in target or path.suffix in {".whl", ".tar"}:
-        return Source(path.resolve())
+        return ReleaseSource(path.resolve())
     if place is None:
         raise UpdateError(f"{target}: there is no such file; name a folder of releases with --from")
     sources = sources_in(place)
@@ -110,18 +110,18 @@ def _source(updater: Updater, target: str, place: Path | None) -> Source | None:
     raise UpdateError(f"{place}: has no {target}")
 
 
-def _believe(updater: Updater, path: Path, *, yes: bool) -> None:
+def _trust_keys(updater: Updater, path: Path, *, yes: bool) -> None:
     """Replace the trusted release keys after root confirms. For a lost key, or a gate older than the keys."""
-    new, old = read_keys(path), _believed(updater)
-    for word, keys in (("trusted until now", old), ("trusted from now on", new)):
+    new, old = read_keys(path), _trusted_keys(updater)
+    for heading, keys in (("trusted until now", old), ("trusted from now on", new)):
         for key in keys:
-            streams.say(f"{word}: {key.fingerprint} {key.comment}".rstrip())
+            streams.say(f"{heading}: {key.fingerprint} {key.comment}".rstrip())
     if not yes and not click.confirm("Are these the fingerprints that `ssh-keygen -l -f release.pub` shows?"):
         raise UpdateError("nothing was changed")
-    updater.releases.believe(new)
+    updater.releases.trust_keys(new)
 
 
-def _believed(updater: Updater) -> Sequence[Key]:
+def _trusted_keys(updater: Updater) -> Sequence[Key]:
     """Return the trusted keys. If their file is damaged or others than root may write it, warn and return none."""
     try:
         return updater.releases.keys
@@ -134,7 +134,7 @@ def _do(step: str, updater: Updater, context: Context) -> None:
     """Run one step on behalf of another version or the guard."""
     settings = context.own_settings
     if step == "look":
-        show_json_line(look(settings))
+        show_json_line(observe_gate(settings))
     elif step == "migrate":
         migrate_copies(settings.state)
     elif step == "keep":
@@ -148,7 +148,7 @@ def _do(step: str, updater: Updater, context: Context) -> None:
 def _sees(settings: Settings) -> bool:
     """Return whether the running gate has vision. Runs as the gate's user, who owns the journal."""
     with acting_as(owner_of(settings.state)):
-        return "vision" not in look(settings).lost
+        return "vision" not in observe_gate(settings).lost
 
 
 def _show(updater: Updater, as_json: bool) -> None:
@@ -161,22 +161,22 @@ def _show(updater: Updater, as_json: bool) -> None:
         return
     for version in whole:
         trouble = updater.releases.trouble(version)
-        says = f"  does not run on this system: {trouble}" if trouble else "  runs" if version == current else ""
-        streams.say(f"{version}{says}")
-    _tell_keys(keys)
+        note = f"  does not run on this system: {trouble}" if trouble else "  runs" if version == current else ""
+        streams.say(f"{version}{note}")
+    _print_keys(keys)
     if trial is not None:
-        says = trial.why or f"brain started {trial.brain} times, latch {trial.latch}"
-        streams.say(f"on trial: {trial.after} in place of {trial.before}; {says}")
+        note = trial.why or f"brain started {trial.brain} times, latch {trial.latch}"
+        streams.say(f"on trial: {trial.after} in place of {trial.before}; {note}")
 
 
-def _tell(fact: Updated) -> None:
+def _print_outcome(fact: Updated) -> None:
     if fact.outcome == "kept":
         streams.say(f"{fact.after} is kept; {fact.before} stays installed to go back to")
     else:
         streams.say(f"{fact.before} runs again, not {fact.after}: {fact.why}")
 
 
-def _tell_keys(keys: Sequence[Key]) -> None:
+def _print_keys(keys: Sequence[Key]) -> None:
     for key in keys:
         streams.say(f"releases are signed with {key.fingerprint} {key.comment}".rstrip())
     if not keys:

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from gated.config.model_limits import GRADES, Measured, measured
-from gated.config.safe import Safe, loosens, words_of
+from gated.config.safe import Safe, loosens, permissions_of
 from gated.config.tables import Settings
 from gated.config.wiring import Wires
 
@@ -20,9 +20,9 @@ BY_MANIFEST = (("access", "threshold"), ("access", "pad_threshold"))
 def loosened(own: Settings, new: Settings) -> dict[tuple[str, ...], str]:
     """Return each key that protects less than the installer's value, with a sentence that names the bound."""
     found = {}
-    for key, word in words_of(Settings).items():
+    for key, permission in permissions_of(Settings).items():
         before, after = _at(own, key), _at(new, key)
-        if before != after and (why := _why(own, new, key, word)):
+        if before != after and (why := _why(own, new, key, permission)):
             found[key] = f"{'.'.join(key)}: {why}"
     return found
 
@@ -46,21 +46,25 @@ def strictest(own: Settings, new: Settings) -> Settings:
     )
 
 
-def _why(own: Settings, new: Settings, key: tuple[str, ...], word: Safe) -> str:
+def _why(own: Settings, new: Settings, key: tuple[str, ...], permission: Safe) -> str:
     """Return why the office may not set this value. Return an empty string if it may."""
     before, after = _at(own, key), _at(new, key)
-    if word is Safe.HOURS:
+    if permission is Safe.HOURS:
         names = sorted({wires.free_passage for wires in _by_schedule(own)})
         changed = [name for name in names if own.schedules.get(name) != new.schedules.get(name)]
         why = f"{', '.join(changed)}: only the installer may change a schedule that `free_passage` names"
         return why if changed else ""
-    if word is Safe.DAYS:
-        return f"the office {word.value}" if _by_schedule(own) and set(before) != set(after) else ""
-    if word is Safe.GRADE:
+    if permission is Safe.DAYS:
+        return f"the office {permission.value}" if _by_schedule(own) and set(before) != set(after) else ""
+    if permission is Safe.GRADE:
         return _below(measured(own.models, before), measured(new.models, after))
     if key in BY_MANIFEST and before is None:
         before = _of_manifest(own, key[1])
-    return f"the office {word.value}; here it is {_shown(before)}, not {after}" if loosens(word, before, after) else ""
+    return (
+        f"the office {permission.value}; here it is {_shown(before)}, not {after}"
+        if loosens(permission, before, after)
+        else ""
+    )
 
 
 def _below(own: Measured | None, new: Measured | None) -> str:

@@ -11,14 +11,14 @@ from typing import Any
 
 from gated.config.office_limits import loosened, strictest
 from gated.config.reading import load_own, parse, read
-from gated.config.safe import words_of
+from gated.config.safe import permissions_of
 from gated.config.tables import Settings
 from gated.errors import ConfigError
 
 OFFICE = "office.toml"
 """The file of the office's settings, in the state folder."""
 
-ALLOWED = frozenset(words_of(Settings))
+ALLOWED = frozenset(permissions_of(Settings))
 """The complete list of tables and keys that the office may set. `Safe` in the settings' tables says in which direction.
 
 The list has no key that only the latch reads, because the latch's process reads only the gate's own file. It has no

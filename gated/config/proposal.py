@@ -28,7 +28,7 @@ class Mark(msgspec.Struct, frozen=True):
     lost: list[str]
 
 
-class Proposal(msgspec.Struct, frozen=True):
+class SettingsProposal(msgspec.Struct, frozen=True):
     """One proposal: its mark and its TOML text."""
 
     mark: Mark
@@ -38,9 +38,9 @@ class Proposal(msgspec.Struct, frozen=True):
         """Return the bytes of the file."""
         return _MARK + msgspec.json.encode(self.mark) + b"\n" + self.toml.encode()
 
-    def counted(self) -> "Proposal":
+    def counted(self) -> "SettingsProposal":
         """Return this proposal with one more start counted."""
-        return Proposal(Mark(self.mark.starts + 1, self.mark.lost), self.toml)
+        return SettingsProposal(Mark(self.mark.starts + 1, self.mark.lost), self.toml)
 
     def write(self, state: Path) -> None:
         """Store the proposal in the state folder, and replace an earlier one. The data is on disk on return. Raises
@@ -54,13 +54,13 @@ class Proposal(msgspec.Struct, frozen=True):
             raise StateError(f"{path}: cannot be written ({error.strerror}); the settings stay as they are") from error
 
 
-def read_proposal(state: Path) -> Proposal | None:
+def read_proposal(state: Path) -> SettingsProposal | None:
     """Return the stored proposal, or None. Raises `ConfigError` if it is damaged, and `StateError` if it cannot be
     read.
     """
     try:
         line, _, toml = (state / TRIAL).read_bytes().partition(b"\n")
-        return Proposal(msgspec.json.decode(line.removeprefix(_MARK), type=Mark), toml.decode())
+        return SettingsProposal(msgspec.json.decode(line.removeprefix(_MARK), type=Mark), toml.decode())
     except FileNotFoundError:
         return None
     except OSError as error:

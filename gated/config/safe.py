@@ -34,30 +34,30 @@ class Safe(Enum):
 
 def safe_of(kind: Any) -> Safe | None:
     """Return the permission in a type. Return None if the office may not set the key."""
-    return next((word for word in getattr(kind, "__metadata__", ()) if isinstance(word, Safe)), None)
+    return next((permission for permission in getattr(kind, "__metadata__", ()) if isinstance(permission, Safe)), None)
 
 
 def plain(kind: Any) -> Any:
     """Return the type without its permission."""
     if safe_of(kind) is None:
         return kind
-    others = tuple(word for word in kind.__metadata__ if not isinstance(word, Safe))
+    others = tuple(permission for permission in kind.__metadata__ if not isinstance(permission, Safe))
     return Annotated[(kind.__origin__, *others)] if others else kind.__origin__
 
 
 @cache
-def words_of(settings: type[msgspec.Struct]) -> dict[tuple[str, ...], Safe]:
+def permissions_of(settings: type[msgspec.Struct]) -> dict[tuple[str, ...], Safe]:
     """Return each key that the office may set, with its permission. A key is a table's name and a field's, or a table's
     alone.
     """
-    return dict(_words(settings))
+    return dict(_permissions(settings))
 
 
-def loosens(word: Safe, own: Any, new: Any) -> bool:
+def loosens(permission: Safe, own: Any, new: Any) -> bool:
     """Return whether the new value protects less than the installer's. A value that cannot be compared counts as
     looser.
     """
-    match word:
+    match permission:
         case Safe.MORE:
             return not _is_number(new) or not _is_number(own) or not new >= own
         case Safe.LESS:
@@ -76,13 +76,15 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float) and isfinite(value)
 
 
-def _words(settings: type[msgspec.Struct]) -> Iterator[tuple[tuple[str, ...], Safe]]:
+def _permissions(settings: type[msgspec.Struct]) -> Iterator[tuple[tuple[str, ...], Safe]]:
     for name, kind in get_type_hints(settings, include_extras=True).items():
-        if (word := safe_of(kind)) is not None:
-            yield (name,), word
+        if (permission := safe_of(kind)) is not None:
+            yield (name,), permission
         for table in _tables(kind):
             hints = get_type_hints(table, include_extras=True)
-            yield from (((name, key), word) for key, each in hints.items() if (word := safe_of(each)) is not None)
+            yield from (
+                ((name, key), permission) for key, each in hints.items() if (permission := safe_of(each)) is not None
+            )
 
 
 def _tables(kind: Any) -> list[type[msgspec.Struct]]:

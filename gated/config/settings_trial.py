@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from gated.config.overlay import Key, in_force, laid_over, tightening
-from gated.config.proposal import Mark, Proposal, drop_proposal, keep_proposal, read_proposal
+from gated.config.proposal import Mark, SettingsProposal, drop_proposal, keep_proposal, read_proposal
 from gated.config.reading import load_own
 from gated.config.tables import Settings
 from gated.errors import ConfigError, StateError
@@ -38,11 +38,11 @@ ELSEWHERE = frozenset(
 
 
 @dataclass(slots=True)
-class Trial:
+class SettingsTrial:
     """The proposal that this process started with. Parts that were already lost before it do not count against it."""
 
     state: Path
-    proposal: Proposal
+    proposal: SettingsProposal
     _began: float = field(default=math.nan, init=False)
     _whole_since: float = field(default=math.nan, init=False)
     _missing: frozenset[str] = field(default=frozenset(), init=False)
@@ -81,13 +81,13 @@ class Trial:
 
 
 @dataclass(frozen=True, slots=True)
-class Start:
+class BrainStart:
     """The settings for one start of the brain. `dropped` says why the office's settings are not used; empty if they
     are.
     """
 
     settings: Settings
-    trial: Trial | None = None
+    trial: SettingsTrial | None = None
     dropped: str = ""
 
 
@@ -98,7 +98,7 @@ def propose(config: Path, toml: str, lost: Collection[str] = ()) -> None:
     every problem, and `StateError` if the state folder cannot be written.
     """
     laid_over(config, toml, "settings from the office")
-    Proposal(Mark(0, sorted(lost)), toml).write(load_own(config).state)
+    SettingsProposal(Mark(0, sorted(lost)), toml).write(load_own(config).state)
 
 
 def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> None:
@@ -108,7 +108,7 @@ def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> 
     propose(config, to_toml({**tightening(config), ("models", "set"): model_set}), lost)
 
 
-def begin(config: Path) -> Start:
+def begin(config: Path) -> BrainStart:
     """Return the settings for this start: the settings on trial, with the start counted, or else the settings in force.
 
     Call it only while no other brain runs. Raises `ConfigError` only if the gate's own settings are wrong, so that the
@@ -127,7 +127,7 @@ def begin(config: Path) -> Start:
         return _in_force(config, "; ".join(error.problems))
 
 
-def _attempt(config: Path, state: Path) -> Start | None:
+def _attempt(config: Path, state: Path) -> BrainStart | None:
     """Count a start, and return the proposal's settings, or None.
 
     Raises `ConfigError` if the proposal must be dropped.
@@ -140,10 +140,10 @@ def _attempt(config: Path, state: Path) -> Start | None:
     settings = laid_over(config, proposal.toml, "settings on trial")
     proposal = proposal.counted()
     proposal.write(state)
-    return Start(settings, Trial(state, proposal))
+    return BrainStart(settings, SettingsTrial(state, proposal))
 
 
-def _in_force(config: Path, dropped: str = "") -> Start:
+def _in_force(config: Path, dropped: str = "") -> BrainStart:
     """Return the settings without a trial. Use only the gate's own settings if the office's contradict them.
 
     Ignore a key of the office that protects less than the gate's own; keep its other keys.
@@ -155,7 +155,7 @@ def _in_force(config: Path, dropped: str = "") -> Start:
         settings, dropped = load_own(config), dropped or "; ".join(error.problems)
     if dropped:
         log.error("started without settings from the office: %s", dropped)
-    return Start(settings, dropped=dropped)
+    return BrainStart(settings, dropped=dropped)
 
 
 def to_toml(keys: dict[Key, Any]) -> str:

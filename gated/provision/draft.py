@@ -16,7 +16,7 @@ NAMES = ("site.id", "gate.id")
 _MEANT = re.compile(r"did you mean '([^']+)'")
 
 
-class Draft(NamedTuple):
+class SettingsDraft(NamedTuple):
     """Parsed settings and their problems.
 
     `settings`: every wrong key is renamed or left out; None if the data still cannot be parsed. `problems`: all
@@ -27,7 +27,7 @@ class Draft(NamedTuple):
     problems: list[str]
 
 
-def drafted(data: dict[str, Any], folder: Path) -> Draft:
+def drafted(data: dict[str, Any], folder: Path) -> SettingsDraft:
     """Parse the data. Return the settings and every problem, including problems behind a misspelt key.
 
     Relative paths start at `folder`. An unknown key with a close match is renamed to it. Any other wrong key is left
@@ -39,11 +39,11 @@ def drafted(data: dict[str, Any], folder: Path) -> Draft:
         named = {_key(problem) for problem in problems}
         problems += [problem for problem in found if _key(problem) not in named]
         if settings is not None:
-            return Draft(settings, problems + _unsafe(settings, problems))
+            return SettingsDraft(settings, problems + _unsafe(settings, problems))
         before, data = data, _mended(data, found)
         if data == before:
             break
-    return Draft(None, problems)
+    return SettingsDraft(None, problems)
 
 
 def _unsafe(settings: Settings, problems: list[str]) -> list[str]:

@@ -60,7 +60,9 @@ def unit_files(
         files[vision] = _seeing(files[vision], settings)
     if releases:
         service = root / "etc/systemd/system" / UPDATE[0]
-        files[service] = files[service].replace(f"Environment={RELEASES}", f"Environment={_looking_in(releases)}")
+        files[service] = files[service].replace(
+            f"Environment={RELEASES}", f"Environment={_releases_variable(releases)}"
+        )
     for script in ("guard", "secure"):
         files[root / "opt/gated" / script] = (shipped() / script).read_text("utf-8")
     if screen_port:
@@ -107,13 +109,13 @@ def start(units: tuple[str, ...]) -> list[Finding]:
     for unit in units:
         if unit not in ALWAYS:
             systemctl("restart", "--no-block", unit)
-    if not settles(Systemd().run, time.monotonic, time.sleep):
+    if not stays_on_duty(Systemd().run, time.monotonic, time.sleep):
         late = f"the gate is not on duty after {READY_S:.0f} s; its last log lines:"
-        raise ProvisionError(late, *_last_words().splitlines())
+        raise ProvisionError(late, *_last_log_lines().splitlines())
     return [_screen(), keyboard.take_effect()] if KIOSK[0] in units else []
 
 
-def _looking_in(folder: Path) -> str:
+def _releases_variable(folder: Path) -> str:
     """Return the variable for the unit, quoted and with systemd's special characters escaped (systemd.unit(5))."""
     return f'"GATED_RELEASES={_escaped(folder)}"'
 
@@ -141,15 +143,15 @@ def _colons(path: Path) -> str:
 
 def _screen() -> Finding:
     """Return whether the display shows the page. A dark display is only amber, because the gate works without it."""
-    said = systemctl("show", "--property=ActiveState", KIOSK[0]).strip()
-    if said == "ActiveState=active":
+    output = systemctl("show", "--property=ActiveState", KIOSK[0]).strip()
+    if output == "ActiveState=active":
         return green("screen", "shows the page")
     return amber(
-        "screen", f"is dark: {_last_words(KIOSK[0], lines=2)}", f"`systemctl status {KIOSK[0]}` shows the reason"
+        "screen", f"is dark: {_last_log_lines(KIOSK[0], lines=2)}", f"`systemctl status {KIOSK[0]}` shows the reason"
     )
 
 
-def settles(seen: Callable[[], str], now: Callable[[], float], wait: Callable[[float], None]) -> bool:
+def stays_on_duty(seen: Callable[[], str], now: Callable[[], float], wait: Callable[[float], None]) -> bool:
     """Return whether one start of the brain stays on duty for `STEADY_S`, within `READY_S` seconds.
 
     `seen` returns an id of the current start, empty while the brain is not on duty. `now` is monotonic seconds.
@@ -165,7 +167,7 @@ def settles(seen: Callable[[], str], now: Callable[[], float], wait: Callable[[f
     return False
 
 
-def _last_words(*units: str, lines: int = LAST_LINES) -> str:
+def _last_log_lines(*units: str, lines: int = LAST_LINES) -> str:
     named = [word for unit in units or (BRAIN, LATCH, VISION[1]) for word in ("-u", unit)]
     ask = ["journalctl", "--no-pager", "-o", "cat", "-n", str(lines), *named]
     try:

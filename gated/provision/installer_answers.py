@@ -17,7 +17,7 @@ from gated.errors import ConfigError
 Tables = dict[str, dict[str, Any]]
 
 
-class Answers(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
+class InstallerAnswers(msgspec.Struct, kw_only=True, frozen=True, forbid_unknown_fields=True):
     """All answers of one installation. `settings` holds tables and keys of the gate's settings, without the site and
     gate names.
     """
@@ -51,7 +51,7 @@ UNNAMED = "unnamed"
 """Placeholder for a missing site or gate name. It lets a dry run check everything else."""
 
 
-def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> Answers:
+def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> InstallerAnswers:
     """Return the answers from the file, overridden by the given flags. Ask for required answers that are missing.
 
     `ask` puts one question and returns the reply. None: nobody can be asked. Raises `ConfigError` with every problem.
@@ -62,31 +62,33 @@ def answered(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str]
     return answers
 
 
-def examined(file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None) -> tuple[Answers, list[str]]:
+def examined(
+    file: Path | None, flags: dict[str, Any], ask: Callable[[str], str] | None
+) -> tuple[InstallerAnswers, list[str]]:
     """Return the valid answers and every problem in the rest. Raises `ConfigError` if the file is not valid TOML."""
-    said: dict[str, Any] = read(file, EXAMPLE) if file is not None else {}
+    given: dict[str, Any] = read(file, EXAMPLE) if file is not None else {}
     tables = flags.pop("settings", {})
-    said = {**said, **flags}
+    given = {**given, **flags}
     if tables:
-        said["settings"] = merged(said.get("settings", {}), tables)
+        given["settings"] = merged(given.get("settings", {}), tables)
     for name, question in QUESTIONS.items():
-        if name not in said and ask is not None:
-            said[name] = ask(question)
-    problems = [f"{key}: {_unknown(key)}" for key in said if key not in Answers.__struct_fields__]
+        if name not in given and ask is not None:
+            given[name] = ask(question)
+    problems = [f"{key}: {_unknown(key)}" for key in given if key not in InstallerAnswers.__struct_fields__]
     good: dict[str, Any] = {}
-    for name, kind in get_type_hints(Answers).items():
-        if name in said:
-            problems += _take(good, name, said[name], kind)
+    for name, kind in get_type_hints(InstallerAnswers).items():
+        if name in given:
+            problems += _convert(good, name, given[name], kind)
         elif name in QUESTIONS:
             problems.append(f"{name}: is required; see `gated provision --help`")
-    return Answers(**{"site": UNNAMED, "gate": UNNAMED} | good), problems
+    return InstallerAnswers(**{"site": UNNAMED, "gate": UNNAMED} | good), problems
 
 
 def _source(file: Path | None) -> str:
     return str(file) if file is not None else "the answers"
 
 
-def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
+def _convert(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
     """Convert the value and store it in `good`. Return the problems, or an empty list."""
     try:
         good[name] = msgspec.convert(value, kind)
@@ -99,7 +101,7 @@ def _take(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
 
 def _unknown(key: str) -> str:
     """Explain an unknown key: it is misspelt, or it belongs to a table of the settings."""
-    near = names.closest(key, Answers.__struct_fields__)
+    near = names.closest(key, InstallerAnswers.__struct_fields__)
     homes = {
         name: table.name
         for table in msgspec.structs.fields(Settings)
@@ -113,7 +115,7 @@ def _unknown(key: str) -> str:
         return f"is not an answer; did you mean {place!r} below [settings.{homes[place]}]?"
     if near is not None:
         return f"unknown key; did you mean {near!r}?"
-    return f"unknown key; known here: {', '.join(Answers.__struct_fields__)}"
+    return f"unknown key; known here: {', '.join(InstallerAnswers.__struct_fields__)}"
 
 
 def assignments(words: Iterable[str]) -> Tables:
@@ -131,13 +133,13 @@ def assigned(words: Iterable[str]) -> tuple[Tables, list[str]]:
     """Parse words as `assignments` does. Return the tables of the valid words, and the problems of the others."""
     tables: Tables = {}
     problems = []
-    for word in words:
-        name, equals, text = word.partition("=")
+    for assignment in words:
+        name, equals, text = assignment.partition("=")
         table, dot, key = name.strip().rpartition(".")
         if equals and dot and table and key:
             tables.setdefault(table, {})[key] = _value(text.strip())
         else:
-            problems.append(f"{word!r} is not a setting; write, for example, door.contact_pin=22")
+            problems.append(f"{assignment!r} is not a setting; write, for example, door.contact_pin=22")
     return tables, problems
 
 

@@ -45,8 +45,8 @@ def looked_at(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
 def processor(machine: str, bits: int) -> Finding:
     """Check the processor. `bits` is the address size of this process: a 64-bit kernel may run a 32-bit system."""
     if bits != 64 or machine not in MACHINES:
-        says = f"{bits} bit on {machine}: onnxruntime and numpy do not support it"
-        return red("processor", says, "write Raspberry Pi OS Lite (64-bit) to the card, and start again")
+        summary = f"{bits} bit on {machine}: onnxruntime and numpy do not support it"
+        return red("processor", summary, "write Raspberry Pi OS Lite (64-bit) to the card, and start again")
     return green("processor", f"{machine}, 64 bit")
 
 
@@ -54,10 +54,10 @@ def free_space(state: Path) -> Finding:
     """Check the free space on the disk of the state folder."""
     there = next(each for each in (state, *state.parents) if each.exists())
     free = shutil.disk_usage(there).free
-    says, step = f"{free / 1e6:,.0f} MB free for {state}", "free some space, or use a card of at least 16 GB"
+    summary, step = f"{free / 1e6:,.0f} MB free for {state}", "free some space, or use a card of at least 16 GB"
     if free < LEAST_BYTES:
-        return red("disk", says, step)
-    return green("disk", says) if free >= SPARE_BYTES else amber("disk", says, step)
+        return red("disk", summary, step)
+    return green("disk", summary) if free >= SPARE_BYTES else amber("disk", summary, step)
 
 
 def clock(now: datetime, *, is_kept: bool) -> Finding:
@@ -116,8 +116,8 @@ def _pins(settings: Settings) -> Finding:
     except GatedError as error:
         return red("pins", str(error), step)
     if missing:
-        says = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
-        return amber("pins", f"the gate would run without {', '.join(missing)}: {says}", step)
+        summary = "; ".join(f"{part} cannot be used: {why}" for part, why in missing.items())
+        return amber("pins", f"the gate would run without {', '.join(missing)}: {summary}", step)
     return green("pins", "can be used")
 
 

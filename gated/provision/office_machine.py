@@ -26,7 +26,7 @@ from gated.office.store import DATABASE, Store
 from gated.provision.gate_units import HIDDEN, PROGRAM, has_systemd, shipped
 from gated.provision.packages import add_user, install, is_user
 from gated.provision.step_state import attempted, check_writable, writing
-from gated.provision.steps.step import DONE, Step, Tried
+from gated.provision.steps.step import DONE, InstallStep, StepCheck
 from gated.sitetime import DEFAULT
 from gated.storage.files import hand_over
 from gated.storage.owner import Owner, acting_as, maker_of
@@ -78,15 +78,15 @@ class Seat:
         return shared if shared.exists() else Path(sys.executable).parent / "gated"
 
 
-def seat_steps(seat: Seat) -> Iterator[Step]:
+def seat_steps(seat: Seat) -> Iterator[InstallStep]:
     """Yield all steps, in order."""
     yield Ground(seat)
     yield Broker()
     yield User(seat)
     yield Folder(seat)
-    yield Units(seat)
+    yield OfficeUnits(seat)
     if seat.is_starting:
-        yield Start(seat)
+        yield OfficeStart(seat)
 
 
 @dataclass(frozen=True)
@@ -106,9 +106,9 @@ class Ground:
             raise problem
         return str(self.seat.program)
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check the machine. Return all problems."""
-        return Tried(f"{self.seat.program} would serve", list(self._problems()))
+        return StepCheck(f"{self.seat.program} would serve", list(self._problems()))
 
     def _problems(self) -> Iterator[GatedError]:
         program, folder, user = self.seat.program, self.seat.folder, self.seat.user
@@ -147,11 +147,11 @@ class Broker:
             systemctl("disable", "--now", "mosquitto.service")
         return "installed; Debian's own Mosquitto service was disabled"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Return whether Mosquitto is installed, or can be installed."""
         if self.is_done():
-            return Tried(DONE)
-        return Tried("would be installed", attempted(lambda: install(["mosquitto"], is_trial=True)))
+            return StepCheck(DONE)
+        return StepCheck("would be installed", attempted(lambda: install(["mosquitto"], is_trial=True)))
 
 
 @dataclass(frozen=True)
@@ -170,9 +170,9 @@ class User:
         add_user(self.seat.user)
         return self.seat.user
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Return whether the user would be created."""
-        return Tried(DONE if self.is_done() else f"{self.seat.user} would be made")
+        return StepCheck(DONE if self.is_done() else f"{self.seat.user} would be made")
 
 
 @dataclass(frozen=True)
@@ -217,15 +217,17 @@ class Folder:
             with closing(Store.open(seat.folder)) as store:
                 return f"{seat.folder}: the existing office of {store.site}"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that the folder can be created, and that the arguments for a new office are complete."""
         seat = self.seat
         wrong = attempted(lambda: check_writable(seat.folder)) if os.geteuid() == 0 else []
         if seat.is_office:
             other = attempted(self._check_same)
             is_ours = not other and not attempted(lambda: seat.owner) and self.is_done()
-            return Tried(DONE if is_ours else f"{seat.folder}: the existing office would be used", [*wrong, *other])
-        return Tried(f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()])
+            return StepCheck(DONE if is_ours else f"{seat.folder}: the existing office would be used", [*wrong, *other])
+        return StepCheck(
+            f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()]
+        )
 
     def _place(self) -> Place:
         """Return the place of the new office. Raises the first problem of the arguments."""
@@ -244,8 +246,8 @@ class Folder:
         yield from problems(seat.folder, seat.site or "site", place, seat.timezone)
         for port in (place.port, place.pairing_port):
             if port < LOWEST_PORT:
-                says = f"port {port} is reserved for root; choose a port from {LOWEST_PORT} on"
-                yield ConfigError(command, [says])
+                summary = f"port {port} is reserved for root; choose a port from {LOWEST_PORT} on"
+                yield ConfigError(command, [summary])
 
     def _check_same(self) -> None:
         """Check that the existing office is the one that the arguments name. Raises `OfficeError`, `StateError`."""
@@ -261,7 +263,7 @@ class Folder:
 
 
 @dataclass(frozen=True)
-class Units:
+class OfficeUnits:
     """The step that installs the two services."""
 
     seat: Seat
@@ -294,21 +296,21 @@ class Units:
                 link.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
                 link.symlink_to(self.seat.program)
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check whether the units would be written, and can be written."""
         if self.is_done():
-            return Tried(DONE)
+            return StepCheck(DONE)
         paths = office_units(self.seat) if os.geteuid() == 0 else ()
         wrong = attempted(*(lambda path=path: check_writable(path) for path in paths))
         if shutil.which("systemctl") is None:
             wrong.append(
                 ProvisionError("this machine has no systemd; run `mosquitto` and `gated office serve` by hand")
             )
-        return Tried(f"would be written: {', '.join(UNITS)}", wrong)
+        return StepCheck(f"would be written: {', '.join(UNITS)}", wrong)
 
 
 @dataclass(frozen=True)
-class Start:
+class OfficeStart:
     """The step that starts the services and waits until both ports answer."""
 
     seat: Seat
@@ -335,7 +337,7 @@ class Start:
             time.sleep(PORT_POLL_S)
         return f"running, at ports {place.port} and {place.pairing_port}"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that systemd runs, and that no other program uses the ports."""
         wrong: list[GatedError] = []
         if not has_systemd():
@@ -345,13 +347,13 @@ class Start:
                 )
             )
         place = self._place()
-        if place is not None and not Units(self.seat).is_done():
+        if place is not None and not OfficeUnits(self.seat).is_done():
             wrong += [
                 ProvisionError(f"port {port} is in use; stop its program (`ss -ltnp`), or choose another port")
                 for port in (place.port, place.pairing_port)
                 if _answers(port)
             ]
-        return Tried("would be started and checked", wrong)
+        return StepCheck("would be started and checked", wrong)
 
     def _place(self) -> Place | None:
         """Return the place, or None if it is not known. The step before reports the reason."""
@@ -406,8 +408,8 @@ def neighbour() -> Finding | None:
     """Return a finding if Debian's own instance of Mosquitto is enabled, else None."""
     if not Path("/etc/systemd/system/multi-user.target.wants/mosquitto.service").exists():
         return None
-    says = "Debian's own Mosquitto service is enabled too; the office does not need it"
-    return amber("mosquitto", says, "if no other program needs it: `sudo systemctl disable --now mosquitto`")
+    summary = "Debian's own Mosquitto service is enabled too; the office does not need it"
+    return amber("mosquitto", summary, "if no other program needs it: `sudo systemctl disable --now mosquitto`")
 
 
 def _answers(port: int) -> bool:

@@ -17,8 +17,8 @@ from gated.doctor.finding import Finding
 from gated.errors import ConfigError, GatedError, ProvisionError, StateError
 from gated.face.download import Progress
 from gated.provision.boot import config_txt
-from gated.provision.draft import Draft, drafted
-from gated.provision.installer_answers import Answers, merged
+from gated.provision.draft import SettingsDraft, drafted
+from gated.provision.installer_answers import InstallerAnswers, merged
 from gated.storage.owner import Owner
 
 USER = "gated"
@@ -39,13 +39,13 @@ class Making:
     `config` is the path of the settings. `root` is "/" except in tests.
     """
 
-    answers: Answers
+    answers: InstallerAnswers
     config: Path
     root: Path = Path("/")
     is_starting: bool = True
     is_installing: bool = field(default_factory=lambda: bool(os.environ.get(INSTALLING)))
     progress: Progress = lambda file, done, total: None
-    tell: Callable[[Finding], None] = lambda finding: None
+    report: Callable[[Finding], None] = lambda finding: None
     confirm: Callable[[str], bool] = lambda text: True
 
     @cached_property
@@ -68,7 +68,7 @@ class Making:
         return load_own(self.config)
 
     @cached_property
-    def draft(self) -> Draft:
+    def draft(self) -> SettingsDraft:
         """Return a draft of the existing settings, or of the settings that the answers give. Changes nothing."""
         tables = self.tables
         data: dict[str, Any] = {**tables.get("", {}), **{name: keys for name, keys in tables.items() if name}}
@@ -76,7 +76,7 @@ class Making:
             try:
                 data = read(self.config)
             except ConfigError as error:
-                return Draft(None, error.problems)
+                return SettingsDraft(None, error.problems)
         return drafted(_nested(data), self.config.parent)
 
     @property
@@ -107,18 +107,18 @@ class Making:
     def judge(self, findings: list[Finding]) -> None:
         """Report every finding. Raises `ProvisionError` if one is red."""
         for finding in findings:
-            self.tell(finding)
+            self.report(finding)
         wrong = [f"{each.part}: {each.result}; {each.next_step}" for each in findings if each.light == "red"]
         if wrong:
             raise ProvisionError(*wrong)
 
 
-def attempted(*looks: Callable[[], object]) -> list[GatedError]:
+def attempted(*checks: Callable[[], object]) -> list[GatedError]:
     """Run every check and return the errors. A failed check does not stop the others."""
     wrong: list[GatedError] = []
-    for look in looks:
+    for check in checks:
         try:
-            look()
+            check()
         except GatedError as error:
             wrong.append(error)
     return wrong

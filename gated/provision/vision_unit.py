@@ -11,7 +11,7 @@ from pathlib import Path
 from gated.atomic_files import atomic_write
 from gated.config import Settings
 from gated.errors import GatedError
-from gated.provision.gate_units import ALWAYS, settles, unit_files
+from gated.provision.gate_units import ALWAYS, stays_on_duty, unit_files
 from gated.provision.packages import vision_user
 from gated.update.services import BRAIN, VISION, Systemd, systemctl
 
@@ -24,7 +24,7 @@ SEES_S, VISION_POLL_S = 45.0, 1.0
 
 def is_on_duty() -> bool:
     """Return whether the restarted brain stays on duty."""
-    return settles(Systemd().run, time.monotonic, time.sleep)
+    return stays_on_duty(Systemd().run, time.monotonic, time.sleep)
 
 
 def bring_units(

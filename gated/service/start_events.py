@@ -6,14 +6,14 @@ from collections.abc import Iterable
 import msgspec
 
 from gated.config import Settings
-from gated.config.settings_trial import Start
+from gated.config.settings_trial import BrainStart
 from gated.events import ConfigChanged, DatabaseReplaced, Event, SettingsTried, Started
 from gated.gallery.mending import Mended
 from gated.journal.entry import Entry
 from gated.service.version import own_version
 
 
-def first_facts(settings: Settings, start: Start, past: list[Entry], mended: Iterable[Mended]) -> list[Event]:
+def first_facts(settings: Settings, start: BrainStart, past: list[Entry], mended: Iterable[Mended]) -> list[Event]:
     """Return the facts in order. `past`: the newest rows of the journal, oldest first."""
     digest = hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
     last = next((event for entry in reversed(past) if isinstance(event := entry.event, Started)), None)

@@ -15,7 +15,7 @@ from gated.errors import UpdateError
 from gated.storage.owner import Owner
 from gated.update.locked_libraries import FROM_SYSTEM, check_unpacked, check_wheels, lock_in, this_python, without
 from gated.update.release import Releases
-from gated.update.source import Source
+from gated.update.source import ReleaseSource
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,7 @@ LONGEST_S = 1800.0
 """Limits one step, in seconds. pip is slow on a Pi with a slow card."""
 
 
-def build(releases: Releases, source: Source) -> str:
+def build(releases: Releases, source: ReleaseSource) -> str:
     """Build the version of a source beside the one that runs, and return the version.
 
     Raises `UpdateError` if the version cannot be built; it then does not count. Raises `StateError` if the disk fails.
@@ -43,14 +43,14 @@ def build(releases: Releases, source: Source) -> str:
         log.warning("%s has no signature, and this gate trusts no release key yet; set one with `gated update --key`",
                     source.path)  # fmt: skip
     _install(folder / "venv", version, [wheels, *_spare(releases, source)])
-    said = run([str(releases.program(version)), "--version"])
-    if said.split()[-1:] != [version]:
-        raise UpdateError(f"{version}: reports its version as {said.strip()!r}; pack it again")
+    output = run([str(releases.program(version)), "--version"])
+    if output.split()[-1:] != [version]:
+        raise UpdateError(f"{version}: reports its version as {output.strip()!r}; pack it again")
     releases.finish(version)
     return version
 
 
-def _spare(releases: Releases, source: Source) -> list[Path]:
+def _spare(releases: Releases, source: ReleaseSource) -> list[Path]:
     """Return the wheels of the version that runs, for a source that is a single wheel."""
     spare = releases.folder(releases.current) / "wheels"
     return [spare] if source.is_wheel and spare.is_dir() else []

@@ -36,7 +36,7 @@ ELSEWHERE = frozenset({"server", "clock", "records_withheld", "office_outdated",
 """Parts that can be lost for reasons outside the gate."""
 
 
-class Look(msgspec.Struct, frozen=True):
+class GateObservation(msgspec.Struct, frozen=True):
     """One observation of a gate by one version. Another version reads it as JSON, so fields are only ever added."""
 
     version: str
@@ -62,7 +62,7 @@ class Look(msgspec.Struct, frozen=True):
 
 
 @dataclass(slots=True)
-class Watch:
+class TrialWatch:
     """The judgement of one trial. `health_s`: seconds for which everything must work."""
 
     health_s: float
@@ -92,11 +92,11 @@ class Watch:
         return self._problem if now - self._began >= self.health_s * PATIENCE else None
 
 
-def look(settings: Settings) -> Look:
+def observe_gate(settings: Settings) -> GateObservation:
     """Observe the gate that has these settings. Raises `StateError` if its journal cannot be read."""
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
         facts, head = [entry.event for entry in reversed(journal.last(RECENT))], journal.position().head
-    return Look(
+    return GateObservation(
         version=next((fact.version for fact in facts if isinstance(fact, Started)), ""),
         lost=sorted(lost_parts(facts)),
         head=head,

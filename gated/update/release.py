@@ -30,7 +30,7 @@ Order = tuple[tuple[int, ...], int, int]
 """Sort key of a version: numbers, stage, count of the stage."""
 
 
-def order(version: str) -> Order:
+def version_order(version: str) -> Order:
     """Return the sort key of a version (PEP 440, without epochs and local parts).
 
     Raises `UpdateError` for an invalid one.
@@ -68,7 +68,7 @@ class Releases:
         check_roots(path)
         return read_keys(path)
 
-    def believe(self, keys: Sequence[Key]) -> None:
+    def trust_keys(self, keys: Sequence[Key]) -> None:
         """Trust these release keys and no others from now on. They are on disk on return. Raises `StateError`."""
         try:
             self.root.mkdir(mode=0o755, parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ class Releases:
         """Return the finished versions, oldest first."""
         folder = self.root / "releases"
         names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-        return sorted((name for name in names if _VERSION.match(name) and self.is_whole(name)), key=order)
+        return sorted((name for name in names if _VERSION.match(name) and self.is_whole(name)), key=version_order)
 
     def switch(self, version: str) -> None:
         """Make a version run from the next start on. The switch is on disk on return. Raises `StateError`."""

@@ -10,7 +10,7 @@ VISION = ("gated-vision.socket", "gated-vision.service")
 """Vision's units: the socket, which is enabled, and the service, which starts when the brain dials the socket."""
 
 
-class Units(Protocol):
+class GateServices(Protocol):
     """The interface to the gate's services."""
 
     def restart(self) -> None:
@@ -41,8 +41,8 @@ class Systemd:
 
     def run(self) -> str:
         """Return the process id of the active unit. A unit of Type=notify is active from READY on."""
-        said = systemctl("show", "--property=ActiveState,MainPID", BRAIN)
-        seen = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
+        output = systemctl("show", "--property=ActiveState,MainPID", BRAIN)
+        seen = dict(line.split("=", 1) for line in output.splitlines() if "=" in line)
         return seen.get("MainPID", "") if seen.get("ActiveState") == "active" else ""
 
 

@@ -19,19 +19,19 @@ from gated.bounded import MOST_KEYS, TooLongError, copy_file, open_plain, read, 
 from gated.errors import UpdateError
 from gated.update.archive import members_of
 from gated.update.listing import MOST_ALL, MOST_FILES, MOST_SUMS, SUMS, listed, name_of
-from gated.update.release import order
+from gated.update.release import version_order
 from gated.update.root_only import check_roots
 from gated.update.signature import KEYS, SIGNATURE, Key, check, read_keys
 
 log = logging.getLogger(__name__)
 
-TOLD = {SUMS: MOST_SUMS, SIGNATURE: MOST_KEYS, KEYS: MOST_KEYS}
+DESCRIBING = {SUMS: MOST_SUMS, SIGNATURE: MOST_KEYS, KEYS: MOST_KEYS}
 """Files that describe the other files, and the largest size of each in bytes."""
 UNREADABLE = (OSError, tarfile.TarError, EOFError, UnicodeDecodeError)
 """Errors of a source that cannot be read."""
 
 
-class Source:
+class ReleaseSource:
     """One source to install from. Its methods raise `UpdateError` if the source is not valid."""
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +46,7 @@ class Source:
         if len(ours) != 1:
             raise UpdateError(f"{self.path}: has {len(ours)} wheels of gated instead of one; pack it again")
         version = ours[0].split("-")[1]
-        order(version)
+        version_order(version)
         return version
 
     def bring(self, folder: Path, believed: Sequence[Key] = ()) -> Key | None:
@@ -89,10 +89,10 @@ class Source:
                 return False
 
     def _signed(self, folder: Path, believed: Sequence[Key]) -> Key | None:
-        """Copy only the files in `TOLD` and return the key that signed them."""
-        for name in TOLD:
+        """Copy only the files in `DESCRIBING` and return the key that signed them."""
+        for name in DESCRIBING:
             (folder / name).unlink(missing_ok=True)
-        self._copy(folder, TOLD)
+        self._copy(folder, DESCRIBING)
         found = signer(folder, believed, self.path)
         if not (folder / SIGNATURE).exists():
             (folder / KEYS).unlink(missing_ok=True)  # never trust a key that signed nothing, not even later
@@ -116,7 +116,7 @@ class Source:
         """Return the files in the source, with their folders."""
         try:
             if self.is_wheel:
-                beside = [self.path.with_name(name) for name in TOLD]
+                beside = [self.path.with_name(name) for name in DESCRIBING]
                 return [str(self.path), *(str(path) for path in beside if path.is_file())]
             if self.path.is_dir():
                 return [str(path) for path in sorted(_few(self.path)) if path.is_file()]
@@ -169,7 +169,7 @@ def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
     return check(read(folder / SUMS, MOST_SUMS), read(folder / SIGNATURE, MOST_KEYS).decode("ascii"), keys, where)
 
 
-def sources_in(place: Path) -> list[Source]:
+def sources_in(place: Path) -> list[ReleaseSource]:
     """Return the sources in a folder, oldest first. Logs and skips a source that cannot be read.
 
     Raises `UpdateError` if the folder cannot be read, or if anyone but root may change the folder or a file in it.
@@ -179,14 +179,14 @@ def sources_in(place: Path) -> list[Source]:
         paths = [path for path in place.iterdir() if path.suffix in {".whl", ".tar"} or (path / SUMS).is_file()]
     except OSError as error:
         raise UpdateError(f"{place}: cannot be read ({error.strerror}); correct --from") from error
-    return sorted(_whole(map(Source, paths)), key=lambda source: order(source.version))
+    return sorted(_whole(map(ReleaseSource, paths)), key=lambda source: version_order(source.version))
 
 
-def _whole(sources: Iterable[Source]) -> Iterator[Source]:
+def _whole(sources: Iterable[ReleaseSource]) -> Iterator[ReleaseSource]:
     """Yield the sources that can be read. An incompletely copied source does not block the others."""
     for source in sources:
         try:
-            order(source.version)
+            version_order(source.version)
         except UpdateError as error:
             log.warning("skipped: %s", error)
         else:

@@ -16,7 +16,7 @@ STARTS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
+class VersionTrial:
     """The content of the trial file."""
 
     before: str
@@ -34,7 +34,7 @@ class Trial:
     why: str = ""
     """Why the version must go; empty while undecided."""
 
-    def condemned(self, why: str) -> "Trial":
+    def condemned(self, why: str) -> "VersionTrial":
         """Return a copy that must be taken back whatever happens next, also by the guard after a power cut."""
         return replace(self, brain=STARTS, why=" ".join(why.split()))
 
@@ -51,7 +51,7 @@ class Trial:
             raise StateError(f"{root / FILE}: cannot be written ({error.strerror}); run this as root") from error
 
 
-def read_trial(root: Path) -> Trial | None:
+def read_trial(root: Path) -> VersionTrial | None:
     """Return the trial on disk, or None. Raises `StateError` if it cannot be read or is damaged."""
     path = root / FILE
     try:
@@ -65,13 +65,13 @@ def read_trial(root: Path) -> Trial | None:
         raise StateError(f"{path}: is damaged ({error}); {advice}") from error
 
 
-def decoded(lines: Iterable[str]) -> Trial:
+def decoded(lines: Iterable[str]) -> VersionTrial:
     """Return a trial from its lines. Raises `KeyError` and `ValueError` if they are not valid."""
-    words = {word: value for word, _, value in (line.partition(" ") for line in lines)}
+    words = {key: value for key, _, value in (line.partition(" ") for line in lines)}
     if not words["before"] or not words["after"]:
         raise ValueError("it has no versions")
-    brain, latch, since = (int(words[word]) for word in ("brain", "latch", "since"))
-    return Trial(words["before"], words["after"], brain, latch, since, words["lost"], words["why"])
+    brain, latch, since = (int(words[key]) for key in ("brain", "latch", "since"))
+    return VersionTrial(words["before"], words["after"], brain, latch, since, words["lost"], words["why"])
 
 
 def remove_trial(root: Path) -> None:

@@ -23,12 +23,12 @@ from gated.storage.owner import acting_as, owner_of
 from gated.storage.process_lock import FileLock
 from gated.update import rehearsal
 from gated.update.build import build, run
-from gated.update.health import Look, Watch
-from gated.update.release import Releases, order
-from gated.update.services import Units
+from gated.update.health import GateObservation, TrialWatch
+from gated.update.release import Releases, version_order
+from gated.update.services import GateServices
 from gated.update.signature import KEYS, read_keys
-from gated.update.source import Source, signer
-from gated.update.trial import Trial, read_trial, remove_trial
+from gated.update.source import ReleaseSource, signer
+from gated.update.trial import VersionTrial, read_trial, remove_trial
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ UNPROVED = "its starts ended before it was proved"
 class Updater:
     """The updates of one gate. Runs as root, because the brain must not be able to change its own program."""
 
-    def __init__(self, root: Path, config: Path, settings: Settings, units: Units, health_s: float) -> None:
+    def __init__(self, root: Path, config: Path, settings: Settings, units: GateServices, health_s: float) -> None:
         """Set up the updates of one gate.
 
         `config`: path of the settings, for the other version. `health_s`: seconds for which everything must work.
@@ -54,7 +54,7 @@ class Updater:
         self._owner = owner_of(settings.state)
 
     @property
-    def trial(self) -> Trial | None:
+    def trial(self) -> VersionTrial | None:
         """Return the trial on disk, or None. Raises `StateError`."""
         return read_trial(self.releases.root)
 
@@ -64,30 +64,30 @@ class Updater:
         with closing(FileLock(self.releases.root / "update.lock", "`gated update`")):
             yield
 
-    def update(self, source: Source) -> Updated | None:
+    def update(self, source: ReleaseSource) -> Updated | None:
         """Install and try a source's version; return None if that version already runs.
 
         Raises `UpdateError` if the version cannot be built or is not fit. The current version then keeps running, and
         nothing was switched.
         """
         before, after = self.releases.current, source.version
-        if order(after) == order(before):
+        if version_order(after) == version_order(before):
             return None
-        if order(after) < order(before):
+        if version_order(after) < version_order(before):
             raise UpdateError(f"{after} is older than the running {before}; to go back, use `gated update --back`")
         if why := self._why_anew(source):
             log.info("building %s beside %s: %s", after, before, why)
             build(self.releases, source)
         self._ask(after, "models", "verify")
         rehearsal.rehearse(self._settings.state, self._owner, lambda: self._step(after, "migrate"))
-        now = self._look(before)
+        now = self._observe(before)
         log.info("%s goes on trial for %g s", after, self._health_s)
-        Trial(before, after, since=now.head, lost=" ".join(now.lost)).write(self.releases.root)
+        VersionTrial(before, after, since=now.head, lost=" ".join(now.lost)).write(self.releases.root)
         self.releases.switch(after)
         self._units.restart()
         return self.resume()
 
-    def _why_anew(self, source: Source) -> str:
+    def _why_anew(self, source: ReleaseSource) -> str:
         """Return why a version must be built again, although it may be on disk; empty if it is in order."""
         version = source.version
         if not self.releases.is_whole(version):
@@ -104,15 +104,15 @@ class Updater:
             return str(error)
         return ""
 
-    def newest(self, sources: Sequence[Source]) -> Source | None:
+    def newest(self, sources: Sequence[ReleaseSource]) -> ReleaseSource | None:
         """Return the newest source that is newer than the current version and was not taken back; None if there is
         none.
 
         `sources`: oldest first. Logs and skips a source without a valid signature.
         """
-        now, believed = order(self.releases.current), self.releases.keys
+        now, believed = version_order(self.releases.current), self.releases.keys
         for source in reversed(sources):
-            if order(source.version) > now and not self.releases.is_unfit(source.version):
+            if version_order(source.version) > now and not self.releases.is_unfit(source.version):
                 why = source.trouble(believed)
                 if not why:
                     return source
@@ -123,13 +123,13 @@ class Updater:
         """Go back to the previous version on request. Raises `UpdateError` if there is none."""
         return self._take_back(self.trial or self._previous_version(), "going back was requested")
 
-    def _previous_version(self) -> Trial:
+    def _previous_version(self) -> VersionTrial:
         now = self.releases.current
-        older = [version for version in self.releases.whole() if order(version) < order(now)]
+        older = [version for version in self.releases.whole() if version_order(version) < version_order(now)]
         if not older:
             raise UpdateError(f"no version older than {now} is installed; install one with --to")
         fit = [version for version in older if not self.releases.trouble(version)]
-        return Trial((fit or older)[-1], now, since=self._look(now).head)
+        return VersionTrial((fit or older)[-1], now, since=self._observe(now).head)
 
     def resume(self) -> Updated | None:
         """Continue a trial to its end, also after a power cut. Return None if there is no trial."""
@@ -151,11 +151,11 @@ class Updater:
         trial = self.trial
         if trial is not None:
             self._write_down(self._kept(trial), trial.since)
-            self._believe(trial.after)
+            self._trust_keys(trial.after)
             remove_trial(self.releases.root)
             self.releases.prune({trial.before, trial.after})
 
-    def _believe(self, version: str) -> None:
+    def _trust_keys(self, version: str) -> None:
         """Trust the keys that a version brought.
 
         One of the trusted keys signed it, or it is the first signed version.
@@ -166,7 +166,7 @@ class Updater:
         if why := self._distrust(version):
             log.warning("the release keys of %s are not trusted: %s", version, why)
         else:
-            self.releases.believe(read_keys(path))
+            self.releases.trust_keys(read_keys(path))
 
     def settle(self) -> Updated | None:
         """Finish going back if the previous version is current again: databases, journal entry, end of the trial.
@@ -185,12 +185,12 @@ class Updater:
         remove_trial(self.releases.root)
         return fact
 
-    def _watch(self, trial: Trial) -> str:
+    def _watch(self, trial: VersionTrial) -> str:
         """Observe the gate until the trial is decided.
 
         Return an empty text to keep the version, else why it must go.
         """
-        watch = Watch(self._health_s)
+        watch = TrialWatch(self._health_s)
         while self.releases.current == trial.after and not trial.why:
             brain = self._units.run()
             verdict = watch.judge(brain, self._problem(trial) if brain else "not on duty", time.monotonic())
@@ -199,20 +199,22 @@ class Updater:
             time.sleep(HEALTH_POLL_S)
         return trial.why or UNPROVED
 
-    def _problem(self, trial: Trial) -> str:
+    def _problem(self, trial: VersionTrial) -> str:
         try:
-            return self._look(trial.after).problem(trial.after, trial.lost.split())
+            return self._observe(trial.after).problem(trial.after, trial.lost.split())
         except UpdateError as error:
             return str(error)
 
-    def _look(self, version: str) -> Look:
-        said = self._step(version, "look")
+    def _observe(self, version: str) -> GateObservation:
+        output = self._step(version, "look")
         try:
-            return msgspec.json.decode(said, type=Look)
+            return msgspec.json.decode(output, type=GateObservation)
         except UNDECODABLE as error:
-            raise UpdateError(f"{version}: cannot read the state of the gate: {wording.cause(error, Look)}") from error
+            raise UpdateError(
+                f"{version}: cannot read the state of the gate: {wording.cause(error, GateObservation)}"
+            ) from error
 
-    def _take_back(self, trial: Trial, why: str) -> Updated:
+    def _take_back(self, trial: VersionTrial, why: str) -> Updated:
         """Take a version back. Writes the decision to disk first, so that the guard can finish it after a power cut."""
         trouble = self.releases.trouble(trial.before)
         if trouble:
@@ -243,7 +245,7 @@ class Updater:
             if all(entry.event != fact for entry in journal.entries(since, KEEP_ROWS) if entry.kind == "updated"):
                 journal.append(fact, datetime.now(UTC))
 
-    def _kept(self, trial: Trial) -> Updated:
+    def _kept(self, trial: VersionTrial) -> Updated:
         return Updated(trial.before, trial.after, "kept")
 
     def _step(self, version: str, name: str, *, is_owner: bool = True) -> str:

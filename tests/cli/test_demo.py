@@ -12,7 +12,7 @@ from PIL import Image
 from rich.console import Console
 
 from gated.cli.demo import own_set, show_page
-from gated.cli.demo_board import Board, claim, decision
+from gated.cli.demo_board import DemoBoard, claim, decision
 from gated.simulator.desk import Fact, wait_for
 from gated.simulator.director import Now, Outcome
 from gated.simulator.morning import Step
@@ -99,7 +99,7 @@ def test_a_display_without_a_browser_is_no_error(monkeypatch):
 @pytest.fixture
 def board():
     """Return a board that prints into a pipe, with its output."""
-    board = Board("gated demo", 3)
+    board = DemoBoard("gated demo", 3)
     board._console = Console(file=io.StringIO(), width=150, highlight=False)
     return board
 

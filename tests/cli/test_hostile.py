@@ -25,7 +25,7 @@ import gated.cli
 from gated.access.lockdown import begin_lockdown
 from gated.cli import fail, main, models, setup, streams
 from gated.cli.office import command_runner, watch
-from gated.cli.step_output import try_all
+from gated.cli.step_output import check_steps
 from gated.errors import ConfigError, ModelError, OfficeError, StateError
 from gated.events import Stopped
 from gated.journal.chain import genesis, row_digest
@@ -211,7 +211,7 @@ def test_check_has_a_line_for_each_thing_whatever_a_fault_quotes(config, monkeyp
 
 def test_steps_that_are_only_tried_say_each_fault_as_one(capsys):
     with streams.guarded(), pytest.raises(SystemExit):
-        try_all([], [OfficeError(EVIL), ConfigError("here", [EVIL, "that"])])
+        check_steps([], [OfficeError(EVIL), ConfigError("here", [EVIL, "that"])])
     printed = capsys.readouterr().err
     assert is_harmless(printed), ascii(printed)
     assert len(printed.splitlines()) == 2 + 1 + 3

@@ -13,7 +13,7 @@ from gated.cli import main
 from gated.update.release import Releases
 from gated.update.release_key import of_release_key
 from gated.update.signature import read_keys
-from gated.update.trial import Trial
+from gated.update.trial import VersionTrial
 
 sys.path.append(str(Path(__file__).parents[1] / "update"))
 from signing import make_key
@@ -58,14 +58,14 @@ def test_the_versions_that_are_here_and_the_trial_are_shown(update, root):
     Releases(root).program("0.2.0").write_text("#!/usr/bin/python3.7-of-before\n")
     says = "0.2.0  does not run on this system: its Python is not on this system any more"
     assert update("--status") == f"0.1.0  runs\n{says}\n{no_key}"
-    Trial("0.1.0", "0.2.0", brain=2).write(root)
+    VersionTrial("0.1.0", "0.2.0", brain=2).write(root)
     assert "on trial: 0.2.0 in place of 0.1.0; brain started 2 times, latch 0" in update("--status")
-    Trial("0.1.0", "0.2.0").condemned("parts lost during the trial: vision").write(root)
+    VersionTrial("0.1.0", "0.2.0").condemned("parts lost during the trial: vision").write(root)
     assert "parts lost during the trial: vision" in update("--status")
 
 
 def test_a_program_can_read_them(update, root):
-    Trial("0.1.0", "0.2.0", since=4).write(root)
+    VersionTrial("0.1.0", "0.2.0", since=4).write(root)
     said = json.loads(update("--status", "--json"))
     assert (said["current"], said["whole"], said["trial"]["since"]) == ("0.1.0", ["0.1.0", "0.2.0"], 4)
 
@@ -165,7 +165,7 @@ def test_check_and_doctor_say_which_key_signs_updates_or_that_none_does(gate, ro
     monkeypatch.setenv("GATED_ROOT", str(root))
     assert told() == [("amber", True)]
     make_key(tmp_path)
-    Releases(root).believe(read_keys(tmp_path / "release.pub"))
+    Releases(root).trust_keys(read_keys(tmp_path / "release.pub"))
     assert told() == [("green", False)]
     (root / "release.pub").chmod(0o666)
     assert told() == [("red", True)]

@@ -14,7 +14,7 @@ from gated.config import Settings, load, load_own
 from gated.config.model_limits import measured
 from gated.config.office_limits import loosened
 from gated.config.overlay import ALLOWED, laid_over
-from gated.config.safe import QUIETEST, Safe, loosens, words_of
+from gated.config.safe import QUIETEST, Safe, loosens, permissions_of
 from gated.config.settings_trial import begin, propose, propose_models, to_toml
 from gated.errors import ConfigError
 from gated.face.manifest import load_manifest
@@ -74,7 +74,7 @@ def keep(config, toml):
 
 
 def test_every_key_that_the_office_may_set_says_its_direction_or_that_it_protects_nobody():
-    words = words_of(Settings)
+    words = permissions_of(Settings)
     assert set(words) == ALLOWED
     numbers = {key for key, word in words.items() if word in {Safe.MORE, Safe.LESS}}
     assert numbers >= {key for key in THIEF if key[0] not in {"cues", "models"}}
@@ -96,7 +96,7 @@ EXAMPLE = Path(gated.__file__).with_name("example.toml")
 
 def test_the_example_says_the_direction_of_every_key_beside_it():
     text = EXAMPLE.read_text("utf-8")
-    for (table, *key), word in words_of(Settings).items():
+    for (table, *key), word in permissions_of(Settings).items():
         if table == "second_door":
             continue
         body = text.split(f"[{table}", 1)[1]
@@ -235,7 +235,7 @@ def test_a_model_set_that_is_ordered_takes_no_looser_key_along(config):
 
 
 @pytest.mark.parametrize("value", ["nan", "-nan", "inf", "-inf", "-0.0", "1e-320", "true", "'0.5'"])
-@pytest.mark.parametrize("key", [".".join(key) for key, word in words_of(Settings).items() if word is Safe.MORE])
+@pytest.mark.parametrize("key", [".".join(key) for key, word in permissions_of(Settings).items() if word is Safe.MORE])
 def test_no_odd_number_loosens_or_is_taken_for_the_most(config, key, value):
     if key.startswith("second_door"):
         return
@@ -243,7 +243,9 @@ def test_no_odd_number_loosens_or_is_taken_for_the_most(config, key, value):
 
 
 values = st.floats() | st.integers(-(2**31), 2**31) | st.sampled_from([0.1, 0.5, 1, 2, 5, 30])
-keys = st.sampled_from([key for key in words_of(Settings) if len(key) == 2 and key[0] in {"access", "face", "readers"}])
+keys = st.sampled_from(
+    [key for key in permissions_of(Settings) if len(key) == 2 and key[0] in {"access", "face", "readers"}]
+)
 
 
 @settings(max_examples=80, deadline=None)
@@ -260,7 +262,7 @@ def test_whatever_numbers_an_office_sends_no_bound_gives_way(tmp_path_factory, s
         return
     own = load_own(config)
     for key in sent:
-        before, after, word = _at(own, key), _at(found, key), words_of(Settings)[key]
+        before, after, word = _at(own, key), _at(found, key), permissions_of(Settings)[key]
         if before is None:
             before = getattr(measured(own.models, own.models.set), key[1])
         assert (after >= before) if word is Safe.MORE else (after <= before) if word is Safe.LESS else True
@@ -270,7 +272,7 @@ def test_every_word_is_compared_by_somebody():
     """`loosened` must know every kind of `Safe`. An unknown kind would permit every change."""
     own = msgspec.convert({"site": {"id": "a"}, "gate": {"id": "b"}}, Settings)
     assert not loosened(own, own)
-    assert set(Safe) == set(words_of(Settings).values())
+    assert set(Safe) == set(permissions_of(Settings).values())
     assert {"threshold", "frames"} <= get_type_hints(type(own.access)).keys()
 
 

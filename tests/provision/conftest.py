@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from gated.provision import step_state as places
-from gated.provision.installer_answers import Answers
+from gated.provision.installer_answers import InstallerAnswers
 from gated.provision.step_state import Making
 from gated.provision.steps import steps
 
@@ -53,7 +53,7 @@ def answers(picture):
         }
         for table, values in (settings or {}).items():
             tables[table] = {**tables.get(table, {}), **values}
-        return Answers(**{"site": SITE, "gate": GATE, "models": "courtyard", "settings": tables} | said)
+        return InstallerAnswers(**{"site": SITE, "gate": GATE, "models": "courtyard", "settings": tables} | said)
 
     return make
 
@@ -64,7 +64,7 @@ def making(root):
 
     def make(answers, **values):
         told = []
-        usual = {"root": root, "is_starting": False, "tell": told.append}
+        usual = {"root": root, "is_starting": False, "report": told.append}
         gate = Making(answers, root / "etc/gated/gated.toml", **(usual | values))
         gate.told = told
         return gate

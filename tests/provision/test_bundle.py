@@ -20,7 +20,7 @@ from gated.provision import bundle as bundling
 from gated.provision.bundle import TARGETS, Signer, bundle
 from gated.update.listing import sums
 from gated.update.signature import read_keys
-from gated.update.source import Source
+from gated.update.source import ReleaseSource
 
 sys.path.append(str(Path(__file__).parents[1] / "update"))
 from signing import make_key
@@ -74,7 +74,7 @@ def test_what_was_private_where_it_was_packed_can_be_read_at_the_gate(tmp_path, 
 
 
 def test_a_gate_that_runs_takes_it_as_another_version(tmp_path, wheel):
-    source = Source(made(tmp_path, wheel))
+    source = ReleaseSource(made(tmp_path, wheel))
     assert source.version == "9.9.9"
     (tmp_path / "release").mkdir()
     source.bring(tmp_path / "release")
@@ -88,7 +88,7 @@ def test_a_bundle_that_was_altered_is_not_taken(tmp_path, wheel):
     out.write_bytes(data[:at] + b"X" + data[at + 1 :])
     (tmp_path / "release").mkdir()
     with pytest.raises(UpdateError, match="does not match SHA256SUMS"):
-        Source(out).bring(tmp_path / "release")
+        ReleaseSource(out).bring(tmp_path / "release")
 
 
 @pytest.fixture
@@ -204,7 +204,7 @@ def test_a_signed_bundle_is_believed_by_who_believes_its_key_and_by_ssh_keygen(t
     out = made(tmp_path, wheel, prompts=prompts, signer=Signer(key))
     believed = read_keys(tmp_path / "keys/release.pub")
     (tmp_path / "release").mkdir()
-    assert Source(out).bring(tmp_path / "release", believed) == believed[0]
+    assert ReleaseSource(out).bring(tmp_path / "release", believed) == believed[0]
     with tarfile.open(out) as tar:
         tar.extractall(tmp_path / "out")
     (tmp_path / "out/signers").write_text(f"us {believed[0].line}\n")
@@ -220,7 +220,7 @@ def test_a_bundle_names_the_keys_that_come_after(tmp_path, wheel):
     key, following = make_key(tmp_path / "keys"), make_key(tmp_path / "keys", "following")
     out = made(tmp_path, wheel, signer=Signer(key, following.with_name("following.pub")))
     (tmp_path / "release").mkdir()
-    Source(out).bring(tmp_path / "release", read_keys(tmp_path / "keys/release.pub"))
+    ReleaseSource(out).bring(tmp_path / "release", read_keys(tmp_path / "keys/release.pub"))
     assert read_keys(tmp_path / "release/release.pub")[0].comment == "following"
 
 

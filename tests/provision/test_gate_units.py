@@ -8,7 +8,7 @@ import pytest
 from gated.config import parse
 from gated.errors import ProvisionError, UpdateError
 from gated.provision import gate_units
-from gated.provision.gate_units import READY_S, STEADY_S, check_releases, settles, unit_files
+from gated.provision.gate_units import READY_S, STEADY_S, check_releases, stays_on_duty, unit_files
 from gated.provision.office_machine import UNITS
 
 
@@ -18,8 +18,8 @@ class Time:
     def __init__(self, on_duty):
         self.now, self.on_duty = 0.0, on_duty
 
-    def settles(self):
-        return settles(lambda: self.on_duty(self.now), lambda: self.now, self.wait)
+    def stays_on_duty(self):
+        return stays_on_duty(lambda: self.on_duty(self.now), lambda: self.now, self.wait)
 
     def wait(self, seconds):
         self.now += seconds
@@ -27,17 +27,17 @@ class Time:
 
 def test_a_brain_that_stays_is_on_duty():
     time = Time(lambda now: "100" if now > 3 else "")
-    assert time.settles()
+    assert time.stays_on_duty()
     assert time.now == pytest.approx(3 + STEADY_S, abs=2.0)
 
 
 def test_a_brain_that_is_started_over_and_over_is_not():
-    assert not Time(lambda now: str(int(now / (STEADY_S - 2)))).settles()
+    assert not Time(lambda now: str(int(now / (STEADY_S - 2)))).stays_on_duty()
 
 
 def test_a_brain_that_never_comes_is_not_waited_for_for_ever():
     time = Time(lambda now: "")
-    assert not time.settles()
+    assert not time.stays_on_duty()
     assert time.now == pytest.approx(READY_S, abs=2.0)
 
 

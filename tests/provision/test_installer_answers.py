@@ -3,7 +3,7 @@
 import pytest
 
 from gated.errors import ConfigError
-from gated.provision.installer_answers import Answers, answered, assignments, merged
+from gated.provision.installer_answers import InstallerAnswers, answered, assignments, merged
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def file(tmp_path):
 def test_a_file_says_everything(file):
     path = file('site = "s"\ngate = "g"\nmodels = "evaluation"\n[settings.door]\nrex_pin = 23\n')
     said = answered(path, {}, None)
-    assert said == Answers(site="s", gate="g", models="evaluation", settings={"door": {"rex_pin": 23}})
+    assert said == InstallerAnswers(site="s", gate="g", models="evaluation", settings={"door": {"rex_pin": 23}})
 
 
 def test_a_flag_beats_the_file_key_by_key(file):

@@ -187,7 +187,7 @@ def test_an_office_that_is_there_is_taken_over_with_all_that_it_knows(seat, root
     (root / "srv").mkdir()
     new_office(root / "srv/office")
     key = (root / "srv/office/ca.pem").read_bytes()
-    assert "existing office" in [step.check().says for step in seat_steps(seat())][3]
+    assert "existing office" in [step.check().summary for step in seat_steps(seat())][3]
     assert "office" in taken(seat("", None))
     assert (root / "srv/office/ca.pem").read_bytes() == key
     assert pwd.getpwuid((root / "srv/office/office.db").stat().st_uid).pw_name == "nobody"

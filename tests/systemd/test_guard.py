@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from gated.update.release import Releases
-from gated.update.trial import Trial, read_trial
+from gated.update.trial import VersionTrial, read_trial
 
 GUARD = Path(__file__).parents[2] / "systemd" / "guard"
 OLD, NEW = "0.1.0", "0.2.0"
@@ -50,7 +50,7 @@ def test_without_a_trial_it_does_nothing(root):
 
 @pytest.mark.parametrize("unit", ["brain", "latch"])
 def test_three_starts_are_counted_and_the_fourth_is_of_the_version_before(root, unit):
-    Trial(OLD, NEW, since=5, lost="network").write(root)
+    VersionTrial(OLD, NEW, since=5, lost="network").write(root)
     for start in (1, 2, 3):
         guard(root, unit)
         assert getattr(read_trial(root), unit) == start
@@ -60,7 +60,7 @@ def test_three_starts_are_counted_and_the_fourth_is_of_the_version_before(root, 
 
 
 def test_each_unit_has_three_starts_of_its_own(root):
-    Trial(OLD, NEW).write(root)
+    VersionTrial(OLD, NEW).write(root)
     for unit in ("latch", "brain", "latch", "brain", "latch"):
         guard(root, unit)
     assert current(root) == NEW
@@ -68,20 +68,20 @@ def test_each_unit_has_three_starts_of_its_own(root):
 
 
 def test_counting_changes_nothing_else_of_the_trial(root):
-    trial = Trial(OLD, NEW, since=5, lost="network vision", why="")
+    trial = VersionTrial(OLD, NEW, since=5, lost="network vision", why="")
     trial.write(root)
     guard(root)
-    assert read_trial(root) == Trial(OLD, NEW, brain=1, since=5, lost="network vision")
+    assert read_trial(root) == VersionTrial(OLD, NEW, brain=1, since=5, lost="network vision")
 
 
 def test_what_is_condemned_does_not_start_once_more(root):
-    Trial(OLD, NEW).condemned("parts lost during the trial: vision").write(root)
+    VersionTrial(OLD, NEW).condemned("parts lost during the trial: vision").write(root)
     guard(root, "latch")
     assert current(root) == OLD
 
 
 def test_the_version_before_settles_when_its_brain_starts_and_not_for_the_latch(root):
-    Trial(OLD, NEW).condemned("bad").write(root)
+    VersionTrial(OLD, NEW).condemned("bad").write(root)
     guard(root, "latch")
     assert asked(root) == ""
     guard(root, "brain")
@@ -90,13 +90,13 @@ def test_the_version_before_settles_when_its_brain_starts_and_not_for_the_latch(
 
 def test_a_settling_that_fails_is_said_and_the_gate_starts(root):
     Releases(root).program(OLD).write_text('#!/bin/sh\n[ "$1" = --version ] || exit 3\n')
-    Trial(OLD, NEW).condemned("bad").write(root)
+    VersionTrial(OLD, NEW).condemned("bad").write(root)
     assert "not over yet" in guard(root)
 
 
 def test_with_nothing_to_go_back_to_the_new_one_goes_on(root):
     Releases(root).program(OLD).unlink()
-    Trial(OLD, NEW).condemned("bad").write(root)
+    VersionTrial(OLD, NEW).condemned("bad").write(root)
     assert "goes on" in guard(root)
     assert current(root) == NEW
 
@@ -114,7 +114,7 @@ def broken(root, version, how):
 @pytest.mark.parametrize("how", ["dangling", "another", "hangs"])
 def test_a_version_before_that_does_not_run_any_more_is_not_gone_back_to(root, how):
     broken(root, OLD, how)
-    Trial(OLD, NEW).condemned("bad").write(root)
+    VersionTrial(OLD, NEW).condemned("bad").write(root)
     assert "does not run on this system any more; 0.2.0 goes on" in guard(root, try_s="1")
     assert current(root) == NEW
 
@@ -165,7 +165,7 @@ def test_a_damaged_trial_keeps_no_gate_from_starting(root, damage):
 
 def test_without_a_root_or_current_it_ends_quietly(tmp_path, root):
     guard(tmp_path / "nowhere")
-    Trial(OLD, NEW).write(root)
+    VersionTrial(OLD, NEW).write(root)
     (root / "current").unlink()
     guard(root)
 
@@ -175,7 +175,7 @@ def test_where_nothing_can_be_written_an_uncounted_start_is_none(root, tmp_path)
     shims.mkdir()
     (shims / "sync").write_text("#!/bin/sh\nexit 1\n")
     (shims / "sync").chmod(0o755)
-    Trial(OLD, NEW).write(root)
+    VersionTrial(OLD, NEW).write(root)
     assert "could not be counted" in guard(root, path=f"{shims}:/usr/bin:/bin")
     assert current(root) == OLD
 

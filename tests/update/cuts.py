@@ -22,8 +22,8 @@ from gated.events import Updated  # noqa: E402
 from gated.journal.journal import Journal  # noqa: E402
 from gated.update import rehearsal  # noqa: E402
 from gated.update.release import Releases  # noqa: E402
-from gated.update.source import Source  # noqa: E402
-from gated.update.trial import Trial, read_trial  # noqa: E402
+from gated.update.source import ReleaseSource  # noqa: E402
+from gated.update.trial import VersionTrial, read_trial  # noqa: E402
 
 PEOPLE = 3
 
@@ -59,7 +59,7 @@ class Story:
         with machine.updater.alone():
             machine.updater.resume()
             if machine.releases.current == OLD and not machine.releases.is_unfit(NEW):
-                machine.updater.update(Source(self.bundle))
+                machine.updater.update(ReleaseSource(self.bundle))
         if self.kind == "good back" and machine.releases.current == NEW:
             with machine.updater.alone():
                 machine.updater.back()
@@ -127,13 +127,13 @@ def _no_fsync() -> None:
 
 
 def _switch_first() -> None:
-    write = Trial.write
+    write = VersionTrial.write
 
-    def late(trial: Trial, root: Path) -> None:
+    def late(trial: VersionTrial, root: Path) -> None:
         Releases(root).switch(trial.after)
         write(trial, root)
 
-    Trial.write = late
+    VersionTrial.write = late
 
 
 FLAWS = {"no fsync": _no_fsync, "switch first": _switch_first}

@@ -16,7 +16,7 @@ from gated.update.build import build, run
 from gated.update.listing import SUMS
 from gated.update.locked_libraries import this_python
 from gated.update.signature import read_keys
-from gated.update.source import Source
+from gated.update.source import ReleaseSource
 
 SAYS = "def main():\n    print('gated, version {version}')\n"
 
@@ -42,7 +42,7 @@ def pack(folder, version, *, says=None, requires="", lock="", beside=None):
         shutil.copyfile(path, folder / path.name)
     sums = [f"{hashlib.sha256(path.read_bytes()).hexdigest()}  ./{path.name}\n" for path in folder.glob("*.whl")]
     (folder / SUMS).write_text("".join(sums))
-    return Source(folder)
+    return ReleaseSource(folder)
 
 
 @pytest.fixture
@@ -133,7 +133,7 @@ def test_what_is_not_signed_takes_nothing_away_that_is_there(releases, tmp_path,
     """A good version exists, and another person brings a different one with the same name."""
     make_whole(releases, "0.2.0")
     make_key(tmp_path / "keys")
-    releases.believe(read_keys(tmp_path / "keys/release.pub"))
+    releases.trust_keys(read_keys(tmp_path / "keys/release.pub"))
     with pytest.raises(UpdateError, match="is not signed"):
         build(releases, pack(tmp_path / "b", "0.2.0"))
     assert releases.is_whole("0.2.0")

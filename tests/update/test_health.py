@@ -5,18 +5,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.config import load
-from gated.update.health import PATIENCE, Look, Watch, look
+from gated.update.health import PATIENCE, GateObservation, TrialWatch, observe_gate
 
 HEALTH_S = 120.0
 
 
 def seen(**changes):
-    return Look(**{"version": "0.2.0", "lost": [], "head": 9, "latch": "", "has_office": True, **changes})
+    return GateObservation(**{"version": "0.2.0", "lost": [], "head": 9, "latch": "", "has_office": True, **changes})
 
 
 def judged(looks, every_s=5.0):
     """Return the first verdict over these looks and its time. Each look is a run and a problem."""
-    watch, now = Watch(HEALTH_S), 1000.0
+    watch, now = TrialWatch(HEALTH_S), 1000.0
     for run, problem in looks:
         if (verdict := watch.judge(run, problem, now)) is not None:
             return verdict, now - 1000.0
@@ -96,12 +96,14 @@ def test_a_real_gate_is_seen_as_it_is(gate, wait_for):
     (gate.folder / "frames").mkdir()
     settings = load(gate.config)
     gate.state.mkdir(mode=0o700)
-    before = look(settings)
+    before = observe_gate(settings)
     assert before.version == ""
     assert before.latch != ""
     gate.start("run")
-    wait_for(lambda: look(settings).latch == "" and "vision" in look(settings).lost, 30)  # there is no picture to show
-    now = look(settings)
+    wait_for(
+        lambda: observe_gate(settings).latch == "" and "vision" in observe_gate(settings).lost, 30
+    )  # there is no picture to show
+    now = observe_gate(settings)
     assert now.version == gate.run("--version").stdout.split()[-1]
     assert now.head > before.head
     assert not now.has_office

@@ -10,30 +10,30 @@ from hypothesis import strategies as st
 
 from gated.errors import StateError, UpdateError
 from gated.update import release
-from gated.update.release import Releases, order
+from gated.update.release import Releases, version_order
 
 SORTED = ("0.1.dev1", "0.1a1", "0.1a2", "0.1b1", "0.1rc1", "0.1", "0.1.post1", "0.1.1", "0.2", "0.10", "1.0", "1.0.1")
 
 
 def test_versions_are_ordered_as_pip_orders_them():
     for earlier, later in itertools.pairwise(SORTED):
-        assert order(earlier) < order(later)
+        assert version_order(earlier) < version_order(later)
 
 
 def test_zeros_at_the_end_make_no_other_version():
-    assert order("1.0") == order("1") == order("1.0.0")
+    assert version_order("1.0") == version_order("1") == version_order("1.0.0")
 
 
 @pytest.mark.parametrize("odd", ["", "v1", "1.0+local", "1!2", "../0.2", "1.0 ", "1..0", "0.1.0\n", "१.0", "1" * 10])
 def test_what_is_no_version_is_told_so(odd):
     with pytest.raises(UpdateError, match="write it as"):
-        order(odd)
+        version_order(odd)
 
 
 @given(st.text(max_size=20))
 def test_no_text_is_a_version_and_a_path(text):
     try:
-        order(text)
+        version_order(text)
     except UpdateError:
         return
     assert "/" not in text

@@ -10,7 +10,7 @@ from signing import make_key, sign_with
 from gated.errors import UpdateError
 from gated.update import listing, source
 from gated.update.signature import read_keys
-from gated.update.source import Source, sources_in
+from gated.update.source import ReleaseSource, sources_in
 
 
 def tar_of(folder, name="bundle.tar", prefix="inside/"):
@@ -36,7 +36,7 @@ WHEEL = "gated-0.2.0-py3-none-any.whl"
 
 def test_a_folder_a_tar_and_a_wheel_bring_the_same(bundle, copies):
     for path in (bundle, tar_of(bundle), bundle / WHEEL):
-        source = Source(path)
+        source = ReleaseSource(path)
         assert source.version == "0.2.0"
         source.bring(copies)
         assert names(copies) == ["SHA256SUMS", WHEEL]
@@ -44,31 +44,31 @@ def test_a_folder_a_tar_and_a_wheel_bring_the_same(bundle, copies):
 
 def test_what_is_not_there_is_told(tmp_path):
     with pytest.raises(UpdateError, match="does not exist"):
-        Source(tmp_path / "nothing.tar")
+        ReleaseSource(tmp_path / "nothing.tar")
 
 
 def test_one_changed_byte_is_told_and_nothing_is_made_of_it(bundle, copies):
     (bundle / WHEEL).write_bytes(b"a wheeL")
     for path in (bundle, tar_of(bundle), bundle / WHEEL):
         with pytest.raises(UpdateError, match="does not match SHA256SUMS"):
-            Source(path).bring(copies)
+            ReleaseSource(path).bring(copies)
 
 
 def test_a_wheel_that_the_digests_do_not_know_is_told(bundle, copies):
     (bundle / "numpy-9-py3-none-any.whl").write_bytes(b"evil")
     with pytest.raises(UpdateError, match="numpy-9"):
-        Source(bundle).bring(copies)
+        ReleaseSource(bundle).bring(copies)
 
 
 def test_without_digests_nothing_is_installed(bundle, copies):
     (bundle / "SHA256SUMS").unlink()
     with pytest.raises(UpdateError, match="with its SHA256SUMS"):
-        Source(bundle).bring(copies)
+        ReleaseSource(bundle).bring(copies)
 
 
 def test_a_tar_cannot_say_where_its_files_go(bundle, copies, tmp_path):
     path = tar_of(bundle, prefix="../../outside/")
-    Source(path).bring(copies)
+    ReleaseSource(path).bring(copies)
     assert names(copies) == ["SHA256SUMS", WHEEL]
     assert not (tmp_path.parent / "outside").exists()
 
@@ -82,7 +82,7 @@ def test_a_link_in_a_tar_is_not_followed(bundle, copies, tmp_path):
         link = tarfile.TarInfo("evil-1-py3-none-any.whl")
         link.type, link.linkname = tarfile.SYMTYPE, str(tmp_path / "secret")
         tar.addfile(link)
-    Source(path).bring(copies)
+    ReleaseSource(path).bring(copies)
     assert names(copies) == ["SHA256SUMS", WHEEL]
 
 
@@ -90,18 +90,18 @@ def test_half_a_tar_is_told(bundle, copies):
     path = tar_of(bundle)
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(UpdateError, match="copy the file again"):
-        _ = Source(path).version
-        Source(path).bring(copies)
+        _ = ReleaseSource(path).version
+        ReleaseSource(path).bring(copies)
 
 
 def test_two_versions_in_one_bundle_or_none_are_told(bundle):
     (bundle / "gated-0.3.0-py3-none-any.whl").touch()
     with pytest.raises(UpdateError, match="has 2 wheels"):
-        _ = Source(bundle).version
+        _ = ReleaseSource(bundle).version
     for path in bundle.glob("gated-*"):
         path.unlink()
     with pytest.raises(UpdateError, match="has 0 wheels"):
-        _ = Source(bundle).version
+        _ = ReleaseSource(bundle).version
 
 
 def test_a_folder_of_releases_is_sorted_by_version(bundle, tmp_path):
@@ -145,7 +145,7 @@ def carry(bundle, public):
 def test_a_gate_that_believes_a_key_takes_what_is_signed_with_it_in_every_shape(signed, bundle, copies):
     keys = read_keys(signed.with_name("release.pub"))
     for path in (bundle, tar_of(bundle), bundle / WHEEL):
-        assert Source(path).bring(copies, keys) == keys[0]
+        assert ReleaseSource(path).bring(copies, keys) == keys[0]
     assert names(copies) == ["SHA256SUMS", "SHA256SUMS.sig", WHEEL, "release.pub"]
 
 
@@ -155,14 +155,14 @@ def test_a_gate_that_believes_a_key_takes_nothing_unsigned_or_signed_by_another(
     sign_with(stranger, bundle / "SHA256SUMS")
     for path in (bundle, tar_of(bundle), bundle / WHEEL):
         with pytest.raises(UpdateError, match="does not trust"):
-            Source(path).bring(copies, keys)
+            ReleaseSource(path).bring(copies, keys)
     carry(bundle, stranger.with_name("release.pub"))
     sign_with(stranger, bundle / "SHA256SUMS")
     with pytest.raises(UpdateError, match="does not trust"):  # its own key in the bundle changes nothing
-        Source(bundle).bring(copies, keys)
+        ReleaseSource(bundle).bring(copies, keys)
     (bundle / "SHA256SUMS.sig").unlink()
     with pytest.raises(UpdateError, match="is not signed"):
-        Source(bundle).bring(copies, keys)
+        ReleaseSource(bundle).bring(copies, keys)
     assert WHEEL not in names(copies), "nothing is copied before it is known whose it is"
 
 
@@ -171,22 +171,22 @@ def test_digests_that_were_made_anew_without_the_key_are_not_believed(signed, bu
     (bundle / WHEEL).write_bytes(b"evil")
     (bundle / "SHA256SUMS").write_text(f"{hashlib.sha256(b'evil').hexdigest()}  {WHEEL}\n")
     with pytest.raises(UpdateError, match="does not match"):
-        Source(bundle).bring(copies, keys)
+        ReleaseSource(bundle).bring(copies, keys)
 
 
 def test_a_key_that_comes_with_a_bundle_must_have_signed_it(bundle, copies, tmp_path):
     make_key(tmp_path / "keys")
     carry(bundle, tmp_path / "keys" / "release.pub")
-    assert Source(bundle).bring(copies) is None
+    assert ReleaseSource(bundle).bring(copies) is None
     assert "release.pub" not in names(copies), "a key that signed nothing is not believed later"
     sign_with(make_key(tmp_path / "other"), bundle / "SHA256SUMS")
     with pytest.raises(UpdateError, match="does not trust"):
-        Source(bundle).bring(copies)
+        ReleaseSource(bundle).bring(copies)
 
 
 def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copies, monkeypatch):
     """An attacker who swaps a file after the check gains nothing: the proved copy is used."""
-    keys, source = read_keys(signed.with_name("release.pub")), Source(bundle)
+    keys, source = read_keys(signed.with_name("release.pub")), ReleaseSource(bundle)
     before = source._copy
 
     def swapped(folder, most):
@@ -203,13 +203,13 @@ def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copi
 def test_what_tells_about_the_rest_fills_no_disk(signed, bundle, copies, name):
     (bundle / name).write_bytes(b"#" * 2_000_000)
     with pytest.raises(UpdateError, match="longer than"):
-        Source(tar_of(bundle)).bring(copies)
+        ReleaseSource(tar_of(bundle)).bring(copies)
     assert name not in names(copies)
     assert sum(path.stat().st_size for path in copies.iterdir()) <= 1_100_000
 
 
 def test_another_version_in_the_place_of_the_one_that_was_found_is_told(bundle, copies):
-    source = Source(bundle)
+    source = ReleaseSource(bundle)
     assert source.version == "0.2.0"
     (bundle / WHEEL).rename(bundle / WHEEL.replace("0.2.0", "0.3.0"))
     (bundle / "SHA256SUMS").write_text((bundle / "SHA256SUMS").read_text().replace("0.2.0", "0.3.0"))
@@ -235,21 +235,21 @@ def test_a_wheel_is_copied_to_the_size_that_is_signed_and_no_further(bundle, cop
         file.write(bytes(3_000_000))
     path = {"folder": bundle, "wheel": bundle / WHEEL}.get(shape) or tar_of(bundle)
     with pytest.raises(UpdateError, match=rf"{WHEEL} is longer than 7 bytes.*copy it again"):
-        Source(path).bring(copies)
+        ReleaseSource(path).bring(copies)
     assert names(copies) == ["SHA256SUMS"], "nothing of it stays"
 
 
 def test_a_wheel_without_a_stated_size_has_a_bound_too(bundle, copies, monkeypatch):
     monkeypatch.setattr(listing, "MOST_FILE", 6)
     with pytest.raises(UpdateError, match="longer than 6 bytes"):
-        Source(bundle).bring(copies)
+        ReleaseSource(bundle).bring(copies)
 
 
 def test_all_files_together_have_a_bound(bundle, copies, monkeypatch):
     monkeypatch.setattr(source, "MOST_ALL", 200)
     with pytest.raises(UpdateError, match="longer than"):
         (bundle / "SHA256SUMS").write_bytes((bundle / "SHA256SUMS").read_bytes() + b"#" * 150)
-        Source(tar_of(bundle)).bring(copies)
+        ReleaseSource(tar_of(bundle)).bring(copies)
 
 
 @pytest.mark.parametrize("mark", ["w:gz", "w:xz", "w:bz2"])
@@ -260,7 +260,7 @@ def test_an_archive_that_is_compressed_is_not_read(bundle, copies, mark):
         for file in sorted(bundle.iterdir()):
             tar.add(file, file.name)
     with pytest.raises(UpdateError, match="cannot be read"):
-        Source(path).bring(copies)
+        ReleaseSource(path).bring(copies)
 
 
 def test_a_wheel_that_is_there_twice_is_not_taken(bundle, copies):
@@ -272,7 +272,7 @@ def test_a_wheel_that_is_there_twice_is_not_taken(bundle, copies):
     with tarfile.open(path, "a") as tar:
         tar.add(bundle / "tiny-1-py3-none-any.whl", "elsewhere/tiny-1-py3-none-any.whl")
     with pytest.raises(UpdateError, match="contains tiny"):
-        Source(path).bring(copies)
+        ReleaseSource(path).bring(copies)
 
 
 def test_a_folder_with_a_world_in_it_is_not_walked_through(bundle, monkeypatch):
@@ -280,11 +280,11 @@ def test_a_folder_with_a_world_in_it_is_not_walked_through(bundle, monkeypatch):
     for number in range(6):
         (bundle / f"{number}").mkdir()
     with pytest.raises(UpdateError, match="more than 5 files"):
-        _ = Source(bundle).version
+        _ = ReleaseSource(bundle).version
 
 
 def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(bundle, copies, tmp_path):
-    found = Source(bundle)
+    found = ReleaseSource(bundle)
     assert found.version == "0.2.0"
     (bundle / "SHA256SUMS").unlink()
     os.mkfifo(bundle / "SHA256SUMS")
@@ -292,4 +292,4 @@ def test_a_pipe_in_the_place_of_a_file_holds_nobody_up(bundle, copies, tmp_path)
         found.bring(copies)
     os.mkfifo(tmp_path / "pipe.tar")
     with pytest.raises(UpdateError, match="no plain file"):
-        _ = Source(tmp_path / "pipe.tar").version
+        _ = ReleaseSource(tmp_path / "pipe.tar").version

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.errors import StateError
-from gated.update.trial import STARTS, Trial, decoded, read_trial, remove_trial
+from gated.update.trial import STARTS, VersionTrial, decoded, read_trial, remove_trial
 
 GUARD = Path(__file__).parents[2] / "systemd" / "guard"
 COUNT = st.integers(0, 10**9)
@@ -17,20 +17,20 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), inclu
 
 @given(COUNT, COUNT, COUNT, TEXT, TEXT)
 def test_what_is_written_is_read(brain, latch, since, lost, why):
-    trial = Trial("0.1.0", "0.2.0", brain, latch, since, lost.strip(), why.strip())
+    trial = VersionTrial("0.1.0", "0.2.0", brain, latch, since, lost.strip(), why.strip())
     assert decoded(trial.encoded().decode().splitlines()) == trial
 
 
 @given(st.text(max_size=200))
 def test_no_reason_breaks_the_file(why):
-    trial = Trial("0.1.0", "0.2.0").condemned(why)
+    trial = VersionTrial("0.1.0", "0.2.0").condemned(why)
     assert decoded(trial.encoded().decode("utf-8", "surrogatepass").split("\n")).after == "0.2.0"
 
 
 def test_it_is_there_read_and_gone(tmp_path):
     assert read_trial(tmp_path) is None
-    Trial("0.1.0", "0.2.0", since=7).write(tmp_path)
-    assert read_trial(tmp_path) == Trial("0.1.0", "0.2.0", since=7)
+    VersionTrial("0.1.0", "0.2.0", since=7).write(tmp_path)
+    assert read_trial(tmp_path) == VersionTrial("0.1.0", "0.2.0", since=7)
     remove_trial(tmp_path)
     remove_trial(tmp_path)
     assert read_trial(tmp_path) is None
@@ -47,9 +47,9 @@ def test_a_damaged_one_is_told_with_what_to_do(tmp_path, damage):
 
 def test_who_may_not_write_is_told_to_be_root(tmp_path):
     with pytest.raises(StateError, match="as root"):
-        Trial("0.1.0", "0.2.0").write(tmp_path / "nowhere")
+        VersionTrial("0.1.0", "0.2.0").write(tmp_path / "nowhere")
 
 
 def test_the_guard_gives_it_as_many_starts(tmp_path):
     assert re.search(r"^most=(\d+)$", GUARD.read_text(), re.MULTILINE)[1] == str(STARTS)
-    assert Trial("0.1.0", "0.2.0").condemned("no").brain == STARTS
+    assert VersionTrial("0.1.0", "0.2.0").condemned("no").brain == STARTS

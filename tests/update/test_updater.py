@@ -14,8 +14,8 @@ from gated.events import Updated
 from gated.journal.journal import Journal
 from gated.update import rehearsal
 from gated.update.signature import read_keys
-from gated.update.source import Source, sources_in
-from gated.update.trial import Trial, read_trial
+from gated.update.source import ReleaseSource, sources_in
+from gated.update.trial import VersionTrial, read_trial
 
 
 def told(machine):
@@ -25,7 +25,7 @@ def told(machine):
 
 def test_a_good_version_is_kept_and_the_one_before_stays(machine, bundle):
     machine = machine("good")
-    fact = machine.updater.update(Source(bundle))
+    fact = machine.updater.update(ReleaseSource(bundle))
     assert fact == Updated(OLD, NEW, "kept")
     assert machine.releases.current == NEW
     assert machine.releases.whole() == [OLD, NEW]
@@ -45,7 +45,7 @@ def test_a_good_version_is_kept_and_the_one_before_stays(machine, bundle):
 )
 def test_a_version_that_is_no_good_goes_by_itself_and_the_one_before_runs(machine, bundle, kind, why):
     machine = machine(kind)
-    fact = machine.updater.update(Source(bundle))
+    fact = machine.updater.update(ReleaseSource(bundle))
     assert (fact.before, fact.after, fact.outcome) == (OLD, NEW, "rolled_back")
     assert why in fact.why
     assert machine.releases.current == OLD
@@ -57,10 +57,10 @@ def test_a_version_that_is_no_good_goes_by_itself_and_the_one_before_runs(machin
 
 def test_a_version_that_was_taken_back_is_not_tried_again_unless_asked_for(machine, bundle):
     machine = machine("sick")
-    machine.updater.update(Source(bundle))
-    assert machine.updater.newest([Source(bundle)]) is None
+    machine.updater.update(ReleaseSource(bundle))
+    assert machine.updater.newest([ReleaseSource(bundle)]) is None
     machine.kind = "good"
-    assert machine.updater.update(Source(bundle)) == Updated(OLD, NEW, "kept")
+    assert machine.updater.update(ReleaseSource(bundle)) == Updated(OLD, NEW, "kept")
 
 
 def test_the_newest_of_a_folder_is_meant(machine, tmp_path):
@@ -69,14 +69,14 @@ def test_the_newest_of_a_folder_is_meant(machine, tmp_path):
     for version in ("0.0.9", "0.1.0", "0.1.5", "0.2.0"):
         path = tmp_path / f"gated-{version}-py3-none-any.whl"
         path.touch()
-        sources.append(Source(path))
+        sources.append(ReleaseSource(path))
     assert machine.updater.newest(sources).version == "0.2.0"
     assert machine.updater.newest(sources[:2]) is None
 
 
 def test_somebody_can_go_back(machine, bundle):
     machine = machine("good")
-    machine.updater.update(Source(bundle))
+    machine.updater.update(ReleaseSource(bundle))
     fact = machine.updater.back()
     assert fact == Updated(OLD, NEW, "rolled_back", "going back was requested")
     assert machine.releases.current == OLD
@@ -93,16 +93,16 @@ def test_what_runs_already_is_left_alone_and_older_is_refused(machine, tmp_path)
     machine = machine("good")
     for version in ("0.1", "0.0.1"):
         (tmp_path / f"gated-{version}-py3-none-any.whl").touch()
-    assert machine.updater.update(Source(tmp_path / "gated-0.1-py3-none-any.whl")) is None
+    assert machine.updater.update(ReleaseSource(tmp_path / "gated-0.1-py3-none-any.whl")) is None
     with pytest.raises(UpdateError, match="--back"):
-        machine.updater.update(Source(tmp_path / "gated-0.0.1-py3-none-any.whl"))
+        machine.updater.update(ReleaseSource(tmp_path / "gated-0.0.1-py3-none-any.whl"))
 
 
 def test_a_version_without_a_way_back_is_never_switched_to(machine, bundle, monkeypatch):
     monkeypatch.setitem(__import__("machine").NEWER, "people.db", "CREATE TABLE a1 (a)")
     machine = machine("good")
     with pytest.raises(UpdateError, match="going back would fail"):
-        machine.updater.update(Source(bundle))
+        machine.updater.update(ReleaseSource(bundle))
     assert machine.releases.current == OLD
     assert read_trial(machine.root) is None
     assert machine.duty
@@ -112,7 +112,7 @@ def test_a_damaged_bundle_changes_nothing(machine, bundle):
     (bundle / "gated-0.2.0-py3-none-any.whl").write_bytes(b"other")
     machine = machine("good")
     with pytest.raises(UpdateError, match="SHA256SUMS"):
-        machine.updater.update(Source(bundle))
+        machine.updater.update(ReleaseSource(bundle))
     assert machine.releases.whole() == [OLD]
     assert machine.duty
 
@@ -125,7 +125,7 @@ def test_two_updates_at_once_are_one(machine):
 
 def test_nothing_is_settled_while_a_brain_has_the_databases(machine):
     machine = machine("good")
-    Trial(OLD, NEW).write(machine.root)
+    VersionTrial(OLD, NEW).write(machine.root)
     with pytest.raises(BusyError):
         machine.updater.settle()
     assert read_trial(machine.root) is not None
@@ -147,7 +147,7 @@ def test_a_database_that_cannot_go_back_leaves_the_trial_for_another_time(machin
 
     monkeypatch.setattr(rehearsal, "go_back", broken)
     with pytest.raises(StateError):
-        machine.updater.update(Source(bundle))
+        machine.updater.update(ReleaseSource(bundle))
     assert read_trial(machine.root).why
     monkeypatch.undo()
     machine.boot()
@@ -159,7 +159,7 @@ def test_a_deaf_answer_of_a_version_is_a_reason(machine, bundle, monkeypatch):
     step = machine.step
     monkeypatch.setattr(machine, "step", lambda name: "no json" if name == "look" else step(name))
     with pytest.raises(UpdateError, match="cannot read the state of the gate"):
-        machine.updater.update(Source(bundle))
+        machine.updater.update(ReleaseSource(bundle))
     assert machine.releases.current == OLD
 
 
@@ -169,29 +169,29 @@ def test_a_version_that_is_whole_and_does_not_run_is_built_anew(machine, bundle)
     program.parent.mkdir(parents=True)
     program.write_text("#!/usr/bin/python3.7-of-before\n")
     program.chmod(0o755)
-    assert machine.updater.update(Source(bundle)) == Updated(OLD, NEW, "kept")
+    assert machine.updater.update(ReleaseSource(bundle)) == Updated(OLD, NEW, "kept")
     assert machine.releases.trouble(NEW) == ""
 
 
 def test_a_version_that_is_there_from_other_files_is_built_anew(machine, bundle):
     """A mended version may have the same number as the one that was taken back."""
     machine = machine("good")
-    machine.updater.update(Source(bundle))
+    machine.updater.update(ReleaseSource(bundle))
     machine.updater.back()
     before = (machine.releases.folder(NEW) / "wheels/SHA256SUMS").read_text()
     mark = machine.releases.folder(NEW) / "built before"
     mark.touch()
-    machine.updater.update(Source(bundle))
+    machine.updater.update(ReleaseSource(bundle))
     assert mark.exists(), "the same files are not built again"
     machine.updater.back()
     (bundle / "SHA256SUMS").write_text(before + "# mended\n")
-    assert machine.updater.update(Source(bundle)) == Updated(OLD, NEW, "kept")
+    assert machine.updater.update(ReleaseSource(bundle)) == Updated(OLD, NEW, "kept")
     assert not mark.exists()
 
 
 def test_nobody_is_sent_back_to_a_version_that_does_not_run_here_any_more(machine, bundle):
     machine = machine("good")
-    machine.updater.update(Source(bundle))
+    machine.updater.update(ReleaseSource(bundle))
     machine.releases.program(OLD).write_text("#!/usr/bin/python3.7-of-before\n")
     with pytest.raises(UpdateError, match=r"0\.1\.0 cannot run on this system .*0\.2\.0 keeps running"):
         machine.updater.back()
@@ -215,7 +215,7 @@ def signed(bundle, by, believed):
     sums.append(f"{hashlib.sha256(public.encode()).hexdigest()}  release.pub")
     (bundle / "SHA256SUMS").write_text("\n".join(sums) + "\n")
     sign_with(by, bundle / "SHA256SUMS")
-    return Source(bundle)
+    return ReleaseSource(bundle)
 
 
 def public(*keys):
@@ -224,9 +224,9 @@ def public(*keys):
 
 def test_a_gate_that_believes_a_key_updates_to_nothing_else_and_goes_on(machine, bundle, key):
     machine = machine("good")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     with pytest.raises(UpdateError, match="is not signed"):
-        machine.updater.update(Source(bundle))
+        machine.updater.update(ReleaseSource(bundle))
     assert machine.releases.current == OLD
     assert not machine.releases.is_whole(NEW)
     assert machine.updater.update(signed(bundle, key, [key])).outcome == "kept"
@@ -242,7 +242,7 @@ def test_the_first_signed_version_that_is_kept_brings_its_key(machine, bundle, k
 
 def test_the_old_key_names_the_new_one(machine, bundle, key, tmp_path):
     machine, following = machine("good"), make_key(tmp_path / "keys", "following")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     machine.updater.update(signed(bundle, key, [following]))
     assert machine.releases.keys == public(following)
 
@@ -250,11 +250,11 @@ def test_the_old_key_names_the_new_one(machine, bundle, key, tmp_path):
 def test_a_version_that_is_there_is_tried_only_while_its_key_is_believed(machine, bundle, key, tmp_path):
     """A replaced stolen key does not come back with a version that it signed."""
     machine, following = machine("good"), make_key(tmp_path / "keys", "following")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     source = signed(bundle, key, [key])
     machine.updater.update(source)
     machine.updater.back()
-    machine.releases.believe(public(following))
+    machine.releases.trust_keys(public(following))
     assert machine.releases.is_whole(NEW)
     with pytest.raises(UpdateError, match="does not trust"):
         machine.updater.update(source)
@@ -265,11 +265,11 @@ def test_a_version_that_is_there_is_tried_only_while_its_key_is_believed(machine
 
 def test_a_key_that_was_replaced_during_a_trial_stays(machine, bundle, key, tmp_path, monkeypatch, caplog):
     machine, following = machine("good"), make_key(tmp_path / "keys", "following")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     watch = machine.updater._watch
 
     def replaced(trial):
-        machine.releases.believe(public(following))
+        machine.releases.trust_keys(public(following))
         return watch(trial)
 
     monkeypatch.setattr(machine.updater, "_watch", replaced)
@@ -280,7 +280,7 @@ def test_a_key_that_was_replaced_during_a_trial_stays(machine, bundle, key, tmp_
 
 def test_a_version_that_is_taken_back_changes_no_key(machine, bundle, key, tmp_path):
     machine, following = machine("sick"), make_key(tmp_path / "keys", "following")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     machine.updater.update(signed(bundle, key, [following]))
     assert machine.releases.current == OLD
     assert machine.releases.keys == public(key)
@@ -288,7 +288,7 @@ def test_a_version_that_is_taken_back_changes_no_key(machine, bundle, key, tmp_p
 
 def test_a_new_key_cannot_name_itself(machine, bundle, key, tmp_path):
     machine, thief = machine("good"), make_key(tmp_path / "keys", "thief")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     with pytest.raises(UpdateError, match="does not trust"):
         machine.updater.update(signed(bundle, thief, [thief, key]))
     assert machine.releases.keys == public(key)
@@ -296,21 +296,21 @@ def test_a_new_key_cannot_name_itself(machine, bundle, key, tmp_path):
 
 def test_an_older_release_is_refused_however_it_is_signed(machine, bundle, key):
     machine = machine("good")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     machine.updater.update(signed(bundle, key, [key]))
     wheel = next(bundle.glob("gated-*.whl"))
     wheel.rename(bundle / wheel.name.replace(NEW, "0.0.1"))
     (bundle / "SHA256SUMS").write_text((bundle / "SHA256SUMS").read_text().replace(NEW, "0.0.1"))
     with pytest.raises(UpdateError, match="is older than"):
         machine.updater.update(signed(bundle, key, [key]))
-    assert machine.updater.newest([Source(bundle)]) is None
+    assert machine.updater.newest([ReleaseSource(bundle)]) is None
     assert machine.updater.back().outcome == "rolled_back", "a person may go back to what is here"
 
 
 @pytest.mark.parametrize("spoil", ["link", "write", "owner", "empty", "rubbish"])
 def test_a_key_that_others_could_have_put_there_stops_the_update(machine, bundle, key, spoil):
     machine = machine("good")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     path = machine.releases.root / "release.pub"
     match spoil:
         case "link":
@@ -332,7 +332,7 @@ def test_a_key_that_others_could_have_put_there_stops_the_update(machine, bundle
 def test_the_newest_that_is_signed_is_taken_whatever_else_lies_there(machine, bundle, key, tmp_path, caplog):
     """An unsigned release, a stranger's release and an incomplete copy hide no signed release."""
     machine = machine("good")
-    machine.releases.believe(public(key))
+    machine.releases.trust_keys(public(key))
     place = tmp_path / "releases"
     place.mkdir(mode=0o755)
     shutil.copytree(bundle, place / "unsigned")

@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 
 from gated import names
-from gated.cli import looks, show_json, streams
+from gated.cli import read_only_command, show_json, streams
 from gated.cli.office import json_option
 from gated.cli.office.shared_records import store_records, weekly_schedules
 from gated.cli.people_stores import days_of, since_option, until_option
@@ -123,7 +123,7 @@ def role(folder: Path, /, role: str, **options: Any) -> None:
 @rights.command("list")
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def list_rights(folder: Path, as_json: bool) -> None:
     """List the rules of households and roles. `gated office person show` shows a person's own rules."""
     with closing(Store.open(folder)) as store:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from gated.cli import look_unless, show_json
+from gated.cli import read_only_unless, show_json
 from gated.cli.office import json_option
 from gated.cli.office.watch import ring
 from gated.cli.table_output import in_words, show
@@ -24,7 +24,7 @@ from gated.office.store import Store
 @click.pass_obj
 def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) -> None:
     """List the open alarms, with their meaning and what to do. Exit 1 if there is one."""
-    with look_unless(settle), closing(Store.open(folder)) as store:
+    with read_only_unless(settle), closing(Store.open(folder)) as store:
         if settle is not None:
             store.alarms.mark_handled(settle, stamp(datetime.now(UTC)))
         found, zone = store.alarms.all(standing=not everything), store.zone

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from gated.access.schedules import years_unknown
-from gated.cli import looks, show_json, streams
+from gated.cli import read_only_command, show_json, streams
 from gated.cli.office import json_option
 from gated.cli.table_output import show
 from gated.errors import OfficeError
@@ -67,7 +67,7 @@ def remove_year(folder: Path, year: int) -> None:
 @calendar.command("list")
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def list_years(folder: Path, as_json: bool) -> None:
     """List every year with its days. From December on, warns if the next year is missing."""
     with closing(Store.open(folder)) as store:

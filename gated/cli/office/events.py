@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from gated import names, wording
-from gated.cli import look_unless, show_json_line, streams
+from gated.cli import read_only_unless, show_json_line, streams
 from gated.office.journal_store import JournalRow
 from gated.office.store import Store
 from gated.printable import line
@@ -28,7 +28,7 @@ FOLLOW_S = 0.2
 @click.pass_obj
 def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: bool) -> None:
     """List what happened at the gates, in the order in which the office received it."""
-    with look_unless(follow or None), closing(Store.open(folder)) as store:
+    with read_only_unless(follow or None), closing(Store.open(folder)) as store:
         if gate is not None:
             gate = store.gate(names.id_of(gate)).gate
         rows, number = store.journals.last(last, gate), 0

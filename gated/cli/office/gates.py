@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from gated.cli import looks, show_json
+from gated.cli import read_only_command, show_json
 from gated.cli.office import json_option
 from gated.cli.table_output import in_words, in_zone, show
 from gated.office.disclosure import OUTDATED
@@ -28,7 +28,7 @@ def gates(ctx: click.Context, as_json: bool) -> None:
         _list_gates(ctx.obj, as_json)
 
 
-@looks
+@read_only_command
 def _list_gates(folder: Path, as_json: bool) -> None:
     with closing(Store.open(folder)) as store:
         rows, zone = [_gate(store, gate) for gate in store.gates()], store.zone

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gated.cli import looks, show_json, streams
+from gated.cli import read_only_command, show_json, streams
 from gated.cli.find_person import sure, yes_option
 from gated.cli.office import json_option
 from gated.cli.office.chosen_person import person_by_words
@@ -45,7 +45,7 @@ def held() -> None:
 @held.command("list")
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def list_held(folder: Path, as_json: bool) -> None:
     """List the people held back, at which gates, and why."""
     with closing(Store.open(folder)) as store:

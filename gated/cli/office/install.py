@@ -9,7 +9,7 @@ import click
 from gated.cli import streams
 from gated.cli.office.init import PORT
 from gated.cli.office.recovery import ask_for_file, make_recovery, warn_of_missing
-from gated.cli.step_output import take, tell, try_all
+from gated.cli.step_output import check_steps, print_finding, run_step
 from gated.errors import OfficeError
 from gated.office.mosquitto import Place
 from gated.office.store import Store
@@ -58,12 +58,12 @@ def install(
         _uninstall(seat, yes=yes, is_trial=dry_run)
         return
     if dry_run:
-        try_all(seat_steps(seat))
+        check_steps(seat_steps(seat))
     for step in seat_steps(seat):
-        take(step)
+        run_step(step)
     beside = neighbour()
     if beside is not None:
-        tell(beside)
+        print_finding(beside)
     with acting_as(seat.owner):
         _hint(folder)
     _see_to_recovery(seat, file)

@@ -13,7 +13,7 @@ import click
 
 from gated import names
 from gated.access import qr
-from gated.cli import look_unless, show_json, streams
+from gated.cli import read_only_unless, show_json, streams
 from gated.cli.office import json_option
 from gated.cli.table_output import show
 from gated.errors import OfficeError
@@ -125,7 +125,7 @@ def _check_free(sheet: Path) -> None:
 @click.pass_obj
 def invitations(folder: Path, cancel: str | None, as_json: bool) -> None:
     """List the gates with a valid code, and when it expires. Codes are not shown again."""
-    with look_unless(cancel), closing(Store.open(folder)) as store, closing(Invitations(folder)) as invitations_:
+    with read_only_unless(cancel), closing(Store.open(folder)) as store, closing(Invitations(folder)) as invitations_:
         if cancel is not None and not invitations_.cancel(names.id_of(cancel)):
             raise OfficeError(f"{cancel} has no valid code; `gated office invitations` lists the codes")
         expected, zone = invitations_.open(datetime.now(UTC).timestamp()), store.zone

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from gated.cli import look_unless
+from gated.cli import read_only_unless
 from gated.cli.office.access_rules import rights
 from gated.cli.office.alarms import alarms
 from gated.cli.office.batch import batch
@@ -68,7 +68,7 @@ def office(ctx: click.Context, folder: Path) -> None:
 @click.pass_obj
 def serve(folder: Path, share: str, verbose: bool) -> None:
     """Serve the gates until SIGTERM or Ctrl-C, and let new gates join. Mosquitto must run on the same machine."""
-    with look_unless(None), closing(Store.open(folder)) as store:
+    with read_only_unless(None), closing(Store.open(folder)) as store:
         zone = store.zone
     logs.set_up(verbose=verbose, timezone=zone.key)
     asyncio.run(serve_office(folder, *share_of(share)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from gated.cli import looks, show_json
+from gated.cli import read_only_command, show_json
 from gated.cli.office import json_option
 from gated.cli.office.chosen_person import person_by_words
 from gated.cli.people_stores import Day
@@ -25,7 +25,7 @@ from gated.sitetime import window as site_window
 )
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def list_people(folder: Path, day: date | None, as_json: bool) -> None:
     """List all people, by household and name."""
     with closing(Store.open(folder)) as store:
@@ -46,7 +46,7 @@ def list_people(folder: Path, day: date | None, as_json: bool) -> None:
 @click.argument("subject")
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def show_person(folder: Path, subject: str, as_json: bool) -> None:
     """Show everything stored about one person, except card numbers and PINs."""
     with closing(Store.open(folder)) as store:

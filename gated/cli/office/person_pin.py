@@ -9,7 +9,7 @@ from gated.cli import streams
 from gated.cli.find_person import called
 from gated.cli.office.chosen_person import changing_person, person_by_words
 from gated.cli.office.pins import budget_of, lines
-from gated.cli.pins import choose_option, insisted, tell_made
+from gated.cli.pins import choose_option, insisted, print_generated_pin
 from gated.office.pin_issuing import give_pin, remove_pin
 from gated.office.store import Store
 
@@ -38,6 +38,6 @@ def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> N
         digits = give_pin(store, who.subject, typed, is_duress=duress)
         found = budget_of(store)
     streams.say(f"set {what} of {called(who)}, {who.subject}")
-    tell_made(typed, digits)
+    print_generated_pin(typed, digits)
     if found.is_short:
         streams.say(f"note: {'; '.join(lines(found))}", err=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gated.cli import looks, show_json, streams
+from gated.cli import read_only_command, show_json, streams
 from gated.cli.office import json_option
 from gated.office.guess_budgets import GateBudget, SiteBudget, site_budget
 from gated.office.office_person import OfficePerson
@@ -17,7 +17,7 @@ from gated.pin.budget import YEAR_DAYS, duration_text
 @click.command()
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def pins(folder: Path, as_json: bool) -> None:
     """Show how long a stranger must guess PINs or card numbers on average, until a gate opens.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gated.cli import looks, show_json
+from gated.cli import read_only_command, show_json
 from gated.cli.office import json_option
 from gated.cli.table_output import in_words, show
 from gated.office.store import Store
@@ -17,7 +17,7 @@ from gated.office.store import Store
 @click.argument("subject", required=False)
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
     """List the removed people, and which gates have confirmed that they erased them. Exit 1 if one has not yet."""
     with closing(Store.open(folder)) as store:

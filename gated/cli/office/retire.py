@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from gated import names
-from gated.cli import looks, show_json, streams
+from gated.cli import read_only_command, show_json, streams
 from gated.cli.find_person import yes_option
 from gated.cli.office import json_option
 from gated.cli.table_output import in_words, in_zone, show
@@ -55,7 +55,7 @@ def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def retired(folder: Path, as_json: bool) -> None:
     """List the retired gates, and when they were retired."""
     with closing(Store.open(folder)) as store:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from gated import names, wording
-from gated.cli import looks, show_json, streams
+from gated.cli import read_only_command, show_json, streams
 from gated.cli.find_person import sure, yes_option
 from gated.cli.office import json_option
 from gated.cli.office.shared_records import store_records, weekly_schedules
@@ -95,7 +95,7 @@ def _uses(store: Store, name: str) -> int:
 @schedule.command("list")
 @json_option
 @click.pass_obj
-@looks
+@read_only_command
 def list_schedules(folder: Path, as_json: bool) -> None:
     """List all schedules."""
     with closing(Store.open(folder)) as store:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from gated.cli import look_unless, streams
+from gated.cli import read_only_unless, streams
 from gated.office.store import Store
 
 
@@ -14,7 +14,7 @@ from gated.office.store import Store
 @click.pass_obj
 def timezone(folder: Path, zone: str | None) -> None:
     """Show or set the time zone of the site. Dates and hours set earlier do not change."""
-    with look_unless(zone), closing(Store.open(folder)) as store:
+    with read_only_unless(zone), closing(Store.open(folder)) as store:
         if zone is not None:
             store.set_timezone(zone)
         streams.say(store.zone.key)
@@ -30,7 +30,7 @@ def names(folder: Path, chosen: bool | None) -> None:
 
     Without names, a gate's own lists show flats and ids. A thief who steals a gate can read the names on it.
     """
-    with look_unless(chosen), closing(Store.open(folder)) as store:
+    with read_only_unless(chosen), closing(Store.open(folder)) as store:
         if chosen is not None:
             store.send_names(chosen)
         streams.say("names are sent to the gates" if store.sends_names else "names stay at the office")

@@ -17,22 +17,22 @@ from gated.provision.step_state import Making
 from gated.provision.steps.configure import WriteSettings
 from gated.provision.steps.ground import Folders, Machine
 from gated.provision.steps.hardware import Firmware, Parts
-from gated.provision.steps.material import Keys, Models, Prompts
+from gated.provision.steps.material import GateKeys, Models, PromptFiles
 from gated.provision.steps.office import Office
 from gated.provision.steps.releases import ReleaseKey
-from gated.provision.steps.services import Packages, Services, Start
-from gated.provision.steps.step import Step
+from gated.provision.steps.services import GateStart, Packages, Services
+from gated.provision.steps.step import InstallStep
 
 
-def steps(making: Making) -> Iterator[Step]:
+def steps(making: Making) -> Iterator[InstallStep]:
     """Yield all steps, in order."""
     yield Machine(making)
     yield Folders(making)
     yield WriteSettings(making)
     yield Packages(making)
     yield Models(making)
-    yield Prompts(making)
-    yield Keys(making)
+    yield PromptFiles(making)
+    yield GateKeys(making)
     if making.answers.release_key:
         yield ReleaseKey(making)
     if making.answers.code:
@@ -42,4 +42,4 @@ def steps(making: Making) -> Iterator[Step]:
         yield Firmware(making)
     yield Services(making)
     if making.is_starting:
-        yield Start(making)
+        yield GateStart(making)

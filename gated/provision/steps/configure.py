@@ -16,7 +16,7 @@ from gated.provision.draft import drafted
 from gated.provision.filling import filled
 from gated.provision.installer_answers import UNNAMED, merged
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.owner import maker_of
 
 
@@ -40,7 +40,7 @@ class WriteSettings:
             raise ConfigError(str(making.config), draft.problems)
         self._check_names(draft.settings)
         self._check_screen(draft.settings)
-        self._tell_what_differs()
+        self._report_differences()
         return True
 
     def do(self) -> str:
@@ -62,21 +62,21 @@ class WriteSettings:
             aside.unlink(missing_ok=True)
         return f"{making.config}, with every key explained"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Return every problem of the existing settings, or of the settings that the answers give."""
         making = self.making
         is_there = making.config.exists()
         if is_there and not os.access(making.config, os.R_OK):
-            return Tried(f"{making.config} exists; only root can read it")
+            return StepCheck(f"{making.config} exists; only root can read it")
         draft, source = making.draft, str(making.config) if is_there else "the answers"
         wrong: list[GatedError] = [ConfigError(source, [problem]) for problem in draft.problems]
         if is_there and draft.settings is not None:
             settings = draft.settings
             wrong += attempted(lambda: self._check_names(settings), lambda: self._check_screen(settings))
-            wrong += attempted(self._tell_what_differs)
+            wrong += attempted(self._report_differences)
         elif not is_there and os.geteuid() == 0:
             wrong += attempted(lambda: check_writable(making.config))
-        return Tried(DONE if is_there else f"{making.config} would be written", wrong)
+        return StepCheck(DONE if is_there else f"{making.config} would be written", wrong)
 
     def _check_names(self, settings: Settings) -> None:
         """Check that the settings name this site and gate. Raises `ProvisionError`."""
@@ -96,7 +96,7 @@ class WriteSettings:
             step = f"write screen_port = 8080 below [cues] in {self.making.config}"
             raise ConfigError("cues.screen_port", [f"is 0, and --kiosk shows the page on that port; {step}"])
 
-    def _tell_what_differs(self) -> None:
+    def _report_differences(self) -> None:
         """Warn about answers that differ from the existing settings. Such answers have no effect."""
         making = self.making
         there = read(making.config)
@@ -108,5 +108,5 @@ class WriteSettings:
             if (there.get(table, {}) if table else there).get(key) != value
         ]
         if differ:
-            says = f"exist already and differ from the answers in {', '.join(differ)}"
-            making.tell(amber("settings", says, f"the gate uses {making.config}: change them there"))
+            summary = f"exist already and differ from the answers in {', '.join(differ)}"
+            making.report(amber("settings", summary, f"the gate uses {making.config}: change them there"))

@@ -8,7 +8,7 @@ from gated.errors import ProvisionError
 from gated.provision import machine_check
 from gated.provision import step_state as making
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.files import own_folder
 from gated.storage.owner import acting_as, maker_of
 
@@ -30,13 +30,13 @@ class Machine:
         self.making.judge(findings)
         return findings[0].result
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check the machine. Return the red findings as problems."""
         findings = list(machine_check.looked_at(self.making.state, self.making.root))
         for finding in findings:
-            self.making.tell(finding)
+            self.making.report(finding)
         red = [ProvisionError(f"{f.part}: {f.result}; {f.next_step}") for f in findings if f.light == "red"]
-        return Tried(findings[0].result, red)
+        return StepCheck(findings[0].result, red)
 
 
 @dataclass(frozen=True)
@@ -70,16 +70,16 @@ class Folders:
             config.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         return f"{state}, {making.USER}'s alone"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that we are root, that the user exists, and that both folders can be created."""
         config, state = self.making.config, self.making.state
         if os.geteuid() != 0:
-            return Tried("", attempted(lambda: self.making.owner))
+            return StepCheck("", attempted(lambda: self.making.owner))
         wrong = attempted(lambda: check_writable(config), lambda: check_writable(state), lambda: maker_of(config, None))
         who = attempted(lambda: self.making.owner)
         wrong += attempted(lambda: maker_of(state, self.making.owner)) if not who else []
         if who and not self.making.is_installing:  # during an installation, systemd/install creates the user
             wrong += who
         if wrong or who:
-            return Tried(f"{state} would be made", wrong)
-        return Tried(DONE if self.is_done() else f"{state} would be made, {making.USER}'s alone")
+            return StepCheck(f"{state} would be made", wrong)
+        return StepCheck(DONE if self.is_done() else f"{state} would be made, {making.USER}'s alone")

@@ -13,7 +13,7 @@ from gated.errors import GatedError, ProvisionError
 from gated.provision import machine_check
 from gated.provision.boot import BEGIN, STRICT, boot_lines, with_lines
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 
 IN_USE = "in use by the running gate; `gated doctor` shows their state"
 
@@ -36,18 +36,18 @@ class Parts:
         self.making.judge(list(machine_check.parts(self.making.settings)))
         return "can be used"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Test the camera, and ask the kernel which pins are in use. No pin changes its level."""
         settings = self.making.draft.settings
         if settings is None:
-            return Tried("cannot be tested before the settings are correct")
+            return StepCheck("cannot be tested before the settings are correct")
         if self._is_running(settings):
-            return Tried(IN_USE)
+            return StepCheck(IN_USE)
         findings = list(machine_check.parts_seen(settings))
         for finding in findings:
-            self.making.tell(finding)
+            self.making.report(finding)
         wrong = [ProvisionError(f"{f.part}: {f.result}; {f.next_step}") for f in findings if f.light == "red"]
-        return Tried("can be used", wrong)
+        return StepCheck("can be used", wrong)
 
     def _is_running(self, settings: Settings) -> bool:
         return (self.making.root / "run/systemd/system").is_dir() and settings.latch_socket.exists()
@@ -78,17 +78,17 @@ class Firmware:
         strict = "strict_gpiod is set: a pin is reset when its process ends; " if STRICT in wanted else ""
         return f"{path}: {strict}takes effect at the next start of the machine"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Return the missing lines, and whether they can be written."""
         settings = self.making.draft.settings
         if settings is None:
-            return Tried("cannot be examined before the settings are correct")
+            return StepCheck("cannot be examined before the settings are correct")
         path, text, wanted = self._text(settings)
         if text == wanted:
-            return Tried(DONE)
+            return StepCheck(DONE)
         lines = ", ".join(line for line in _block(wanted).splitlines() if line[0] not in "#[")
         wrong: list[GatedError] = attempted(lambda: check_writable(path)) if os.geteuid() == 0 else []
-        return Tried(f"{path} would get: {lines}", wrong)
+        return StepCheck(f"{path} would get: {lines}", wrong)
 
     def _text(self, settings: Settings) -> tuple[Path, str, str]:
         path = self.making.config_txt

@@ -19,7 +19,7 @@ from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.provision import step_state as places
 from gated.provision.step_state import Making, attempted
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.named_files import reading
 from gated.storage.owner import acting_as, as_holder_of
 
@@ -53,15 +53,15 @@ class Models:
         self._prove()
         return f"{len(done)} of set {settings.models.set}, verified"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that the set may drive this lock. Check that each file exists or can be obtained, has an accepted
         licence, and can be verified.
         """
         settings = self.making.draft.settings
         if settings is None:
-            return Tried("cannot be examined before the settings are correct")
+            return StepCheck("cannot be examined before the settings are correct")
         if wrong := attempted(lambda: lawful_set(settings)):
-            return Tried("", wrong)
+            return StepCheck("", wrong)
         chosen = load_manifest(settings.models).model_set(settings.models.set)
         folder = folder_of(settings.models, chosen)
         missing = [entry for entry in chosen.models if not is_right(folder / entry.file, entry)]
@@ -73,7 +73,7 @@ class Models:
                 for entry in unaccepted(settings.models, settings.models.set)
             ]  # fmt: skip
         wrong += self._unobtainable(missing)
-        return Tried(f"{len(missing)} would be copied or downloaded" if missing else DONE, wrong)
+        return StepCheck(f"{len(missing)} would be copied or downloaded" if missing else DONE, wrong)
 
     def _prove(self) -> None:
         """Verify the digest, the input and the known answer of each model, and that the set may drive this lock.
@@ -137,7 +137,7 @@ def _reach(netloc: str) -> None:
 
 
 @dataclass(frozen=True)
-class Prompts:
+class PromptFiles:
     """The step that makes the spoken prompts, for a gate with sound."""
 
     making: Making
@@ -164,15 +164,15 @@ class Prompts:
             )
         return f"{made} prompts made, in {settings.prompts}"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that the folder of recordings can be read. espeak-ng synthesises missing prompts; `packages` installs
         it.
         """
         settings, source = self.making.draft.settings, self.making.answers.prompts_from
         if settings is None:
-            return Tried("cannot be examined before the settings are correct")
+            return StepCheck("cannot be examined before the settings are correct")
         if settings.cues.sound == "none":
-            return Tried("no sound is set")
+            return StepCheck("no sound is set")
         missing = [
             p
             for p, problem in check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
@@ -180,8 +180,8 @@ class Prompts:
         ]
         if source and not os.access(source, os.R_OK | os.X_OK):
             wrong = StateError(f"{source}: cannot be read as a folder of prompts; correct the answer prompts_from")
-            return Tried("", [wrong])
-        return Tried(f"{len(missing)} would be made" if missing else DONE)
+            return StepCheck("", [wrong])
+        return StepCheck(f"{len(missing)} would be made" if missing else DONE)
 
 
 def _missing_prompts(settings: Settings) -> list[Path]:
@@ -202,7 +202,7 @@ def _copy_prompts(source: Path, folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class Keys:
+class GateKeys:
     """The step that creates the databases and the keys, as the gate's user."""
 
     making: Making
@@ -220,7 +220,7 @@ class Keys:
             Register.open(settings.state, settings.site.id).close()
         return "of this gate, made here"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that the gate's user owns the existing files. A dry run opens no database, because opening one changes
         it.
         """
@@ -229,14 +229,14 @@ class Keys:
             there = [path for path in (*state.glob("*.db"), *state.glob("keys/*")) if path.is_file()]
             uids = {path: path.stat().st_uid for path in there}
         except PermissionError:
-            return Tried("only root can examine them")
+            return StepCheck("only root can examine them")
         if not there:
-            return Tried("would be made here")
+            return StepCheck("would be made here")
         if attempted(lambda: self.making.owner):
-            return Tried("are there")
+            return StepCheck("are there")
         uid = (self.making.owner or (0, 0))[0]
         foreign = sorted(str(path) for path, theirs in uids.items() if theirs != uid)
         step = f"chown them to {places.USER}"
-        return Tried(
+        return StepCheck(
             "are there", [ProvisionError(f"{', '.join(foreign)}: not owned by the gate's user; {step}")] * bool(foreign)
         )

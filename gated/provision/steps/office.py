@@ -9,7 +9,7 @@ from gated.errors import ConfigError, GatedError, ProvisionError
 from gated.protocol.pairing_code import PairingCode
 from gated.provision.installer_answers import UNNAMED
 from gated.provision.step_state import Making, attempted
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.named_files import reading
 from gated.storage.owner import acting_as
 from gated.sync.pairing import Pairing
@@ -41,17 +41,17 @@ class Office:
             write_table(making.config, pairing)
         return "; ".join(filter(None, (f"joined, by {pairing.url}", pairing.accepting)))
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that the code is complete and names this gate, and that the office answers and
         still accepts the code.
         """
         try:
             if self.making.config.exists() and self.is_done():
-                return Tried(DONE)
+                return StepCheck(DONE)
         except (GatedError, PermissionError):
             pass  # an earlier step reports this problem
         wrong = attempted(self._code)
-        return Tried("would be joined", wrong or attempted(self._ask))
+        return StepCheck("would be joined", wrong or attempted(self._ask))
 
     def _code(self) -> PairingCode:
         """Return the parsed code of this gate. Raises `PairingError`, `ConfigError` and `ProvisionError`."""
@@ -71,5 +71,5 @@ class Office:
     def _ask(self) -> None:
         answers = self.making.answers
         if answers.site != UNNAMED and not prove_code(self._code(), answers.site):
-            says = "this office has an older version and does not report whether the code is still valid"
-            self.making.tell(amber("office", says, "check that the code has not expired and was not used"))
+            summary = "this office has an older version and does not report whether the code is still valid"
+            self.making.report(amber("office", summary, "check that the code has not expired and was not used"))

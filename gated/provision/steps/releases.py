@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gated.provision.step_state import Making, attempted
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 from gated.update.release import ROOT, Releases
 from gated.update.signature import Key, read_keys
 
@@ -25,19 +25,19 @@ class ReleaseKey:
 
     def do(self) -> str:
         """Store the key as trusted. Raises `UpdateError`, `StateError`."""
-        keys = self._said
-        self._releases.believe(keys)
+        keys = self._given_keys
+        self._releases.trust_keys(keys)
         return _named(keys)
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that the file holds a valid key."""
-        wrong = attempted(lambda: self._said)
+        wrong = attempted(lambda: self._given_keys)
         if wrong:
-            return Tried("", wrong)
-        return Tried(DONE if self.is_done() else f"would be trusted: {_named(self._said)}")
+            return StepCheck("", wrong)
+        return StepCheck(DONE if self.is_done() else f"would be trusted: {_named(self._given_keys)}")
 
     @property
-    def _said(self) -> list[Key]:
+    def _given_keys(self) -> list[Key]:
         return read_keys(Path(self.making.answers.release_key).expanduser())
 
     @property

@@ -31,7 +31,7 @@ from gated.provision.packages import (
     vision_user,
 )
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, Tried
+from gated.provision.steps.step import DONE, StepCheck
 from gated.update.services import systemctl
 
 
@@ -55,14 +55,16 @@ class Packages:
             screen_user()
         return ", ".join(names) or "a user for the screen"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Return the packages that would be installed, and whether apt can get them."""
         settings = self.making.draft.settings
         names = missing(self._needs(sound=settings.cues.sound if settings is not None else "none"))
         if not names:
-            return Tried(DONE)
+            return StepCheck(DONE)
         first = "" if has_lists() else ", after `apt-get update`"
-        return Tried(f"would be installed{first}: {', '.join(names)}", attempted(lambda: install(names, is_trial=True)))
+        return StepCheck(
+            f"would be installed{first}: {', '.join(names)}", attempted(lambda: install(names, is_trial=True))
+        )
 
     def _needs(self, *, sound: str) -> Needs:
         return Needs(screen=self.making.answers.kiosk, sound=sound != "none")
@@ -103,7 +105,7 @@ class Services:
         systemctl("enable", *(["--root", str(root)] if root != Path("/") else []), *units)
         return ", ".join(units)
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Return the units that would be written. Check that the files can be written, and that systemctl exists."""
         if attempted(self.is_done) or not self.is_done():
             wrong = attempted(self._check_releases)
@@ -111,13 +113,13 @@ class Services:
                 wrong += attempted(*(lambda path=path: check_writable(path) for path in self._files()))
             if shutil.which("systemctl") is None:
                 wrong.append(ProvisionError("this machine has no systemd to start the gate; use Raspberry Pi OS"))
-            return Tried(f"would be written: {', '.join(wanted_units(self.making))}", wrong)
-        return Tried(DONE)
+            return StepCheck(f"would be written: {', '.join(wanted_units(self.making))}", wrong)
+        return StepCheck(DONE)
 
     @property
     def _releases(self) -> Path | None:
-        said = self.making.answers.releases
-        return Path(said).expanduser().absolute() if said else None
+        output = self.making.answers.releases
+        return Path(output).expanduser().absolute() if output else None
 
     def _check_releases(self) -> None:
         if self._releases is not None:
@@ -135,7 +137,7 @@ class Services:
 
 
 @dataclass(frozen=True)
-class Start:
+class GateStart:
     """The step that starts the gate and waits until it is on duty."""
 
     making: Making
@@ -152,10 +154,10 @@ class Start:
                 "this machine was not started with systemd: start it as usual, and the gate starts too"
             )
         for finding in start(wanted_units(self.making)):
-            self.making.tell(finding)
+            self.making.report(finding)
         return "on duty"
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Check that systemd runs here, and that the program of the units exists."""
         wrong: list[GatedError] = []
         if not has_systemd():
@@ -165,7 +167,7 @@ class Start:
         program = self.making.root / PROGRAM.lstrip("/")
         if not program.exists() and not self.making.is_installing:
             wrong.append(ProvisionError(f"{program}, the program of the units, is missing; run systemd/install"))
-        return Tried("would be started and checked", wrong)
+        return StepCheck("would be started and checked", wrong)
 
 
 def _target(unit: str) -> str:

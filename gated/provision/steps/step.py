@@ -6,14 +6,14 @@ from typing import NamedTuple, Protocol
 from gated.errors import GatedError
 
 
-class Tried(NamedTuple):
+class StepCheck(NamedTuple):
     """The result of a trial: what the step would do (or that it is done), and every problem that prevents it."""
 
-    says: str
+    summary: str
     problems: Sequence[GatedError] = ()
 
 
-class Step(Protocol):
+class InstallStep(Protocol):
     """One step of provisioning. `title` is its name, for people."""
 
     @property
@@ -26,7 +26,7 @@ class Step(Protocol):
     def do(self) -> str:
         """Do the step. Return the text to report. Raises `GatedError`."""
 
-    def check(self) -> Tried:
+    def check(self) -> StepCheck:
         """Try the step as far as possible. Changes nothing: no file, no user, no pin level."""
 
 
