@@ -192,7 +192,7 @@ def test_a_model_set_is_proposed_where_the_office_has_set_nothing(config):
 
 def judged(lost_before, lost_at, until_s=200):
     """Return the verdict and the second on duty at which it fell. `lost_at(s)` returns the parts lost at second s."""
-    on_trial = SettingsTrial(None, proposal.Proposal(proposal.Mark(1, lost_before), ""))
+    on_trial = SettingsTrial(None, proposal.SettingsProposal(proposal.Mark(1, lost_before), ""))
     for second in range(until_s):
         verdict = on_trial.judge(lost_at(second), 1000.0 + second)
         if verdict is not None:
@@ -239,7 +239,7 @@ def test_every_trial_is_over_after_60_s_and_is_kept_only_after_30_s_without_a_lo
 
 
 def test_a_clock_that_says_nothing_keeps_nothing():
-    on_trial = SettingsTrial(None, proposal.Proposal(proposal.Mark(1, []), ""))
+    on_trial = SettingsTrial(None, proposal.SettingsProposal(proposal.Mark(1, []), ""))
     assert all(on_trial.judge([], math.nan) is None for _ in range(100))
 
 

@@ -181,7 +181,7 @@ class Machine:
     def step(self, name: str) -> str:
         """Run `gated update --step` as `gated.cli.update` does."""
         if name == "look":
-            return msgspec.json.encode(health.look(self.settings)).decode()
+            return msgspec.json.encode(health.observe_gate(self.settings)).decode()
         if name == "migrate":
             rehearsal.migrate_copies(self.state)
         elif name == "keep":
