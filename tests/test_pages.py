@@ -219,9 +219,9 @@ def test_every_setting_in_a_page_exists(page):
 
 def test_the_answers_of_an_installer_are_settings():
     answers = tomllib.loads(next(text for language, text in blocks(INSTALLING) if language == "toml"))
-    from gated.provision.installer_answers import Answers
+    from gated.provision.installer_answers import InstallerAnswers
 
-    assert set(answers) <= set(Answers.__struct_fields__)
+    assert set(answers) <= set(InstallerAnswers.__struct_fields__)
     assert set(answers["settings"]["door"]) <= settings()["door"]
 
 
