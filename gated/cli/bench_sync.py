@@ -25,7 +25,7 @@ def bench_sync(gates: Sequence[int], *, as_json: bool) -> None:
         raise NetworkError("mosquitto is not installed; `apt-get install mosquitto`")
     with tempfile.TemporaryDirectory() as folder:
         streams.say(f"joining {max(gates)} gates to an office", err=True)
-        bench = load.Bench(Path(folder) / "bench", program, max(gates))
+        bench = load.SyncBench(Path(folder) / "bench", program, max(gates))
         bench.register(PEOPLE, TEMPLATES)
         found: dict[str, Any] = {}
         with bench.running():
@@ -41,21 +41,21 @@ def bench_sync(gates: Sequence[int], *, as_json: bool) -> None:
         show(columns, [[str(c.gates), c.part, f"{c.cpu:.3f}", f"{c.memory_mb:.0f}"] for c in rows])
 
 
-def _fill(bench: load.Bench, folder: Path) -> dict[str, Any]:
+def _fill(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
     seconds = asyncio.run(load.fill_s(bench))
     return {"people": PEOPLE, "templates of each": TEMPLATES, "s to an empty gate": round(seconds, 2)}
 
 
-def _revoke(bench: load.Bench, folder: Path) -> dict[str, Any]:
+def _revoke(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
     took = sorted(asyncio.run(load.revoke_s(bench, REVOKED)))
     return {"n": REVOKED, "median s": round(statistics.median(took), 3), "p95 s": round(took[_p95(took)], 3)}
 
 
-def _drain(bench: load.Bench, folder: Path) -> dict[str, Any]:
+def _drain(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
     return {"backlog": BACKLOG, "events a s": round(asyncio.run(load.drain_per_s(bench, BACKLOG)))}
 
 
-def _junk(bench: load.Bench, folder: Path) -> dict[str, Any]:
+def _junk(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
     quiet, flooded, sent = asyncio.run(flood.latencies_s(bench, folder, WINDOW_S, ROUNDS))
     ratio = statistics.median(flooded) / statistics.median(quiet)
     ms = [f"{1000 * value:.2f}" for took in (quiet, flooded) for value in (statistics.median(took), _at_p95(took))]

@@ -22,7 +22,7 @@ from gated.config import ModelSettings
 from gated.errors import StateError
 from gated.face.manifest import load_manifest
 from gated.simulator.desk import GATE, SITE, SIZE, Desk
-from gated.simulator.director import Director, Outcome
+from gated.simulator.director import Director, StepOutcome
 from gated.simulator.morning import Resident, morning, residents
 from gated.simulator.network import Network, NetworkError, find_mosquitto
 from gated.simulator.picture_writer import record
@@ -79,7 +79,7 @@ def demo(
 
 def _play(
     desk: Desk, director: Director, board: DemoBoard, people: Sequence[Resident], judged: Sequence[bool]
-) -> list[Outcome]:
+) -> list[StepOutcome]:
     """Start the gate, enrol the neighbours while it starts, and play the morning."""
     with board, closing(director):
         desk.start()

@@ -14,8 +14,8 @@ from rich.text import Text
 
 from gated.cli.consoles import Console
 from gated.printable import line
-from gated.simulator.desk import Fact
-from gated.simulator.director import Now, Outcome
+from gated.simulator.desk import JournalFact
+from gated.simulator.director import Now, StepOutcome
 from gated.sitetime import DEFAULT
 
 SHOWN = 6
@@ -92,7 +92,7 @@ class DemoBoard:
             Panel(Group(*decisions, *padding), title="last decisions", title_align="left", box=box.ROUNDED),
         )  # fmt: skip
 
-    def table(self, outcomes: list[Outcome]) -> None:
+    def table(self, outcomes: list[StepOutcome]) -> None:
         """Print the expected and the actual outcomes."""
         table = Table("what", "expected", "happened", "as expected", box=box.SIMPLE_HEAD, pad_edge=False)
         for outcome in outcomes:
@@ -114,7 +114,7 @@ def claim(let_in: tuple[str, ...], also: str) -> str:
     return "; ".join(part for part in (opened, also) if part) or "nothing"
 
 
-def decision(fact: Fact, name: str) -> str:
+def decision(fact: JournalFact, name: str) -> str:
     """Return one decision as a line."""
     body, at = fact.body, fact.at.astimezone(ZONE).strftime("%H:%M:%S")
     score = f"score {body.get('score') or 0:.2f} of {body['threshold']:.2f}"
@@ -128,7 +128,7 @@ def _panel(title: str, content: Text) -> Panel:
     return Panel(content, title=title, title_align="left", width=NARROW, height=4, box=box.ROUNDED)
 
 
-def _style(fact: Fact) -> str:
+def _style(fact: JournalFact) -> str:
     return "green" if fact.kind == "access_granted" else "red"
 
 

@@ -16,7 +16,7 @@ from gated.doctor.diagnosis import PROMISE_S
 from gated.doctor.finding import Finding, amber, green, red
 from gated.errors import CameraError
 from gated.face.colour import NO_COLOUR, colour_of
-from gated.face.frame_bench import Bench, bench
+from gated.face.frame_bench import FrameBench, bench
 from gated.face.pipeline import FacePipeline
 from gated.face.quality import sharpness
 from gated.frame import Camera, Frame, Note, luma
@@ -114,7 +114,7 @@ def of_view(view: CameraView, settings: Settings) -> Iterator[Finding]:
     yield _framing(view)
 
 
-def of_speed(found: Bench, settings: Settings) -> Iterator[Finding]:
+def of_speed(found: FrameBench, settings: Settings) -> Iterator[Finding]:
     """Yield how long a decision takes on this board, and gated's own share of that time."""
     frames_s = settings.access.frames / settings.camera.fps + settings.access.frames * found.total_ms / 1e3
     figures = {"frame_ms": round(found.total_ms, 1), "models_ms": round(found.bare_ms, 1)}
@@ -171,7 +171,7 @@ def _framing(view: CameraView) -> Finding:
     return amber("camera: framing", result, "turn the camera until a face at the gate is in the middle")
 
 
-def _stages(found: Bench) -> str:
+def _stages(found: FrameBench) -> str:
     """Return the three slowest stages, the slowest first."""
     longest = sorted(found.stages_ms.items(), key=lambda stage: -stage[1])[:3]
     return ", ".join(f"{name} {ms:.1f}" for name, ms in longest)

@@ -26,7 +26,7 @@ MEMBERS: tuple[Age, ...] = ("adult", "adult", "child", "old", "child", "adult")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class RenderedPerson:
     """A rendered person. `glasses`: the kind that they usually wear. Some wear dark ones, as blind people do."""
 
     seed: int
@@ -46,7 +46,7 @@ class Plan:
     """One planned visit. In an attack, the picture shows the face of `person`."""
 
     number: int
-    person: Person
+    person: RenderedPerson
     attack: Species | None
     glasses: Glasses
     eyes_closed: bool
@@ -73,7 +73,7 @@ class Courtyard:
     attacks: int
     seed: int
 
-    def residents(self) -> list[Person]:
+    def residents(self) -> list[RenderedPerson]:
         """Return all residents."""
         first = RESIDENTS_FROM + self.seed * MOST_PEOPLE
         return [
@@ -102,13 +102,13 @@ class Courtyard:
         turned: dict[Age, Age] = {"child": "old", "old": "child", "adult": "adult"}
         return turned[age] if household % 3 == 0 else age
 
-    def _person(self, seed: int, age: Age | None, household: int | None = None) -> Person:
+    def _person(self, seed: int, age: Age | None, household: int | None = None) -> RenderedPerson:
         rng = np.random.default_rng([self.seed, seed])
         drawn: Age = age or ("child" if (share := rng.random()) < 0.2 else "old" if share < 0.4 else "adult")
         worn: Glasses = "dark" if (share := rng.random()) < 0.2 else "clear" if share < 0.45 else "none"
-        return Person(seed, drawn, worn, household)
+        return RenderedPerson(seed, drawn, worn, household)
 
-    def _plan(self, number: int, person: Person, attack: Species | None) -> Plan:
+    def _plan(self, number: int, person: RenderedPerson, attack: Species | None) -> Plan:
         """Draw the appearance for one visit. In an attack the face has no glasses, no hat and open eyes."""
         rng = np.random.default_rng([self.seed, 1, number])
         habit, eyes, hat = rng.random(3)

@@ -28,7 +28,7 @@ class Applicant:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Enrolled:
+class EvaluationGallery:
     """A gallery for an evaluation. `subjects` maps keys to the ids of the enrolled people."""
 
     rows: list[Row]
@@ -55,7 +55,7 @@ def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
         return None
 
 
-def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float) -> Enrolled:
+def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float) -> EvaluationGallery:
     """Enrol every person with a usable picture. `threshold`: from this score on, two faces count as one person's."""
     rows: list[Row] = []
     subjects: dict[str, SubjectId] = {}
@@ -66,7 +66,9 @@ def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float)
             subject = subjects[applicant.key] = SubjectId(applicant.key)
             rows += [Row(subject, applicant.household, "active", vector) for vector in applicant.embeddings]
     alike = _alike(Index(rows, dimension), rows, threshold)
-    return Enrolled(rows, subjects, Rate.among(failed), Rate.among(subject in alike for subject in subjects.values()))
+    return EvaluationGallery(
+        rows, subjects, Rate.among(failed), Rate.among(subject in alike for subject in subjects.values())
+    )
 
 
 def _alike(index: Index, rows: Sequence[Row], threshold: float) -> set[SubjectId]:

@@ -11,10 +11,10 @@ from gated.access.face_service import rules_for
 from gated.config import Settings
 from gated.embedding import Embedding
 from gated.evaluation import staging
-from gated.evaluation.courtyard import Courtyard, Person, Plan
-from gated.evaluation.enrolled import Applicant, Enrolled, enrol_all, portrait
+from gated.evaluation.courtyard import Courtyard, Plan, RenderedPerson
+from gated.evaluation.enrolled import Applicant, EvaluationGallery, enrol_all, portrait
 from gated.evaluation.report import Report, report_visits
-from gated.evaluation.visit_runs import Judge, Outcome, Visit
+from gated.evaluation.visit_runs import Judge, Visit, VisitOutcome
 from gated.face.pipeline import FacePipeline, load_pipeline
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ class _Gate:
 
     pipeline: FacePipeline
     judge: Judge | None
-    enrolled: Enrolled | None
+    enrolled: EvaluationGallery | None
 
 
 _gates: list[_Gate] = []
@@ -64,7 +64,7 @@ def evaluate_courtyard(
     ]  # fmt: skip
 
 
-def _workers(chosen: Sequence[Settings], enrolled: Sequence[Enrolled | None]) -> ProcessPoolExecutor:
+def _workers(chosen: Sequence[Settings], enrolled: Sequence[EvaluationGallery | None]) -> ProcessPoolExecutor:
     """Start one process a core, each a new interpreter: threads of a model runtime do not survive a fork."""
     fresh = multiprocessing.get_context("spawn")
     return ProcessPoolExecutor(os.cpu_count() or 1, fresh, _begin, (list(chosen), list(enrolled)))
@@ -79,7 +79,7 @@ def _collected(results: Iterable[T], advance: Callable[[], None]) -> list[T]:
     return made
 
 
-def _begin(chosen: list[Settings], enrolled: list[Enrolled | None]) -> None:
+def _begin(chosen: list[Settings], enrolled: list[EvaluationGallery | None]) -> None:
     """Initialise a worker process."""
     for settings, people in zip(chosen, enrolled, strict=True):
         pipeline = load_pipeline(settings.models, settings.face)
@@ -89,17 +89,17 @@ def _begin(chosen: list[Settings], enrolled: list[Enrolled | None]) -> None:
         _gates.append(_Gate(pipeline, judge, people))
 
 
-def _portraits(person: Person) -> list[list[Embedding]]:
+def _portraits(person: RenderedPerson) -> list[list[Embedding]]:
     """Return the embeddings of a person's enrolment pictures, for each model set."""
     pictures = list(staging.enrolment_pictures(person))
     made = [[portrait(gate.pipeline, picture) for picture in pictures] for gate in _gates]
     return [[embedding for embedding in of_set if embedding is not None] for of_set in made]
 
 
-def _outcomes(plan: Plan) -> list[Outcome | None]:
+def _outcomes(plan: Plan) -> list[VisitOutcome | None]:
     """Return the outcome of a visit for each model set. None if the resident could not be enrolled with it."""
     frames = tuple(staging.frames(plan))
-    outcomes: list[Outcome | None] = []
+    outcomes: list[VisitOutcome | None] = []
     for gate in _gates:
         if gate.judge is None or gate.enrolled is None:
             continue

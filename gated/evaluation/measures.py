@@ -7,7 +7,7 @@ import numpy as np
 
 from gated.evaluation.confidence import Rate
 from gated.evaluation.rates import Scores, false_accepts, false_rejects, scores_of, threshold_for
-from gated.evaluation.visit_runs import Outcome
+from gated.evaluation.visit_runs import VisitOutcome
 
 EVERYBODY = "all"
 
@@ -36,7 +36,7 @@ class Measure(msgspec.Struct, frozen=True):
     rate: Rate
 
 
-class Proposal(msgspec.Struct, frozen=True):
+class ThresholdProposal(msgspec.Struct, frozen=True):
     """The threshold for a target FPIR in a gallery of this size, and its rates on the same visits."""
 
     target_fpir: float
@@ -48,7 +48,7 @@ class Proposal(msgspec.Struct, frozen=True):
     fnir: Rate
 
 
-def measured(outcomes: Sequence[Outcome], threshold: float) -> list[Measure]:
+def measured(outcomes: Sequence[VisitOutcome], threshold: float) -> list[Measure]:
     """Return every rate of the visits that has trials. `threshold`: of comparisons."""
     bona_fide = [o for o in outcomes if o.attack is None]
     attacks = [o for o in outcomes if o.attack is not None]
@@ -62,39 +62,39 @@ def measured(outcomes: Sequence[Outcome], threshold: float) -> list[Measure]:
     return sorted((m for m in made if m.rate.n), key=lambda m: order.index(m.name))
 
 
-def mated_scores(outcomes: Iterable[Outcome]) -> Scores:
+def mated_scores(outcomes: Iterable[VisitOutcome]) -> Scores:
     """Return the scores of visits by enrolled people."""
     return scores_of(o.score for o in outcomes if o.attack is None and o.subject is not None)
 
 
-def non_mated_scores(outcomes: Iterable[Outcome]) -> Scores:
+def non_mated_scores(outcomes: Iterable[VisitOutcome]) -> Scores:
     """Return the scores of visits by strangers: the highest of each over the gallery."""
     return scores_of(o.score for o in outcomes if o.attack is None and o.subject is None)
 
 
-def left_out_scores(outcomes: Iterable[Outcome]) -> Scores:
+def left_out_scores(outcomes: Iterable[VisitOutcome]) -> Scores:
     """Return the scores that enrolled people would have in the gallery without themselves."""
     return scores_of(o.score_without for o in outcomes if o.attack is None and o.subject is not None)
 
 
-def mated_looks(outcomes: Iterable[Outcome]) -> Scores:
+def mated_looks(outcomes: Iterable[VisitOutcome]) -> Scores:
     """Return the comparison scores of one frame of each visit by an enrolled person with their own templates."""
     return scores_of(o.mated for o in outcomes if o.attack is None and o.mated is not None)
 
 
-def non_mated_looks(outcomes: Iterable[Outcome]) -> Scores:
+def non_mated_looks(outcomes: Iterable[VisitOutcome]) -> Scores:
     """Return the comparison scores of the same frames, and of strangers' frames, with every other person."""
     return np.concatenate([np.empty(0), *(o.non_mated for o in outcomes if o.attack is None)])
 
 
-def proposal_for(target_fpir: float, outcomes: Sequence[Outcome], gallery_size: int) -> Proposal | None:
+def proposal_for(target_fpir: float, outcomes: Sequence[VisitOutcome], gallery_size: int) -> ThresholdProposal | None:
     """Return the threshold by the per-search maximum method. None without searches by people who are not enrolled."""
     strangers = non_mated_scores(outcomes)
     maxima = strangers if strangers.size else left_out_scores(outcomes)
     if not maxima.size:
         return None
     threshold = threshold_for(target_fpir, maxima)
-    return Proposal(
+    return ThresholdProposal(
         target_fpir=target_fpir,
         gallery_size=gallery_size if strangers.size else gallery_size - 1,
         threshold=threshold,
@@ -104,13 +104,13 @@ def proposal_for(target_fpir: float, outcomes: Sequence[Outcome], gallery_size: 
     )
 
 
-def _by_group(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, list[Outcome]]]:
+def _by_group(outcomes: Sequence[VisitOutcome]) -> Iterator[tuple[str, list[VisitOutcome]]]:
     yield EVERYBODY, list(outcomes)
     for group in sorted({group for o in outcomes for group in o.groups}):
         yield group, [o for o in outcomes if group in o.groups]
 
 
-def _of_faces(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, Rate]]:
+def _of_faces(outcomes: Sequence[VisitOutcome]) -> Iterator[tuple[str, Rate]]:
     """Yield the rates of people who came in person."""
     residents = [o for o in outcomes if o.subject is not None]
     strangers = [o for o in outcomes if o.subject is None]
@@ -121,7 +121,7 @@ def _of_faces(outcomes: Sequence[Outcome]) -> Iterator[tuple[str, Rate]]:
     yield "BPCER", Rate.among(not o.passes_pad for o in outcomes if o.is_acquired)
 
 
-def _of_attacks(attacks: Sequence[Outcome]) -> Iterator[Measure]:
+def _of_attacks(attacks: Sequence[VisitOutcome]) -> Iterator[Measure]:
     """Yield rates by species. The overall rate is the worst species, because a mean would hide it (ISO/IEC 30107-3)."""
     for name, is_error in (("APCER", lambda o: o.passes_pad), ("IAPAR", lambda o: o.granted is not None)):
         of_species = {
@@ -134,7 +134,7 @@ def _of_attacks(attacks: Sequence[Outcome]) -> Iterator[Measure]:
         yield from (Measure(name, species, rate) for species, rate in of_species.items())
 
 
-def _of_comparisons(outcomes: Sequence[Outcome], threshold: float) -> Iterator[Measure]:
+def _of_comparisons(outcomes: Sequence[VisitOutcome], threshold: float) -> Iterator[Measure]:
     """Yield FMR and FNMR of one frame a visit. These comparisons are not independent, so the bounds are too narrow."""
     yield Measure("FMR", EVERYBODY, false_accepts(non_mated_looks(outcomes), threshold))
     yield Measure("FNMR", EVERYBODY, false_rejects(mated_looks(outcomes), threshold))

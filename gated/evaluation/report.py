@@ -7,11 +7,11 @@ import numpy as np
 
 from gated.access.face_policy import FaceRules
 from gated.evaluation.confidence import Rate
-from gated.evaluation.enrolled import Enrolled
+from gated.evaluation.enrolled import EvaluationGallery
 from gated.evaluation.measures import (
     EVERYBODY,
     Measure,
-    Proposal,
+    ThresholdProposal,
     left_out_scores,
     mated_looks,
     mated_scores,
@@ -22,7 +22,7 @@ from gated.evaluation.measures import (
 )
 from gated.evaluation.pairs import Compared
 from gated.evaluation.rates import Scores, det, false_accepts, false_rejects
-from gated.evaluation.visit_runs import Outcome
+from gated.evaluation.visit_runs import VisitOutcome
 from gated.face.vision_messages import VisionReady
 
 BIN = 0.02
@@ -78,7 +78,7 @@ class Report(msgspec.Struct, frozen=True):
     frames: int
     """Frames that must agree. 1 if pairs were compared."""
     measures: list[Measure]
-    proposal: Proposal | None
+    proposal: ThresholdProposal | None
     curve: Curve
     mated: Distribution
     """Of visits, or of pairs."""
@@ -96,8 +96,8 @@ def report_visits(
     source: str,
     ready: VisionReady,
     rules: FaceRules,
-    enrolled: Enrolled,
-    outcomes: Sequence[Outcome],
+    enrolled: EvaluationGallery,
+    outcomes: Sequence[VisitOutcome],
     *,
     target_fpir: float,
 ) -> Report:

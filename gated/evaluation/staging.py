@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from gated.camera.pictures import frame_of
-from gated.evaluation.courtyard import STRANGERS_FROM, Person, Plan
+from gated.evaluation.courtyard import STRANGERS_FROM, Plan, RenderedPerson
 from gated.frame import Frame, Pixels
 from gated.simulator.attack import phone, printed
 from gated.simulator.composition import FACE_M, FOCAL, Cutout, Placed, compose
@@ -54,7 +54,7 @@ def frames(plan: Plan) -> Iterator[Frame]:
         yield frame_of(picture.rgb, number * FRAME_S, number)
 
 
-def enrolment_pictures(person: Person) -> Iterator[Frame]:
+def enrolment_pictures(person: RenderedPerson) -> Iterator[Frame]:
     """Yield five enrolment pictures as an operator takes them, with and without the person's glasses."""
     rng = np.random.default_rng([3, person.seed])
     worn: Glasses = person.glasses if person.glasses != "none" else "clear"

@@ -48,7 +48,7 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Outcome:
+class VisitOutcome:
     """The result of a visit. Scores are cosine similarities. `NO_SCORE`: no threshold would grant."""
 
     subject: SubjectId | None
@@ -74,7 +74,7 @@ class Outcome:
 
 def evaluate_visits(
     pipeline: VisionPipeline, index: Index, rules: FaceRules, visits: Iterable[Visit]
-) -> Iterator[Outcome]:
+) -> Iterator[VisitOutcome]:
     """Yield the outcome of each visit, in order. Raises as `FacePipeline.observe` does."""
     judge = Judge(pipeline, index, rules)
     return (judge.outcome(visit) for visit in visits)
@@ -87,7 +87,7 @@ class Judge:
         self._pipeline, self._index, self._rules = pipeline, index, rules
         self._began_at, self._number = 0.0, 0
 
-    def outcome(self, visit: Visit) -> Outcome:
+    def outcome(self, visit: Visit) -> VisitOutcome:
         """Observe a whole visit, decide on it, and find the thresholds that would change the decision."""
         seen = self._observed(visit.frames)
         search = _cached(self._index, COMPARED_CANDIDATES)
@@ -95,7 +95,7 @@ class Judge:
         mated, non_mated = self._compared(seen, visit.subject)
         usable = [message for message in seen if isinstance(message, TrackEnded) or message.pad_score is not None]
         passing = self._decide(usable, _sure_candidate, self._rules)
-        return Outcome(
+        return VisitOutcome(
             subject=visit.subject,
             groups=visit.groups,
             attack=visit.attack,

@@ -13,7 +13,7 @@ from gated.types import TrackId
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class FrameBench:
     """Medians over the rounds, in ms. `ratio` is the total over the bare models, for a frame with `faces` faces.
 
     The bare models run one after the other in the same sessions. The pipeline may run independent models side by side.
@@ -29,7 +29,7 @@ class Bench:
     """True if a face was assumed, because no usable one was given. Then only the times mean anything."""
 
 
-def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100) -> Bench:
+def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100) -> FrameBench:
     """Time the pipeline and its bare models in turn on one frame. Noise of the machine then affects both alike.
 
     Without a frame a synthetic one is used. Raises `ModelError` as the pipeline does.
@@ -42,7 +42,7 @@ def bench(pipeline: FacePipeline, frame: Frame | None = None, rounds: int = 100)
     total, bare = median(lap[1] for lap in laps), median(lap[2] for lap in laps)
     stages = {stage: median(lap[0][stage] for lap in laps) for stage in STAGES}
     ratio = median(lap[1] / lap[2] for lap in laps)
-    return Bench(stages, total, bare, ratio, rounds, len(faces), not found)
+    return FrameBench(stages, total, bare, ratio, rounds, len(faces), not found)
 
 
 def _passes(pipeline: FacePipeline, frame: Frame, face: Face) -> bool:

@@ -35,7 +35,7 @@ class Pulled(msgspec.Struct, frozen=True):
     origin: str
 
 
-class Source(NamedTuple):
+class FileSource(NamedTuple):
     """The folder to copy from. None: download. `reading`: as in `pull_set`."""
 
     folder: Path | None
@@ -86,7 +86,7 @@ def pull_set(
         _accept(folder, absent, accept=accept)
         for entry in absent:
             try:
-                _install(entry, folder, Source(source, reading), progress)
+                _install(entry, folder, FileSource(source, reading), progress)
             except ModelError as error:
                 problems.append(str(error))
     if problems:
@@ -125,7 +125,7 @@ def _accept(folder: Path, entries: list[ModelEntry], *, accept: bool) -> None:
         atomic_write(folder / LICENCES, msgspec.json.format(msgspec.json.encode([*before, *fresh]), indent=2) + b"\n")
 
 
-def _install(entry: ModelEntry, folder: Path, source: Source, progress: Progress) -> None:
+def _install(entry: ModelEntry, folder: Path, source: FileSource, progress: Progress) -> None:
     """Install one file, if its digest is right. Raises `ModelError`."""
     part = folder / f"{entry.file}.part"
     sha256 = _fetch(entry, part, progress) if source.folder is None else _copy(source, entry, part, progress)
@@ -159,7 +159,7 @@ def _fetch(entry: ModelEntry, part: Path, progress: Progress) -> str:
     return sha256
 
 
-def _copy(source: Source, entry: ModelEntry, part: Path, progress: Progress) -> str:
+def _copy(source: FileSource, entry: ModelEntry, part: Path, progress: Progress) -> str:
     """Copy a plain file, and no more of it than the manifest says. Returns its SHA-256."""
     path = (source.folder or part.parent) / entry.file
     try:

@@ -28,7 +28,7 @@ AGAIN_S = 3.0
 """A pass out of view for this long counts as shown anew."""
 
 
-class Pace:
+class ScanPace:
     """Decides when to scan, and which passes are new. Pure: time comes from the frames. Remembers few texts."""
 
     def __init__(self) -> None:
@@ -62,7 +62,7 @@ class Scanner:
     """Reads visitor passes from frames."""
 
     def __init__(self) -> None:
-        self._pace = Pace()
+        self._pace = ScanPace()
 
     def scan(self, frame: Frame) -> str | None:
         """Return the text of a new pass in the main picture. None if no scan is due, or none is found."""

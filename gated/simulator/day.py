@@ -34,7 +34,7 @@ PATIENCE_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class DayFact:
     """One line of the history: an outcome of a visit, an event of the door, or one of the strings "press" (the button),
     "on" and "off" (the lock).
     """
@@ -68,7 +68,7 @@ class SimulatedDay:
         index = Index(rows, DIMENSION)
         self.hardware = SimulatedDoor(timeline, WIRES)
         self.door = Door(wires=WIRES, secured_at=timeline.now)
-        self.history: list[Fact] = []
+        self.history: list[DayFact] = []
         self.visitor: Visitor | None = None
         self.card: str | None = None
         self._tracks = 0
@@ -150,7 +150,7 @@ class SimulatedDay:
             self.give(ReleaseRequest(outcome.visit, RELEASE_S, self.timeline.now))
 
     def _note(self, what: VisitOutcome | Event | str) -> None:
-        self.history.append(Fact(self.timeline.now, what, self.wall.read()))
+        self.history.append(DayFact(self.timeline.now, what, self.wall.read()))
 
     def _observed(self) -> Observation | None:
         """Return the observation of a working camera: the visitor, with a little noise in every frame."""

@@ -40,7 +40,7 @@ STOP_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
+class JournalFact:
     """One row of the journal."""
 
     at: datetime
@@ -113,11 +113,11 @@ class Desk:
         """Open the gate's journal, for one thread."""
         return Journal.open(self.settings.state, SITE, GATE)
 
-    def new_facts(self, journal: Journal) -> list[Fact]:
+    def new_facts(self, journal: Journal) -> list[JournalFact]:
         """Return the journal rows since the last call."""
         entries = journal.entries(after=self._seen)
         self._seen = entries[-1].seq if entries else self._seen
-        return [Fact(datetime.fromisoformat(e.at), e.kind, msgspec.json.decode(e.body)) for e in entries]
+        return [JournalFact(datetime.fromisoformat(e.at), e.kind, msgspec.json.decode(e.body)) for e in entries]
 
     def check_alive(self) -> None:
         """Check that the gate runs. Raises `StateError` with the log when it has ended."""

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
-from gated.simulator.desk import Desk, Fact, wait_for
-from gated.simulator.morning import LATER_S, Resident, Step, described
+from gated.simulator.desk import Desk, JournalFact, wait_for
+from gated.simulator.morning import LATER_S, MorningStep, Resident, described
 from gated.simulator.network import Network
 from gated.simulator.script import PASS_S, Script, write_script
 
@@ -21,10 +21,10 @@ READY_S = 40.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class StepOutcome:
     """The outcome of a step: the people granted, the other condition met, and whether it counts."""
 
-    step: Step
+    step: MorningStep
     let_in: tuple[str, ...]
     also: str
     is_judged: bool
@@ -49,22 +49,24 @@ class Now:
     waiting: int = 0
     acknowledged: int = 0
     people: int = 0
-    facts: list[tuple[Fact, str]] = field(default_factory=list)
+    facts: list[tuple[JournalFact, str]] = field(default_factory=list)
     """The decisions so far, each with the name of the person granted, or ""."""
-    outcomes: list[Outcome] = field(default_factory=list)
+    outcomes: list[StepOutcome] = field(default_factory=list)
 
 
 class Director:
     """One performance. `show` is called with the current state ten times a second."""
 
-    def __init__(self, desk: Desk, steps: Sequence[Step], network: Network | None, show: Callable[[Now], None]) -> None:
+    def __init__(
+        self, desk: Desk, steps: Sequence[MorningStep], network: Network | None, show: Callable[[Now], None]
+    ) -> None:
         self._desk, self._steps, self._network, self._show = desk, steps, network, show
         self.now = Now(network="up" if network else "no Mosquitto here")
         self.subjects: dict[str, str] = {}
         """Subject to name, for every enrolled person."""
         self._journal = desk.journal()
         self._begins_at = time.monotonic()
-        self._facts: list[Fact] = []
+        self._facts: list[JournalFact] = []
         self.actors = [
             [replace(actor, comes_s=LATER_S + number) for actor in step.actors] for number, step in enumerate(steps)
         ]
@@ -96,7 +98,7 @@ class Director:
         """Wait until vision is ready. Return False after `READY_S`."""
         return any(self.now.vision == "sees" for _ in self._moments(READY_S))
 
-    def play(self, number: int, *, is_judged: bool = True) -> Outcome:
+    def play(self, number: int, *, is_judged: bool = True) -> StepOutcome:
         """Play one step until its last actor has left. Return its outcome."""
         step = self._steps[number]
         self.now.title, self.now.says = step.title, "..."
@@ -110,7 +112,7 @@ class Director:
         any(self._is_over(step, began_at) for _ in self._moments(PATIENCE_S))
         all(True for _ in self._moments(LINGER_S if step.actors else 0.0))
         self._send_off(number)
-        outcome = Outcome(step, tuple(self._let_in(began_at)), self._also(step, began_at), is_judged)
+        outcome = StepOutcome(step, tuple(self._let_in(began_at)), self._also(step, began_at), is_judged)
         self.now.outcomes.append(outcome)
         self._show(self.now)
         return outcome
@@ -119,7 +121,7 @@ class Director:
         """Close the journal."""
         self._journal.close()
 
-    def _apply_event(self, step: Step) -> None:
+    def _apply_event(self, step: MorningStep) -> None:
         """Apply the step's event to the gate itself."""
         if step.first == "network cut" and self._network is not None:
             self._network.cut()
@@ -159,7 +161,7 @@ class Director:
             self._show(self.now)
             yield
 
-    def _apply(self, fact: Fact) -> None:
+    def _apply(self, fact: JournalFact) -> None:
         """Apply one row of the journal to the displayed state."""
         self._facts.append(fact)
         now, name = self.now, self.subjects.get(str(fact.body.get("subject")), "")
@@ -183,7 +185,7 @@ class Director:
             case _:
                 pass
 
-    def _is_over(self, step: Step, began_at: float) -> bool:
+    def _is_over(self, step: MorningStep, began_at: float) -> bool:
         """Return whether a step has reached its expected outcome, or can no longer reach it."""
         let_in = self._let_in(began_at)
         if set(let_in) - set(step.let_in):
@@ -195,8 +197,8 @@ class Director:
         granted = [f for f in self._facts if f.kind == "access_granted" and f.frame_at >= since]
         return list(dict.fromkeys(self.subjects.get(str(fact.body["subject"]), "?") for fact in granted))
 
-    def _also(self, step: Step, since: float) -> str:
-        """Return `Step.also` if that condition holds, otherwise ""."""
+    def _also(self, step: MorningStep, since: float) -> str:
+        """Return `MorningStep.also` if that condition holds, otherwise ""."""
         is_refused = any(f.kind == "access_denied" and f.frame_at >= since for f in self._facts)
         is_so = {
             "": True,

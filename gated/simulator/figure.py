@@ -8,7 +8,7 @@ import numpy as np
 from gated.simulator.cloud import AT, NORMAL, STIFF, Cloud, Floats, Mask, cloud, join, linear, noise
 from gated.simulator.hair import FALLING, hair_of, hidden, roots
 from gated.simulator.head import Head, head, opening, smiling
-from gated.simulator.identity import Identity
+from gated.simulator.identity import Likeness
 from gated.simulator.skin import skin
 from gated.simulator.view import Glasses
 from gated.simulator.worn import glasses_of, hat_of, mask_of
@@ -50,7 +50,7 @@ def level_of(face_px: float) -> int:
 
 
 @lru_cache(maxsize=16)  # about 10 MB each
-def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
+def figure(person: Likeness, level: int, *, eyes_closed: bool, glasses: Glasses, mask: bool, hat: bool) -> Figure:
     """Return the cloud of a person, with discs about 1 px apart at the level's face height."""
     spacing = (FOREHEAD - person.chin_y) / LEVELS[level]
     shape = head(person, spacing)
@@ -77,7 +77,7 @@ def figure(person: Identity, level: int, *, eyes_closed: bool, glasses: Glasses,
     return Figure(whole, plane, whole.discs[STIFF] < 1, marks, mark_paths, height)
 
 
-def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+def _marks(p: Likeness, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
     """Return the marks, found on the surface, and their motion.
 
     People and detectors mark the tip of the nose mostly where a mean face has it, half way from the eyes to the mouth.
@@ -101,7 +101,7 @@ def _marks(p: Identity, shape: Head, paths: tuple[Floats, Floats]) -> tuple[Floa
     return np.concatenate([on, ears], 1), np.concatenate([mark_paths, np.zeros((2, 3, 2), np.float32)], 2)
 
 
-def _mouth_inside(p: Identity, spacing: float) -> Cloud:
+def _mouth_inside(p: Likeness, spacing: float) -> Cloud:
     """Return teeth and the dark behind them. They are deep inside, and move to the lips when the mouth opens."""
     depth = min(0.2, 0.8 * (p.mouth_y - p.chin_y))
     wide = 0.95 * p.mouth_width
@@ -115,7 +115,7 @@ def _mouth_inside(p: Identity, spacing: float) -> Cloud:
     return cloud(at, colour.astype(np.float32), spacing, 0.1, paths=(0 * forward, forward))
 
 
-def _ears(p: Identity, spacing: float) -> list[Cloud]:
+def _ears(p: Likeness, spacing: float) -> list[Cloud]:
     """Return two ears: shells with a rim and a hollow, standing out from the head."""
     n = max(6, int(2.2 * p.ear_size / spacing))
     v, u = np.meshgrid(np.linspace(-1, 1, n, dtype=np.float32), np.linspace(-1, 1, n, dtype=np.float32), indexing="ij")
@@ -134,7 +134,7 @@ def _ears(p: Identity, spacing: float) -> list[Cloud]:
     return ears
 
 
-def _shoulders(p: Identity, spacing: float) -> Cloud:
+def _shoulders(p: Likeness, spacing: float) -> Cloud:
     """Return a shirt: a collar around the neck, and sloping shoulders."""
     theta = np.linspace(-2.3, 2.3, int(4.4 / spacing), dtype=np.float32)[None, :]
     s = np.linspace(0, 1, int(1.5 / spacing), dtype=np.float32)[:, None]

@@ -15,7 +15,7 @@ from gated.office.authority import Authority
 from gated.office.mosquitto import MOST_SHARES, name_of, tls_context
 from gated.office.mqtt_client import Client
 from gated.protocol.topics import Topics
-from gated.simulator.load import FIRST, SITE, Bench
+from gated.simulator.load import FIRST, SITE, SyncBench
 
 PER_S = 5000
 AT_ONCE = 50
@@ -38,7 +38,9 @@ rex_waiver = "a simulated door"
 """
 
 
-async def latencies_s(bench: Bench, folder: Path, window_s: float, rounds: int) -> tuple[list[float], list[float], int]:
+async def latencies_s(
+    bench: SyncBench, folder: Path, window_s: float, rounds: int
+) -> tuple[list[float], list[float], int]:
     """Measure the time from a release to the latch's report, in turn without and with junk.
 
     Return both lists of seconds, and the number of junk messages sent.

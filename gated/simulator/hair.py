@@ -4,7 +4,7 @@ import numpy as np
 
 from gated.simulator.cloud import Cloud, Floats, Mask, cloud, linear, noise, step
 from gated.simulator.head import Head, angles, row_at, section
-from gated.simulator.identity import Identity
+from gated.simulator.identity import Likeness
 
 HATLINE = 0.32
 """Height of a hat's front edge, y."""
@@ -13,7 +13,7 @@ FALLING = ("bob", "long")
 """Styles with hair that hangs down at the sides."""
 
 
-def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
+def hidden(p: Likeness, shape: Head, hat: bool) -> Mask:
     """Return a mask of the points of the head (R, C) that hair or a hat covers."""
     under_hat = shape.at[1] > HATLINE + 0.15 if hat else np.zeros(shape.front.shape, bool)
     if p.hair_style == "bald":
@@ -21,14 +21,14 @@ def hidden(p: Identity, shape: Head, hat: bool) -> Mask:
     return np.asarray(under_hat | (shape.row < _inner(p, shape.angle) - 0.13))
 
 
-def roots(p: Identity, shape: Head) -> Floats:
+def roots(p: Likeness, shape: Head) -> Floats:
     """Return the share of the skin (R, C) that is covered by hair roots, 0..1."""
     if p.hair_style == "bald":
         return np.zeros_like(shape.front)
     return step(0.0, 0.02, _edge(p, shape.angle) - 0.03 - shape.row)
 
 
-def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
+def hair_of(p: Likeness, spacing: float, hat: bool) -> list[Cloud]:
     """Return the hair as clouds. Under a hat only the hair below it."""
     if p.hair_style == "bald":
         return []
@@ -40,7 +40,7 @@ def hair_of(p: Identity, spacing: float, hat: bool) -> list[Cloud]:
     return parts
 
 
-def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
+def _cap(p: Likeness, spacing: float, hat: bool) -> Cloud:
     """Return the hair on the skull: thick at the top, thin at the neck, with a soft edge or a fringe of strands."""
     theta = angles(spacing)[None, :]
     s = np.linspace(0.02, 1.04, int(2.0 / spacing), dtype=np.float32)[:, None]
@@ -73,7 +73,7 @@ def _cap(p: Identity, spacing: float, hat: bool) -> Cloud:
     return cloud(at, (linear(p.hair)[:, None, None] * tone[None]).astype(np.float32), spacing, 0.22, keep=keep)
 
 
-def _edge(p: Identity, theta: Floats) -> Floats:
+def _edge(p: Likeness, theta: Floats) -> Floats:
     """Return the row of `head` at which the hair ends, for every angle: forehead, temples, ears, nape."""
     away = np.abs(theta)
     line = row_at(p, p.hairline)
@@ -89,12 +89,12 @@ def _edge(p: Identity, theta: Floats) -> Floats:
     return np.asarray(edge + (nape - edge) * step(2.0, 0.25, away), np.float32)
 
 
-def _inner(p: Identity, theta: Floats) -> Floats:
+def _inner(p: Likeness, theta: Floats) -> Floats:
     """Return the innermost hair edge near each angle. Above it there is hair all around."""
     return np.asarray(np.min([_edge(p, theta + turn) for turn in (-0.3, -0.15, 0.0, 0.15, 0.3)], axis=0))
 
 
-def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
+def _fall(p: Likeness, spacing: float, hat: bool) -> Cloud:
     """Return hair that hangs from the sides and the back, to the chin or to the shoulders."""
     start = 1.02 + 0.35 * p.hairline_shape
     theta = np.linspace(start, 2 * np.pi - start, int(4.2 / spacing), dtype=np.float32)[None, :]
@@ -116,7 +116,7 @@ def _fall(p: Identity, spacing: float, hat: bool) -> Cloud:
     return cloud(np.ascontiguousarray(at), colour, spacing, 0.22, keep=keep)
 
 
-def _bun(p: Identity, spacing: float) -> list[Cloud]:
+def _bun(p: Likeness, spacing: float) -> list[Cloud]:
     """Return a bun on the crown, or one at each side."""
     two, size = p.hair_length > 0.6, 0.14 + 0.9 * p.hair_volume
     size = 0.7 * size if two else size

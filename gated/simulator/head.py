@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gated.simulator.cloud import Floats, bump, noise, step
-from gated.simulator.identity import Identity
+from gated.simulator.identity import Likeness
 
 NECK = -1.62
 """The lower end of the neck, y."""
@@ -47,7 +47,7 @@ def angles(spacing: float, reach: float = np.pi) -> Floats:
     return reach * (0.72 * u + 0.28 * u**3)
 
 
-def rows(person: Identity, spacing: float) -> Floats:
+def rows(person: Likeness, spacing: float) -> Floats:
     """Return the rows: 0 at the crown, 1 at the eyes, 2 at the chin, 3 at the top of the neck, 4 at its end."""
     pieces = [(0.0, 1.0, 1.5 * person.crown), (1.0, 2.0, -1.05 * person.chin_y), (2.0, 3.0, 0.5), (3.0, 4.0, 0.5)]
     return np.concatenate([np.linspace(a, b, max(3, int(s / spacing)), endpoint=False) for a, b, s in pieces]).astype(
@@ -55,7 +55,7 @@ def rows(person: Identity, spacing: float) -> Floats:
     )
 
 
-def head(person: Identity, spacing: float) -> Head:
+def head(person: Likeness, spacing: float) -> Head:
     """Return the head of a person with its discs about `spacing` apart."""
     t, theta = rows(person, spacing)[:, None], angles(spacing)[None, :]
     at = section(person, t, theta)
@@ -70,14 +70,14 @@ def head(person: Identity, spacing: float) -> Head:
     return Head(t, theta, at, front.astype(np.float32), stiff.astype(np.float32))
 
 
-def row_at(person: Identity, y: float) -> float:
+def row_at(person: Likeness, y: float) -> float:
     """Return the row at height `y`, between the crown and the eyes."""
     t = np.linspace(0, 1, 200, dtype=np.float32)[:, None]
     heights = section(person, t, np.zeros((1, 1), np.float32))[1, :, 0]
     return float(np.interp(-y, -heights, t[:, 0]))
 
 
-def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0.0) -> Floats:
+def section(person: Likeness, t: Floats, theta: Floats, grow: Floats | float = 0.0) -> Floats:
     """Return points (3, R, C) on the skull without features, at rows `t` and angles `theta`, `grow` outwards."""
     p, c = person, person.chin_y
     knots = [0.0, 0.06, 0.22, 0.45, 0.72, 1.0, 1.22, 1.45, 1.66, 1.85, 1.96, 2.06, 2.4, 3.0, 3.5, 4.0]
@@ -104,7 +104,7 @@ def section(person: Identity, t: Floats, theta: Floats, grow: Floats | float = 0
     return np.stack(np.broadcast_arrays(x, y, z)).astype(np.float32)
 
 
-def relief(person: Identity, x: Floats, y: Floats) -> Floats:
+def relief(person: Likeness, x: Floats, y: Floats) -> Floats:
     """Return how far the features stand out of the bare section, towards the camera."""
     p, side = person, np.abs(x)
     d = p.brow_ridge * bump(side, y, (0.22, p.brow_y - 0.03), (0.17, 0.06))
@@ -123,14 +123,14 @@ def relief(person: Identity, x: Floats, y: Floats) -> Floats:
     return d
 
 
-def _lids(p: Identity, side: Floats, y: Floats) -> Floats:
+def _lids(p: Likeness, side: Floats, y: Floats) -> Floats:
     """Return the relief of the eyeballs under their lids. A lid without a fold is fuller above."""
     ball = 1 - np.square((side - p.eye_x) / 0.15) - np.square((y - p.eye_y) / 0.115)
     full = 0.035 * (1 - p.fold) * bump(side, y, (p.eye_x, p.eye_y + 0.09), (0.12, 0.04))
     return 0.085 * step(0.45, 0.5, ball) + full
 
 
-def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
+def _nose(p: Likeness, x: Floats, y: Floats) -> Floats:
     """Return the relief of the nose: a ridge from the brows to a round tip, wings beside it, and a steep end."""
     side, tip_y = np.abs(x), p.nose_y + 0.065 + p.nose_up
     top = p.brow_y - 0.05
@@ -149,7 +149,7 @@ def _nose(p: Identity, x: Floats, y: Floats) -> Floats:
     return nose
 
 
-def _mouth(p: Identity, x: Floats, y: Floats) -> Floats:
+def _mouth(p: Likeness, x: Floats, y: Floats) -> Floats:
     """Return the relief of the mouth: a muzzle, two lips that meet in a groove, and a philtrum."""
     u = np.clip(np.abs(x) / p.mouth_width, 0, 1)
     arch = np.sqrt(1 - u * u)
@@ -163,14 +163,14 @@ def _mouth(p: Identity, x: Floats, y: Floats) -> Floats:
     return d - 0.02 * bump(np.abs(x), y, (p.mouth_width + 0.02, p.mouth_y), (0.03, 0.03))
 
 
-def mouth_line(p: Identity, x: Floats) -> Floats:
+def mouth_line(p: Likeness, x: Floats) -> Floats:
     """Return the height at which the lips meet."""
     u = np.clip(x / p.mouth_width, -1.3, 1.3)
     line: Floats = p.mouth_y + p.mouth_corner * u * u - 0.008 * p.cupid * np.exp(-np.square(u / 0.2))
     return line
 
 
-def smiling(p: Identity, shape: Head) -> Floats:
+def smiling(p: Likeness, shape: Head) -> Floats:
     """Return the motion (3, R, C) of every point in a full smile: the corners out and up, the cheeks fuller."""
     (x, y, _), front = shape.at, shape.front
     side, sign = np.abs(x), np.tanh(x / 0.08)
@@ -182,7 +182,7 @@ def smiling(p: Identity, shape: Head) -> Floats:
     ).astype(np.float32)
 
 
-def opening(p: Identity, shape: Head) -> Floats:
+def opening(p: Likeness, shape: Head) -> Floats:
     """Return the motion (3, R, C) of every point for a wide open mouth: the lower lip and the jaw go down."""
     x, y, z = shape.at
     under = mouth_line(p, x) - y

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from gated.access.visits import VisitOutcome
 from gated.events import DoorReleased, ReleaseRefused
-from gated.simulator.day import Fact
+from gated.simulator.day import DayFact
 
 CLOCK_S = 1e-6
 """Room for rounding of floating-point seconds. Not a tolerance of the gate."""
 
 
-def violations(history: Sequence[Fact]) -> list[str]:
+def violations(history: Sequence[DayFact]) -> list[str]:
     """Return the violations in a history, one sentence each. Empty if the gate kept its promises.
 
     The lock is driven on only at a release. Every release has exactly one cause before it: a grant of a visit that was

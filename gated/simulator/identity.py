@@ -101,7 +101,7 @@ SKIN: tuple[Colour, ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Identity:
+class Likeness:
     """One fictional person. Lengths are in eye-to-chin units, shares from 0 to 1."""
 
     seed: int
@@ -201,7 +201,7 @@ class Identity:
         return np.random.default_rng([self.seed, *purpose])
 
 
-def identity(seed: int, age: str | None = None) -> Identity:
+def identity(seed: int, age: str | None = None) -> Likeness:
     """Return the person of this seed, always the same. `age`: overrides the age drawn.
 
     Raises `ValueError` for an age other than those of `Age`.
@@ -216,7 +216,7 @@ def identity(seed: int, age: str | None = None) -> Identity:
     if age not in (None, *get_args(Age)):
         raise ValueError(f"unknown age {age!r}; use one of {', '.join(get_args(Age))}")
     styles = get_args(HairStyle)
-    person = Identity(
+    person = Likeness(
         seed=seed,
         age=cast(Age, age or own),
         hair_style=styles[int(choice[1] * len(styles))],
@@ -247,7 +247,7 @@ def _iris(tone: float, share: float) -> Colour:
     return (0.13 + 0.22 * share, 0.08 + 0.12 * share, 0.04 + 0.06 * share)
 
 
-def _east_asian(person: Identity, share: float) -> Identity:
+def _east_asian(person: Likeness, share: float) -> Likeness:
     """Apply traits common in East Asia: a low bridge, a narrow fold, black hair, light to olive skin."""
     return replace(
         person,
@@ -264,14 +264,14 @@ def _east_asian(person: Identity, share: float) -> Identity:
     )
 
 
-def _adult(person: Identity) -> Identity:
+def _adult(person: Likeness) -> Likeness:
     """Apply adult traits: no beard and finer brows with long hair styles."""
     if person.hair_style in ("long", "bob", "bun", "fringe"):
         return replace(person, beard=0.0, brow_ridge=0.4 * person.brow_ridge, brow_thick=0.75 * person.brow_thick)
     return person
 
 
-def _child(person: Identity) -> Identity:
+def _child(person: Likeness) -> Likeness:
     """Apply traits of children: larger eyes and forehead, small nose and jaw, full cheeks, smooth skin."""
     style = "short" if person.hair_style in ("bald", "receding") else person.hair_style
     chin_y = 0.80 * person.chin_y
@@ -305,7 +305,7 @@ def _child(person: Identity) -> Identity:
     )
 
 
-def _old(person: Identity) -> Identity:
+def _old(person: Likeness) -> Likeness:
     """Apply traits of old people: grey hair, wrinkles, sagging."""
     style = "receding" if person.hair_style == "side" else person.hair_style
     beard = 0.0 if style in ("long", "bob", "bun", "fringe") else person.beard

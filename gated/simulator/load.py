@@ -121,7 +121,7 @@ async def done(command: Command, talk: OperatorDialog) -> CommandOutcome:
     return CommandOutcome("done")
 
 
-class Bench:
+class SyncBench:
     """An office with several gates, its broker and its own process, in a folder."""
 
     def __init__(self, folder: Path, mosquitto: str, gates: int) -> None:
@@ -205,7 +205,7 @@ async def until(claim: Callable[[], bool], what: str) -> None:
         await asyncio.sleep(0.01)
 
 
-async def fill_s(bench: Bench) -> float:
+async def fill_s(bench: SyncBench) -> float:
     """Return the seconds until an empty gate has all records."""
     gate = bench.gates[FIRST]
     with closing(Store.open(bench.office)) as store:
@@ -222,7 +222,7 @@ def held(gate: SimulatedGate) -> int:
         return holdings.version
 
 
-async def revoke_s(bench: Bench, rounds: int) -> list[float]:
+async def revoke_s(bench: SyncBench, rounds: int) -> list[float]:
     """Return the seconds from each suspension at the office until the gate's database has it."""
     gate, took = bench.gates[FIRST], []
     async with gate.linked():
@@ -239,7 +239,7 @@ async def revoke_s(bench: Bench, rounds: int) -> list[float]:
     return took
 
 
-async def drain_per_s(bench: Bench, events: int) -> float:
+async def drain_per_s(bench: SyncBench, events: int) -> float:
     """Return the rows of a backlog that the office acknowledges per second."""
     gate, now = bench.gates[FIRST], datetime.now(UTC)
     with closing(gate.journal()) as journal:
@@ -263,7 +263,7 @@ class Cost:
     memory_mb: float
 
 
-async def costs(bench: Bench, count: int, seconds: float) -> list[Cost]:
+async def costs(bench: SyncBench, count: int, seconds: float) -> list[Cost]:
     """Measure each part with `count` gates. Each gate sends an event every 10 s."""
     async with AsyncExitStack() as stack:
         gates = list(bench.gates.values())[:count]

@@ -25,7 +25,7 @@ class Resident:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class MorningStep:
     """One step of the demo. `let_in`: names of exactly the people that the gate must grant.
 
     `also`: a further condition: "refused", "events wait", "all events acknowledged" or "vision came back".
@@ -55,7 +55,7 @@ def residents(seed: int) -> tuple[Resident, ...]:
     )
 
 
-def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple[Step, ...]:
+def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple[MorningStep, ...]:
     """Return the steps in order. Without a network, events wait from the first to the last step."""
     wang, li, zhang, zhao, chen, liu = residents(seed)
     stranger, thief = 1000 * seed + 601, 1000 * seed + 602
@@ -71,42 +71,42 @@ def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple
 
     refused = "refused"
     steps = [
-        Step("Wang Yu comes home", (home(wang),), (wang.name,)),
-        Step("a stranger tries", (someone(stranger, "a stranger"),), also=refused),
-        Step("Li Wei comes in dark glasses", (home(li, glasses="dark"),), (li.name,)),
-        Step(
+        MorningStep("Wang Yu comes home", (home(wang),), (wang.name,)),
+        MorningStep("a stranger tries", (someone(stranger, "a stranger"),), also=refused),
+        MorningStep("Li Wei comes in dark glasses", (home(li, glasses="dark"),), (li.name,)),
+        MorningStep(
             "a printed photograph of Wang Yu",
             (someone(thief, "a thief with a print", Held("print", wang.person, wang.age)),),
             also=refused,
             is_attack=True,
         ),
-        Step(
+        MorningStep(
             "a phone that shows Li Wei",
             (someone(thief, "a thief with a phone", Held("phone", li.person, li.age)),),
             also=refused,
             is_attack=True,
         ),
-        Step(
+        MorningStep(
             "Zhao Gui and Chen Jie come at once",
             (home(zhao, -0.42), home(chen, 0.42)),
             (zhao.name, chen.name),
         ),
-        Step(
+        MorningStep(
             f"{'the network goes' if has_network else 'without a network'}; Liu Yang comes with closed eyes",
             (home(liu, eyes_closed=True),),
             (liu.name,),
             "events wait",
             "network cut",
         ),
-        Step(
+        MorningStep(
             "vision is killed as Zhang Min walks up",
             (home(zhang),),
             (zhang.name,),
             "vision came back",
             "vision killed",
         ),
-        Step("the network comes back", also="all events acknowledged", first="network back"),
-        Step(
+        MorningStep("the network comes back", also="all events acknowledged", first="network back"),
+        MorningStep(
             "Chen Jie moves out, is removed, and tries once more",
             (replace(home(chen), goes="away"),),
             also=refused,
@@ -137,10 +137,10 @@ def _described(actor: Actor) -> str:
     return ", ".join([actor.name.split(" with ")[0], *(words for words, are_so in wears.items() if are_so)])
 
 
-def _at_pace(step: Step, fast: bool) -> Step:
+def _at_pace(step: MorningStep, fast: bool) -> MorningStep:
     if not fast:
         return step
-    return Step(
+    return MorningStep(
         step.title, tuple(replace(actor, walk_s=1.0) for actor in step.actors), step.let_in, step.also, step.first,
         step.who, step.is_attack,
     )  # fmt: skip

@@ -7,7 +7,7 @@ import numpy as np
 from gated.frame import Pixels
 from gated.simulator.cloud import AT, GLOSS, NORMAL, STIFF, Floats
 from gated.simulator.figure import DISTANCE, LEVELS, Figure, figure, level_of
-from gated.simulator.identity import Identity
+from gated.simulator.identity import Likeness
 from gated.simulator.view import Light, View
 
 PIVOT = (0.0, -0.45, -0.15)
@@ -37,7 +37,7 @@ class Sprite:
     box: tuple[float, float, float, float]
 
 
-def render(person: Identity, view: View, face_px: int) -> Sprite:
+def render(person: Likeness, view: View, face_px: int) -> Sprite:
     """Render head, neck and shoulders. The face box is `face_px` high for a frontal view with a neutral face.
 
     The first view of a person takes ten times as long, to build the figure. The last few figures are cached.

@@ -7,7 +7,7 @@ import numpy as np
 
 from gated.simulator.cloud import Floats, Mask, bump, linear, noise, step
 from gated.simulator.head import Head, mouth_line
-from gated.simulator.identity import Colour, Identity
+from gated.simulator.identity import Colour, Likeness
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def _span(chosen: Mask) -> slice:
     return slice(int(places[0]), int(places[-1]) + 1)
 
 
-def skin(p: Identity, shape: Head, spacing: float, eyes_closed: bool) -> tuple[Floats, Floats]:
+def skin(p: Likeness, shape: Head, spacing: float, eyes_closed: bool) -> tuple[Floats, Floats]:
     """Return colour (3, R, C) and gloss (R, C) of the whole head without hair."""
     whole = Paint.primed(p.skin, 0.05 + 0.10 * p.oily, shape)
     below = 1 - 0.38 * step(-p.chin_y + 0.02, 0.10, -whole.y)
@@ -76,7 +76,7 @@ def skin(p: Identity, shape: Head, spacing: float, eyes_closed: bool) -> tuple[F
     return whole.colour, whole.gloss
 
 
-def _complexion(p: Identity, paint: Paint) -> None:
+def _complexion(p: Likeness, paint: Paint) -> None:
     """Paint redder cheeks and nose, darker hollows, a glossy middle, and irregular patches."""
     x, y, side, red = paint.x, paint.y, np.abs(paint.x), 0.35 + 0.5 * p.blush
     paint.tint((1.0, 0.80, 0.80), red * bump(side, y, (0.33, p.nose_y + 0.05), (0.15, 0.13)))
@@ -96,7 +96,7 @@ def _complexion(p: Identity, paint: Paint) -> None:
     paint.gloss[:] *= 0.6 + paint.front * middle
 
 
-def _marks(p: Identity, paint: Paint) -> None:
+def _marks(p: Likeness, paint: Paint) -> None:
     """Paint moles, blemishes, a birthmark and freckles, at fixed places."""
     dice, x, y = p.dice(13), paint.x, paint.y
     dark = (0.42 * p.skin[0], 0.42 * p.skin[1], 0.42 * p.skin[2])
@@ -117,7 +117,7 @@ def _marks(p: Identity, paint: Paint) -> None:
         paint.tint((0.66, 0.50, 0.42), (p.freckles - 0.35) * speckle * where)
 
 
-def _age(p: Identity, paint: Paint) -> None:
+def _age(p: Likeness, paint: Paint) -> None:
     """Paint wrinkles and age spots."""
     x, y, side, w = paint.x, paint.y, np.abs(paint.x), p.wrinkles
     wave = y + 0.02 * noise(p.dice(15), x, y, 0.25)
@@ -134,7 +134,7 @@ def _age(p: Identity, paint: Paint) -> None:
         paint.tint((0.72, 0.58, 0.48), 0.75 * p.spots * step(0.25, 0.12, blots))
 
 
-def _beard(p: Identity, paint: Paint) -> None:
+def _beard(p: Likeness, paint: Paint) -> None:
     """Paint the shadow of a shaved beard, or a beard, a goatee or a moustache."""
     if p.beard < 0.45:
         return
@@ -156,14 +156,14 @@ def _beard(p: Identity, paint: Paint) -> None:
         paint.tint((0.60, 0.66, 0.72), (p.beard - 0.35) * where * (0.9 + 0.2 * noise(p.dice(17), x, y, 0.02)))
 
 
-def _nostrils(p: Identity, paint: Paint) -> None:
+def _nostrils(p: Likeness, paint: Paint) -> None:
     """Paint two dark openings under the tip of the nose."""
     place = (0.48 * p.nose_width, p.nose_y + 0.012 + 0.4 * p.nose_up)
     hole = bump(np.abs(paint.x), paint.y, place, (0.24 * p.nose_width, 0.018 + 0.2 * max(0.0, p.nose_up)))
     paint.over((0.13, 0.06, 0.05), np.clip(1.7 * hole - 0.45, 0, 0.88), 0.0)
 
 
-def _lips(p: Identity, paint: Paint, spacing: float) -> None:
+def _lips(p: Likeness, paint: Paint, spacing: float) -> None:
     """Paint lips with a cupid's bow, and the line between them."""
     u = np.clip(np.abs(paint.x) / p.mouth_width, 0, 1)
     up = paint.y - mouth_line(p, paint.x)
@@ -180,7 +180,7 @@ def _lips(p: Identity, paint: Paint, spacing: float) -> None:
     paint.over((0.22 * r, 0.12 * g, 0.12 * b), 0.85 * line, 0.05)
 
 
-def _eye(p: Identity, paint: Paint, side: int, spacing: float, closed: bool) -> None:
+def _eye(p: Likeness, paint: Paint, side: int, spacing: float, closed: bool) -> None:
     """Paint one eye: the fold of its lid and the eyeball, or the lid and its lashes when closed."""
     out = side * paint.x - p.eye_x
     up = paint.y - p.eye_y - p.eye_tilt * out
@@ -212,7 +212,7 @@ def _eye(p: Identity, paint: Paint, side: int, spacing: float, closed: bool) -> 
     paint.over(shade, 0.6 * lower)
 
 
-def _eyeball(p: Identity, paint: Paint, hole: Floats, place: Floats, across: Floats) -> None:
+def _eyeball(p: Likeness, paint: Paint, hole: Floats, place: Floats, across: Floats) -> None:
     """Paint white, iris, pupil, and a glint on the same side in both eyes.
 
     `place` (3, R, C): outwards, up, and down from the upper lid. `across`: to the picture's right from the middle.
@@ -228,7 +228,7 @@ def _eyeball(p: Identity, paint: Paint, hole: Floats, place: Floats, across: Flo
     paint.over((1.0, 1.0, 1.0), 0.9 * hole * step(0, 0.008, 0.016 - np.hypot(across - 0.018, up - 0.022)))
 
 
-def _brow(p: Identity, paint: Paint, side: int) -> None:
+def _brow(p: Likeness, paint: Paint, side: int) -> None:
     """Paint one brow of short hairs, thinner at the outside."""
     x, y = paint.x, paint.y
     out = side * x - p.brow_gap

@@ -5,11 +5,11 @@ import numpy as np
 from gated.simulator.cloud import Cloud, Floats, bump, cloud, linear
 from gated.simulator.hair import HATLINE
 from gated.simulator.head import relief, row_at, section
-from gated.simulator.identity import Identity
+from gated.simulator.identity import Likeness
 from gated.simulator.view import Glasses
 
 
-def glasses_of(p: Identity, spacing: float, kind: Glasses) -> list[Cloud]:
+def glasses_of(p: Likeness, spacing: float, kind: Glasses) -> list[Cloud]:
     """Return a frame with temples, and lenses for dark glasses."""
     dice = p.dice(40)
     wide, high, power = dice.uniform(0.15, 0.20), dice.uniform(0.10, 0.16), dice.uniform(2.0, 4.5)
@@ -69,7 +69,7 @@ def _facing(at: Floats) -> Floats:
     return np.ascontiguousarray(at[:, ::-1, ::-1])
 
 
-def mask_of(p: Identity, spacing: float) -> Cloud:
+def mask_of(p: Likeness, spacing: float) -> Cloud:
     """Return a pleated medical mask over nose, mouth and chin."""
     theta = np.linspace(-1.35, 1.35, int(2.1 / spacing), dtype=np.float32)[None, :]
     t = np.linspace(1.28, 2.12, int(1.15 / spacing), dtype=np.float32)[:, None]
@@ -87,7 +87,7 @@ def mask_of(p: Identity, spacing: float) -> Cloud:
     return cloud(at, (linear(tone)[:, None, None] * shade[None]).astype(np.float32), spacing, 0.03)
 
 
-def hat_of(p: Identity, spacing: float) -> list[Cloud]:
+def hat_of(p: Likeness, spacing: float) -> list[Cloud]:
     """Return a cap with a peak, or a knitted hat with a turned edge."""
     dice = p.dice(42)
     tone = linear(tuple(dice.uniform(0.08, 0.70, 3).tolist()))
@@ -104,7 +104,7 @@ def hat_of(p: Identity, spacing: float) -> list[Cloud]:
     return parts if knit else parts + _peak(p, spacing, front, tone)
 
 
-def _peak(p: Identity, spacing: float, front: float, tone: Floats) -> list[Cloud]:
+def _peak(p: Likeness, spacing: float, front: float, tone: Floats) -> list[Cloud]:
     """Return the peak of a cap: an upper side, and a darker one below."""
     out = np.linspace(0, 1, int(0.6 / spacing), dtype=np.float32)[:, None]
     across = np.linspace(-1.05, 1.05, int(1.7 / spacing), dtype=np.float32)[None, :]

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from gated.face.align import similarity
 from gated.face.sample import Sampler
-from gated.simulator.identity import RANGES, HairStyle, Identity
+from gated.simulator.identity import RANGES, HairStyle, Likeness
 from gated.simulator.render import Sprite, render
 from people import Pixels, backdrop, somebody, turned, worn
 
@@ -59,7 +59,7 @@ def cutout(sprite: Sprite, sampler: Sampler) -> Pixels:
     return np.clip(whole + 0.5, 0, 255).astype(np.uint8).transpose(1, 2, 0)
 
 
-def traits_of(who: Identity) -> NDArray[np.float32]:
+def traits_of(who: Likeness) -> NDArray[np.float32]:
     """What makes somebody who they are, -1..1 for each length and colour: the net must be able to tell it."""
     ranges = [2 * (getattr(who, name) - low) / (high - low) - 1 for name, (low, high) in RANGES.items()]
     style = [float(who.hair_style == name) for name in STYLES]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gated.evaluation.courtyard import TRAINING_FROM
-from gated.simulator.identity import Identity, identity
+from gated.simulator.identity import Likeness, identity
 from gated.simulator.lane import lane
 from gated.simulator.view import Light, View
 
@@ -24,7 +24,7 @@ LANES = range(1000, 1012)
 Pixels = NDArray[np.uint8]
 
 
-def somebody(seed: int) -> Identity:
+def somebody(seed: int) -> Likeness:
     """A person to learn from; more children and old people than life has, because they are harder to tell apart."""
     share = np.random.default_rng([7, seed]).random()
     return identity(PEOPLE + seed, "child" if share < 0.25 else "old" if share < 0.5 else "adult")

@@ -16,7 +16,7 @@ from gated.face.sample import Sampler, nearest
 from gated.frame import i420_from_rgb, rgb_from_i420
 from gated.simulator.attack import phone, printed
 from gated.simulator.composition import FACE_M, FOCAL, Cutout, Placed, Seen, compose
-from gated.simulator.identity import Identity
+from gated.simulator.identity import Likeness
 from gated.simulator.render import render
 from gated.simulator.view import View
 from people import LANES, SKIES, Pixels, backdrop, grain, somebody, turned, worn
@@ -66,14 +66,14 @@ def _looks_away(rng: np.random.Generator, number: int) -> float:
     return float(rng.choice([-1, 1]) * rng.uniform(80, 130)) if number == 8 else 0.0
 
 
-def _head(who: Identity, rng: np.random.Generator, away: float) -> tuple[Cutout, bool]:
+def _head(who: Likeness, rng: np.random.Generator, away: float) -> tuple[Cutout, bool]:
     """Somebody's head, and whether it is turned away."""
     view = turned(worn(rng, 0.5), rng)
     view = replace(view, yaw=away) if away else view
     return Cutout.of(render(who, view, int(rng.integers(100, 150)))), bool(away)
 
 
-def _attack(who: Identity, rng: np.random.Generator, is_print: bool) -> Cutout:
+def _attack(who: Likeness, rng: np.random.Generator, is_print: bool) -> Cutout:
     """Somebody's picture on paper or on a phone."""
     plain = turned(View() if rng.random() < 0.7 else worn(rng), rng)
     face = render(who, replace(plain, yaw=plain.yaw / 2), int(rng.integers(110, 160)))

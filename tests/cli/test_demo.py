@@ -13,17 +13,17 @@ from rich.console import Console
 
 from gated.cli.demo import own_set, show_page
 from gated.cli.demo_board import DemoBoard, claim, decision
-from gated.simulator.desk import Fact, wait_for
-from gated.simulator.director import Now, Outcome
-from gated.simulator.morning import Step
+from gated.simulator.desk import JournalFact, wait_for
+from gated.simulator.director import Now, StepOutcome
+from gated.simulator.morning import MorningStep
 
 pytestmark = pytest.mark.long
 
 PICTURES = Path(__file__).parents[1] / "pictures"
 AT = datetime(2027, 1, 15, 8, 30, tzinfo=UTC)
 BODY = {"threshold": 0.5, "latency_s": 0.02, "score": 0.83, "pad_score": 0.97}
-GRANTED = Fact(AT, "access_granted", {**BODY, "subject": "a" * 16})
-DENIED = Fact(AT, "access_denied", {**BODY, "reason": "attack", "score": None})
+GRANTED = JournalFact(AT, "access_granted", {**BODY, "subject": "a" * 16})
+DENIED = JournalFact(AT, "access_denied", {**BODY, "reason": "attack", "score": None})
 
 
 def demo(*arguments):
@@ -141,9 +141,11 @@ def test_on_a_terminal_one_glance_tells_all(board):
 
 
 def test_the_table_says_what_was_expected_and_what_happened(board):
-    home = Step("home", let_in=("Wang Yu",))
-    attack = Step("a print", also="refused", is_attack=True)
-    board.table([Outcome(home, ("Wang Yu",), "", True), Outcome(home, (), "", True), Outcome(attack, (), "", False)])
+    home = MorningStep("home", let_in=("Wang Yu",))
+    attack = MorningStep("a print", also="refused", is_attack=True)
+    board.table(
+        [StepOutcome(home, ("Wang Yu",), "", True), StepOutcome(home, (), "", True), StepOutcome(attack, (), "", False)]
+    )
     rows = [line.split("  ") for line in printed(board).splitlines()]
     assert [row[-1].strip() or [c for c in row if c.strip()][-1].strip() for row in rows if "home" in row[0]] == [
         "yes",

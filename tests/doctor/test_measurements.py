@@ -7,7 +7,7 @@ import pytest
 from gated.camera.replay import ReplayCamera
 from gated.config import CameraSettings, ModelSettings, parse
 from gated.doctor.measurements import CameraView, measure, of_speed, of_view, watch
-from gated.face.frame_bench import Bench
+from gated.face.frame_bench import FrameBench
 from gated.face.pipeline import load_pipeline
 from gated.frame import Note
 
@@ -83,14 +83,14 @@ def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):
     ("change", "parts"), [({"total_ms": 250.0}, ["speed", "decision"]), ({"ratio": 1.4}, ["overhead"])]
 )
 def test_a_slow_board_and_a_slow_program_are_told_apart(settings, change, parts):
-    found = lights(of_speed(Bench(**(BENCH | change)), settings))
+    found = lights(of_speed(FrameBench(**(BENCH | change)), settings))
     assert [name for name, light in found.items() if light != "green"] == parts
 
 
 def test_a_decision_that_takes_longer_than_was_promised_is_told(settings):
     slow = msgspec.structs.replace(settings, camera=msgspec.structs.replace(settings.camera, fps=4))
-    assert lights(of_speed(Bench(**BENCH), slow))["decision"] == "amber"
-    assert lights(of_speed(Bench(**BENCH), settings))["decision"] == "green"
+    assert lights(of_speed(FrameBench(**BENCH), slow))["decision"] == "amber"
+    assert lights(of_speed(FrameBench(**BENCH), settings))["decision"] == "green"
 
 
 @pytest.fixture(scope="module")

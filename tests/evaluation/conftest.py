@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gated.access.face_policy import FaceReason, FaceRules
-from gated.evaluation.visit_runs import Outcome, Visit
+from gated.evaluation.visit_runs import Visit, VisitOutcome
 from gated.face.pipeline import PhotoAnalysis
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
 from gated.frame import Frame
@@ -120,7 +120,7 @@ def visit():
     return make
 
 
-BLANK = Outcome(None, frozenset(), None, FaceReason.UNKNOWN, None, True, True, -math.inf, -math.inf)
+BLANK = VisitOutcome(None, frozenset(), None, FaceReason.UNKNOWN, None, True, True, -math.inf, -math.inf)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
-from gated.face.pass_scan import AGAIN_S, EVERY_S, PAUSE, Pace, Scanner, pass_in
+from gated.face.pass_scan import AGAIN_S, EVERY_S, PAUSE, Scanner, ScanPace, pass_in
 from gated.frame import Frame, i420_from_rgb
 
 PASS = "G1." + "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567" * 6
@@ -121,7 +121,7 @@ def test_a_pass_shown_again_is_reported_again():
 
 
 def test_at_most_three_scans_a_second():
-    pace = Pace()
+    pace = ScanPace()
     assert sum(pace.is_due(i / 30) for i in range(300)) == pytest.approx(30, abs=1)
 
 
@@ -155,7 +155,7 @@ def test_a_pass_in_a_large_picture_is_read():
 @pytest.mark.parametrize(("cost_s", "every_s"), [(0.0, EVERY_S), (0.01, EVERY_S), (0.7, 7.0), (3.0, 30.0)])
 def test_a_long_scan_is_followed_by_a_long_pause(cost_s, every_s):
     """Scans take at most a tenth of the time, so that faces never starve. The first cheap scan ends the pause."""
-    pace = Pace()
+    pace = ScanPace()
     assert pace.is_due(50.0)
     pace.record_cost(cost_s)
     assert not pace.is_due(50.0 + every_s - 0.01)
@@ -166,7 +166,7 @@ def test_a_long_scan_is_followed_by_a_long_pause(cost_s, every_s):
 
 @given(st.lists(st.floats(0.001, 5), min_size=1, max_size=30))
 def test_scans_take_at_most_a_tenth_of_the_time(costs):
-    pace, now, spent_s = Pace(), 50.0, 0.0
+    pace, now, spent_s = ScanPace(), 50.0, 0.0
     for cost_s in costs:
         while not pace.is_due(now):
             now += 0.1
@@ -179,7 +179,7 @@ def test_scans_take_at_most_a_tenth_of_the_time(costs):
 
 def test_a_pass_still_in_view_after_a_long_pause_is_not_reported_again():
     """Reporting it again would spend another use."""
-    pace = Pace()
+    pace = ScanPace()
     assert pace.is_due(50.0)
     assert pace.is_new_in_view(PASS, 50.0)
     pace.record_cost(2.0)
@@ -194,7 +194,7 @@ def test_a_pass_still_in_view_after_a_long_pause_is_not_reported_again():
 
 @given(st.lists(st.floats(0, 2), max_size=60))
 def test_two_scans_are_at_least_the_interval_apart(gaps):
-    pace, now, scanned = Pace(), 50.0, []
+    pace, now, scanned = ScanPace(), 50.0, []
     for gap_s in gaps:
         now += gap_s
         if pace.is_due(now):
@@ -204,7 +204,7 @@ def test_two_scans_are_at_least_the_interval_apart(gaps):
 
 @given(st.lists(st.tuples(st.sampled_from("ABCDEFGH"), st.floats(EVERY_S, 4)), max_size=60))
 def test_a_text_is_new_only_after_it_was_out_of_view(shown):
-    pace, now, seen = Pace(), 50.0, {}
+    pace, now, seen = ScanPace(), 50.0, {}
     for text, gap_s in shown:
         now += gap_s
         assert pace.is_new_in_view(text, now) == (text not in seen or not now - seen[text] < AGAIN_S)
@@ -212,7 +212,7 @@ def test_a_text_is_new_only_after_it_was_out_of_view(shown):
 
 
 def test_a_stream_of_new_codes_does_not_fill_the_memory():
-    pace = Pace()
+    pace = ScanPace()
     for i in range(1000):
         assert pace.is_new_in_view(f"G1.{i}", i * EVERY_S)
     assert len(pace._seen) <= AGAIN_S / EVERY_S + 1

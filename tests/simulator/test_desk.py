@@ -9,7 +9,7 @@ import pytest
 
 from gated.errors import StateError
 from gated.events import AccessDenied, DoorReleased
-from gated.simulator.desk import PHOTO_VIEWS, SIZE, Desk, Fact, portrait
+from gated.simulator.desk import PHOTO_VIEWS, SIZE, Desk, JournalFact, portrait
 from gated.simulator.morning import residents
 from gated.simulator.script import Script, read_script
 
@@ -75,4 +75,4 @@ def test_photos_show_the_same_person_from_three_sides():
 
 def test_a_fact_has_the_time_of_its_frame():
     at = datetime(2027, 1, 15, tzinfo=UTC)
-    assert Fact(at, "stopped", {}).frame_at == at.timestamp()
+    assert JournalFact(at, "stopped", {}).frame_at == at.timestamp()

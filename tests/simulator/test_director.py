@@ -18,7 +18,7 @@ from gated.events import (
 from gated.simulator import director as module
 from gated.simulator.desk import Desk
 from gated.simulator.director import Director
-from gated.simulator.morning import LATER_S, Resident, Step
+from gated.simulator.morning import LATER_S, MorningStep, Resident
 from gated.simulator.script import Actor, read_script
 
 WANG, CHEN = "a" * 16, "b" * 16
@@ -86,7 +86,9 @@ def play(stage):
 
 
 def test_a_granted_resident_is_as_expected(play):
-    outcome, director = play(Step("home", (actor(),), ("Wang Yu",)), granted(WANG), DoorReleased("grant", 1.5, "v"))
+    outcome, director = play(
+        MorningStep("home", (actor(),), ("Wang Yu",)), granted(WANG), DoorReleased("grant", 1.5, "v")
+    )
     assert outcome.is_right
     assert outcome.let_in == ("Wang Yu",)
     assert director.now.says == "OPEN for Wang Yu"
@@ -94,19 +96,19 @@ def test_a_granted_resident_is_as_expected(play):
 
 
 def test_a_denied_resident_is_not_as_expected(play):
-    outcome, _ = play(Step("home", (actor(),), ("Wang Yu",)), denied())
+    outcome, _ = play(MorningStep("home", (actor(),), ("Wang Yu",)), denied())
     assert not outcome.is_right
     assert outcome.let_in == ()
 
 
 def test_both_of_two_residents_must_be_granted(play):
-    step = Step("two", (actor(), actor("Chen Jie")), ("Wang Yu", "Chen Jie"))
+    step = MorningStep("two", (actor(), actor("Chen Jie")), ("Wang Yu", "Chen Jie"))
     assert not play(step, granted(WANG))[0].is_right
     assert play(step, granted(CHEN), granted(WANG))[0].is_right
 
 
 def test_a_stranger_needs_a_denial_not_just_no_grant(play):
-    step = Step("a stranger", (actor("a stranger"),), also="refused")
+    step = MorningStep("a stranger", (actor("a stranger"),), also="refused")
     assert play(step, denied(), DoorSecured("lease"))[0].is_right
     assert not play(step)[0].is_right
     assert not play(step, denied(), granted(WANG))[0].is_right
@@ -114,19 +116,19 @@ def test_a_stranger_needs_a_denial_not_just_no_grant(play):
 
 
 def test_decisions_on_frames_before_the_step_do_not_count(play):
-    outcome, _ = play(Step("a stranger", (actor("a stranger"),), also="refused"), denied(latency_s=60.0))
+    outcome, _ = play(MorningStep("a stranger", (actor("a stranger"),), also="refused"), denied(latency_s=60.0))
     assert not outcome.is_right
 
 
 def test_a_step_that_does_not_count_is_right(play):
-    step = Step("a print", (actor("a thief"),), also="refused", is_attack=True)
+    step = MorningStep("a print", (actor("a thief"),), also="refused", is_attack=True)
     outcome, _ = play(step, granted(WANG), is_judged=False)
     assert outcome.is_right
     assert outcome.let_in == ("Wang Yu",)
 
 
 def test_killed_vision_must_restart(play, stage):
-    step = Step("killed", (actor(),), ("Wang Yu",), "vision came back", "vision killed")
+    step = MorningStep("killed", (actor(),), ("Wang Yu",), "vision came back", "vision killed")
     back = [WorkerLost("vision", "ended by SIGKILL"), WorkerReady("vision"), granted(WANG)]
     assert play(step, *back)[0].is_right
     assert stage.killed == 1
@@ -134,7 +136,7 @@ def test_killed_vision_must_restart(play, stage):
 
 
 def test_a_person_is_removed_before_their_visit(play, stage):
-    step = Step("gone", (actor("Chen Jie"),), also="refused", first="removed", who="Chen Jie")
+    step = MorningStep("gone", (actor("Chen Jie"),), also="refused", first="removed", who="Chen Jie")
     outcome, director = play(step, denied())
     assert stage.removed == [CHEN]
     assert outcome.is_right
@@ -142,14 +144,14 @@ def test_a_person_is_removed_before_their_visit(play, stage):
 
 
 def test_events_wait_without_a_network(play):
-    outcome, director = play(Step("cut", (actor(),), ("Wang Yu",), "events wait", "network cut"), granted(WANG))
+    outcome, director = play(MorningStep("cut", (actor(),), ("Wang Yu",), "events wait", "network cut"), granted(WANG))
     assert outcome.is_right
     assert director.now.network == "no Mosquitto here"
     assert director.now.waiting > 0
 
 
 def test_actors_come_when_called_and_leave_after_the_decision(play, stage):
-    _, director = play(Step("home", (actor(),), ("Wang Yu",)), granted(WANG))
+    _, director = play(MorningStep("home", (actor(),), ("Wang Yu",)), granted(WANG))
     (there,) = read_script(stage.script).actors
     assert 0 <= there.comes_s <= there.leaves_s < 60
     assert director.script.begins_at is not None
@@ -171,6 +173,6 @@ def test_a_gate_that_ends_ends_the_morning(stage, monkeypatch):
         raise StateError("the gate has ended")
 
     monkeypatch.setattr(stage, "check_alive", ended)
-    director = Director(stage, [Step("home", (actor(),))], None, lambda now: None)
+    director = Director(stage, [MorningStep("home", (actor(),))], None, lambda now: None)
     with closing(director), pytest.raises(StateError, match="has ended"):
         director.play(0)

@@ -5,7 +5,7 @@ import pytest
 from gated.access.face_policy import FaceDecision, FaceReason
 from gated.access.visits import VisitOutcome
 from gated.events import DoorReleased, ReleaseRefused
-from gated.simulator.day import Fact
+from gated.simulator.day import DayFact
 from gated.simulator.history import violations
 
 
@@ -14,7 +14,7 @@ def grant(visit):
 
 
 def history(*facts):
-    return [Fact(at, what, 0.0) for at, what in facts]
+    return [DayFact(at, what, 0.0) for at, what in facts]
 
 
 RELEASED, PRESSED = DoorReleased("grant", 3.0, "a"), DoorReleased("rex", 3.0)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.simulator.identity import RANGES, Identity, identity
+from gated.simulator.identity import RANGES, Likeness, identity
 
 seeds = st.integers(0, 2**40)
 
@@ -48,7 +48,7 @@ def test_seeds_give_every_age():
 
 
 def test_every_range_has_a_field():
-    drawn = [f.name for f in fields(Identity)]
+    drawn = [f.name for f in fields(Likeness)]
     assert set(RANGES) <= set(drawn)
 
 
