@@ -17,7 +17,7 @@ from gated.provision.step_state import Making
 from gated.provision.steps.configure import WriteSettings
 from gated.provision.steps.ground import Folders, Machine
 from gated.provision.steps.hardware import Firmware, Parts
-from gated.provision.steps.material import GateKeys, Models, PromptFiles
+from gated.provision.steps.material import Models, PromptFiles, StateKeys
 from gated.provision.steps.office import Office
 from gated.provision.steps.releases import ReleaseKey
 from gated.provision.steps.services import GateStart, Packages, Services
@@ -32,7 +32,7 @@ def steps(making: Making) -> Iterator[InstallStep]:
     yield Packages(making)
     yield Models(making)
     yield PromptFiles(making)
-    yield GateKeys(making)
+    yield StateKeys(making)
     if making.answers.release_key:
         yield ReleaseKey(making)
     if making.answers.code:

@@ -202,7 +202,7 @@ def _copy_prompts(source: Path, folder: Path) -> None:
 
 
 @dataclass(frozen=True)
-class GateKeys:
+class StateKeys:
     """The step that creates the databases and the keys, as the gate's user."""
 
     making: Making
