@@ -167,7 +167,7 @@ def followed(known: KnownRecoveryKey, site: str, statements: Sequence[str]) -> t
         except UNDECODABLE as error:
             raise WireError(f"a hand-over that is not what was agreed ({type(error).__name__})") from error
         if said.site != site:
-            raise WireError("a hand-over of another site")
+            raise WireError("the hand-over is for another site")
         if said.number > known.number:
             newest = said
             known = KnownRecoveryKey(key=said.recovery, number=said.number, where=known.where)

@@ -93,7 +93,7 @@ class CommandDesk:
             query = f"SELECT reply FROM commands WHERE {command_log.has_id(self._ledger)}"  # noqa: S608 - no outside text
             row = self._ledger.execute(query, {"id": offer.command}).fetchone()
         except SQL_ERRORS as error:
-            log.error("an order was not asked for, because the ledger cannot be read: %s", error)
+            log.error("cannot ask for a command, because the ledger cannot be read: %s", error)
             return None
         if row is not None:
             return _kept(row[0], offer.command)
@@ -128,7 +128,7 @@ class CommandDesk:
         try:
             return self._hear(command, now, wall)
         except SQL_ERRORS as error:
-            log.error("a command could not be written down, and so was not carried out: %s", error)
+            log.error("a command was not carried out, because it could not be stored: %s", error)
             return self._reply(command, CommandOutcome("refused", UNWRITABLE))
 
     def is_fresh(self, command: Command, now: float, wall: datetime | None) -> bool:
@@ -142,7 +142,7 @@ class CommandDesk:
         try:
             self._answer(reply)
         except SQL_ERRORS as error:  # still reply: the command was carried out
-            log.error("the answer to a command could not be written down: %s", error)
+            log.error("the reply to a command could not be stored: %s", error)
         return reply
 
     def _hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
@@ -267,5 +267,5 @@ def _kept(reply: bytes | None, command: str) -> Reply | None:
     if kept is not None and kept.command == command:
         return kept
     if reply is not None:
-        log.error("an answer that was kept is damaged, and is not given again")
+        log.error("a stored reply is damaged and is not sent again")
     return None

@@ -89,7 +89,7 @@ def store_recovery_key(state: Path, said: RecoveryNotice, host: str) -> bool:
     known = load_known(state)
     if known is not None or not (state / "pairing").is_dir():
         if known is not None and known.key != said.key:
-            log.warning("the office names another recovery key than this gate knows; it is not taken")
+            log.warning("the office sent another recovery key; this gate keeps the one that it knows")
         return False
     new = KnownRecoveryKey(key=said.key, number=said.number, where=f"{host}:{said.port}")
     try:

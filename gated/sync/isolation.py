@@ -32,10 +32,10 @@ class IsolatedPart:
             done = work()
         except (StateError, BusyError) as error:
             if self._rests_until is None:
-                log.error("%s cannot go on, trying again and again: %s", self._name, error)
+                log.error("%s: failed, trying again until it works: %s", self._name, error)
             self._rests_until = now + DISK_REST_S
             return otherwise
         if self._rests_until is not None:
-            log.info("%s: it goes on", self._name)
+            log.info("%s: works again", self._name)
         self._rests_until = None
         return done

@@ -27,7 +27,7 @@ class LostFunctions:
         is_outdated = SEALED not in word.understands and not has_opened
         if is_outdated != self._is_outdated:
             self._is_outdated = is_outdated
-            why = "it is too old to read how this gate is; update the office"
+            why = "it is too old to read this gate's status; update the office"
             self._lost("office_outdated", why if is_outdated else None)
 
     def refresh(self, now: float, proved_at: float | None) -> None:
@@ -38,5 +38,5 @@ class LostFunctions:
         self.missing = [] if self._is_outdated else self._withheld.overdue(now, proved_at)
         before, self._told = self._told, sorted({*self.missing, *self._withheld.reported_by_office} & set(DATA_KINDS))
         if self._told != before:
-            why = f"what the office and this gate say does not arrive for 10 minutes: {', '.join(self._told)}"
+            why = f"data has not arrived for 10 minutes: {', '.join(self._told)}"
             self._lost("records_withheld", why if self._told else None)

@@ -139,7 +139,7 @@ class _Link:
             self._backoff.reset()
         self._failures += 1
         if self._failures == 1:
-            log.warning("no link to the server, trying again and again: %s", error)
+            log.warning("cannot connect to the office, trying again until it works: %s", error)
         if self._failures == 1 or self._up_at is not None:
             self.on_link(str(error))
 
@@ -173,7 +173,7 @@ class _Link:
 
     def _is_up(self) -> None:
         self._up_at = time.monotonic()
-        log.log(logging.INFO if self._failures else logging.DEBUG, "the link to the server is up")
+        log.log(logging.INFO if self._failures else logging.DEBUG, "connected to the office")
         self.on_link(None)
 
     async def _send(self, connection: Connection) -> None:
@@ -222,7 +222,7 @@ class _Link:
                 self.side.handle_message, arrived.topic, arrived.payload, time.monotonic(), self.wall()
             )
         except Exception as error:  # noqa: BLE001 - no message may end the gate
-            log.error("a message of the server's could not be dealt with: %s", _place(error))
+            log.error("a message from the office could not be handled: %s", _place(error))
             return Handled(is_invalid=True)
 
     def _order(self, command: Command) -> None:

@@ -47,7 +47,7 @@ def dossier_of(record: PersonRecord, status: Status) -> PersonData:
     try:
         role = plain_role(record.role)
     except CredentialError:
-        log.warning("the role of %s is none that a gate knows; nobody is let in by it", subject)
+        log.warning("the role of %s is invalid and gives no access", subject)
         rights = rights or (NO_RIGHT,)
     consents = tuple(_consents(record.consents))
     at = _time(record.added_at) or NEVER

@@ -96,7 +96,7 @@ class Certificates:
                 atomic_rewrite(ca, authority)
             atomic_rewrite(cert, said.certificate.encode())
         except PairingError as error:
-            raise WireError(f"the certificate that the office sent is not taken: {error}") from error
+            raise WireError(f"the certificate from the office is invalid: {error}") from error
         except OSError as error:
             advice = "make it writable for the gate's user"
             raise StateError(f"{cert}: cannot be written ({error.strerror}); {advice}") from error

@@ -121,7 +121,7 @@ class Replica:
         """Handle arrived records. Return the messages to send: receipts and requests."""
         newest = message.upto if isinstance(message, Delta) else message.version
         if self._is_absurd(newest) or any(record.n > newest for record in message.records):
-            self._doubt("records with numbers that cannot be; they are not looked at")
+            self._doubt("records with impossible numbers were ignored")
             return []
         said = self._hear_delta(message, now) if isinstance(message, Delta) else self._hear_part(message, now)
         return [*said, *self._settle(now), *self._ask(now)]
@@ -136,7 +136,7 @@ class Replica:
             self._doubt("the office has older records than this gate; they change nothing here")
             return keys
         if self._is_absurd(word.version):
-            self._doubt("the office's records have jumped too far; nothing is asked for")
+            self._doubt("the office's record numbers jumped too far; requesting nothing")
             return keys
         self._pull.target = word.version  # replaces a higher target that the office no longer has
         self._compare(word, mark)
@@ -311,7 +311,7 @@ class Replica:
         except SealError:
             named = {}
         if digest_of(named.items()) != title.digest:
-            self._doubt("a snapshot that does not add up; it is asked for anew")
+            self._doubt("the digest of the snapshot is wrong; requesting it again")
             self._staging.drop()
             return []
         removed = [(key, title.version) for key, _ in self._holdings.known(title.version) if key not in named]

@@ -49,5 +49,5 @@ def open_face(me: Identity, face: SealedFace, subject: str, embedder_sha256: str
         raise WireError(f"a face that is none ({type(error).__name__})") from error
     said, is_said = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
     if said != (*is_said, face.count):
-        raise WireError("a face that is another one than its record says")
+        raise WireError("the face does not match its record")
     return checked

@@ -67,7 +67,7 @@ class SnapshotStore:
     def _drop_damaged(self) -> None:
         """Delete the snapshot if its title is damaged. With a wrong title no real snapshot could replace it."""
         if left_out(self._connection, ("snapshot",)):
-            log.error("snapshot.db: its title is damaged; the snapshot is asked for anew")
+            log.error("snapshot.db: its title is damaged; requesting the snapshot again")
             with sql.transaction(self._connection):
                 self._forget()
 

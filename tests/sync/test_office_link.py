@@ -572,7 +572,7 @@ async def test_a_broker_that_never_answers_is_one_line_and_a_long_row_of_attempt
     await until(lambda: len(fake.levels) >= 4, "attempts")
     assert set(fake.levels) == {4, 5}
     assert [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING] == [
-        "no link to the server, trying again and again: the broker does not answer"
+        "cannot connect to the office, trying again until it works: the broker does not answer"
     ]
 
 

@@ -88,7 +88,7 @@ def test_a_certificate_that_is_not_this_gates_changes_nothing(tmp_path):
         "no certificate",
         "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n",
     ):
-        with pytest.raises(WireError, match="is not taken"):
+        with pytest.raises(WireError, match="is invalid"):
             gate.hear(wrong)
     assert (gate.folder / "gate.pem").read_bytes() == before
 
