@@ -464,7 +464,7 @@ def no_link(broker, gate, receiver, until, caplog):
     async def no_link(why, **settings):
         gate.settings = broker.settings(**settings)
         gate.start()
-        await until(lambda: [r for r in caplog.records if "no link" in r.message], "the reason")
+        await until(lambda: [r for r in caplog.records if "cannot connect" in r.message], "the reason")
         gate.happen(5)
         await asyncio.sleep(0.4)
         said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
@@ -514,7 +514,7 @@ async def test_certificates_put_right_later_are_taken_without_a_restart(broker, 
     hidden = (broker.folder / "ca.pem").rename(broker.folder / "hidden.pem")
     gate.happen(3)
     gate.start()
-    await receiver.until(lambda: [r for r in caplog.records if "no link" in r.message], "the reason")
+    await receiver.until(lambda: [r for r in caplog.records if "cannot connect" in r.message], "the reason")
     hidden.rename(broker.folder / "ca.pem")
     await delivered(gate, receiver)
     assert [r.levelname for r in caplog.records if r.name.startswith("gated.sync")] == ["WARNING", "INFO"]
