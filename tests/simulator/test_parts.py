@@ -37,7 +37,7 @@ class TestContract(DoorContract):
 
     @pytest.fixture
     def simulated(self, edges, monkeypatch):
-        monkeypatch.setattr("gated.simulator.parts.Wiring", counted_wiring(edges))
+        monkeypatch.setattr("gated.simulator.parts.DoorWiring", counted_wiring(edges))
         return SimulatedDoor(Timeline(seed=4))
 
     @pytest.fixture
