@@ -35,9 +35,10 @@ class Entry(Struct, frozen=True):
 
         Invalid bytes and other types of a damaged card are converted, and long text is cut.
         """
-        at, kind, body, row_hash = [
-            stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored) for stored in row[1:]
-        ]
+        try:
+            at, kind, body, row_hash = map(bytes.decode, row[1:])
+        except (TypeError, UnicodeDecodeError):
+            at, kind, body, row_hash = map(_as_text, row[1:])
         return cls(row[0], at[:32], kind[:64], body[:MAX_BODY_BYTES], row_hash[:64])
 
     @property
@@ -55,6 +56,10 @@ class Entry(Struct, frozen=True):
         except UNDECODABLE:
             return None
         return event
+
+
+def _as_text(stored: object) -> str:
+    return stored.decode("utf-8", "replace") if isinstance(stored, bytes) else str(stored)
 
 
 def parse_time(text: str) -> datetime | None:

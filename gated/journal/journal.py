@@ -93,9 +93,7 @@ class Journal:
         """
         with self._file.reading() as connection:
             found, length = list[Entry](), 0
-            for row in connection.execute(
-                f"{ROW_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)
-            ).fetchall():
+            for row in connection.execute(f"{ROW_COLUMNS} WHERE seq > ? ORDER BY seq LIMIT ?", (after, limit)):
                 found.append(Entry.read(row))
                 length += found[-1].least_bytes
                 if length > most_bytes:

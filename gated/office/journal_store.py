@@ -5,7 +5,7 @@ minute.
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from gated.journal.chain import genesis
@@ -63,13 +63,11 @@ class JournalStore:
         with self._file.writing():
             journal = self._journal(batch.gate, batch.journal, change)
             if batch.is_ahead:
-                self._check(journal, batch, change)
-                self._insert(journal, batch, change)
+                self._insert(journal, batch, self._check(journal, batch, change), change)
                 return change
             if batch.after <= journal.held < batch.last:
                 self._find_lost_rows(journal, batch, change)
-                self._check(journal, batch, change)
-                self._insert(journal, batch, change)
+                self._insert(journal, batch, self._check(journal, batch, change), change)
                 journal = self._advance(journal, batch.events[-1], change)
             elif batch.last <= journal.held:
                 self._check(journal, batch, change)
@@ -189,8 +187,8 @@ class JournalStore:
         if lost:
             change.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
 
-    def _check(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
-        """Check that the batch continues the hash chain, and that known rows are unchanged."""
+    def _check(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> Collection[int]:
+        """Check that the batch continues the hash chain, and that known rows are unchanged. Return the known rows."""
         before = self._hash(journal.number, batch.first - 1) or batch.prev
         if batch.first == 1:
             before = genesis(self._site, batch.gate, batch.journal)
@@ -201,17 +199,19 @@ class JournalStore:
         wrong += [event.seq for event in batch.events if here.get(event.seq, event.hash) != event.hash]
         if wrong:
             change.alarms.append(("row_altered", f"journal {batch.journal} row {min(wrong)}"))
+        return here
 
-    def _insert(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> None:
+    def _insert(self, journal: _Journal, batch: EventBatch, here: Collection[int], change: JournalChange) -> None:
+        """Store the rows of a batch that are not `here` yet."""
+        new = [event for event in batch.events if event.seq not in here]
+        change.new += new
         with self._file.writing() as connection:
             keep = (
                 "INSERT INTO events (journal, seq, at, kind, body, hash) VALUES (?, ?, ?, ?, ?, ?)"
-                " ON CONFLICT DO NOTHING RETURNING seq"
+                " ON CONFLICT DO NOTHING"
             )
-            for event in batch.events:
-                row = (journal.number, event.seq, event.at, event.kind, event.body, event.hash)
-                if connection.execute(keep, row).fetchone() is not None:
-                    change.new.append(event)
+            rows = [(journal.number, each.seq, each.at, each.kind, each.body, each.hash) for each in new]
+            connection.executemany(keep, rows)
 
     def _advance(self, journal: _Journal, last: WireEvent, change: JournalChange) -> _Journal:
         """Move the head to `last`, and check the rows against the heads that were signed before the rows arrived."""
