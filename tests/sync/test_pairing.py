@@ -132,7 +132,7 @@ def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_
 
         with monkeypatch.context() as patch:
             for name in ("replace", "rename"):
-                patch.setattr(Path, name, failing)
+                patch.setattr(os, name, failing)
             with contextlib.suppress(PairingError, StateError):
                 pair(code, state, SITE)
         if left[0] <= 0:
