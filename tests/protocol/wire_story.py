@@ -152,7 +152,7 @@ def _status(rows: list[WireEvent], held: list[Record]) -> dict[str, Message]:
             number=1805,
             at=TODAY.format(5),
             version=6,
-            row_digest=digest_of(live),
+            digest=digest_of(live),
             verifiers=fingerprint(KEYS.card, KEYS.pin),
             understands=["sealed"],
         ),
@@ -213,7 +213,7 @@ def records(face: str, other_keys: str) -> list[Record]:
 
 def _records(held: list[Record]) -> dict[str, Message]:
     live = [record for record in held if not isinstance(record, Tombstone)]
-    row_digest = digest_of((key_of(record), record.n) for record in live)
+    digest = digest_of((key_of(record), record.n) for record in live)
     return {
         "request": RecordRequest(**US, after=4),
         "renew": CertificateRequest(**US, csr=CSR),
@@ -221,7 +221,7 @@ def _records(held: list[Record]) -> dict[str, Message]:
         "recovery": RecoveryNotice(**US, key=RECOVERY, number=0, port=8884),
         "request-parts": RecordRequest(**US, is_snapshot=True, snapshot=6, parts=[0]),
         "delta": Delta(**US, after=4, upto=6, records=held[4:]),
-        "part": SnapshotPart(**US, version=6, digest=row_digest, part=0, parts=1, records=live),
+        "part": SnapshotPart(**US, version=6, digest=digest, part=0, parts=1, records=live),
         "receipt": RemovalReceipt(**US, subject=GONE, n=5, templates=3, at=TODAY.format(6)),
     }
 
