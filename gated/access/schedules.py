@@ -65,9 +65,10 @@ class Calendar(Struct, frozen=True):
 
         On a day of unknown kind the schedule must hold for every possible kind.
         """
-        hours = self.schedules.get(names.plain(schedule))
-        return hours is not None and all(
-            is_within(hours, at, holidays, self.timezone, workdays) for holidays, workdays in self._readings(at)
+        schedule_times = self.schedules.get(names.plain(schedule))
+        return schedule_times is not None and all(
+            is_within(schedule_times, at, holidays, self.timezone, workdays)
+            for holidays, workdays in self._readings(at)
         )
 
     def _readings(self, at: datetime) -> Iterator[tuple[Collection[str], Collection[str]]]:

@@ -72,9 +72,9 @@ def demo(
             board.say(f"{count} pictures are in {record_to}")
         if network is None:
             board.say("No Mosquitto runs here: there was no network, and the events wait in the outbox.")
-    right = all(outcome.is_right for outcome in outcomes)
-    board.say(f"{'All as expected' if right else 'NOT as expected'}, in {time.monotonic() - began:.0f} s.")
-    sys.exit(0 if right else 1)
+    as_expected = all(outcome.is_right for outcome in outcomes)
+    board.say(f"{'All as expected' if as_expected else 'NOT as expected'}, in {time.monotonic() - began:.0f} s.")
+    sys.exit(0 if as_expected else 1)
 
 
 def _play(

@@ -16,7 +16,7 @@ from gated.cli.consents import consents
 from gated.cli.credentials import card, guest, pin
 from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
 from gated.cli.people_stores import nobody, note_copy, zone_of
-from gated.cli.preferences import prefer, rights, role, what_somebody_has
+from gated.cli.preferences import access_rules, prefer, role, what_somebody_has
 from gated.cli.quarantine import quarantine
 from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import EnrolmentError
@@ -93,7 +93,7 @@ def people() -> None:
     """Manage the people at this gate: list, suspend, remove, cards, PINs and rights."""
 
 
-for command in (card, pin, guest, role, rights, prefer, quarantine, consents):
+for command in (card, pin, guest, role, access_rules, prefer, quarantine, consents):
     people.add_command(command)
 
 

@@ -46,7 +46,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         click.echo("this role has no rule: it may use every door at all hours", err=True)
 
 
-@click.command()
+@click.command("rights")
 @click.argument("subject")
 @doors_option
 @gates_option
@@ -57,7 +57,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
 @click.option("--role", is_flag=True, help="Set the rule of the person's role.")
 @click.option("--clear", is_flag=True, help="Remove the rules; the rules of household and role then apply.")
 @click.pass_obj
-def rights(
+def access_rules(
     context: Context, *, subject: str, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None,
     since: date | None, until: date | None, household: bool, role: bool, clear: bool,
 ) -> None:  # fmt: skip
@@ -80,7 +80,7 @@ def rights(
         somebody = known(store, subject)
         who = somebody.subject
         before = store.access_rules_of(who, whose)
-        kept = [right for right in before if places and right.door is not None and right.door not in places]
+        kept = [rule for rule in before if places and rule.door is not None and rule.door not in places]
         new = [] if clear else [AccessRule(place, schedule, valid_from, valid_until) for place in places or (None,)]
         store.set_access_rules(who, kept + new, whose)
         note(AccessRulesChanged(who, household, role))
@@ -102,9 +102,9 @@ def near_role(role: str, known: set[str], *, yes: bool) -> None:
 @click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
 @click.option("--clear", is_flag=True, help="Reset to the defaults.")
 @click.pass_obj
-def prefer(context: Context, /, subject: str, *, clear: bool, **wishes: Any) -> None:
+def prefer(context: Context, /, subject: str, *, clear: bool, **changes: Any) -> None:
     """Set how the gate behaves for a person. Options not given stay unchanged. No reason is asked for or stored."""
-    asked = {wish: value for wish, value in wishes.items() if value is not None}
+    asked = {wish: value for wish, value in changes.items() if value is not None}
     if clear == bool(asked):
         raise click.UsageError("give at least one of --release-s, --search-s and --first, or --clear alone")
     with books(context) as (store, note):
@@ -122,13 +122,13 @@ def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) ->
     preferences = NO_PREFERENCES if holder is None else holder.preferences
     return {
         "ways": [card_or_pin(each, zone) for each in store.of(subject)],
-        "rights": [_right(right, zone) for right in store.access_rules_of(subject)],
-        "household_rights": [_right(right, zone) for right in store.access_rules_of(subject, "household")],
-        "role_rights": [_right(right, zone) for right in store.access_rules_of(subject, "role")],
+        "rights": [_rule_json(rule, zone) for rule in store.access_rules_of(subject)],
+        "household_rights": [_rule_json(rule, zone) for rule in store.access_rules_of(subject, "household")],
+        "role_rights": [_rule_json(rule, zone) for rule in store.access_rules_of(subject, "role")],
         "preferences": {wish: getattr(preferences, wish) for wish in Preferences.__slots__},
     }
 
 
-def _right(right: AccessRule, zone: ZoneInfo) -> dict[str, Any]:
-    hours = {"valid_from": iso(right.valid_from, zone), "valid_until": iso(right.valid_until, zone)}
-    return {"door": right.door, "schedule": right.schedule, **hours}
+def _rule_json(rule: AccessRule, zone: ZoneInfo) -> dict[str, Any]:
+    hours = {"valid_from": iso(rule.valid_from, zone), "valid_until": iso(rule.valid_until, zone)}
+    return {"door": rule.door, "schedule": rule.schedule, **hours}

@@ -90,9 +90,9 @@ def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator
     """Run every check in turn. A failed check does not stop the others."""
     yield Check("settings", None, "; ".join(in_force(path, written)[1]) or None)
     for part, examine in {
-        "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery, "rights": _rights,
-        "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins, "pass key": _pass_key,
-        "server": _server, "certificates": _certificates,
+        "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery,
+        "rights": _file_modes, "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins,
+        "pass key": _pass_key, "server": _server, "certificates": _certificates,
     }.items():  # fmt: skip
         yield _run_check(part, examine, settings)
     yield Check("prompts", None, _unspoken(settings))
@@ -148,7 +148,7 @@ def _gallery(settings: Settings) -> None:
     Register.open(settings.state, settings.site.id).close()
 
 
-def _rights(settings: Settings) -> None:
+def _file_modes(settings: Settings) -> None:
     """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody."""
     from gated.people.credential_store import Credentials
 

@@ -70,13 +70,13 @@ def fitted_of(settings: Settings) -> Fitted:
     A USB device may be a reader or a keypad. So the setting `[cues] ways`, if given, decides.
     """
     cues, readers, wires = settings.cues, settings.readers, tuple(settings.doors.values())
-    ways = cues.ways
-    if ways is None:
+    kinds = cues.ways
+    if kinds is None:
         has_card = bool(readers.devices) or any(each.wiegand_pins is not None for each in wires)
         has_code = bool(readers.devices) or bool(readers.keypad_rows)
         has_call = any(each.call_pin is not None for each in wires)
     else:
-        has_card, has_code, has_call = "card" in ways, "code" in ways, "call" in ways
+        has_card, has_code, has_call = "card" in kinds, "code" in kinds, "call" in kinds
     has_exit = any(each.rex_pin is not None for each in wires)
     return Fitted(has_card, has_code, has_call, has_exit, cues.phone.strip())
 

@@ -160,9 +160,9 @@ def _line(door: Door, name: str, is_active: bool, now: float) -> MachineStep:
 def _opened(door: Door, now: float) -> MachineStep:
     """Handle an opened leaf. Within `rex_grace_s` after the lock was secured, the last release still explains it."""
     door, events = _update_lock(replace(door, awaited="", passing=_first_lease(door, now)), now)
-    is_passage = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
-    forced = [] if is_passage else [DoorForcedOpen()]
-    return door, [*events, DoorOpened(door.cause if is_passage else "nothing"), *forced]
+    is_authorised = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
+    forced = [] if is_authorised else [DoorForcedOpen()]
+    return door, [*events, DoorOpened(door.cause if is_authorised else "nothing"), *forced]
 
 
 def _closed(door: Door, now: float) -> MachineStep:
@@ -201,7 +201,7 @@ def _update_lock(door: Door, now: float, *events: Event, cause: str = "lease") -
         door = replace(door, schedule_until=NO_LEASE)
     if door.is_on_fire or now < door.until:
         cause_now = _release_cause(door)
-        awaited = door.awaited if cause_now in _ONE_PASSAGE else ""
+        awaited = door.awaited if cause_now in _ONE_PERSON else ""
         return replace(door, is_released=True, cause=cause_now, awaited=awaited), [*events]
     if not door.is_released:
         return door, [*events]
@@ -210,7 +210,7 @@ def _update_lock(door: Door, now: float, *events: Event, cause: str = "lease") -
     return replace(door, is_released=False, secured_at=now, awaited=""), [*events, DoorSecured(cause), *missed]
 
 
-_ONE_PASSAGE: tuple[Cause, ...] = ("grant", "rex")
+_ONE_PERSON: tuple[Cause, ...] = ("grant", "rex")
 """The causes after which one person should open the leaf."""
 
 

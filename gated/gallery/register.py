@@ -166,11 +166,11 @@ class Register:
             self._people.set_face(subject, face.face)
             self._people.drop_pending(subject)
             return ""
-        ways, why = (
+        marks, why = (
             held_records.credential_marks_of(connection, subject),
             held_records.BULK if is_first_of_set else held_records.CHANGED_FACE,
         )
-        held_records.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=ways))
+        held_records.put(connection, replace(held, quarantine=why, pending=face.face, pending_face=None, ways=marks))
         return why
 
     def give(self, subject: SubjectId, consents: Sequence[Consent]) -> None:

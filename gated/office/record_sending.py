@@ -83,9 +83,9 @@ class RecordSender:
             return
         gate, since = session.gate, self._store.gate(session.gate).since
         book = self._store.book
-        for gone in book.removals_without_receipt(gate, since, status.records.version, REMINDERS):
+        for removal in book.removals_without_receipt(gate, since, status.records.version, REMINDERS):
             yield session.record(
-                Delta(site=session.peer.site, gate=gate, after=gone.n - 1, upto=gone.n, records=[gone])
+                Delta(site=session.peer.site, gate=gate, after=removal.n - 1, upto=removal.n, records=[removal])
             )
 
     def drop_old_snapshots(self, now: float) -> None:

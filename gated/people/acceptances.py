@@ -110,8 +110,8 @@ def prune(connection: sqlite3.Connection, subjects: Collection[SubjectId]) -> No
     Without consent to recognition, delete all. The caller holds the transaction.
     """
     theirs = "SELECT purpose FROM consents WHERE consents.subject = agreed.subject"
-    gone_now = f"purpose NOT IN ({theirs}) OR 'recognise' NOT IN ({theirs})"
-    delete = f"DELETE FROM agreed WHERE subject = ? AND ({gone_now})"  # noqa: S608 - constants
+    withdrawn = f"purpose NOT IN ({theirs}) OR 'recognise' NOT IN ({theirs})"
+    delete = f"DELETE FROM agreed WHERE subject = ? AND ({withdrawn})"  # noqa: S608 - constants
     connection.executemany(delete, [(subject,) for subject in subjects])
 
 

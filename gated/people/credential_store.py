@@ -33,7 +33,7 @@ READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences
 NEVER: tuple[AccessRule, ...] = (AccessRule(schedule=LOST),)
 """Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
 
-STORED = ", ".join(f"'{way}'" for way in KINDS)
+STORED = ", ".join(f"'{kind}'" for kind in KINDS)
 """The known values of the column `way`, as SQL."""
 
 
@@ -102,20 +102,20 @@ class Credentials:
             query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
             people = sql.rows(connection, query)
             query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
-            wishes = {row[0]: read_preferences(row) for row in connection.execute(query)}
-            rights, is_lost = _said(connection)
-        holders, kinds = {}, {whose for whose, _ in rights}
+            preferences = {row[0]: read_preferences(row) for row in connection.execute(query)}
+            rules, is_lost = _said(connection)
+        holders, kinds = {}, {whose for whose, _ in rules}
         for subject, household, role, status in people:
             nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
             said = next(
-                (said for kind, name in nearest if kind in kinds and (said := rights.get((kind, names.plain(name))))),
+                (said for kind, name in nearest if kind in kinds and (said := rules.get((kind, names.plain(name))))),
                 [NEVER if is_lost else ()],
             )
             holders[SubjectId(subject)] = Holder(
                 is_suspended=status != "active",
                 rules=said[0],
                 other_spellings=tuple(said[1:]),
-                preferences=wishes.get(subject, NO_PREFERENCES),
+                preferences=preferences.get(subject, NO_PREFERENCES),
                 home=names.plain(household),
             )
         return holders
@@ -156,8 +156,8 @@ class Credentials:
             damaged = [possible_values(row, "schedules", "name") for row in damaged_rows.rows(connection, "schedules")]
         found: dict[str, Schedule] = {}
         for spelling, days, start, until in rows:
-            hours, name = schedule_of(days.split(), start, until), names.plain(spelling)
-            found[name] = intersection(found[name], hours) if name in found else hours
+            times, name = schedule_of(days.split(), start, until), names.plain(spelling)
+            found[name] = intersection(found[name], times) if name in found else times
         return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
 
     def schedule_names(self) -> set[str]:
@@ -318,6 +318,6 @@ def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list
     for owner in {*short, *(owner for row in uncounted for owner in damaged_rows.named(row))}:
         spelt[owner] = (*spelt.get(owner, ()), *NEVER)
     said: dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]] = {}
-    for (column, value), rights in spelt.items():
-        said.setdefault((column, names.plain(value)), []).append(rights)
+    for (column, value), rules in spelt.items():
+        said.setdefault((column, names.plain(value)), []).append(rules)
     return said, not all(map(damaged_rows.named, uncounted))

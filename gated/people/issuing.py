@@ -139,10 +139,10 @@ def remove_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> No
     """Remove a person's duress PIN. The caller must know its digits. Raises `CredentialError`."""
     with store.changing():
         mine = [each for each in by_kind(store.all())[1] if each.subject == subject]
-        gone = KnownPins(store.vault, mine).match(digits)
-        if gone is None or not gone[1]:
+        removed = KnownPins(store.vault, mine).match(digits)
+        if removed is None or not removed[1]:
             raise CredentialError(f"this is no duress PIN of {subject}; nothing was taken away")
-        store.set_pins(subject, [each for each in mine if each.id != gone[0].id])
+        store.set_pins(subject, [each for each in mine if each.id != removed[0].id])
     store.tidy()
 
 

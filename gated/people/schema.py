@@ -203,7 +203,7 @@ WAITING_FACES = f"""
 """
 """A waiting face of a person whose face is known already; see `RecordState`."""
 
-WAITING_WAYS = f"""
+WAITING_CREDENTIALS = f"""
     ALTER TABLE records ADD COLUMN ways TEXT NOT NULL DEFAULT '';
     {migrations.BACK}
     ALTER TABLE records DROP COLUMN ways
@@ -273,7 +273,7 @@ MIGRATIONS = (
     VEIL,
     ACCEPTANCES,
     WAITING_FACES,
-    WAITING_WAYS,
+    WAITING_CREDENTIALS,
     COPIES,
     WEAK,
 )

@@ -24,8 +24,8 @@ GIVEN_UP = f"the office did not confirm it within {CONFIRM_TIMEOUT_S:.0f} s"
 class Question:
     """One question about one command, repeated until it is answered. `now` is monotonic seconds."""
 
-    def __init__(self, order: str) -> None:
-        self.command = order
+    def __init__(self, command_id: str) -> None:
+        self.command = command_id
         self._asked: dict[str, float] = {}
         self._give_up_at: float | None = None
         self.again_at = -math.inf

@@ -78,13 +78,15 @@ def signers(tokens: Iterable[str]) -> list[str]:
     return found
 
 
-def newly_trusted(site: str, me: str, gates: Sequence[Neighbour], gone: Iterable[str]) -> list[tuple[Neighbour, str]]:
+def newly_trusted(
+    site: str, me: str, gates: Sequence[Neighbour], removed: Iterable[str]
+) -> list[tuple[Neighbour, str]]:
     """Return the gates that become trusted because a trusted gate signed their keys, each with that signer. Pure.
 
     Trust passes on: a gate that becomes trusted may be a signer too. `gone` holds the keys of removed gates and
     replaced keys. Their signatures do not count.
     """
-    ended = {party.kid for keys in gone if (party := parsed(keys)) is not None}
+    ended = {party.kid for keys in removed if (party := parsed(keys)) is not None}
     known = {each.gate: party for each in gates if (party := parsed(each.keys)) is not None and each.gate != me}
     trusted = {each.gate: known[each.gate] for each in gates if each.is_trusted and each.gate in known}
     trusted = {gate: party for gate, party in trusted.items() if party.kid not in ended}

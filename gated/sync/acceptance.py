@@ -26,9 +26,9 @@ NONE = f"this gate lets no batch in (`[sync] most_new_in_batch` is 0); use {AT_T
 
 
 def announce(  # noqa: PLR0917 - one call describes the whole batch
-    holdings: Holdings, allowance: Allowance, in_all: int, people: int, hours: float, wall: datetime | None
+    holdings: Holdings, allowance: Allowance, in_all: int, people: int, window_h: float, wall: datetime | None
 ) -> CommandOutcome:
-    """Let `people` subjects join within `hours` hours, up to the installer's total. The newest batch counts.
+    """Let `people` subjects join within `window_h` hours, up to the installer's total. The newest batch counts.
 
     `wall` is the time of day, None while the clock is not trusted. Without it the batch is refused, because its end is
     unknown.
@@ -41,13 +41,13 @@ def announce(  # noqa: PLR0917 - one call describes the whole batch
     left = allowance.by_office(allowed)
     if not left:
         return CommandOutcome("refused", USED_UP if in_all else NONE)
-    until = wall + timedelta(hours=hours)
+    until = wall + timedelta(hours=window_h)
     holdings.allow(replace(allowed, batch=min(people, left), batch_until=stamp(until)))
     if people > left:
         return CommandOutcome(
             "done", f"only {left} of {people} people: the installer set that total; others wait at the gate"
         )
-    return CommandOutcome("done", f"up to {people} people may join within {hours:g} h")
+    return CommandOutcome("done", f"up to {people} people may join within {window_h:g} h")
 
 
 def accept(

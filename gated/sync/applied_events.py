@@ -11,8 +11,8 @@ def applied_events(changes: Sequence[Change], outcome: Outcome, version: int) ->
 
     A batch that only suspends subjects has no `RecordsApplied` event.
     """
-    is_order = bool(changes) and all(change.is_suspending for change in changes)
-    if not is_order:
+    is_command = bool(changes) and all(change.is_suspending for change in changes)
+    if not is_command:
         yield RecordsApplied(version, outcome.added, outcome.changed, len(outcome.removed))
     for subject, templates in outcome.removed.items():
         yield PersonRemoved(subject, templates)

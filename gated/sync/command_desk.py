@@ -190,13 +190,13 @@ class CommandDesk:
 
     def _doubt(self, command: Command, now: float, wall: datetime | None) -> Reply | None:
         """Return the reply that refuses the command or asks for a challenge; None if the command is fresh."""
-        order, given_at = self._challenges.pop(command.challenge, ("", -math.inf))
-        is_answer = order in ("", command.id) and 0 <= now - given_at <= CHALLENGE_S
+        command_id, given_at = self._challenges.pop(command.challenge, ("", -math.inf))
+        is_answer = command_id in ("", command.id) and 0 <= now - given_at <= CHALLENGE_S
         if command.is_live:
-            return None if is_answer and order else self._reply(command, CommandOutcome("refused", LATE))
+            return None if is_answer and command_id else self._reply(command, CommandOutcome("refused", LATE))
         if not isinstance(command.action, UNATTENDED):
             return self._reply(command, CommandOutcome("refused", UPDATE_OFFICE))
-        if is_answer and not order:
+        if is_answer and not command_id:
             return None
         if wall is None or self._has_forgotten:
             return Reply(
@@ -212,10 +212,10 @@ class CommandDesk:
             return None
         return self._reply(command, CommandOutcome("refused", _stale(age_s)))
 
-    def _challenge(self, now: float, order: str = "") -> str:
+    def _challenge(self, now: float, command_id: str = "") -> str:
         """Return a fresh challenge. Drop the oldest ones above `MOST_CHALLENGES`."""
         fresh = secrets.token_hex(16)
-        self._challenges[fresh] = order, now
+        self._challenges[fresh] = command_id, now
         while len(self._challenges) > MOST_CHALLENGES:
             del self._challenges[next(iter(self._challenges))]
         return fresh

@@ -63,17 +63,17 @@ class CommandExchange:
         The office answers such a question even if no operator waits any more.
         """
         owed, self._owed = self._owed, []
-        order = self._withheld.question_due(now)
-        return [*owed, *([] if order is None else self.answer_offer(order, now))]
+        command_id = self._withheld.question_due(now)
+        return [*owed, *([] if command_id is None else self.answer_offer(command_id, now))]
 
-    def answer_offer(self, order: str, now: float) -> list[ConfirmationRequest | Reply]:
+    def answer_offer(self, command_id: str, now: float) -> list[ConfirmationRequest | Reply]:
         """Return the messages that answer an offer."""
-        offer = Offer(site=self._topics.site, gate=self._topics.gate, command=order)
+        offer = Offer(site=self._topics.site, gate=self._topics.gate, command=command_id)
         said = self._disk.attempt(lambda: self._desk.answer_offer(offer, now), now, None)
         if isinstance(said, ConfirmationRequest):
-            self._withheld.note_question(order, now)
+            self._withheld.note_question(command_id, now)
         else:
-            self._withheld.close_question(order)
+            self._withheld.close_question(command_id)
         return [] if said is None else [said]
 
     def judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:

@@ -43,17 +43,17 @@ class Freshness:
             del self._issued[next(iter(self._issued))]
         return fresh
 
-    def accept(self, word: Heartbeat) -> bool:
+    def accept(self, heartbeat: Heartbeat) -> bool:
         """Take a heartbeat. Return False if it is older than one that was heard: it then has no effect.
 
         A newer heartbeat has a higher number. After the office lost its count, an echo of a newer challenge counts
         instead.
         """
-        issued_at = self._issued.get(word.challenge)
+        issued_at = self._issued.get(heartbeat.challenge)
         is_proof = issued_at is not None and (issued_at > self._proved_at or not self._has_proof)
-        if word.number <= self.heartbeat and not is_proof:
+        if heartbeat.number <= self.heartbeat and not is_proof:
             return False
-        self.heartbeat = word.number
+        self.heartbeat = heartbeat.number
         if issued_at is not None and is_proof:
             self._proved_at, self._has_proof, self._reached_s = issued_at, True, 0.0
         return True

@@ -17,14 +17,14 @@ class LostFunctions:
         self.missing = list[str]()
         """What this gate itself knows to be missing."""
 
-    def apply_heartbeat(self, word: Heartbeat, *, has_opened: bool) -> None:
+    def apply_heartbeat(self, heartbeat: Heartbeat, *, has_opened: bool) -> None:
         """Take a new heartbeat.
 
         `has_opened` says whether the office has ever echoed a challenge, and so has opened a status. An office that
         does not open a status cannot prove that it is alive, and does not know the gate's state.
         """
-        self._withheld.reported_by_office = word.withheld
-        is_outdated = SEALED not in word.understands and not has_opened
+        self._withheld.reported_by_office = heartbeat.withheld
+        is_outdated = SEALED not in heartbeat.understands and not has_opened
         if is_outdated != self._is_outdated:
             self._is_outdated = is_outdated
             why = "it is too old to read this gate's status; update the office"

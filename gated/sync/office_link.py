@@ -82,7 +82,7 @@ async def run_link(
     try:
         await link.run()
     finally:
-        link.drop_orders()
+        link.drop_commands()
         thread.submit(side.close)
         thread.shutdown(wait=False)
 
@@ -108,7 +108,7 @@ class _Link:
         """Messages to send on the current or the next connection."""
         self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
         self._talks: dict[str, OperatorDialog] = {}
-        self._orders: set[asyncio.Task[None]] = set()
+        self._running: set[asyncio.Task[None]] = set()
         self._failures, self._backoff = 0, Backoff(FIRST_RETRY_S, self.settings.backoff_max_s)
         self._up_at: float | None = None
 
@@ -128,10 +128,10 @@ class _Link:
             if self._failures:
                 await asyncio.sleep(self._backoff.next_s())
 
-    def drop_orders(self) -> None:
+    def drop_commands(self) -> None:
         """Cancel the commands in progress."""
-        for order in self._orders:
-            order.cancel()
+        for task in self._running:
+            task.cancel()
 
     def _failed(self, error: Exception) -> None:
         if self._up_at is not None and time.monotonic() - self._up_at > STEADY_S:
@@ -189,7 +189,7 @@ class _Link:
                 await connection.publish(out)
             for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
                 await connection.publish(out)
-            if self.side.is_stale and not self._orders:
+            if self.side.is_stale and not self._running:
                 return
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
@@ -200,7 +200,7 @@ class _Link:
         while True:
             heard = await self._hear(await connection.message())
             if heard.command is not None:
-                self._order(heard.command)
+                self._start_command(heard.command)
             if heard.confirmation is not None and heard.confirmation.command in self._talks:
                 self._talks[heard.confirmation.command].handle_confirmation(heard.confirmation)
             for out in heard.outgoing:
@@ -225,11 +225,11 @@ class _Link:
             log.error("a message from the office could not be handled: %s", _place(error))
             return Handled(is_invalid=True)
 
-    def _order(self, command: Command) -> None:
+    def _start_command(self, command: Command) -> None:
         talk = self._talks[command.id] = OperatorDialog(command, self._say)
-        order = asyncio.create_task(self._carry_out(command, talk), name=f"order-{command.number}")
-        self._orders.add(order)
-        order.add_done_callback(self._orders.discard)
+        task = asyncio.create_task(self._carry_out(command, talk), name=f"order-{command.number}")
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     def _say(self, message: Message) -> None:
         self._said.append(message)

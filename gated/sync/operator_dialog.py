@@ -23,7 +23,7 @@ class OperatorDialog:
         self, command: Command, say: Callable[[Message], None], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         """Take `say`, which queues a message to the office and returns at once."""
-        self._site, self._gate, self._order = command.site, command.gate, command.id
+        self._site, self._gate, self._command_id = command.site, command.gate, command.id
         self._say, self._monotonic = say, monotonic
         self._question = Question(command.id)
         self._heard = asyncio.Event()
@@ -42,7 +42,7 @@ class OperatorDialog:
         """Send the progress to the operator if the text has changed. The text must name no person."""
         if says != self._told:
             self._told = says
-            self._say(Progress(site=self._site, gate=self._gate, command=self._order, says=says[:LONGEST_TEXT]))
+            self._say(Progress(site=self._site, gate=self._gate, command=self._command_id, says=says[:LONGEST_TEXT]))
 
     async def confirm(self, says: str) -> float:
         """Ask until the office confirms that its operator waits and wants this command.
@@ -64,5 +64,5 @@ class OperatorDialog:
         """Send the question if it is time to."""
         nonce = self._question.ask(self._monotonic())
         if nonce is not None:
-            about = ConfirmationRequest(site=self._site, gate=self._gate, command=self._order, nonce=nonce)
+            about = ConfirmationRequest(site=self._site, gate=self._gate, command=self._command_id, nonce=nonce)
             self._say(replace(about, step="commit", says=says[:LONGEST_TEXT]))

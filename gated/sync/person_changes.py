@@ -87,9 +87,9 @@ class PersonChanges:
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)
         stays = self._with_consent(draft)
-        ways = self._holdings.credential_marks_of(draft.subject)
+        marks = self._holdings.credential_marks_of(draft.subject)
         holding = replace(
-            stays.holding, pending=face.face, pending_face=draft.face, sets=self._sets_of(draft), ways=ways
+            stays.holding, pending=face.face, pending_face=draft.face, sets=self._sets_of(draft), ways=marks
         )
         return replace(stays, holding=holding, waiting=face)
 

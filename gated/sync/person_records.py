@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 
 DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 NEVER = datetime.fromtimestamp(0, UTC)
-NO_RIGHT = AccessRule(valid_until=NEVER)
+NO_ACCESS = AccessRule(valid_until=NEVER)
 
 
 def is_readable(record: PersonRecord) -> bool:
@@ -43,35 +43,33 @@ def dossier_of(record: PersonRecord, status: Status) -> PersonData:
     person's own access rules still count.
     """
     subject = SubjectId(record.subject)
-    rights, role = rights_of(record.rights), RESIDENT
+    rules, role = access_rules_of(record.rights), RESIDENT
     try:
         role = plain_role(record.role)
     except CredentialError:
         log.warning("the role of %s is invalid and gives no access", subject)
-        rights = rights or (NO_RIGHT,)
+        rules = rules or (NO_ACCESS,)
     consents = tuple(_consents(record.consents))
     at = _time(record.added_at) or NEVER
     person = Person(
         subject, printable(record.name), printable(names.tidy(record.household)), status, at, consents, role
     )
-    wishes = preferences_of(record.wishes)
+    preferences = preferences_of(record.wishes)
     if is_readable(record):
-        return PersonData(person, rights, preferences=wishes, keeps_credentials=True)
-    return PersonData(person, rights, tuple(_cards(record)), tuple(_pins(record)), wishes)
+        return PersonData(person, rules, preferences=preferences, keeps_credentials=True)
+    return PersonData(person, rules, tuple(_cards(record)), tuple(_pins(record)), preferences)
 
 
-def rights_of(passages: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]:
+def access_rules_of(unlocks: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]:
     """Return access rules. A rule with an invalid time becomes one that never holds.
 
     It is not dropped, because a person without any rule may pass at all hours.
     """
     return tuple(
-        AccessRule(
-            passage.door and names.plain(passage.door), passage.schedule and names.plain(passage.schedule), *window
-        )
-        if (window := _window(passage.valid_from, passage.valid_until)) is not None
-        else NO_RIGHT
-        for passage in passages
+        AccessRule(unlock.door and names.plain(unlock.door), unlock.schedule and names.plain(unlock.schedule), *window)
+        if (window := _window(unlock.valid_from, unlock.valid_until)) is not None
+        else NO_ACCESS
+        for unlock in unlocks
     )
 
 
@@ -80,9 +78,9 @@ def days_of(days: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted({day for day in days if DAY.fullmatch(day) and is_day(day)}))
 
 
-def preferences_of(wishes: WirePreferences) -> Preferences:
+def preferences_of(preferences: WirePreferences) -> Preferences:
     """Return a person's preferences; the defaults if a value is out of range."""
-    return valid_preferences(Preferences(wishes.release_s, wishes.search_s, wishes.first))
+    return valid_preferences(Preferences(preferences.release_s, preferences.search_s, preferences.first))
 
 
 def printable(text: str) -> str:

@@ -6,7 +6,7 @@ from gated.people.access_rule import plain_role
 from gated.people.schedule_values import schedule_of
 from gated.protocol.vouching import parsed
 from gated.protocol.wire_records import GateRecord, HouseholdRecord, RoleRecord, ScheduleRecord
-from gated.sync.person_records import days_of, rights_of
+from gated.sync.person_records import access_rules_of, days_of
 
 
 def content_of(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecord) -> Content:
@@ -16,13 +16,13 @@ def content_of(record: HouseholdRecord | RoleRecord | ScheduleRecord | GateRecor
     """
     match record:
         case HouseholdRecord():
-            return SharedRules("household", record.household, rights_of(record.rights))
+            return SharedRules("household", record.household, access_rules_of(record.rights))
         case RoleRecord():
             try:
                 plain_role(record.role)
             except CredentialError:
                 return None
-            return SharedRules("role", record.role, rights_of(record.rights))
+            return SharedRules("role", record.role, access_rules_of(record.rights))
         case ScheduleRecord() if record.holidays or record.workdays:
             return NamedCalendar(record.name, days_of(record.holidays), days_of(record.workdays))
         case ScheduleRecord():

@@ -126,30 +126,30 @@ class Replica:
         said = self._hear_delta(message, now) if isinstance(message, Delta) else self._hear_part(message, now)
         return [*said, *self._settle(now), *self._ask(now)]
 
-    def handle_heartbeat(self, word: Heartbeat, now: float) -> list[Message]:
+    def handle_heartbeat(self, heartbeat: Heartbeat, now: float) -> list[Message]:
         """Handle a heartbeat, which names the office's version.
 
         Return the messages to send: keys, receipts and requests.
         """
-        mark, keys = self.mark, self._keys(word)
-        if word.version < mark.version:
+        mark, keys = self.mark, self._keys(heartbeat)
+        if heartbeat.version < mark.version:
             self._doubt("the office has older records than this gate; they change nothing here")
             return keys
-        if self._is_absurd(word.version):
+        if self._is_absurd(heartbeat.version):
             self._doubt("the office's record numbers jumped too far; requesting nothing")
             return keys
-        self._pull.target = word.version  # replaces a higher target that the office no longer has
-        self._compare(word, mark)
-        return [*keys, *self._settle(now), *self._remind(word, now), *self._ask(now)]
+        self._pull.target = heartbeat.version  # replaces a higher target that the office no longer has
+        self._compare(heartbeat, mark)
+        return [*keys, *self._settle(now), *self._remind(heartbeat, now), *self._ask(now)]
 
-    def _keys(self, word: Heartbeat) -> list[Message]:
+    def _keys(self, heartbeat: Heartbeat) -> list[Message]:
         """Return this gate's keys for cards and PINs if the office has none or other ones."""
         vault = self._holdings.register.vault
         card, pin = vault.key_for(CARD), vault.key_for(PIN)
-        self.is_office_outdated &= not word.verifiers
-        if word.verifiers == fingerprint(card, pin):
+        self.is_office_outdated &= not heartbeat.verifiers
+        if heartbeat.verifiers == fingerprint(card, pin):
             return []
-        if word.verifiers:
+        if heartbeat.verifiers:
             self._doubt("the office has other keys of this gate for cards and PINs: pair the gate anew")
         return [VerifierKeys(site=self._peer.site, gate=self._peer.gate, card=card, pin=pin)]
 
@@ -214,9 +214,9 @@ class Replica:
         rows = self._holdings.quarantined()
         return [QuarantinedRecord(row.key.removeprefix(PERSON), row.quarantine or "", row.n) for row in rows]
 
-    def announce(self, people: int, hours: float) -> CommandOutcome:
-        """Take the office's announcement that `people` subjects join within `hours` hours."""
-        return announce(self._holdings, self._allowance, self._in_all, people, hours, self.wall)
+    def announce(self, people: int, window_h: float) -> CommandOutcome:
+        """Take the office's announcement that `people` subjects join within `window_h` hours."""
+        return announce(self._holdings, self._allowance, self._in_all, people, window_h, self.wall)
 
     def accept(self, subjects: Sequence[str], operator: str) -> CommandOutcome:
         """Take the office's acceptance of subjects who are quarantined as `bulk`."""
@@ -263,25 +263,25 @@ class Replica:
     def _is_here(self, record: Record) -> bool:
         return self._holdings.person(SubjectId(key_of(record).removeprefix(PERSON))) is not None
 
-    def _compare(self, word: Heartbeat, mark: RecordMark) -> None:
+    def _compare(self, heartbeat: Heartbeat, mark: RecordMark) -> None:
         """Decide whether the gate wants a snapshot.
 
         It wants one if its records differ at the office's version and no record is on its way.
         """
-        is_other = self._pull.target == mark.version and word.digest != mark.digest
-        self._pull.wants_snapshot = is_other and not self._is_incurable(word)
-        title, said = self._staging.title, (word.version, word.digest)
+        is_other = self._pull.target == mark.version and heartbeat.digest != mark.digest
+        self._pull.wants_snapshot = is_other and not self._is_incurable(heartbeat)
+        title, said = self._staging.title, (heartbeat.version, heartbeat.digest)
         is_of_use = self._pull.wants_snapshot and title is not None and (title.version, title.digest) == said
         if title is not None and title.version <= mark.version and not is_of_use:
             self._staging.drop()
 
-    def _is_incurable(self, word: Heartbeat) -> bool:
+    def _is_incurable(self, heartbeat: Heartbeat) -> bool:
         last = self._incurable
-        return last is not None and (word.version, word.digest) == (last.version, last.digest)
+        return last is not None and (heartbeat.version, heartbeat.digest) == (last.version, last.digest)
 
-    def _remind(self, word: Heartbeat, now: float) -> list[Message]:
+    def _remind(self, heartbeat: Heartbeat, now: float) -> list[Message]:
         """Return the receipts for removed subjects again: the office would not hold them if it had heard."""
-        if self._incurable is None or not self._is_incurable(word):
+        if self._incurable is None or not self._is_incurable(heartbeat):
             return []
         return self._receipts(now, self._incurable.returning)
 

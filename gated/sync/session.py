@@ -153,8 +153,10 @@ class GateSide:
         if silence is not None:
             self._report(silence)
         self._update_withheld(now)
-        is_beat = self._reports.is_regular(now)
-        batches = self._journal.attempt(lambda: self._upload.due_batches(now, is_beat=is_beat), now, list[EventBatch]())
+        is_heartbeat = self._reports.is_regular(now)
+        batches = self._journal.attempt(
+            lambda: self._upload.due_batches(now, is_heartbeat=is_heartbeat), now, list[EventBatch]()
+        )
         requests = self._records.attempt(lambda: self.replica.due(now), now, list[Message]())
         commands = self._commands.due(now)
         reports = [*self._reports.due_status(now, wall_utc, vitals), *self._reports.due_quarantine(now)]
@@ -244,17 +246,17 @@ class GateSide:
             return []  # the office would miss it, and a request is sent only once a day
         return self._renewal.attempt(lambda: mine.due_requests(now, wall_utc), now, list[CertificateRequest]())
 
-    def _apply_heartbeat(self, word: Heartbeat, now: float) -> Handled:
+    def _apply_heartbeat(self, heartbeat: Heartbeat, now: float) -> Handled:
         before = self._freshness.proved_at
-        if not self._freshness.accept(word):
+        if not self._freshness.accept(heartbeat):
             return Handled()
         proved_at = self._freshness.proved_at
-        self._lost.apply_heartbeat(word, has_opened=proved_at is not None)
+        self._lost.apply_heartbeat(heartbeat, has_opened=proved_at is not None)
         if proved_at is not None and proved_at != before:
             self._proved(proved_at)
-            if (said := parse_time(word.at)) is not None:
+            if (said := parse_time(heartbeat.at)) is not None:
                 self._timed(said, proved_at)
-        return self._answers(lambda: self.replica.handle_heartbeat(word, now), now)
+        return self._answers(lambda: self.replica.handle_heartbeat(heartbeat, now), now)
 
     def _apply_records(self, records: Delta | SnapshotPart, now: float, *, is_known: bool) -> Handled:
         """Handle records. Records that reduce access count even while nothing can be stored."""

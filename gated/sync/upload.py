@@ -36,7 +36,7 @@ class JournalUpload:
         """Start a new connection: send again what was on its way."""
         self._outbox.restart()
 
-    def due_batches(self, now: float, *, is_beat: bool = True) -> list[EventBatch]:
+    def due_batches(self, now: float, *, is_heartbeat: bool = True) -> list[EventBatch]:
         """Return the batches to publish now, in this order. They count as sent.
 
         A heartbeat has at least one batch, unless the journal has no row.
@@ -44,10 +44,10 @@ class JournalUpload:
         try:
             journal = self._open()
             position = journal.position()
-            gathered = self._gathered(journal, position, is_beat=is_beat)
+            gathered = self._gathered(journal, position, is_heartbeat=is_heartbeat)
             self.mark, self.sent, self.acked = _mark(position), gathered.head, position.acked
             batches = list(self._due(journal, gathered, now))
-            is_quiet = is_beat and not batches and position.acked >= position.head
+            is_quiet = is_heartbeat and not batches and position.acked >= position.head
             return list(self._nothing_new(journal, position)) if is_quiet else batches
         except StateError:
             self.close()
@@ -72,12 +72,12 @@ class JournalUpload:
             self._journal = self._open_journal()
         return self._journal
 
-    def _gathered(self, journal: Journal, position: Position, *, is_beat: bool) -> Position:
+    def _gathered(self, journal: Journal, position: Position, *, is_heartbeat: bool) -> Position:
         """Return the journal's position, with the head at the last row that may be sent now."""
         after = self._gathering.after(position.journal, position.head)
-        new = [] if after is None or is_beat else journal.entries(after, MOST_ROWS)
+        new = [] if after is None or is_heartbeat else journal.entries(after, MOST_ROWS)
         kinds = [entry.kind for entry in new]
-        upto = self._gathering.update(position.journal, position.head, kinds, is_beat=is_beat)
+        upto = self._gathering.update(position.journal, position.head, kinds, is_heartbeat=is_heartbeat)
         head = min(position.head, max(upto, position.acked))
         return position if head == position.head else replace(position, head=head)
 

@@ -33,14 +33,14 @@ class UploadTiming:
             return None
         return self._seen if head > self._seen else None
 
-    def update(self, journal: str, head: int, kinds: Iterable[str], *, is_beat: bool) -> int:
+    def update(self, journal: str, head: int, kinds: Iterable[str], *, is_heartbeat: bool) -> int:
         """Return up to which row the journal may be sent.
 
         `head` is the newest row. `kinds` are the event kinds of the new rows.
         """
         kinds = list(kinds)
         is_other = journal != self._journal or head < self._seen
-        if is_beat or is_other or len(kinds) >= MOST_ROWS or not URGENT.isdisjoint(kinds):
+        if is_heartbeat or is_other or len(kinds) >= MOST_ROWS or not URGENT.isdisjoint(kinds):
             self._upto = head
         self._journal, self._seen = journal, head
         return self._upto

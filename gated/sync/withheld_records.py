@@ -68,15 +68,15 @@ class WithheldData:
             self._rows.know(said, now)
         self._rows.reach(acked)
 
-    def note_question(self, order: str, now: float) -> None:
+    def note_question(self, command_id: str, now: float) -> None:
         """Take note that the gate asked the office about a command."""
-        if order not in self._asked and len(self._asked) < MOST_TRACKED:
-            self._asked[order] = now
+        if command_id not in self._asked and len(self._asked) < MOST_TRACKED:
+            self._asked[command_id] = now
         self._asked_at = now
 
-    def close_question(self, order: str) -> None:
+    def close_question(self, command_id: str) -> None:
         """Take note that the office answered about a command."""
-        self._asked.pop(order, None)
+        self._asked.pop(command_id, None)
 
     def question_due(self, now: float) -> str | None:
         """Return a command about which the gate should ask the office again.

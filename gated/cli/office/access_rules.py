@@ -78,15 +78,15 @@ def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
         store.book.put(record)
 
 
-@click.group()
-def rights() -> None:
+@click.group("rights")
+def access_rules() -> None:
     """Set where and when a household or role may enter. A person's own rule takes precedence.
 
     Without any rule, people may enter by every door at any time.
     """
 
 
-@rights.command()
+@access_rules.command()
 @click.argument("household")
 @access_rule_options
 @click.pass_obj
@@ -103,7 +103,7 @@ def household(folder: Path, /, household: str, **options: Any) -> None:
     streams.say(f"set the access rules of household {name}")
 
 
-@rights.command()
+@access_rules.command()
 @click.argument("role")
 @access_rule_options
 @click.pass_obj
@@ -120,11 +120,11 @@ def role(folder: Path, /, role: str, **options: Any) -> None:
         streams.say(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
 
 
-@rights.command("list")
+@access_rules.command("list")
 @json_option
 @click.pass_obj
 @read_only_command
-def list_rights(folder: Path, as_json: bool) -> None:
+def list_access_rules(folder: Path, as_json: bool) -> None:
     """List the rules of households and roles. `gated office person show` shows a person's own rules."""
     with closing(Store.open(folder)) as store:
         zone = store.zone
@@ -138,5 +138,5 @@ def list_rights(folder: Path, as_json: bool) -> None:
         )
 
 
-def _plain(rights: Any, zone: ZoneInfo) -> str:
-    return "; ".join(in_words(each, zone) or "always" for each in rights)
+def _plain(access_rules: Any, zone: ZoneInfo) -> str:
+    return "; ".join(in_words(each, zone) or "always" for each in access_rules)

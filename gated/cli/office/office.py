@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gated.cli import read_only_unless
-from gated.cli.office.access_rules import rights
+from gated.cli.office.access_rules import access_rules
 from gated.cli.office.alarms import alarms
 from gated.cli.office.batch import batch
 from gated.cli.office.calendar import calendar
@@ -78,7 +78,7 @@ for command in (init, install, host, invite, invitations, timezone, names, passp
     office.add_command(command)
 for command in (gates, events, receipts, alarms, watch):
     office.add_command(command)
-for command in (person, pins, pass_, rights, schedule, calendar, batch, held):
+for command in (person, pins, pass_, access_rules, schedule, calendar, batch, held):
     office.add_command(command)
 for command in (release, answer, lockdown, enrol, settings, models, restart, diagnose):
     office.add_command(command)

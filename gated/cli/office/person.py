@@ -162,7 +162,7 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
 @click.argument("subject")
 @access_rule_options
 @click.pass_obj
-def person_rights(folder: Path, /, subject: str, **options: Any) -> None:
+def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
     """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, rights=access_rules_of(store, **options)))

@@ -1,0 +1,108 @@
+"""Tests that names and help texts use the words of the glossary in `gated/README.md`.
+
+The column "Not" lists the words that a concept must not have. A word with a condition ("`line`, for ...") is an ordinary
+word elsewhere. It is forbidden only in the packages of `WITHIN`. Names that the wire, a database, a settings file or a
+library fixes are in `FIXED`.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import pytest
+
+import gated
+from gated.cli import main
+
+PACKAGE = Path(gated.__file__).parent
+WITHIN = {
+    "hours": ("people", "sync", "gallery", "access", "office"),
+    "right": ("people", "sync", "gallery", "access", "office", "protocol", "cli"),
+    "beat": ("protocol", "sync", "office"),
+    "gone": ("protocol", "sync", "office", "people"),
+    "line": ("office",),
+    "order": ("protocol", "sync", "office", "commands.py"),
+    "server": ("protocol", "sync"),
+    "word": ("protocol", "sync", "office"),
+}
+"""Words with a condition, and where they are forbidden."""
+FIXED: dict[str, set[str]] = {}
+"""Names that something outside the code fixes, by file."""
+
+
+def forbidden() -> dict[str, tuple[str, ...]]:
+    """Return each forbidden word with the places where it is forbidden; an empty tuple is everywhere."""
+    rows = re.findall(r"^\|([^|]*)\|[^|]*\|([^|]*)\|$", (PACKAGE / "README.md").read_text("utf-8"), re.MULTILINE)
+    found: dict[str, tuple[str, ...]] = {}
+    for _, cell in rows:
+        for word in re.findall(r"`([^`]+)`", cell):
+            for form in (word, f"{word}s") if not word.endswith("s") else (word,):
+                if ", for " not in cell:
+                    found[form.replace(" ", "_").lower()] = ()
+                elif word in WITHIN:
+                    found[form.lower()] = WITHIN[word]
+    return found
+
+
+def parts(name: str) -> list[str]:
+    """Return the words of an identifier, in lower case."""
+    return [p.lower() for w in name.split("_") for p in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", w)]
+
+
+def names_of(module: Path) -> Iterator[tuple[str, int]]:
+    """Yield every name that a module defines, with its line."""
+    yield module.stem, 1
+    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            yield node.name, node.lineno
+        elif isinstance(node, ast.arg):
+            yield node.arg, node.lineno
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id, node.lineno
+        elif isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.attr, node.lineno
+
+
+def offences() -> Iterator[str]:
+    """Yield each name with a forbidden word."""
+    words = forbidden()
+    for module in sorted(PACKAGE.rglob("*.py")):
+        place = module.relative_to(PACKAGE).as_posix()
+        here = {word for word, places in words.items() if not places or place.split("/")[0] in places}
+        for name, line in names_of(module):
+            inside = f"_{'_'.join(parts(name))}_"
+            bad = sorted(word for word in here if f"_{word}_" in inside)
+            if bad and name not in FIXED.get(place, ()):
+                yield f"{place}:{line} {name}: {', '.join(bad)}"
+
+
+def test_the_glossary_forbids_words():
+    words = forbidden()
+    assert {"way", "wishes", "passage"} <= words.keys()
+    assert words.keys() >= WITHIN.keys()
+
+
+def test_no_name_has_a_word_that_the_glossary_forbids():
+    assert list(offences()) == []
+
+
+def helps(command: click.Command, path: str = "gated") -> Iterator[tuple[str, str]]:
+    """Yield the help text of a command, its options and its subcommands."""
+    yield path, command.get_short_help_str(300) + " " + (command.help or "")
+    for option in command.params:
+        if isinstance(option, click.Option):
+            yield f"{path} {option.opts[0]}", option.help or ""
+    if isinstance(command, click.Group):
+        context = click.Context(command)
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            if below is not None and not below.hidden:
+                yield from helps(below, f"{path} {name}")
+
+
+@pytest.mark.parametrize("word", [word for word, places in forbidden().items() if not places])
+def test_no_help_has_a_word_that_the_glossary_forbids(word):
+    bad = [path for path, text in helps(main) if re.search(rf"\b{word.replace('_', ' ')}\b", text.lower())]
+    assert bad == []
