@@ -216,7 +216,7 @@ CARD = {
     "is_duress": "integer",
 }  # fmt: skip
 CLAIM = {"valid_from": "text", "valid_until": "text", "uses": "integer", "digest": "blob", "readings": "blob"}
-RIGHT = dict.fromkeys(("subject", "household", "role", "door", "schedule", "valid_from", "valid_until"), "text")
+RULE = dict.fromkeys(("subject", "household", "role", "door", "schedule", "valid_from", "valid_until"), "text")
 OWNER = "iif(NEW.subject IS NOT NULL, 'subject', iif(NEW.household IS NOT NULL, 'household', 'role'))"
 VALUE = "coalesce(NEW.subject, NEW.household, NEW.role)"
 OLD_OWNER, OLD_VALUE = OWNER.replace("NEW.", "OLD."), VALUE.replace("NEW.", "OLD.")
@@ -233,7 +233,7 @@ COPIES = f"""
     {with_copies("people", "subject name household status enrolled_at role face")}
     {with_copies("credentials", "id way label", CARD)}
     {with_copies("claims", "id subject label", CLAIM)}
-    {with_copies("rights", "", RIGHT)}
+    {with_copies("rights", "", RULE)}
     {with_copies("rights_said", "whose value", {"rows": "integer"})}
     {with_copies("schedules", "name days start until")}
     {with_copies("calendars", "name holidays workdays")}

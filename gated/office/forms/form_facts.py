@@ -15,9 +15,9 @@ from gated.errors import ConfigError
 
 Language = Literal["zh", "en"]
 LANGUAGES: tuple[Language, ...] = ("zh", "en")
-Way = Literal["card", "pin", "key", "call", "guard", "pass"]
+OtherKind = Literal["card", "pin", "key", "call", "guard", "pass"]
 
-WAYS: Mapping[str, Mapping[str, str]] = {
+KIND_TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {"card": "card", "pin": "PIN", "key": "key", "call": "call button", "guard": "the guard",
            "pass": "a visitor's pass"},
     "zh": {"card": "刷卡", "pin": "密码", "key": "钥匙", "call": "呼叫键", "guard": "值班人员", "pass": "访客码"},
@@ -47,7 +47,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     contact: Text = ""
     contact_zh: Text = ""
     telephone: Text = ""
-    other_ways: tuple[Way, ...] = ()
+    other_ways: tuple[OtherKind, ...] = ()
     """Credentials as good as a face. Without at least one, the office may not ask for a face."""
     faces_travel: bool | None = None
     seen_by: Text = ""
@@ -78,7 +78,7 @@ def read_facts(path: Path) -> Facts:
 def with_settings(facts: Facts, settings: Settings) -> Facts:
     """Fill empty facts from a gate's settings: its models, telephone and other credentials."""
     door, readers = settings.door, settings.readers
-    fitted: dict[Way, bool] = {
+    fitted: dict[OtherKind, bool] = {
         "card": bool(readers.devices or door.wiegand_pins),
         "pin": bool(readers.keypad_rows),
         "call": door.call_pin is not None,
@@ -86,7 +86,7 @@ def with_settings(facts: Facts, settings: Settings) -> Facts:
     known = {
         "models": settings.models.set,
         "telephone": settings.cues.phone,
-        "other_ways": tuple(way for way, is_fitted in fitted.items() if is_fitted),
+        "other_ways": tuple(kind for kind, is_fitted in fitted.items() if is_fitted),
     }
     return replace(facts, **{name: value for name, value in known.items() if not getattr(facts, name)})
 
@@ -98,12 +98,12 @@ def values(facts: Facts, language: Language, gates: Sequence[str], gate_days: in
         own = getattr(facts, f"{name}_zh", "") if language == "zh" else ""
         return next(filter(None, map(_plain, (own, getattr(facts, name)))), BLANK)
 
-    ways, travel = WAYS[language], TRAVEL[language]
+    texts, travel = KIND_TEXTS[language], TRAVEL[language]
     return {
         **{name: value(name) for name in ("controller", "contact", "seen_by")},
         **{name: value(name) for name in ("address", "telephone", "assessment", "decision", "models")},
         "site": value("site_name"),
-        "ways": JOIN[language].join(ways[way] for way in facts.other_ways) or BLANK,
+        "ways": JOIN[language].join(texts[kind] for kind in facts.other_ways) or BLANK,
         "travel": BLANK if facts.faces_travel is None else travel[facts.faces_travel],
         "gates": JOIN[language].join(gates) or BLANK,
         "face_years": BLANK if facts.face_years is None else str(facts.face_years),
