@@ -71,12 +71,12 @@ def test_a_door_is_opened_once_with_somebody_at_it_and_their_word_counts(desk, w
     terminal.answer("y")
     wait_for(desk.lock_is_on)
     asyncio.run(leaf(desk, is_open=True))
-    wait_for(lambda: "sees the leaf open" in terminal.said)
+    wait_for(lambda: "reports an open door" in terminal.said)
     asyncio.run(leaf(desk, is_open=False))
     wait_for(lambda: "Pull at it" in terminal.said)
     terminal.answer(holds)
     terminal.ends()
-    assert "released: open the leaf" in terminal.said
+    assert "released: open the door" in terminal.said
     opening = next(line for line in terminal.said.splitlines() if "main: opening:" in line)
     assert light in opening.replace("\x1b[32m", "").replace("\x1b[31m", "")
     assert not desk.lock_is_on()

@@ -90,7 +90,7 @@ def test_what_is_not_there_is_told_with_the_next_step(update, tmp_path):
     place = tmp_path / "releases"
     place.mkdir(mode=0o755)
     assert "has no 0.3.0" in update("--to", "0.3.0", "--from", place, check=1)
-    assert "there is no such file" in update("--to", "./nothing.tar", check=1)
+    assert "does not exist" in update("--to", "./nothing.tar", check=1)
     assert "0.1.0 runs already" in update("--to", "newest", "--from", place)
 
 

@@ -235,7 +235,7 @@ def test_what_an_older_gated_stored_follows_nobody_yet(state) -> None:
     holdings.close()
 
 
-@pytest.mark.parametrize("step", ["ALLOWANCE", "WAITING_FACES", "WAITING_WAYS"])
+@pytest.mark.parametrize("step", ["ALLOWANCE", "WAITING_FACES", "WAITING_CREDENTIALS"])
 def test_what_was_held_before_each_migration_is_held_after_it(state, step) -> None:
     """The database has the schema before the migration: a record with a face, one in quarantine, and a recent one."""
     before = MIGRATIONS[: MIGRATIONS.index(getattr(schema, step))]

@@ -5,7 +5,6 @@ import shutil
 import ssl
 from contextlib import closing
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -121,7 +120,7 @@ def test_wherever_the_power_goes_while_sealing_the_next_start_has_the_same_keys(
         shutil.rmtree(state / "pairing")
         shutil.copytree(plain / "pairing", state / "pairing")
         left = [step]
-        real = Path.replace if name == "replace" else getattr(os, name)
+        real = getattr(os, name)
 
         def failing(*values, left=left, real=real, **more):
             left[0] -= 1
@@ -130,7 +129,7 @@ def test_wherever_the_power_goes_while_sealing_the_next_start_has_the_same_keys(
             return real(*values, **more)
 
         with monkeypatch.context() as patch:
-            patch.setattr(Path if name == "replace" else os, name, failing)
+            patch.setattr(os, name, failing)
             try:
                 seal_folders(state, Lock.of(state))
             except StateError:

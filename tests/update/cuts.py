@@ -20,6 +20,7 @@ from power import Power  # noqa: E402
 from gated import atomic_files  # noqa: E402
 from gated.events import Updated  # noqa: E402
 from gated.journal.journal import Journal  # noqa: E402
+from gated.storage import migrations  # noqa: E402
 from gated.update import rehearsal  # noqa: E402
 from gated.update.release import Releases  # noqa: E402
 from gated.update.source import ReleaseSource  # noqa: E402
@@ -94,11 +95,11 @@ def check(machine: Machine, *, running: bool = True) -> None:
     if running:
         assert machine.duty, "no brain is on duty"
     with machine._schemas(current):
-        for name, migrations in rehearsal.SCHEMAS.items():
+        for name, steps in rehearsal.SCHEMAS.items():
             with closing(sqlite3.connect(machine.state / name)) as connection:
                 assert connection.execute("PRAGMA quick_check").fetchone() == ("ok",), name
                 if running:
-                    known, there = len(migrations), migrations.applied(connection)
+                    known, there = len(steps), migrations.applied(connection)
                     assert there == known, f"{name} has schema {there}, {current} knows {known}"
     with closing(sqlite3.connect(machine.state / "people.db")) as connection:
         assert connection.execute("SELECT count(*) FROM people").fetchone() == (PEOPLE,)
