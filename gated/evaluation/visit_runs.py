@@ -4,7 +4,7 @@ An outcome also keeps the scores behind the decision, so that one run gives the 
 visit is the highest threshold at which the gate would still grant it. The judge finds it by deciding again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
@@ -70,14 +70,6 @@ class VisitOutcome:
     """Comparison score of the first usable frame with the visitor's own templates, the best of them."""
     non_mated: Scores = field(default_factory=lambda: np.empty(0))
     """Comparison scores of the same frame with every other person, one score a person."""
-
-
-def evaluate_visits(
-    pipeline: VisionPipeline, index: Index, rules: FaceRules, visits: Iterable[Visit]
-) -> Iterator[VisitOutcome]:
-    """Yield the outcome of each visit, in order. Raises as `FacePipeline.observe` does."""
-    judge = Judge(pipeline, index, rules)
-    return (judge.outcome(visit) for visit in visits)
 
 
 class Judge:

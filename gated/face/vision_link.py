@@ -80,11 +80,6 @@ class VisionLink:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())
 
-    async def stop(self, grace_s: float = 1.0) -> None:
-        """Stop the current worker."""
-        if self._worker is not None:
-            await self._worker.stop(grace_s)
-
     async def _one(self) -> str:
         """Run one worker until it ends. Return the reason in words."""
         try:

@@ -25,10 +25,6 @@ class Notifier:
         """Report that the gate is on duty."""
         self._send("READY=1")
 
-    def status(self, text: str) -> None:
-        """Set the line for `systemctl status`."""
-        self._send(f"STATUS={text}")
-
     def alive(self) -> None:
         """Report that all critical parts make progress."""
         self._send("WATCHDOG=1")

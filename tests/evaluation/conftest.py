@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from gated.access.face_policy import FaceReason, FaceRules
-from gated.evaluation.visit_runs import Visit, VisitOutcome
+from gated.evaluation.visit_runs import Judge, Visit, VisitOutcome
 from gated.face.pipeline import PhotoAnalysis
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
 from gated.frame import Frame
@@ -183,3 +183,9 @@ def paint(tmp_path):
         return path
 
     return make
+
+
+def evaluate_visits(pipeline, index, rules, visits):
+    """Return the outcome of each visit, in order."""
+    judge = Judge(pipeline, index, rules)
+    return [judge.outcome(visit) for visit in visits]

@@ -7,7 +7,7 @@ from gated.evaluation import folders
 from gated.evaluation.confidence import Rate
 from gated.evaluation.enrolled import enrol_all
 from gated.evaluation.measures import measured
-from gated.evaluation.visit_runs import evaluate_visits
+from tests.evaluation.conftest import evaluate_visits
 
 RED, PINK, GREEN, BLUE, BLACK = (200, 0, 0), (200, 30, 20), (0, 200, 0), (0, 0, 200), (0, 0, 0)
 

@@ -13,7 +13,8 @@ import gated.evaluation.visit_runs as chapter
 from gated.access.face_policy import FaceReason
 from gated.access.visits import Visits
 from gated.evaluation.rates import NO_SCORE
-from gated.evaluation.visit_runs import GAP_S, Judge, evaluate_visits
+from gated.evaluation.visit_runs import GAP_S, Judge
+from tests.evaluation.conftest import evaluate_visits
 
 everything_fixed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=80)
 

@@ -22,7 +22,6 @@ def test_each_word_is_one_datagram(manager, tmp_path):
         (notifier.ready, b"READY=1"),
         (notifier.alive, b"WATCHDOG=1"),
         (notifier.stopping, b"STOPPING=1"),
-        (lambda: notifier.status("on duty"), b"STATUS=on duty"),
     ):
         say()
         assert manager.recv(100) == word

@@ -173,11 +173,7 @@ class PromptFiles:
             return StepCheck("cannot be examined before the settings are correct")
         if settings.cues.sound == "none":
             return StepCheck("no sound is set")
-        missing = [
-            p
-            for p, problem in check_prompts(settings.prompts, settings.cues.languages, fitted_of(settings))
-            if problem is not None
-        ]
+        missing = _missing_prompts(settings)
         if source and not os.access(source, os.R_OK | os.X_OK):
             wrong = StateError(f"{source}: cannot be read as a folder of prompts; correct the answer prompts_from")
             return StepCheck("", [wrong])
