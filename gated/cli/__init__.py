@@ -58,26 +58,26 @@ COMMANDS = {
 
 
 class Context:
-    """The settings and paths that every command may use. Reads the settings on first use."""
+    """The settings and paths that every command may use. Reads the settings once, on first use."""
 
     def __init__(self, path: Path, models_dir: str | None) -> None:
         self.path, self._models_dir = path, models_dir
 
-    @property
+    @functools.cached_property
     def settings(self) -> config.Settings:
         """Return the checked settings, with the settings that the office sent. Raises `ConfigError`."""
         written = self.written
         with acting_as(owner_of(config.load_own(self.path, written).state)):
             return self._with_models(config.load(self.path, written))
 
-    @property
+    @functools.cached_property
     def own_settings(self) -> config.Settings:
         """Return the gate's own settings, without those from the office. The latch uses only these. Raises
         `ConfigError`.
         """
         return self._with_models(config.load_own(self.path, self.written))
 
-    @property
+    @functools.cached_property
     def written(self) -> dict[str, Any]:
         """Return the settings file as written, unchecked. The acting user need not be able to read the file. Raises
         `ConfigError`.
