@@ -1,5 +1,6 @@
 """`gated people role|rights|prefer`: sets the access rules and the preferences of people."""
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import date
 from typing import Any
@@ -95,18 +96,34 @@ def near_role(role: str, known: set[str], *, yes: bool) -> None:
         sure(f"Nobody has the role {role!r} yet, and {other!r} is known. Is it another role?", otherwise, yes=yes)
 
 
+def preference_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a person's preferences to a command."""
+    options = (
+        click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released."),
+        click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate searches for the face."),
+        click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first."),
+        click.option("--clear", is_flag=True, help="Reset to the defaults."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def given_preferences(options: Mapping[str, Any], *, clear: bool) -> dict[str, Any]:
+    """Return the preferences that the caller gave. Raises `click.UsageError` for none, or for some with `clear`."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if clear == bool(given):
+        raise click.UsageError("give at least one of --release-s, --search-s and --first, or --clear alone")
+    return given
+
+
 @click.command()
 @click.argument("subject")
-@click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
-@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate searches for the face.")
-@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
-@click.option("--clear", is_flag=True, help="Reset to the defaults.")
+@preference_options
 @click.pass_obj
-def prefer(context: Context, /, subject: str, *, clear: bool, **changes: Any) -> None:
+def prefer(context: Context, /, subject: str, *, clear: bool, **options: Any) -> None:
     """Set how the gate behaves for a person. Options not given stay unchanged. No reason is asked for or stored."""
-    asked = {wish: value for wish, value in changes.items() if value is not None}
-    if clear == bool(asked):
-        raise click.UsageError("give at least one of --release-s, --search-s and --first, or --clear alone")
+    asked = given_preferences(options, clear=clear)
     with books(context) as (store, note):
         who = known(store, subject)
         holder = store.holders().get(who.subject)

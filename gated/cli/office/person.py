@@ -15,7 +15,7 @@ from gated.cli import streams
 from gated.cli.find_person import called, not_twice, sure, yes_option
 from gated.cli.office.access_rules import access_rule_options, access_rules_of, copy_shared_rules
 from gated.cli.office.chosen_person import changing_person, person_by_words
-from gated.cli.preferences import near_role
+from gated.cli.preferences import given_preferences, near_role, preference_options
 from gated.errors import OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.journal.entry import stamp
@@ -171,16 +171,11 @@ def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
 
 @person.command()
 @click.argument("subject")
-@click.option("--release-s", type=click.FloatRange(5, 30), help="Seconds that the lock stays released.")
-@click.option("--search-s", type=click.FloatRange(1, 30), help="Seconds that the gate searches for the face.")
-@click.option("--first", type=click.Choice(["speech", "light", "touch"]), help="The cue to give first.")
-@click.option("--clear", is_flag=True, help="Reset to the defaults.")
+@preference_options
 @click.pass_obj
-def prefer(folder: Path, /, subject: str, *, clear: bool, **preferences: Any) -> None:
+def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> None:
     """Set how every gate behaves for a person. No reason is asked for or stored."""
-    chosen = {name: value for name, value in preferences.items() if value is not None}
-    if clear == bool(chosen):
-        raise click.UsageError("give one or more of --release-s, --search-s and --first, or --clear alone")
+    chosen = given_preferences(options, clear=clear)
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))
     streams.say(f"set the preferences of {called(who)}, {who.subject}")
