@@ -46,7 +46,10 @@ COMMANDS = {
     "pair": ("gated.cli.pairing", "Join the office, with a code from it."),
     "models": ("gated.cli.models", "List the model sets, install their files, and verify them."),
     "enrol": ("gated.cli.people", "Enrol a person who has consented, from photos."),
-    "people": ("gated.cli.people", "Manage people: list, suspend, remove; cards, PINs, roles, access rules, preferences."),
+    "people": (
+        "gated.cli.people",
+        "Manage people: list, suspend, remove; credentials, access rules, preferences.",
+    ),
     "readers": ("gated.cli.readers", "Show the output of a card reader, and learn how a USB reader types."),
     "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what a pass contains."),
     "identify": ("gated.cli.recognition", "Identify the face in a photo, and show whether the gate would open."),

@@ -23,7 +23,9 @@ from gated.office.office_creation import change_host
 from gated.office.store import Store
 from gated.protocol.recovery_key import RecoveryKey
 from gated.provision import office_machine as seats
-from gated.provision.office_machine import Seat, office_units, remove_units, seat_steps
+from gated.provision import office_steps
+from gated.provision.office_machine import Seat, office_units, remove_units
+from gated.provision.office_steps import seat_steps
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import SITE, new_office
@@ -37,7 +39,7 @@ def root(open_folder, monkeypatch):
     (open_folder / "gated").write_text("#!/bin/sh\n")
     (open_folder / "gated").chmod(0o755)
     monkeypatch.setattr(seats, "PROGRAM", str(open_folder / "gated"))
-    monkeypatch.setattr(seats, "HIDDEN", ("/home", "/root"))
+    monkeypatch.setattr(office_steps, "HIDDEN", ("/home", "/root"))
     return open_folder
 
 
@@ -108,7 +110,7 @@ def test_a_dry_run_changes_nothing(seat, root):
 
 def test_everything_that_is_wrong_comes_at_once(seat, root, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr(seats, "HIDDEN", (str(root.parent),))
+    monkeypatch.setattr(office_steps, "HIDDEN", (str(root.parent),))
     said = problems(seat(site="", place=None))
     assert any("use sudo" in each for each in said)
     assert any("services cannot read folders in" in each for each in said)

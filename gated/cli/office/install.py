@@ -13,7 +13,8 @@ from gated.cli.step_output import check_steps, print_finding, run_step
 from gated.errors import OfficeError
 from gated.office.mosquitto import Place
 from gated.office.store import Store
-from gated.provision.office_machine import FOLDER, USER, Seat, neighbour, remove_units, seat_steps
+from gated.provision.office_machine import FOLDER, USER, Seat, neighbour, remove_units
+from gated.provision.office_steps import seat_steps
 from gated.provision.packages import is_user
 from gated.sitetime import DEFAULT
 from gated.storage.owner import acting_as
