@@ -128,7 +128,7 @@ class Brain:
             set_aside=self._begin_journal,
         )
         self._is_built = False
-        self.calls = Calls(self.report, self._has_line, settings.sync.status_s)
+        self.calls = Calls(self.report, self._is_linked, settings.sync.status_s)
         self.duty, self.notifier = Duty(self.report), Notifier()
         self._colour = ColourWatch(self.duty.set)
         self._timekeeper = Timekeeper(settings, last_fact, self._on_clock)
@@ -397,9 +397,9 @@ class Brain:
         if isinstance(seen, Observation):
             self.stage.handle_sight(sight_of(seen, self.settings))
             if seen.quality is not None:
-                self._colour.look(seen.quality.colour)
+                self._colour.observe(seen.quality.colour)
             if self._metrics is not None:
-                self._metrics.look(seen.problem)
+                self._metrics.count_observation(seen.problem)
         self.entrance.faces.observe(seen)
 
     def _on_blind(self, why: str) -> None:
@@ -458,7 +458,7 @@ class Brain:
         at = self.clock.now()
         return at is not None and self.entrance.permissions.calendar.allows(self.settings.cues.locate, at)
 
-    def _has_line(self) -> bool:
+    def _is_linked(self) -> bool:
         """Return whether the link to the office works now. An event that cannot be stored is not sent either."""
         return bool(self.settings.sync.url) and MUTE.isdisjoint(self.duty.lost)
 

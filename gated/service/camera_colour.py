@@ -29,7 +29,7 @@ class ColourWatch:
         self._against = 0
         self._changes = Pace(A_SECOND, at_once=AT_ONCE)
 
-    def look(self, colour: float | None) -> None:
+    def observe(self, colour: float | None) -> None:
         """Take the colour of one face; None if it could not be measured."""
         if colour is None:
             return

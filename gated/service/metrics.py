@@ -68,7 +68,7 @@ class Metrics:
         for of in ("gate", "authority", "broker"):
             gauge.labels(of).set_function(partial(left, of))
 
-    def look(self, problem: str | None) -> None:
+    def count_observation(self, problem: str | None) -> None:
         """Count one look at a face. `problem`: as in `Observation`."""
         self._looks.labels(problem or "none").inc()
 

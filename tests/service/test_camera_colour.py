@@ -22,7 +22,7 @@ def watch(told):
 
 def looks(watch, colour, count=LOOKS):
     for _ in range(count):
-        watch.look(colour)
+        watch.observe(colour)
 
 
 def test_a_grey_camera_is_told_once(watch, told):
@@ -39,7 +39,7 @@ def test_it_is_over_once_faces_have_colour_for_certain(watch, told):
 def test_one_grey_look_among_others_is_nothing(watch, told):
     for _ in range(10):
         looks(watch, 0.01, LOOKS - 1)
-        watch.look(0.3)
+        watch.observe(0.3)
     assert told == []
 
 
@@ -50,7 +50,7 @@ def test_between_the_bounds_nothing_changes(dusk, was_lost):
     if was_lost:
         looks(watch, 0.0)
     for colour in dusk:
-        watch.look(colour)
+        watch.observe(colour)
     assert len(told) == was_lost
 
 

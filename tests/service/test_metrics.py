@@ -93,7 +93,7 @@ def test_a_clock_that_was_set_in_between_is_no_latency(served):
 def test_looks_are_counted_by_what_kept_them_from_counting(served):
     metrics, port = served
     for problem in (None, None, "blurred"):
-        metrics.look(problem)
+        metrics.count_observation(problem)
     text = read(port)
     assert 'gated_looks_total{problem="none"} 2.0' in text
     assert 'gated_looks_total{problem="blurred"} 1.0' in text
