@@ -138,8 +138,8 @@ class OfficeLink:
         settings = self._settings
         return Successor(settings.state, settings.sync, peer_of(settings), Lock.of(settings.state)).follow()
 
-    def _learn(self, said: RecoveryNotice) -> str:
-        store_recovery_key(self._settings.state, said, address(self._settings.sync.url)[0])
+    def _learn(self, notice: RecoveryNotice) -> str:
+        store_recovery_key(self._settings.state, notice, address(self._settings.sync.url)[0])
         return known_key(self._settings.state)
 
     def _sealed(self) -> Lock:

@@ -333,11 +333,11 @@ def test_the_budgets_in_the_page_are_those_that_are_computed():
 
 
 def test_the_example_card_has_the_readings_in_the_page():
-    from gated.people.card_readings import given, said
+    from gated.people.card_readings import given, numbers_in
 
     number = "0006729715"
     for reading in ("102,45043", "0066AFF3"):
-        assert said(reading) & given(number), reading
+        assert numbers_in(reading) & given(number), reading
     assert all(each in section(HOW, "Cards") for each in (number, "102,45043", "00:66:AF:F3"))
 
 

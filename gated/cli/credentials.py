@@ -83,7 +83,7 @@ def remove_card(context: Context, credential: str) -> None:
     with books(context) as (store, note):
         if not any(each.id == credential for each in by_kind(store.all())[0]):
             raise CredentialError(f"there is no card {credential!r}; `gated people card list` shows the ids")
-        _take(store, note, credential)
+        _revoke(store, note, credential)
     streams.say(f"removed card {credential}")
 
 
@@ -206,6 +206,6 @@ def show_readings(number: str) -> None:
         streams.say(f"  {kind}: {reading}")
 
 
-def _take(store: Credentials, note: Note, which: str) -> None:
+def _revoke(store: Credentials, note: Note, which: str) -> None:
     gone = revoke_credential(store, which)
     note(CredentialRemoved(gone.kind, gone.id, gone.subject))

@@ -81,8 +81,8 @@ def enrol(
         show_json(done)
     else:
         who = f"{name} ({household})"
-        told = f"enrolled {who}, {done.subject}, with {done.templates} templates"
-        streams.say(told if done.subject else "nobody was enrolled")
+        message = f"enrolled {who}, {done.subject}, with {done.templates} templates"
+        streams.say(message if done.subject else "nobody was enrolled")
         for rejected in done.rejected:
             streams.say(f"{rejected.photo}: {rejected.reason}", err=True)
     sys.exit(0 if done.subject else 1)
@@ -127,7 +127,7 @@ def list_people(context: Context, as_json: bool) -> None:
         show_json(rows)
     else:
         columns = ["subject", "name", "household", "role", "status", "templates", "enrolled_at"]
-        told = [
+        lines = [
             {
                 **row,
                 "name": row["name"] or f"({row['subject'][:SHORT_ID]})",
@@ -135,7 +135,7 @@ def list_people(context: Context, as_json: bool) -> None:
             }
             for row in rows
         ]
-        show(in_zone(columns, zone_of(context)), [[str(row[column]) for column in columns] for row in told])
+        show(in_zone(columns, zone_of(context)), [[str(row[column]) for column in columns] for row in lines])
 
 
 @people.command("show")

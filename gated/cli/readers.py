@@ -54,7 +54,7 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
     with _ring(context) as ring:
 
         def tell(said: ReaderReading) -> None:
-            _tell(said, ring, as_json=as_json)
+            _show_reading(said, ring, as_json=as_json)
 
         if has_brain or not settings.readers.devices:
             _read_keys(settings.state, tell, seconds)
@@ -236,9 +236,9 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
         yield ring
 
 
-def _tell(said: ReaderReading, ring: KeyRing | None, *, as_json: bool) -> None:
+def _show_reading(said: ReaderReading, ring: KeyRing | None, *, as_json: bool) -> None:
     """Print one line for each output of a reader, and all readings of a card."""
-    readings = card_readings.shown(said.number) if said.kind == "card" and card_readings.said(said.number) else []
+    readings = card_readings.shown(said.number) if said.kind == "card" and card_readings.numbers_in(said.number) else []
     found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []
     if as_json:
         named = [{"kind": kind, "reading": reading} for kind, reading in readings]

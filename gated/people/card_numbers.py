@@ -76,22 +76,23 @@ def plain(text: str) -> str:
     return compact
 
 
-def known(number: str, *, is_said: bool = False) -> list[Known]:
-    """Return the possible bytes of a plain number. `is_said`: a reader sent it; readers keep leading zeros, people drop
-    them.
+def known(number: str, *, is_from_reader: bool = False) -> list[Known]:
+    """Return the possible bytes of a plain number.
+
+    `is_from_reader`: a reader sent it. Readers keep leading zeros, people drop them.
     """
     if match := WIRED.fullmatch(number):
         return _known_wired(match)
     if not number.isdigit():  # also for ""
         digits = number.zfill(len(number) + len(number) % 2)
         return [Known(bytes.fromhex(digits))] if re.fullmatch("[0-9A-F]{6,40}", digits) else []
-    found = [*_decimal(number, is_said=is_said)]
+    found = [*_decimal(number, is_from_reader=is_from_reader)]
     if len(number) in (8, 10, 14, 16, 20):  # a hex number may have decimal digits only
         found.append(Known(bytes.fromhex(number), is_sure=len(number) in (8, 14) or not found))
     return found
 
 
-def _decimal(number: str, *, is_said: bool) -> Iterator[Known]:
+def _decimal(number: str, *, is_from_reader: bool) -> Iterator[Known]:
     """Yield the possible bytes of decimal digits.
 
     Up to ten digits: four bytes. Eight digits: also the padded lower three bytes. "3+5" and "5+5" digits: two numbers
@@ -102,7 +103,7 @@ def _decimal(number: str, *, is_said: bool) -> Iterator[Known]:
         if length <= most and (length != 14 or number[0] == "0") and value < 1 << 8 * size:
             yield Known(value.to_bytes(size, "big"))
             break
-    if (length == 8 or (length < 8 and not is_said)) and value < 1 << 24:
+    if (length == 8 or (length < 8 and not is_from_reader)) and value < 1 << 24:
         yield Known(value.to_bytes(THREE, "big"), is_sure=False)
     high, low = number[:-5], number[-5:]
     if length == 8 and int(high) < 1 << 8 and int(low) < 1 << 16:

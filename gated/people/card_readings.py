@@ -32,29 +32,29 @@ def given(text: str) -> frozenset[str]:
     return frozenset({_older(number), *_coded(number), *(name for k in known(number) for name in _given(k))})
 
 
-def said(text: str) -> frozenset[str]:
+def numbers_in(text: str) -> frozenset[str]:
     """Return the names to look up for the number that a reader sends; empty for an invalid number."""
     number = _number(text)
-    values = known(number, is_said=True)
+    values = known(number, is_from_reader=True)
     return frozenset(filter(None, (_older(number), *_coded(number), *map(_name, _raws(values)), *_cut(values))))
 
 
 def precise_names(text: str) -> frozenset[str]:
     """Return those names of a reader's number that compare more than 24 bits of a card."""
-    values = known(_number(text), is_said=True)
+    values = known(_number(text), is_from_reader=True)
     if values and all(each.size <= THREE for each in values):
         return frozenset()
-    return frozenset(name for name in said(text) if name.partition(":")[0] not in ("3", "<3"))
+    return frozenset(name for name in numbers_in(text) if name.partition(":")[0] not in ("3", "<3"))
 
 
 def names_before_readings(text: str) -> frozenset[str]:
     """Return the names of a reader's number for a card that was stored by one number, before readings existed."""
-    return frozenset(_told_before(map(_name, _raws(known(_number(text), is_said=True)))))
+    return frozenset(_known_before(map(_name, _raws(known(_number(text), is_from_reader=True)))))
 
 
 def readings_of_older_cards(text: str) -> frozenset[str]:
     """Return the names under which a card may have been stored before readings existed. Raises `CredentialError`."""
-    return frozenset(_told_before(given(text)))
+    return frozenset(_known_before(given(text)))
 
 
 def weak(text: str) -> frozenset[str]:
@@ -137,7 +137,7 @@ def _coded(number: str) -> Iterator[str]:
         yield number
 
 
-def _told_before(names: Iterable[str]) -> Iterator[str]:
+def _known_before(names: Iterable[str]) -> Iterator[str]:
     """Yield the forms in which earlier versions read these bytes. Cards from these versions are
     stored in these forms.
     """

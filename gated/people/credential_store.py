@@ -107,14 +107,18 @@ class Credentials:
         holders, kinds = {}, {whose for whose, _ in rules}
         for subject, household, role, status in people:
             nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
-            said = next(
-                (said for kind, name in nearest if kind in kinds and (said := rules.get((kind, names.plain(name))))),
+            stored_rules = next(
+                (
+                    stored_rules
+                    for kind, name in nearest
+                    if kind in kinds and (stored_rules := rules.get((kind, names.plain(name))))
+                ),
                 [NEVER if is_lost else ()],
             )
             holders[SubjectId(subject)] = Holder(
                 is_suspended=status != "active",
-                rules=said[0],
-                other_spellings=tuple(said[1:]),
+                rules=stored_rules[0],
+                other_spellings=tuple(stored_rules[1:]),
                 preferences=preferences.get(subject, NO_PREFERENCES),
                 home=names.plain(household),
             )
@@ -317,7 +321,7 @@ def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list
     uncounted = damaged if len(damaged) > sum(short.values()) else []
     for owner in {*short, *(owner for row in uncounted for owner in damaged_rows.named(row))}:
         spelt[owner] = (*spelt.get(owner, ()), *NEVER)
-    said: dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]] = {}
+    stored_rules: dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]] = {}
     for (column, value), rules in spelt.items():
-        said.setdefault((column, names.plain(value)), []).append(rules)
-    return said, not all(map(damaged_rows.named, uncounted))
+        stored_rules.setdefault((column, names.plain(value)), []).append(rules)
+    return stored_rules, not all(map(damaged_rows.named, uncounted))

@@ -48,9 +48,9 @@ def forget(state: Path) -> None:
 
 def consents_given_now(state: Path, subject: SubjectId, at: datetime) -> tuple[Consent, ...]:
     """Return the consents that the person gives at this gate now. `at`: the current time, aware."""
-    said = local_request.wished(state / NAME)
+    requested = local_request.wished(state / NAME)
     try:
-        given = None if said is None else msgspec.json.decode(said, type=GivenConsents)
+        given = None if requested is None else msgspec.json.decode(requested, type=GivenConsents)
     except UNDECODABLE:
         return ()
     if given is None or given.subject != subject:

@@ -153,9 +153,11 @@ class KeyRing:
         if self._stores.held is None:
             return ()
         known, vault = self._known, self.store.vault
-        found = {each.id: each for name in vault.readings(cards.said(number)) for each in known.cards.get(name, ())}
+        found = {
+            each.id: each for name in vault.readings(cards.numbers_in(number)) for each in known.cards.get(name, ())
+        }
         if known.cards_before:
-            before = vault.readings(cards.said(number) | cards.names_before_readings(number))
+            before = vault.readings(cards.numbers_in(number) | cards.names_before_readings(number))
             found |= {each.id: each for name in before for each in known.cards_before.get(name, ())}
         return tuple(found[which] for which in sorted(found))
 

@@ -241,8 +241,10 @@ class People:
             return
         lived_in = {names.plain(row[0]) for row in self._rows("household")}
         kept = "SELECT substr(key, 11) FROM records WHERE NOT is_gone AND key LIKE 'household/%'"
-        said = {row[0] for row in self.connection.execute("SELECT value FROM rights_said WHERE whose = 'household'")}
-        for household in said - {row[0] for row in self.connection.execute(kept)}:
+        with_rules = {
+            row[0] for row in self.connection.execute("SELECT value FROM rights_said WHERE whose = 'household'")
+        }
+        for household in with_rules - {row[0] for row in self.connection.execute(kept)}:
             if isinstance(household, str) and names.plain(household) not in lived_in:
                 put_access_rules(self.connection, "household", household, ())
 

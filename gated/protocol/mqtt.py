@@ -75,7 +75,7 @@ class Connection:
         self._arrived: deque[Arrived] = deque()
         self._news = asyncio.Event()
         self._reads, self._is_reading = 0, False
-        self._said, self._why = "", "it is closed"
+        self._reason, self._why = "", "it is closed"
         self._paho = _Paho(
             CallbackAPIVersion.VERSION2,
             identifier,
@@ -249,10 +249,10 @@ class Connection:
         try:
             work()
         except Exception as error:  # noqa: BLE001 - invalid data ends the connection, not the gate
-            self._said = f"it sent what is no MQTT, {type(error).__name__}"
+            self._reason = f"it sent what is no MQTT, {type(error).__name__}"
             self.cut()
         if self._paho.holds_back:
-            self._said = "it sent a message of QoS 2, which nobody asked for"
+            self._reason = "it sent a message of QoS 2, which nobody asked for"
             self.cut()
 
     def _on_written(self, client: paho.Client, userdata: Any, sock: Any) -> None:
@@ -279,7 +279,7 @@ class Connection:
 
     def _on_log(self, client: paho.Client, userdata: Any, level: int, text: str) -> None:
         if level == paho.MQTT_LOG_ERR:
-            self._said = text
+            self._reason = text
 
     def _end(self) -> None:
         if not self._down.done():
@@ -288,7 +288,7 @@ class Connection:
 
     def _lost(self) -> str:
         """Return why the connection was lost."""
-        return f"the broker hung up ({self._said or self._why})"
+        return f"the broker hung up ({self._reason or self._why})"
 
 
 class _Paho(paho.Client):

@@ -24,7 +24,7 @@ class FileLock:
             raise StateError(
                 f"{path}: cannot be written ({error.strerror}); make the folder writable, or choose another"
             ) from error
-        if not _take(self._fd):
+        if not _lock(self._fd):
             holder = os.pread(self._fd, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
             raise BusyError(f"{what} runs already (process {holder}, lock {path}); stop it first")
@@ -56,7 +56,7 @@ class FolderLock:
             self._file = FileLock(folder / name, what)
         with suppress(OSError):
             self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        if self._fd is not None and not _take(self._fd):
+        if self._fd is not None and not _lock(self._fd):
             self.close()
             raise BusyError(f"{what} runs already (it holds the folder {folder}); stop it first")
 
@@ -68,7 +68,7 @@ class FolderLock:
             self._file.close()
 
 
-def _take(fd: int) -> bool:
+def _lock(fd: int) -> bool:
     """Lock an open file; return False if another process holds the lock."""
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

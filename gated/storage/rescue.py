@@ -49,18 +49,18 @@ def open_best(
     `why`: the known damage. If it is given, return a copy of the readable rows. If it is empty, a damaged database
     raises `TornError`. Raises `StateError` if a newer gated wrote the database, or if it is busy.
     """
-    said = why
+    reason = why
     try:
         if not why:
             return OpenedDatabase(database.connect(path, migrations), _seen_only(path))
     except DiskError as error:
-        said = str(error)
+        reason = str(error)
     copy, torn = readable_copy(path, migrations, deny_lost)
     if torn and not why:
         copy.close()
-        raise TornError(f"{path}: is damaged, and the disk takes no write: {said}")
+        raise TornError(f"{path}: is damaged, and the disk takes no write: {reason}")
     copy.execute("PRAGMA query_only = ON")
-    return OpenedDatabase(copy, said, torn)
+    return OpenedDatabase(copy, reason, torn)
 
 
 def _seen_only(path: Path) -> str:

@@ -126,7 +126,7 @@ class CommandDesk:
         if (command.site, command.gate) != (self._site, self._gate):
             return None
         try:
-            return self._hear(command, now, wall)
+            return self._judge(command, now, wall)
         except SQL_ERRORS as error:
             log.error("a command was not carried out, because it could not be stored: %s", error)
             return self._reply(command, CommandOutcome("refused", UNWRITABLE))
@@ -145,7 +145,7 @@ class CommandDesk:
             log.error("the reply to a command could not be stored: %s", error)
         return reply
 
-    def _hear(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
+    def _judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
         with sql.transaction(self._ledger):
             known = self._known(command)
             if known:

@@ -89,10 +89,10 @@ class CommandExchange:
             self._replica.revoke(command.action.subject, command.action.n)
             answer = replace(answer, why=SUSPENDED_IN_MEMORY)
         if answer.outcome in ("refused", "failed"):
-            self._tell_once(command, answer)
+            self._report_once(command, answer)
         return answer
 
-    def _tell_once(self, command: Command, answer: Reply) -> None:
+    def _report_once(self, command: Command, answer: Reply) -> None:
         judged = command.id.encode()
         if not self._judged.has(judged):
             self._report(commanded(command, answer))

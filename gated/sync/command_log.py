@@ -73,8 +73,8 @@ def highest(connection: sqlite3.Connection) -> int:
 
 def _number(row: sqlite3.Row) -> int:
     """Return the number of a damaged row, from its copy if the copy has one."""
-    said = str(row[COPY]).rpartition(BETWEEN)[2]
-    return int(said) if said.isdecimal() and len(said) <= MOST_DIGITS else int(row["number"])
+    copied = str(row[COPY]).rpartition(BETWEEN)[2]
+    return int(copied) if copied.isdecimal() and len(copied) <= MOST_DIGITS else int(row["number"])
 
 
 def _damaged(connection: sqlite3.Connection) -> str:

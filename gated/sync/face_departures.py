@@ -34,7 +34,7 @@ class FaceDepartures:
 
     def __init__(self, holdings: Holdings, peer: Peer, embedder_sha256: str, report: Callable[[Event], None]) -> None:
         self._holdings, self._peer, self._embedder, self._report = holdings, peer, embedder_sha256, report
-        self._said = set[str]()
+        self._sent = set[str]()
         self._seen: tuple[int, ...] | None = None
 
     def share(self, subject: str, to: str) -> SharedFace:
@@ -67,7 +67,7 @@ class FaceDepartures:
 
     def restart(self) -> None:
         """Start a new connection: send every signature again, because messages on the old connection may be lost."""
-        self._said.clear()
+        self._sent.clear()
         self._seen = None
 
     def due(self) -> list[Message]:
@@ -76,18 +76,18 @@ class FaceDepartures:
         if changes == self._seen:
             return []
         self._seen = changes
-        news = [each for each in self._vouchings() if each.vouched not in self._said]
-        self._said |= {each.vouched for each in news}
+        news = [each for each in self._vouchings() if each.vouched not in self._sent]
+        self._sent |= {each.vouched for each in news}
         return list(news)
 
     def _vouchings(self) -> list[Vouching]:
-        site, me, said = self._peer.site, self._peer.gate, list[Vouching]()
+        site, me, vouchings = self._peer.site, self._peer.gate, list[Vouching]()
         for each in self._holdings.neighbours():
             party = parsed(each.keys) if each.is_trusted and each.by == HERE else None
             if party is not None:
                 token = vouch(self._peer.me, site, me, each.gate, party)
-                said.append(Vouching(site=site, gate=me, to=each.gate, vouched=token))
-        return said
+                vouchings.append(Vouching(site=site, gate=me, to=each.gate, vouched=token))
+        return vouchings
 
     def _refuse_unaccepted(self, subject: SubjectId, gate: Neighbour) -> None:
         """Raise `UnacceptedError` if nobody here has accepted the gate's keys or the subject's consent."""
@@ -115,8 +115,8 @@ class FaceDepartures:
             for each in self._holdings.neighbours():
                 if each.gate in gates and not each.is_trusted and each.gate != self._peer.gate:
                     self._report(GateHeld(each.gate, fingerprint(self._peer.site, each.gate, each.keys)))
-        said = {change.holding.key.removeprefix(PERSON) for change in changes if _widens(change)}
-        for subject in self._holdings.disputed(said) if said else ():
+        widened = {change.holding.key.removeprefix(PERSON) for change in changes if _widens(change)}
+        for subject in self._holdings.disputed(widened) if widened else ():
             self._report(ConsentHeld(subject))
 
 

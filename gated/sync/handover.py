@@ -81,17 +81,17 @@ def known_key(state: Path) -> str:
     return "" if known is None else known.key
 
 
-def store_recovery_key(state: Path, said: RecoveryNotice, host: str) -> bool:
+def store_recovery_key(state: Path, notice: RecoveryNotice, host: str) -> bool:
     """Store the office's recovery key if none is known. Return whether it was stored. Raises `StateError`.
 
     The first key counts. Only pairing again replaces it.
     """
     known = load_known(state)
     if known is not None or not (state / "pairing").is_dir():
-        if known is not None and known.key != said.key:
+        if known is not None and known.key != notice.key:
             log.warning("the office sent another recovery key; this gate keeps the one that it knows")
         return False
-    new = KnownRecoveryKey(key=said.key, number=said.number, where=f"{host}:{said.port}")
+    new = KnownRecoveryKey(key=notice.key, number=notice.number, where=f"{host}:{notice.port}")
     try:
         atomic_write(state / "pairing" / KNOWN, msgspec.json.encode(new))
     except OSError as error:
@@ -153,7 +153,7 @@ class Successor(Struct, frozen=True):
             news = followed(known, self.peer.site, answer.statements)
             if news is None:
                 return False
-            self._take(*news, answer.certificate)
+            self._accept_handover(*news, answer.certificate)
         except OSError as error:
             log.debug("nobody hands the office over: %s", error)
             return False
@@ -189,13 +189,13 @@ class Successor(Struct, frozen=True):
         """Return the request signed as on the link. It is not sealed, because the new office has other keys."""
         return self.peer.me.sign(kind_of(CertificateRequest), msgspec.json.encode(renew)).decode()
 
-    def _take(self, known: KnownRecoveryKey, said: Handover, certificate: str) -> None:
+    def _accept_handover(self, known: KnownRecoveryKey, notice: Handover, certificate: str) -> None:
         """Verify the hand-over and write it. Raises `PairingError`, `WireError`, `StateError`, `OSError`."""
-        Party.parse(said.keys)
+        Party.parse(notice.keys)
         public = self.lock.key(Path(self.settings.key)).public_key()
-        check_own(certificate, said.authority.encode(), public, self.peer.gate, datetime.now(UTC))
-        if Party.parse(said.keys).kid == self.peer.me.party.kid:
+        check_own(certificate, notice.authority.encode(), public, self.peer.gate, datetime.now(UTC))
+        if Party.parse(notice.keys).kid == self.peer.me.party.kid:
             raise WireError("a hand-over to this gate's own keys")
-        taken = AppliedHandover(known=known, keys=said.keys, authority=said.authority, certificate=certificate)
+        taken = AppliedHandover(known=known, keys=notice.keys, authority=notice.authority, certificate=certificate)
         atomic_write(self.state / "pairing" / COMMIT, msgspec.json.encode(taken))
         finish_handover(self.state)

@@ -13,7 +13,7 @@ class LostFunctions:
     def __init__(self, withheld: WithheldData, lost: Callable[[str, str | None], None]) -> None:
         """Take `lost`, which receives a part of `degraded` and the reason why it is lost, or None when it is back."""
         self._withheld, self._lost = withheld, lost
-        self._told, self._is_outdated = list[str](), False
+        self._reported, self._is_outdated = list[str](), False
         self.missing = list[str]()
         """What this gate itself knows to be missing."""
 
@@ -36,7 +36,10 @@ class LostFunctions:
         `proved_at` is when the gate sent the newest challenge that was echoed; None if none was.
         """
         self.missing = [] if self._is_outdated else self._withheld.overdue(now, proved_at)
-        before, self._told = self._told, sorted({*self.missing, *self._withheld.reported_by_office} & set(DATA_KINDS))
-        if self._told != before:
-            why = f"data has not arrived for 10 minutes: {', '.join(self._told)}"
-            self._lost("records_withheld", why if self._told else None)
+        before, self._reported = (
+            self._reported,
+            sorted({*self.missing, *self._withheld.reported_by_office} & set(DATA_KINDS)),
+        )
+        if self._reported != before:
+            why = f"data has not arrived for 10 minutes: {', '.join(self._reported)}"
+            self._lost("records_withheld", why if self._reported else None)

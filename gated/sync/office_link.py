@@ -106,7 +106,7 @@ class _Link:
         self._dialect, self._bucket = Dialect(self.settings.protocol), Bucket(JUNK, JUNK_PER_S)
         self._parcels: deque[Outgoing] = deque(maxlen=MOST_PARCELS)
         """Messages to send on the current or the next connection."""
-        self._said: deque[Message] = deque(maxlen=MOST_PARCELS)
+        self._queued: deque[Message] = deque(maxlen=MOST_PARCELS)
         self._talks: dict[str, OperatorDialog] = {}
         self._running: set[asyncio.Task[None]] = set()
         self._failures, self._backoff = 0, Backoff(FIRST_RETRY_S, self.settings.backoff_max_s)
@@ -184,7 +184,7 @@ class _Link:
             while self._parcels:
                 await connection.publish(self._parcels[0])
                 self._parcels.popleft()
-            said = [self._said.popleft() for _ in range(len(self._said))]
+            said = [self._queued.popleft() for _ in range(len(self._queued))]
             for out in await self._on_thread(self.side.encode, said) if said else ():
                 await connection.publish(out)
             for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
@@ -198,7 +198,7 @@ class _Link:
     async def _receive(self, connection: Connection) -> None:
         """Handle arriving messages, for ever. Pause for `REST_S` when invalid messages exceed the rate limit."""
         while True:
-            heard = await self._hear(await connection.message())
+            heard = await self._handle(await connection.message())
             if heard.command is not None:
                 self._start_command(heard.command)
             if heard.confirmation is not None and heard.confirmation.command in self._talks:
@@ -210,7 +210,7 @@ class _Link:
             elif not self._bucket.take(time.monotonic()):
                 await asyncio.sleep(FLOOD_REST_S)
 
-    async def _hear(self, arrived: Arrived) -> Handled:
+    async def _handle(self, arrived: Arrived) -> Handled:
         """Handle one message on the side's thread. Reject a retained message: it is from the past.
 
         An unexpected error in the handling is logged and counts as an invalid message.
@@ -232,7 +232,7 @@ class _Link:
         task.add_done_callback(self._running.discard)
 
     def _say(self, message: Message) -> None:
-        self._said.append(message)
+        self._queued.append(message)
         self.wake.set()
 
     async def _carry_out(self, command: Command, talk: OperatorDialog) -> None:

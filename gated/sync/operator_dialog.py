@@ -27,7 +27,7 @@ class OperatorDialog:
         self._say, self._monotonic = say, monotonic
         self._question = Question(command.id)
         self._heard = asyncio.Event()
-        self._told = ""
+        self._last = ""
         self.withdrawn = asyncio.Event()
         """Set when the office has said that no operator waits for this command any more."""
 
@@ -40,8 +40,8 @@ class OperatorDialog:
 
     def tell(self, says: str) -> None:
         """Send the progress to the operator if the text has changed. The text must name no person."""
-        if says != self._told:
-            self._told = says
+        if says != self._last:
+            self._last = says
             self._say(Progress(site=self._site, gate=self._gate, command=self._command_id, says=says[:LONGEST_TEXT]))
 
     async def confirm(self, says: str) -> float:

@@ -91,7 +91,7 @@ class PairingDraft:
         self._state, self._folder, self._lock = state, state / "pairing.new", Lock.of(state)
         self._is_plain = is_plain
         try:
-            self._take_up()
+            self._resume()
         except OSError as error:
             advice = "make the state folder writable for this user"
             raise StateError(f"{self._folder}: cannot be written ({error.strerror}); {advice}") from error
@@ -159,7 +159,7 @@ class PairingDraft:
             raise StateError(f"{folder}: cannot be written ({error.strerror}); {advice}") from error
         return Pairing(folder, admission.url, code.digest)
 
-    def _take_up(self) -> None:
+    def _resume(self) -> None:
         earlier = self._state / "pairing"
         self._state.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.mkdir(mode=0o700, exist_ok=True)

@@ -79,22 +79,22 @@ class Certificates:
         self._asked_at = now
         return [CertificateRequest(site=self._site, gate=self._gate, csr=request_for(self._key, self._gate))]
 
-    def store(self, said: IssuedCertificate, wall: datetime) -> None:
+    def store(self, issued: IssuedCertificate, wall: datetime) -> None:
         """Store the certificate from the office if it is valid for this gate and ends later than the stored one.
 
         Raises `WireError` for an invalid certificate, and `StateError` if it cannot be written.
         """
         ca, cert = Path(self._settings.ca), Path(self._settings.cert)
         try:
-            authority = check_authority(said.authority, ca) if said.authority else ca.read_bytes()
-            ends = check_own(said.certificate, authority, self._key.public_key(), self._gate, wall)
+            authority = check_authority(issued.authority, ca) if issued.authority else ca.read_bytes()
+            ends = check_own(issued.certificate, authority, self._key.public_key(), self._gate, wall)
             self.read()
             before = self.ends.get("gate")
             if before is not None and ends <= before:
                 return
-            if said.authority:
+            if issued.authority:
                 atomic_rewrite(ca, authority)
-            atomic_rewrite(cert, said.certificate.encode())
+            atomic_rewrite(cert, issued.certificate.encode())
         except PairingError as error:
             raise WireError(f"the certificate from the office is invalid: {error}") from error
         except OSError as error:
@@ -119,7 +119,7 @@ class Certificates:
             return
         is_news = bool(stages.items() - self._stages.items())  # otherwise only an earlier warning ended
         self._stages = stages
-        said = "; ".join(f"the {name}'s certificate {end_text(ends[name], wall)}" for name in stages)
+        issued = "; ".join(f"the {name}'s certificate {end_text(ends[name], wall)}" for name in stages)
         if is_news:
-            log.warning("%s, and was not renewed by itself: see `gated doctor`", said)
-        self._on_warning(said or None)
+            log.warning("%s, and was not renewed by itself: see `gated doctor`", issued)
+        self._on_warning(issued or None)

@@ -123,8 +123,8 @@ class Replica:
         if self._is_absurd(newest) or any(record.n > newest for record in message.records):
             self._doubt("records with impossible numbers were ignored")
             return []
-        said = self._hear_delta(message, now) if isinstance(message, Delta) else self._hear_part(message, now)
-        return [*said, *self._settle(now), *self._ask(now)]
+        said = self._handle_delta(message, now) if isinstance(message, Delta) else self._handle_part(message, now)
+        return [*said, *self._finish(now), *self._ask(now)]
 
     def handle_heartbeat(self, heartbeat: Heartbeat, now: float) -> list[Message]:
         """Handle a heartbeat, which names the office's version.
@@ -140,7 +140,7 @@ class Replica:
             return keys
         self._pull.target = heartbeat.version  # replaces a higher target that the office no longer has
         self._compare(heartbeat, mark)
-        return [*keys, *self._settle(now), *self._remind(heartbeat, now), *self._ask(now)]
+        return [*keys, *self._finish(now), *self._remind(heartbeat, now), *self._ask(now)]
 
     def _keys(self, heartbeat: Heartbeat) -> list[Message]:
         """Return this gate's keys for cards and PINs if the office has none or other ones."""
@@ -166,7 +166,7 @@ class Replica:
             self._holdings.want_damaged()
         said = self._departures.due()
         if self._pull.is_overdue(now):
-            return [*said, *self._settle(now), *self._ask(now)]
+            return [*said, *self._finish(now), *self._ask(now)]
         if self._owed and now >= self._tidied_at + REQUEST_TIMEOUT_S:
             return [*said, *self._receipts(now)]
         return said
@@ -240,7 +240,7 @@ class Replica:
         """Return a subject's templates, sealed to another gate. Raises the errors of `FaceDepartures.share`."""
         return self._departures.share(subject, to)
 
-    def _hear_delta(self, delta: Delta, now: float) -> list[Message]:
+    def _handle_delta(self, delta: Delta, now: float) -> list[Message]:
         version = self._holdings.version
         self._pull.target = max(self._pull.target, delta.upto)
         if delta.after > version:
@@ -250,7 +250,7 @@ class Replica:
         news = [record for record in delta.records if record.n > version or isinstance(record, Tombstone)]
         return self._follow(news, max(version, delta.upto), now)
 
-    def _hear_part(self, part: SnapshotPart, now: float) -> list[Message]:
+    def _handle_part(self, part: SnapshotPart, now: float) -> list[Message]:
         version = self._holdings.version
         if part.version < version or (part.version == version and not self._pull.wants_snapshot):
             return []
@@ -297,7 +297,7 @@ class Replica:
         self._refuse_readable(batch)
         return self._receipts(now, [*removed, *batch.returning])
 
-    def _settle(self, now: float) -> list[Message]:
+    def _finish(self, now: float) -> list[Message]:
         """Apply a complete snapshot in place of the stored records. Return the receipts."""
         title = self._staging.title
         if title is not None and title.version < self._holdings.version:

@@ -47,7 +47,7 @@ def open_face(me: Identity, face: SealedFace, subject: str, embedder_sha256: str
         checked = [check_embedding(vector, dimension if is_ours else vector.size) for vector in vectors]
     except (SealError, EmbeddingError, ValueError, *UNDECODABLE) as error:
         raise WireError(f"a face that is none ({type(error).__name__})") from error
-    said, is_said = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
-    if said != (*is_said, face.count):
+    stated, is_stated = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
+    if stated != (*is_stated, face.count):
         raise WireError("the face does not match its record")
     return checked

@@ -56,7 +56,7 @@ class JournalUpload:
     def apply_ack(self, ack: Ack, now: float) -> None:
         """Take an acknowledgement. Raises `WireError` if it does not belong to this journal."""
         try:
-            self._settle(self._open(), ack, now)
+            self._store_ack(self._open(), ack, now)
         except StateError:
             self.close()
             raise
@@ -97,7 +97,7 @@ class JournalUpload:
         if entries := journal.entries(position.head - 1, 1):
             yield _batch(journal, position, entries)
 
-    def _settle(self, journal: Journal, ack: Ack, now: float) -> None:
+    def _store_ack(self, journal: Journal, ack: Ack, now: float) -> None:
         position = journal.position()
         held = self._outbox.apply_ack(ack, position, journal.hash_of(ack.seq), now)
         if held is None:

@@ -120,7 +120,7 @@ def _key(line: str, where: object) -> Key:
         raise UpdateError(f"{where}: has a key of another kind; make one with `ssh-keygen -t ed25519`")
     try:
         blob = base64.b64decode(text, validate=True)
-        named, raw = _take(blob, 2, where)
+        named, raw = _read_blob(blob, 2, where)
     except binascii.Error as error:
         raise UpdateError(f"{where}: a line is not a public key; copy the file release.pub again") from error
     if named != KIND or len(raw) != 32:
@@ -140,12 +140,12 @@ def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes
         raise UpdateError(f"{where}: is not a signature made by ssh-keygen; sign it again") from error
     if blob[: len(MAGIC) + 4] != MAGIC + (1).to_bytes(4, "big"):
         raise UpdateError(f"{where}: is a signature of an unknown version; update gated first")
-    key, namespace, reserved, algorithm, mark = _take(blob[len(MAGIC) + 4 :], 5, where)
-    kind, signed = _take(mark, 2, where)
+    key, namespace, reserved, algorithm, mark = _read_blob(blob[len(MAGIC) + 4 :], 5, where)
+    kind, signed = _read_blob(mark, 2, where)
     return key, namespace, reserved, algorithm, kind, signed
 
 
-def _take(blob: bytes, count: int, where: object) -> list[bytes]:
+def _read_blob(blob: bytes, count: int, where: object) -> list[bytes]:
     """Return `count` strings, each after its length (RFC 4251, section 5).
 
     Raises `UpdateError` if bytes are missing or left.

@@ -177,7 +177,7 @@ def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
             assert set(bits) == {"0", "1"}
             assert is_whole(bits)
             assert len(bits) >= 24
-            assert card_readings.said(next_reading.card) or not next_reading.card.partition(":")[2].strip("0-")
+            assert card_readings.numbers_in(next_reading.card) or not next_reading.card.partition(":")[2].strip("0-")
 
     Batch(0.2, lambda: hostile_bits(dice)).feed(take)
 
@@ -207,14 +207,14 @@ def test_whatever_is_given_as_a_number_is_a_few_plain_readings_or_refused(dice):
         try:
             readings = card_readings.given(text)
         except CredentialError:
-            assert card_readings.said(text) == card_readings.names_before_readings(text) == frozenset()
+            assert card_readings.numbers_in(text) == card_readings.names_before_readings(text) == frozenset()
             return
         assert 1 <= len(readings) <= 20
         assert all(
             name.fullmatch(each)
-            for each in readings | card_readings.said(text) | card_readings.names_before_readings(text)
+            for each in readings | card_readings.numbers_in(text) | card_readings.names_before_readings(text)
         ), ascii(text)
-        assert readings & card_readings.said(text)
+        assert readings & card_readings.numbers_in(text)
         assert card_readings.given(card_numbers.plain(text)) == readings
 
     Batch(0.05, lambda: hostile_number(dice)).feed(take)
@@ -226,8 +226,8 @@ def test_no_other_number_opens_a_card_where_all_of_it_is_told(dice):
 
     def take(raw):
         if raw not in (b"\x04\xa1\xb2\xc3", b"\xc3\xb2\xa1\x04"):
-            assert not mine & card_readings.said(f"w32:{raw.hex()}")
-            assert not mine & card_readings.said(
+            assert not mine & card_readings.numbers_in(f"w32:{raw.hex()}")
+            assert not mine & card_readings.numbers_in(
                 f"w34:{int.from_bytes(raw[:2], 'big')}-{int.from_bytes(raw[2:], 'big')}"
             )
 

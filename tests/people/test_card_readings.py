@@ -16,7 +16,7 @@ seven = (
 
 
 def opens(printed, reading):
-    return bool(card_readings.given(printed) & card_readings.said(reading))
+    return bool(card_readings.given(printed) & card_readings.numbers_in(reading))
 
 
 def number_of(raw):
@@ -161,7 +161,7 @@ def test_a_number_is_plain_however_it_is_written(written, plain):
 def test_what_is_no_number_is_refused_with_what_to_do(text):
     with pytest.raises(CredentialError):
         card_numbers.plain(text)
-    assert card_readings.said(text) == card_readings.names_before_readings(text) == frozenset()
+    assert card_readings.numbers_in(text) == card_readings.names_before_readings(text) == frozenset()
 
 
 def test_zeros_count_as_digits():
@@ -207,9 +207,9 @@ def test_whatever_is_written_it_is_a_number_or_it_is_refused(text):
     assert card_numbers.plain(number) == number
     assert number.isascii()
     assert card_readings.given(number) == card_readings.given(text)
-    assert card_readings.given(text) & card_readings.said(text)
+    assert card_readings.given(text) & card_readings.numbers_in(text)
     assert len(card_readings.given(text)) <= 16
-    assert len(card_readings.said(text)) <= 16
+    assert len(card_readings.numbers_in(text)) <= 16
     card_readings.is_random(text)
     assert all(reading for _, reading in card_readings.shown(text))
 

@@ -201,7 +201,7 @@ def _handle_card(keys: Sequence[str]) -> TypedNumber:
     text = spelt(keys)
     if text is None:
         return _odd(len(keys), "signs among them that no number has")
-    return TypedNumber("card", text) if card_readings.said(text) else _odd(len(keys), "no card has such a number")
+    return TypedNumber("card", text) if card_readings.numbers_in(text) else _odd(len(keys), "no card has such a number")
 
 
 def _odd(length: int, why: str) -> TypedNumber:

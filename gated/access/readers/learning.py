@@ -55,6 +55,6 @@ def learn_settings(keys: Sequence[tuple[str, float]]) -> LearntReader:
         return replace(found, trouble=f"{len(body)} keys are no card; hold a card before the reader, and type nothing")
     if max(inner) > HAND_S or (max(inner) > BURST_S and max(inner) - min(inner) > HAND_SPREAD_S):
         return replace(found, trouble="a hand has typed this; for a keypad say --keypad, and for a reader hold a card")
-    if not card_readings.said(number):
+    if not card_readings.numbers_in(number):
         return replace(found, trouble="these keys are no card's number; set the reader to type digits or hex digits")
     return replace(found, number=number)

@@ -107,7 +107,7 @@ def test_what_a_reader_says_can_be_given_as_it_is(count, value):
     assume(number)
     if set(number.partition(":")[2]) - {"0", "-"}:
         assert numbers.plain(number) == number.upper()
-        assert card_readings.given(number) & card_readings.said(number)
+        assert card_readings.given(number) & card_readings.numbers_in(number)
 
 
 @pytest.mark.parametrize("count", WITH_PARITY)
