@@ -60,7 +60,6 @@ class VisionLink:
         """`service`: systemd's socket for vision. None, or no such socket: vision runs as a child of the brain."""
         self._settings, self._on_ready, self._on_seen, self._on_lost = settings, on_ready, on_seen, on_lost
         self._on_code, self._service = on_code, service
-        self._worker: child.Child | child.Served | None = None
         self._logged: set[str] = set()
         self._pace, self._work = pace_of(settings), Pace(SHARE)
         self.pulse: VisionPulse | None = None
@@ -83,7 +82,7 @@ class VisionLink:
     async def _one(self) -> str:
         """Run one worker until it ends. Return the reason in words."""
         try:
-            self._worker = worker = await self._begin()
+            worker = await self._begin()
         except OSError as error:
             return f"its service cannot be reached ({error.strerror}); see `systemctl status gated-vision.socket`"
         assert worker.ours is not None

@@ -86,6 +86,5 @@ async def test_vision_reports_a_held_pass_to_the_brain_once(shared, tmp_path):
     finally:
         task.cancel()
         await asyncio.wait([task])
-        await link.stop()
     assert [code.text for code in codes] == [TEXT]
     assert lost == []
