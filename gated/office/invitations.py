@@ -129,7 +129,8 @@ class Invitations:
             verdict = judge(_find(connection, gate), code, keys, at)
             if verdict == "wrong":
                 of = f"gate = ? AND {sound(connection, 'invitation')}"
-                connection.execute(f"UPDATE invitation SET wrong = wrong + 1 WHERE {of}", (gate,))  # noqa: S608
+                count = "wrong = min(wrong, 999999) + 1"  # a damaged count may be the greatest integer
+                connection.execute(f"UPDATE invitation SET {count} WHERE {of}", (gate,))  # noqa: S608
             return verdict
 
     def use(self, gate: str, code: str, keys: str, at: float) -> Verdict:

@@ -179,3 +179,9 @@ def values_for_column(invitations, path, column):
     invitations.invite("gate-1", RIGHT, AT)
     every = values_for(path, "invitation", column)
     return dice(f"invitation {column}").sample(every, min(8, len(every)))
+
+
+def test_a_count_of_wrong_codes_that_is_the_greatest_integer_still_counts(invitations, tmp_path):
+    invitations.invite("gate-1", RIGHT, AT)
+    spoil(tmp_path / "invitations.db", "invitation", "wrong", 2**63 - 1)
+    assert Invitations(tmp_path).judge_try("gate-1", WRONG, KEYS, AT) == "wrong"
