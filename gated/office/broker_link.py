@@ -17,7 +17,7 @@ from gated.office.gate_store import NoSuchGateError
 from gated.office.mqtt_client import Client, MqttError, ProtocolVersion
 from gated.protocol.broker import FIRST_RETRY_S, STEADY_S
 from gated.protocol.envelope import Outgoing
-from gated.runtime.tasks import Backoff
+from gated.runtime.tasks import Backoff, first_of
 
 log = logging.getLogger(__name__)
 client_log = logging.getLogger(f"{__name__}.client")
@@ -75,19 +75,8 @@ def _client(host: str, port: int, context: ssl.SSLContext, identifier: str) -> C
 
 
 async def _converse(exchange: Exchange, client: Client) -> None:
-    """Listen and send until the connection is lost, with one of `FAILURES`.
-
-    Does not use `TaskGroup`: in Python 3.11, a failed part leaves the enclosing task marked as cancelled.
-    """
-    parts = [asyncio.create_task(_receive(exchange, client)), asyncio.create_task(_send(exchange, client))]
-    try:
-        done, _ = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for part in parts:
-            part.cancel()
-        await asyncio.gather(*parts, return_exceptions=True)
-    for part in done:
-        part.result()
+    """Listen and send until the connection is lost, with one of `FAILURES`."""
+    await first_of(_receive(exchange, client), _send(exchange, client), name="broker")
 
 
 async def _receive(exchange: Exchange, client: Client) -> None:

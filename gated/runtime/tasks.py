@@ -7,7 +7,7 @@ never ends the process: its loss is reported and it is tried again.
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 
 from gated.errors import GatedError
@@ -71,6 +71,22 @@ async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5
         if up_at and loop.time() - up_at[0] > STEADY_S:
             backoff.reset()
         await asyncio.sleep(backoff.next_s())
+
+
+async def first_of(*works: Coroutine[None, None, None], name: str) -> None:
+    """Run until one of `works` ends, then cancel the others. Raise the error of the one that ended.
+
+    This is not a `TaskGroup`: in Python 3.11, a `TaskGroup` that fails while it is cancelled loses the cancellation.
+    """
+    tasks = [asyncio.create_task(work, name=f"{name}-{number}") for number, work in enumerate(works)]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
 
 
 async def until_cancelled() -> None:

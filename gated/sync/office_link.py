@@ -10,7 +10,7 @@ import ssl
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,7 +27,7 @@ from gated.protocol.flood import Bucket
 from gated.protocol.mqtt import Arrived, Connection, NotSpokenError
 from gated.protocol.sealed_files import UNLOCKED, Lock
 from gated.protocol.wire_types import Message
-from gated.runtime.tasks import Backoff
+from gated.runtime.tasks import Backoff, first_of
 from gated.sync.command_desk import CommandOutcome
 from gated.sync.operator_dialog import OperatorDialog
 from gated.sync.session import GateSide, Handled
@@ -156,7 +156,7 @@ class _Link:
             await self._on_thread(self.side.start_connection, time.monotonic())
             await self._on_thread(self.side.check_certificates, connection.broker_ends, datetime.now(UTC))
             self._is_up()
-            await _first_of(self._receive(connection), self._send(connection))
+            await first_of(self._receive(connection), self._send(connection), name="link")
         except asyncio.CancelledError:
             await self._farewell(connection)
             raise
@@ -196,7 +196,7 @@ class _Link:
                     await self.wake.wait()
 
     async def _receive(self, connection: Connection) -> None:
-        """Handle arriving messages, for ever. Pause for `REST_S` when invalid messages exceed the rate limit."""
+        """Handle arriving messages, for ever. Pause for `FLOOD_REST_S` when invalid messages exceed the rate limit."""
         while True:
             heard = await self._handle(await connection.message())
             if heard.command is not None:
@@ -256,22 +256,6 @@ class _Link:
 
     async def _on_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         return await asyncio.get_running_loop().run_in_executor(self.thread, lambda: work(*args, **kwargs))
-
-
-async def _first_of(*works: Coroutine[None, None, None]) -> None:
-    """Run until one of `works` ends, then cancel the others. Raise the error of the one that ended.
-
-    This is not a `TaskGroup`: in Python 3.11, a `TaskGroup` that fails while it is cancelled loses the cancellation.
-    """
-    tasks = [asyncio.create_task(work, name=f"link-{number}") for number, work in enumerate(works)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()
 
 
 def _place(error: Exception) -> str:

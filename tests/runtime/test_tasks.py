@@ -6,7 +6,7 @@ import pytest
 
 from gated.errors import StateError
 from gated.runtime import tasks
-from gated.runtime.tasks import Backoff, CriticalTaskError, critical
+from gated.runtime.tasks import Backoff, CriticalTaskError, critical, first_of
 
 
 async def test_a_critical_task_that_raises_ends_the_process():
@@ -100,3 +100,35 @@ async def test_it_is_tried_less_and_less_often():
     began = asyncio.get_running_loop().time()
     await told_by(part, 5, first_s=0.02, most_s=0.04)
     assert asyncio.get_running_loop().time() - began >= 0.01 + 3 * 0.02
+
+
+async def test_the_first_work_that_ends_ends_the_others_and_its_error_is_raised():
+    ended = []
+
+    async def fails() -> None:
+        raise OSError("the link is gone")
+
+    async def waits() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.append("waits")
+
+    with pytest.raises(OSError, match="the link is gone"):
+        await first_of(waits(), fails(), name="test")
+    assert ended == ["waits"]
+
+
+async def test_a_work_that_fails_while_it_is_cancelled_loses_no_cancellation():
+    async def fails_when_cancelled() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise OSError("too late")
+
+    task = asyncio.create_task(first_of(fails_when_cancelled(), name="test"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
