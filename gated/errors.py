@@ -1,6 +1,6 @@
 """The errors of gated. Each message says what happened and what to do.
 
-The refusal of a person is a `Decision`, not an error. `exit_code` is the exit status of a command: 1 refused or not
+The refusal of a person is a `FaceDecision`, not an error. `exit_code` is the exit status of a command: 1 refused or not
 found, 2 usage, 3 environment.
 """
 

@@ -51,7 +51,7 @@ class PairedGate:
     since: int
     """Number of the gate's record at its first pairing. The gate owes no receipts for people removed before."""
     heartbeat: int
-    """Number of the newest heartbeat (`Word`) sent to the gate."""
+    """Number of the newest heartbeat (`Heartbeat`) sent to the gate."""
     echoed: int
     """Number of the newest heartbeat that the gate echoed."""
     status: Status | None

@@ -236,7 +236,7 @@ class Credentials:
     def convert_old_pins(self) -> None:
         """Convert PIN rows from before verifiers, so that they no longer show which PIN is the duress PIN.
 
-        Nothing happens before the time for this has come (`VEIL_AFTER`).
+        Nothing happens before the time for this has come (`CONVERT_AFTER`).
         """
         due = "SELECT 1 FROM veil WHERE datetime('now') NOT BETWEEN since AND datetime(since, ?)"
         with self.reading() as connection:

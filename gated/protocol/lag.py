@@ -14,7 +14,7 @@ MOST_TRACKED = 64
 """Most unanswered commands, and most owed receipts, that one end remembers."""
 
 RECORDS, HEARTBEATS, COMMANDS, EVENTS, RECEIPTS, HELD_LISTS = "records", "words", "orders", "events", "receipts", "held"
-"""Names of data that may be held back, as in `Status.withheld` and `Word.withheld`."""
+"""Names of data that may be held back, as in `Status.withheld` and `Heartbeat.withheld`."""
 DATA_KINDS = (RECORDS, HEARTBEATS, COMMANDS, EVENTS, RECEIPTS, HELD_LISTS)
 """All those names."""
 

@@ -44,7 +44,7 @@ def digest_of(held: Iterable[tuple[str, int]]) -> str:
 
 
 def fingerprint(card: bytes, pin: bytes) -> str:
-    """Return SHA-256, in hex, of a gate's keys for cards and PINs, as in `Word.verifiers`.
+    """Return SHA-256, in hex, of a gate's keys for cards and PINs, as in `Heartbeat.verifiers`.
 
     The fingerprint does not reveal the keys.
     """

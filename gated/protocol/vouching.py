@@ -2,7 +2,7 @@
 
 The office says which keys a gate has. A thief with the office's key can name any keys. So faces go only to keys that a
 person accepted here, or that a trusted gate has signed. The signatures of a removed gate do not count. Used by
-`departures`.
+`face_departures`.
 """
 
 from base64 import urlsafe_b64decode

@@ -1,5 +1,5 @@
 """Write values into the commented example of the settings. The result keeps the comments, which explain every key.
-Provisioning and `learnt` use this module.
+Provisioning and `reader_settings` use this module.
 """
 
 import re

@@ -1,6 +1,6 @@
 """Reads what the machine knows of time: whether a time server steers it, the clock chip's time, and the boot id.
 
-A Pi 5 always shows `rtc0`, even without a battery. So a chip counts only after it has proved itself (see `timekept`).
+A Pi 5 always shows `rtc0`, even without a battery. So a chip counts only after it has proved itself (see `clock_file`).
 """
 
 import ctypes

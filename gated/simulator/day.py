@@ -1,6 +1,6 @@
 """A day at one gate in simulated time: random visitors and faults, but the product's own decisions and lock control.
 
-`Visits`, `Index`, the door's `advance` and `Wiring` run here as the brain and the latch wire them, but without
+`Visits`, `Index`, the door's `advance` and `DoorWiring` run here as the brain and the latch wire them, but without
 processes and sockets, so that a hundred thousand steps take seconds. Everything that happens goes into `history`.
 """
 

@@ -12,8 +12,8 @@ from gated.protocol.status_messages import Heartbeat
 UNPROVED_S = 600.0
 """Limit, in seconds, without proof while the broker is reached: the office is off, or the broker holds it back."""
 REACHED_S = 300.0
-"""Time, in seconds, that the broker must be reached before `DUMB_S` applies. A status and its answer take less at the
-longest `status_s`.
+"""Time, in seconds, that the broker must be reached before `UNPROVED_S` applies. A status and its answer take less at
+the longest `status_s`.
 """
 LONGEST_STEP_S = 10.0
 """Longest gap between two calls of `turn`, in seconds, that counts as connected time."""

@@ -15,7 +15,7 @@ DISK_REST_S = 2.0
 
 
 class IsolatedPart:
-    """One component of the gate's side. It logs the first failure and the recovery, and retries every `REST_S`."""
+    """One component of the gate's side. It logs the first failure and the recovery, and retries every `DISK_REST_S`."""
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -24,7 +24,7 @@ class IsolatedPart:
     def attempt(self, work: Callable[[], T], now: float, otherwise: T) -> T:
         """Return the result of `work`, or `otherwise` while the component rests or fails.
 
-        A `StateError` or `BusyError` from `work` starts a rest of `REST_S`. `now` is monotonic seconds.
+        A `StateError` or `BusyError` from `work` starts a rest of `DISK_REST_S`. `now` is monotonic seconds.
         """
         if self._rests_until is not None and now < self._rests_until:
             return otherwise

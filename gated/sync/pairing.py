@@ -1,7 +1,7 @@
 """The gate's end of pairing: exchange a code from the office for the keys and certificates of the link.
 
 The gate makes its private keys itself and never sends them. Pairing writes no plain private key, except at a simulated
-gate (`sealing`). The result is the folder `pairing` of the state folder. It appears as a whole or not at all:
+gate (`sealed_files`). The result is the folder `pairing` of the state folder. It appears as a whole or not at all:
 `pairing.new` holds an unfinished one, so that an interrupted pairing can resume with the same keys.
 """
 

@@ -1,4 +1,4 @@
-"""Seal a face for one receiving gate, and open and check it there. Used by `departures` and `batch`."""
+"""Seal a face for one receiving gate, and open and check it there. Used by `face_departures` and `batch`."""
 
 from collections.abc import Sequence
 from hashlib import sha256

@@ -1,7 +1,8 @@
 """Detect data that does not arrive at the gate although the office is alive: a broker may hold back a part.
 
 Pure; all times are monotonic seconds. An echo of a newer challenge proves that the office is alive. Data that had been
-missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `GateSide`, `CommandRunner` and `Watch`.
+missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `GateSide`, `CommandExchange` and
+`LostFunctions`.
 """
 
 from collections.abc import Sequence

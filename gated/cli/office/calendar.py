@@ -16,8 +16,6 @@ from gated.errors import OfficeError
 from gated.office.store import Store
 from gated.protocol.wire_records import ScheduleRecord
 
-YEAR = re.compile(r"calendar-([0-9]{4})")
-"""Matches the name of a year's calendar record."""
 years = click.IntRange(2000, 2199)
 
 
