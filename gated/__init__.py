@@ -9,7 +9,7 @@ sandbox        the rights that vision gives up before it reads a picture
 office_wiring  the gate's link to its office, wired
 commands       carries out the commands of the office
 evaluation     error rates with n and bounds, from visits, folders or pairs of pictures
-simulator      a courtyard without hardware: rendered people, and simulated parts of a gate
+simulator      a courtyard without hardware: rendered people before a camera, and a network with an office
 office         the community office, the other end of the wire: people, commands and events of a whole site
 doctor         checks of a gate for its installer, with the next step, and the handover page
 service        the gate as a service: systemd, logs, the time of day, metrics, working parts

@@ -18,10 +18,7 @@ from gated.config import CameraSettings, parse  # noqa: E402
 from gated.errors import CameraError, ConfigError  # noqa: E402
 from gated.simulator.camera import SimulatedCamera, rehearsal  # noqa: E402
 from gated.simulator.cast import Cast  # noqa: E402
-from gated.simulator.faults import Verb  # noqa: E402
-from gated.simulator.parts import FaultyCamera, upside_down  # noqa: E402
 from gated.simulator.script import Actor, Script, write_script  # noqa: E402
-from gated.simulator.timeline import Timeline  # noqa: E402
 from gated.vision import camera_of  # noqa: E402
 
 SMALL = {"width": 320, "height": 240, "fps": 20}
@@ -153,75 +150,3 @@ def test_people_soon_in_view_are_rendered_first_and_later_ones_once():
         prepare()
     assert cast.place(script.actors[1], 2.0, wait=False) is not None
     assert cast.place(script.actors[0], 500.0, wait=False) is not None
-
-
-class TestFaults:
-    """A camera that fails, frame by frame. test_day.py tests what the gate makes of it."""
-
-    @pytest.fixture
-    def timeline(self):
-        return Timeline(seed=1)
-
-    @pytest.fixture
-    def camera(self, show, timeline):
-        camera = FaultyCamera(show(Script(ends_s=600.0)), timeline)
-        camera.frame(PATIENCE_S)
-        return camera
-
-    def next(self, camera, timeline, seconds=0.1):
-        timeline.advance(seconds)
-        return camera.frame(PATIENCE_S)
-
-    def test_off_gives_no_frame(self, camera):
-        camera.frames.inflict(Verb.OFF)
-        with pytest.raises(CameraError, match="simulated camera is off"):
-            camera.frame(PATIENCE_S)
-
-    def test_stuck_gives_the_same_picture_with_a_new_time(self, camera, timeline):
-        camera.frames.inflict(Verb.STUCK)
-        first, second = (self.next(camera, timeline) for _ in range(2))
-        assert (first.main == second.main).all()
-        assert (first.lores == second.lores).all()
-        assert first.at < second.at
-
-    def test_garbage_has_the_shape_of_a_frame(self, camera, timeline):
-        sound = self.next(camera, timeline)
-        camera.frames.inflict(Verb.GARBAGE)
-        noise = self.next(camera, timeline)
-        assert (noise.main.shape, noise.lores.shape) == (sound.main.shape, sound.lores.shape)
-        assert noise.main.std() > 60
-
-    def test_wrong_gives_the_picture_upside_down(self, camera, timeline):
-        sound = self.next(camera, timeline)
-        turned = upside_down(sound)
-        assert (turned.main[0, 0] == sound.main[-1, -1]).all()
-        assert turned.lores[0, 0] == sound.lores[sound.lores_size[1] - 1, -1]
-        assert (upside_down(turned).lores == sound.lores).all()
-        camera.frames.inflict(Verb.WRONG)
-        assert (self.next(camera, timeline).main[:20].mean() > 100) == (sound.main[-20:].mean() > 100)
-
-    def test_slow_and_delayed_frames_keep_their_times(self, camera, timeline):
-        for verb in (Verb.SLOW, Verb.DELAYED):
-            camera.frames.inflict(verb)
-            first, second = (self.next(camera, timeline) for _ in range(2))
-            assert first.at == second.at
-            assert first.number == second.number
-
-    def test_intermittent_gives_some_frames(self, camera, timeline):
-        camera.frames.inflict(Verb.INTERMITTENT)
-        given, refused = 0, 0
-        for _ in range(12):
-            try:
-                self.next(camera, timeline, seconds=1.0)
-                given += 1
-            except CameraError:
-                refused += 1
-        assert given
-        assert refused
-
-    def test_a_faulty_camera_otherwise_behaves_as_the_wrapped_one(self, camera):
-        assert camera.name == "faulty simulated camera of scene.json"
-        assert not camera.exhausted
-        camera.close()
-        camera.open()
-        assert camera.frame(PATIENCE_S).main.any()

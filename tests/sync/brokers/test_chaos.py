@@ -26,8 +26,8 @@ from gated.events import CallPressed
 from gated.journal.journal import Journal
 from gated.office.office_person import OfficePerson
 from gated.protocol.command_messages import ReleaseDoor
-from gated.simulator.network_direction import Fault
-from gated.simulator.proxy import Proxy
+from tests.fakes.network_direction import Fault
+from tests.fakes.proxy import Proxy
 
 sys.path.insert(0, str(Path(__file__).parent))
 from town import SITE, Town

@@ -13,7 +13,7 @@ import trustme
 
 from gated.protocol.limits import MAX_BYTES
 from gated.protocol.topics import Topics
-from gated.simulator.proxy import Proxy
+from tests.fakes.proxy import Proxy
 
 OFFICE = "OFFICE"
 PATIENCE_S = 60.0

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from gated.simulator.network_direction import SOUND, Fault
-from gated.simulator.proxy import Proxy
+from tests.fakes.network_direction import SOUND, Fault
+from tests.fakes.proxy import Proxy
 
 PATIENCE_S = 30.0
 A_WHILE_S = 0.3

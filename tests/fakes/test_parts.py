@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from gated.config import DoorSettings
-from gated.simulator.faults import DELAY_S, Verb
-from gated.simulator.parts import EPOCH_S, SimulatedDoor, card_reader, wall_clock
-from gated.simulator.timeline import Timeline
+from tests.fakes.faults import DELAY_S, Verb
+from tests.fakes.parts import EPOCH_S, SimulatedDoor, card_reader, wall_clock
+from tests.fakes.timeline import Timeline
 
 sys.path[:0] = [str(Path(__file__).parents[1])]
 pytest.register_assert_rewrite("contracts.door")
@@ -37,7 +37,7 @@ class TestContract(DoorContract):
 
     @pytest.fixture
     def simulated(self, edges, monkeypatch):
-        monkeypatch.setattr("gated.simulator.parts.DoorWiring", counted_wiring(edges))
+        monkeypatch.setattr("tests.fakes.parts.DoorWiring", counted_wiring(edges))
         return SimulatedDoor(Timeline(seed=4))
 
     @pytest.fixture

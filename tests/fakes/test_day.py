@@ -10,10 +10,10 @@ from gated.access.visits import VisitOutcome
 from gated.door.door_machine import MAX_LEASE_S
 from gated.events import DoorClosed, DoorOpened, DoorReleased, DoorSecured
 from gated.journal.journal import Journal
-from gated.simulator.day import RELEASE_S, STEP_S, SimulatedDay
-from gated.simulator.faults import Verb
-from gated.simulator.history import violations
-from gated.simulator.timeline import Timeline
+from tests.fakes.day import RELEASE_S, STEP_S, SimulatedDay
+from tests.fakes.faults import Verb
+from tests.fakes.history import violations
+from tests.fakes.timeline import Timeline
 
 STEPS = 100_000
 

@@ -18,10 +18,10 @@ from gated.embedding import Embedding
 from gated.events import Event
 from gated.face.vision_messages import Observation
 from gated.gallery.search import Index, Row
-from gated.simulator.faults import Faulty, Verb
-from gated.simulator.parts import DOOR, SimulatedDoor, card_reader, wall_clock
-from gated.simulator.timeline import Timeline
 from gated.types import SubjectId
+from tests.fakes.faults import Faulty, Verb
+from tests.fakes.parts import DOOR, SimulatedDoor, card_reader, wall_clock
+from tests.fakes.timeline import Timeline
 
 STEP_S = 0.1
 DIMENSION = 32

@@ -11,7 +11,7 @@ class Timeline:
 
     def __init__(self, seed: int, now: float = 1000.0) -> None:
         self.seed, self.now = seed, now
-        self.dice = random.Random(seed)  # noqa: S311 - a reproducible simulation, no secret
+        self.dice = random.Random(seed)
         self._due: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.simulator.timeline import Timeline
+from tests.fakes.timeline import Timeline
 
 
 @given(st.lists(st.floats(0, 100), max_size=20))

@@ -5,8 +5,8 @@ import pytest
 from gated.access.face_policy import FaceDecision, FaceReason
 from gated.access.visits import VisitOutcome
 from gated.events import DoorReleased, ReleaseRefused
-from gated.simulator.day import DayFact
-from gated.simulator.history import violations
+from tests.fakes.day import DayFact
+from tests.fakes.history import violations
 
 
 def grant(visit):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from gated.access.visits import VisitOutcome
 from gated.events import DoorReleased, ReleaseRefused
-from gated.simulator.day import DayFact
+from tests.fakes.day import DayFact
 
 CLOCK_S = 1e-6
 """Room for rounding of floating-point seconds. Not a tolerance of the gate."""

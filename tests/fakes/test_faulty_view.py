@@ -11,10 +11,10 @@ from gated.errors import CameraError
 from gated.face.pipeline import load_pipeline
 from gated.face.vision_messages import Observation
 from gated.simulator.camera import SimulatedCamera
-from gated.simulator.faults import Verb
-from gated.simulator.parts import FaultyCamera
 from gated.simulator.script import Actor, Script, write_script
-from gated.simulator.timeline import Timeline
+from tests.fakes.faults import Verb
+from tests.fakes.parts import FaultyCamera
+from tests.fakes.timeline import Timeline
 
 PATIENCE_S = 20.0
 FRAMES = 12

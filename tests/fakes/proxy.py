@@ -11,7 +11,7 @@ from random import Random
 from types import TracebackType
 from typing import Self
 
-from gated.simulator.network_direction import SOUND, Direction, Fault
+from tests.fakes.network_direction import SOUND, Direction, Fault
 
 IN_FLIGHT = 64
 """Most chunks in flight in one direction of a connection. Then the sender is blocked."""
@@ -29,7 +29,7 @@ class Proxy:
         self.up, self.down = Direction(), Direction()
         self.connections = 0
         """Number of connections ever accepted."""
-        self._target, self._dice = (host, port), Random(seed)  # noqa: S311 - jitter
+        self._target, self._dice = (host, port), Random(seed)
         self._lanes: set[_Lane] = set()
         self._server: asyncio.Server | None = None
         self._place = socket.socket()  # never listens: reserves the port while the network is cut

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from gated.errors import CameraError
-from gated.simulator.faults import DELAY_S, FLICKER_S, SLOW_S, Faulty, Verb
-from gated.simulator.timeline import Timeline
+from tests.fakes.faults import DELAY_S, FLICKER_S, SLOW_S, Faulty, Verb
+from tests.fakes.timeline import Timeline
 
 
 class Counter:

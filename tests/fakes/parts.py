@@ -14,8 +14,8 @@ from gated.door.door_hardware import DoorWiring
 from gated.door.mock_pins import traced_factory
 from gated.errors import CameraError
 from gated.frame import Camera, Frame
-from gated.simulator.faults import Faulty, Verb
-from gated.simulator.timeline import Timeline
+from tests.fakes.faults import Faulty, Verb
+from tests.fakes.timeline import Timeline
 
 DOOR = DoorSettings(pins="mock", contact_pin=22, rex_pin=23, debounce_s=0)
 EPOCH_S = 1_800_000_000.0

@@ -10,7 +10,7 @@ from enum import StrEnum
 from random import Random
 from typing import Generic, TypeVar
 
-from gated.simulator.timeline import Timeline
+from tests.fakes.timeline import Timeline
 
 T = TypeVar("T")
 
