@@ -25,6 +25,13 @@ LINE = r"^[^\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]*\Z"
 Line = Annotated[str, Meta(pattern=LINE, description="one line of text")]
 """One line of text without control characters, which a terminal would obey."""
 
+FileName = Annotated[str, Meta(pattern=PLAIN, description="a file name without folders")]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="64 small hex digits")]
+Url = Annotated[str, Meta(pattern=r"^https://[!-~]+\Z", description="https://...")]
+Size = Annotated[int, Meta(ge=1)]
+SOURCES = {"copy": 1, "openvino": 2, "minifasnet": 1}
+"""Number of source files of each converter."""
+
 Grade = Literal["demo", "evaluation", "site"]
 
 Side = Annotated[int, Meta(ge=16, le=2048)]
@@ -61,20 +68,49 @@ class KnownAnswer(_Data, frozen=True):
     tolerance: Positive
 
 
+class Source(_Data, frozen=True):
+    """One file of a model's publisher."""
+
+    file: FileName
+    url: Url
+    size_bytes: Size
+    sha256: Sha256
+
+
 class ModelEntry(_Data, frozen=True, tag_field="role"):
     """The fields of every model."""
 
-    file: Annotated[str, Meta(pattern=PLAIN, description="a file name without folders")]
-    sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z", description="64 small hex digits")]
+    file: FileName
+    sha256: Sha256
+    """Digest of `file`, which is the output of `convert`."""
     licence: Line
     grade: Grade
     input: InputLayout
     measured: Line = ""
     """Measured results, for people."""
-    url: Annotated[str, Meta(pattern=r"^https://[!-~]+\Z", description="https://...")] | None = None
-    size_bytes: Annotated[int, Meta(ge=1)] | None = None
+    training_data: Line = ""
+    """Pictures that the model was trained on, in words. The owner reads this before the model is installed."""
+    sources: tuple[Source, ...] = ()
+    """The publisher's files. `convert` makes `file` from them."""
+    convert: Literal["copy", "openvino", "minifasnet"] = "copy"
+    """Converter in `gated.face.convert`. "copy": the only source is the model itself."""
+    url: Url | None = None
+    """Short form of `sources` for a model that is copied: the address of `file`."""
+    size_bytes: Size | None = None
     known_answer: KnownAnswer | None = None
     """A model without one is refused."""
+
+    def __post_init__(self) -> None:
+        """Check that the sources fit the converter. Raises `ValueError`."""
+        files = [source.file for source in self.sources]
+        if len(set(files)) < len(files):
+            raise ValueError(f"{self.file}: two of its sources have the same name")
+        if self.url is not None and self.sources:
+            raise ValueError(f"{self.file}: give url or sources, not both")
+        if len(files) != SOURCES[self.convert] and (files or self.convert != "copy"):
+            raise ValueError(f"{self.file}: convert = {self.convert!r} needs {SOURCES[self.convert]} sources")
+        if self.convert == "copy" and any(source.sha256 != self.sha256 for source in self.sources):
+            raise ValueError(f"{self.file}: is a copy of its source, so both need the same sha256")
 
     @property
     def most_bytes(self) -> int:

@@ -186,3 +186,50 @@ def test_the_error_names_an_unread_manifest_beside_the_models(tmp_path):
         ModelError, match=r"unknown set 'ours'.*manifest\.toml is not read: name it in models\.manifest"
     ):
         load_set(ModelSettings(dir=str(tmp_path), set="ours"))
+
+
+SOURCE = '{ file = "x.bin", url = "https://a.example/x.bin", size_bytes = 3, sha256 = "%s" }'
+YUNET = "104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12"
+OTHER = "0" * 64
+
+
+@pytest.mark.parametrize(
+    ("convert", "sources", "problem"),
+    [
+        ("copy", [YUNET], None),
+        ("copy", [OTHER], "both need the same sha256"),
+        ("copy", [YUNET, YUNET], "two of its sources have the same name"),
+        ("minifasnet", [OTHER], None),
+        ("minifasnet", [], "needs 1 sources"),
+        ("openvino", [OTHER], "needs 2 sources"),
+        ("pickle", [OTHER], "convert"),
+    ],
+)
+def test_the_sources_of_a_model_must_fit_its_converter(tmp_path, convert, sources, problem):
+    listed = ", ".join(SOURCE % sha256 for sha256 in sources)
+    old = 'file = "yunet_n_dynamic.onnx"'
+    text = GOOD.replace(old, f'{old}\nconvert = "{convert}"\nsources = [{listed}]')
+    settings = manifest_at(tmp_path, text)
+    if problem is None:
+        entry = load_manifest(settings).models["yunet_n_dynamic"]
+        assert [(each.file, each.size_bytes, each.sha256) for each in entry.sources] == [("x.bin", 3, sources[0])]
+        assert entry.convert == convert
+    else:
+        with pytest.raises(ModelError, match=problem):
+            load_manifest(settings)
+
+
+@pytest.mark.parametrize("url", ["http://a.example/x", "https://a.example/\\u0007", "file:///etc/passwd", ""])
+def test_a_source_has_an_https_address(tmp_path, url):
+    old = 'file = "yunet_n_dynamic.onnx"'
+    source = (SOURCE % YUNET).replace("https://a.example/x.bin", url)
+    settings = manifest_at(tmp_path, GOOD.replace(old, f"{old}\nsources = [{source}]"))
+    with pytest.raises(ModelError, match="https"):
+        load_manifest(settings)
+
+
+def test_a_short_address_and_sources_exclude_each_other(tmp_path):
+    old = 'file = "yunet_n_dynamic.onnx"'
+    text = GOOD.replace(old, f'{old}\nurl = "https://a.example/x"\nsources = [{SOURCE % YUNET}]')
+    with pytest.raises(ModelError, match="url or sources, not both"):
+        load_manifest(manifest_at(tmp_path, text))
