@@ -125,12 +125,29 @@ class DetectorEntry(ModelEntry, frozen=True, tag="detector"):
     """Side in px of the input for one face alone. None if the input has a fixed size."""
 
 
-class PadEntry(ModelEntry, frozen=True, tag="pad", kw_only=True):
-    """Scores PAD on a crop of the box scaled by `crop_scale`."""
+CropScale = Annotated[float, Meta(ge=1, le=10)]
 
-    crop_scale: Annotated[float, Meta(ge=1, le=10)]
+
+class PadEntry(ModelEntry, frozen=True, tag="pad", kw_only=True):
+    """Scores PAD on a crop of the box scaled by `crop_scale`. The defaults are those of MiniFASNet."""
+
+    crop_scale: CropScale
     bona_fide: Annotated[int, Meta(ge=0)]
     """Index of "bona fide" in the output."""
+    output: Literal["probabilities", "logits"] = "probabilities"
+    """Form of the output. Logits become probabilities by softmax."""
+    border: Literal["shift", "reflect"] = "shift"
+    """The crop at the border of the picture. shift: reduced until it fits, then shifted inside, with the shape of the
+    box. reflect: square, and the picture is mirrored at its border.
+    """
+    group: str = ""
+    """The nets of one group are averaged as probabilities. Log-odds of the groups are added."""
+    weight: Positive = 1.0
+    """Factor of the group's log-odds. All nets of a group have the same."""
+    least_scale: CropScale = 1.0
+    """Least crop scale at which the net was measured. If the picture ends closer to the face, the net abstains."""
+    face_px: tuple[Positive, Positive] | None = None
+    """Least and greatest side of the face box, in px, at which the net was measured. None: any."""
 
 
 class EmbedderEntry(ModelEntry, frozen=True, tag="embedder", kw_only=True):
@@ -213,6 +230,7 @@ class Manifest(_Data, frozen=True):
                 raise ModelError(
                     f"the manifest's set {name!r} is of grade {entry.grade!r}, {model.file} only {model.grade!r}"
                 )
+        _check_weights(name, found.pad)
         return found
 
     def _model(self, of_set: str, name: str, kind: type[E]) -> E:
@@ -224,6 +242,17 @@ class Manifest(_Data, frozen=True):
                 f"that model is {'of another role' if model else 'not in it'}"
             )
         return model
+
+
+def _check_weights(of_set: str, nets: tuple[PadEntry, ...]) -> None:
+    """Raise `ModelError` if two PAD nets of one group have different weights."""
+    weights: dict[str, float] = {}
+    for net in nets:
+        if weights.setdefault(net.group, net.weight) != net.weight:
+            raise ModelError(
+                f"the manifest's set {of_set!r} has PAD nets of the group {net.group!r} with different weights; "
+                "give them one weight, or different groups"
+            )
 
 
 def load_manifest(models: ModelSettings) -> Manifest:

@@ -1,51 +1,100 @@
 """Presentation attack detection (PAD): scores whether a face is bona fide. Never asks the resident to do anything.
 
-MiniFASNet judges the surroundings of a face: paper and screens have edges, and reflect light in another way.
+The nets judge a face and its surroundings: paper and screens have edges, and reflect light in another way. Nets of one
+group are averaged as probabilities. Groups were trained on other pictures with other crops, so their errors differ:
+their log-odds are added, each with its weight. A net abstains where it was not measured. The pipeline uses `pad_score`.
 """
+
+from collections import defaultdict
+from collections.abc import Sequence
+from math import exp, isfinite, log
+
+import numpy as np
+from numpy.typing import NDArray
 
 from gated.face.detect import Box
 from gated.face.manifest import PadEntry
 from gated.face.onnx import Model
-from gated.face.sample import Sampler
+from gated.face.pad_crop import crop_box, reflected_crop, seen_scale
+from gated.face.sample import Planes, Sampler
 from gated.face.tensor import InputTensor
 from gated.frame import Pixels
+
+LEAST_PROBABILITY = 1e-6
+"""Probabilities are clamped to this distance from 0 and 1, so that log-odds are finite: at most 13.8."""
 
 
 class PadNet:
     """One PAD network with its crop and input tensor."""
 
     def __init__(self, model: Model, entry: PadEntry) -> None:
-        self.model, self._entry = model, entry
+        self.model, self.entry = model, entry
         self._sampler = Sampler(entry.input.size)
         self.tensor = InputTensor(entry.input)
 
+    def votes(self, picture: Pixels, box: Box) -> bool:
+        """Return whether the net was measured at this size of the face, and at the crop scale that fits."""
+        least, most = self.entry.face_px or (0.0, float("inf"))
+        size = picture.shape[1], picture.shape[0]
+        return least <= max(box[2:]) <= most and seen_scale(box, self.entry.crop_scale, size) >= self.entry.least_scale
+
     def score(self, picture: Pixels, box: Box) -> float:
         """Return the score of the face in a box of an (H, W, 3) picture: 0 (attack) to 1 (bona fide). NaN gives 0."""
-        height, width = picture.shape[:2]
-        crop = self._sampler.box(picture, crop_box(box, self._entry.crop_scale, (width, height)))
-        output = next(iter(self.model.run(self.tensor.fill(crop)).values())).reshape(-1)
-        score = float(output[self._entry.bona_fide])
+        output = next(iter(self.model.run(self.tensor.fill(self._crop(picture, box))).values())).reshape(-1)
+        shares = _softmax(output) if self.entry.output == "logits" else output
+        score = float(shares[self.entry.bona_fide])
         return score if 0 <= score <= 1 else 0.0
 
+    def _crop(self, picture: Pixels, box: Box) -> Planes:
+        """Return the crop (3, h, w) as in the training of this net."""
+        scale = self.entry.crop_scale
+        if self.entry.border == "reflect":
+            square = reflected_crop(picture, box, scale, self.entry.input.size[0])
+            return self._sampler.box(square, (0.0, 0.0, float(square.shape[1]), float(square.shape[0])))
+        return self._sampler.box(picture, crop_box(box, scale, (picture.shape[1], picture.shape[0])))
 
-def crop_box(box: Box, scale: float, frame_size: tuple[int, int]) -> Box:
-    """Grow the box by `scale` around its centre. Reduce the scale until the box fits into the frame, then shift it
-    inside.
 
-    As in training (minivision-ai/Silent-Face-Anti-Spoofing): the box keeps its shape, the crop is squeezed to a square.
+def pad_score(nets: Sequence[PadNet], picture: Pixels, box: Box) -> float | None:
+    """Return the score of all nets that vote: 0 (attack) to 1 (bona fide). None if all of them abstain."""
+    groups: dict[str, list[float]] = defaultdict(list)
+    weights: dict[str, float] = {}
+    for net in nets:
+        if net.votes(picture, box):
+            groups[net.entry.group].append(net.score(picture, box))
+            weights[net.entry.group] = net.entry.weight
+    return combined({name: sum(scores) / len(scores) for name, scores in groups.items()}, weights)
+
+
+def combined(scores: dict[str, float], weights: dict[str, float]) -> float | None:
+    """Return one score for the scores of the groups: the logistic function of the weighted sum of their log-odds.
+
+    One group of weight 1 keeps its score. None without groups. NaN gives 0.
     """
-    x, y, width, height = box
-    scale = min(scale, frame_size[0] / width, frame_size[1] / height)
-    left = _shifted(x + width / 2, width * scale, frame_size[0])
-    top = _shifted(y + height / 2, height * scale, frame_size[1])
-    return left, top, width * scale, height * scale
+    if not scores:
+        return None
+    if len(scores) == 1 and set(weights.values()) == {1.0}:
+        return next(iter(scores.values()))
+    return probability(sum(weights[name] * log_odds(score) for name, score in scores.items()))
 
 
-def _shifted(middle: float, extent: float, limit: float) -> float:
-    """Return the start of an interval around `middle`, shifted so that it lies within 0..`limit`."""
-    return min(max(middle - extent / 2, 0.0), limit - extent)
+def log_odds(score: float) -> float:
+    """Return log(p / (1 - p)), clamped to finite values. What is not within 0 to 1 counts as 0."""
+    inside = score if 0 <= score <= 1 else 0.0
+    share = min(max(inside, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
+    return log(share / (1 - share))
 
 
-def pad_score(nets: list[PadNet], picture: Pixels, box: Box) -> float:
-    """Return the mean of the networks' scores."""
-    return sum(net.score(picture, box) for net in nets) / len(nets)
+def probability(odds: float) -> float:
+    """Return the probability of log-odds. NaN gives 0; infinite and very large ones are clamped as in `log_odds`."""
+    if not isfinite(odds):
+        return 0.0
+    most = log_odds(1.0)
+    return 1 / (1 + exp(-min(max(odds, -most), most)))
+
+
+def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the probabilities of logits. Any NaN or infinity gives NaN throughout."""
+    with np.errstate(all="ignore"):
+        raised = np.exp(logits.astype(np.float64) - np.max(logits))
+        shares: NDArray[np.float64] = raised / raised.sum()
+    return shares if np.isfinite(logits).all() else np.full(shares.shape, np.nan)

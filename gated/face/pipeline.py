@@ -137,6 +137,8 @@ class FacePipeline:
         finally:
             pad = scoring.result()
         self.watch.lap("pad")
+        if pad is None:
+            return replace(seen, quality=quality, problem="too_near")
         return replace(seen, quality=quality, pad_score=pad, embedding=embedding.astype("<f4").tobytes())
 
     def _analyse_all(
