@@ -29,6 +29,7 @@ from gated.people.issuing import issue_card, set_pin
 from gated.protocol.jose import Identity
 from gated.service.start_events import first_facts
 from gated.sync.command_desk import CommandDesk
+from tests.fakes.recording_door import RecordingDoor
 
 from .conftest import toml
 
@@ -109,16 +110,6 @@ def hurt(path, dice):
             path.mkdir()
 
 
-class Door:
-    """A lock that only records the releases."""
-
-    def __init__(self):
-        self.released = []
-
-    def release(self, visit, lease_s, decided_at, door="main", cause="grant", whom=""):
-        self.released.append(visit)
-
-
 async def live(folder, embedder, dice):
     """Run a brain on that folder as `gated.app.run` does, with a person at the gate. Returns how often it opened."""
     config = folder / "gated.toml"
@@ -127,7 +118,7 @@ async def live(folder, embedder, dice):
     mended, entries = mend(state), read_newest(state, SITE, GATE)
     facts = first_facts(start.settings, start, entries, mended)
     brain = Brain(start.settings, config, last_time(entries), facts)
-    door = Door()
+    door = RecordingDoor()
     try:
         brain.entrance.credentials._responder._release = door.release
         brain.entrance.faces._door = door

@@ -7,7 +7,6 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -21,9 +20,8 @@ from gated.commands import CommandRunner
 from gated.config import load
 from gated.config.proposal import read_proposal
 from gated.door.latch_client import LatchClient
-from gated.errors import EnrolmentError, LatchError, StateError
+from gated.errors import EnrolmentError, StateError
 from gated.events import (
-    MAIN,
     CallAnswered,
     CallPressed,
     CredentialDenied,
@@ -60,6 +58,7 @@ from gated.protocol.command_messages import (
 from gated.protocol.face_messages import SealedFace, SharedFace
 from gated.sync.command_desk import CommandDesk, CommandOutcome, commanded
 from gated.types import SubjectId
+from tests.fakes.recording_door import RecordingDoor
 
 sys.path.append(str(Path(__file__).parent))
 from contracts.operator import Operator
@@ -77,21 +76,6 @@ def order(action, number=1):
         site=SITE, gate=GATE, id=f"{number:032x}", number=number, at=NOON.isoformat(), operator="li",
         reason="the card was forgotten", action=action,
     )  # fmt: skip
-
-
-class Door:
-    """A lock that only records releases."""
-
-    def __init__(self):
-        self.released, self.answers = [], True
-
-    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
-        if not self.answers:
-            raise LatchError("no latch answers")
-        self.released.append(SimpleNamespace(visit=visit, lease_s=lease_s, door=door))
-
-    def lockdown(self, on):
-        pass
 
 
 class Records:
@@ -167,7 +151,7 @@ class Gate:
 @pytest.fixture
 async def gate(whole_gate):
     whole_gate.write(models={"set": "courtyard", "dir": str(whole_gate.folder)})
-    gate = Gate(whole_gate.config, Door())
+    gate = Gate(whole_gate.config, RecordingDoor())
     yield gate
     await gate.close()
 
@@ -214,10 +198,10 @@ async def test_a_release_opens_a_real_lock_once_however_often_it_is_replayed(who
 
 async def test_a_release_that_cannot_be_says_why(gate):
     assert (await gate.ordered(ReleaseDoor("garage"))).outcome == "refused"
-    gate.door.answers = False
+    gate.door.is_gone = True
     outcome = await gate.ordered(ReleaseDoor())
     assert outcome == CommandOutcome("failed", "the latch does not answer; the door was not released")
-    gate.door.answers = True
+    gate.door.is_gone = False
     assert await gate.ordered(ReleaseDoor()) == CommandOutcome("done")
     assert len(gate.door.released) == 1
 
@@ -256,9 +240,9 @@ async def test_of_two_operators_who_open_one_does(gate):
 
 async def test_an_answer_does_not_say_opening_where_the_lock_cannot_open_and_the_call_goes_on(gate):
     gate.calls.handle_event(CallPressed())
-    gate.door.answers = False
+    gate.door.is_gone = True
     assert (await gate.ordered(AnswerCall("opening"))).outcome == "failed"
-    gate.door.answers, gate.entrance.permissions.is_locked_down = True, True
+    gate.door.is_gone, gate.entrance.permissions.is_locked_down = False, True
     outcome = await gate.ordered(AnswerCall("opening"))
     assert (outcome.outcome, outcome.why[:8]) == ("refused", "a lockdo")
     assert gate.said(CallAnswered) == gate.door.released == []

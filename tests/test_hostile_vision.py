@@ -48,6 +48,7 @@ from gated.gallery.gallery import Gallery
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.runtime.tasks import Backoff
 from gated.types import SubjectId
+from tests.fakes.vision_service import FakeVision, packed
 
 COUNT = int(os.environ.get("GATED_FUZZ", "1000"))
 SEED = os.environ.get("GATED_SEED") or secrets.token_hex(4)
@@ -69,11 +70,6 @@ def unit(seed):
 FACE = unit(1)
 
 
-def packed(*messages):
-    bodies = [each if isinstance(each, bytes) else msgspec.msgpack.encode(each) for each in messages]
-    return b"".join(struct.pack("<I", len(body)) + body for body in bodies)
-
-
 class Watched(app.Brain):
     """A brain, and the facts that it reported."""
 
@@ -87,33 +83,6 @@ class Watched(app.Brain):
 
     def of(self, *kinds):
         return [fact for fact in self.facts if isinstance(fact, kinds)]
-
-
-class Attacker:
-    """The other end of the socket. `says` holds the bytes for each connection in turn; the last one repeats for
-    ever.
-    """
-
-    def __init__(self, path, says):
-        self.path, self.says, self.calls, self.sent = path, says, 0, 0
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_unix_server(self._talk, self.path)
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-
-    async def _talk(self, reader, writer):
-        self.calls += 1
-        with contextlib.suppress(ConnectionError):
-            await reader.readexactly(4)
-            for chunk in self.says(self.calls):
-                writer.write(chunk)
-                await writer.drain()
-                self.sent += 1
-            await reader.read()
-        writer.close()
 
 
 @pytest.fixture
@@ -136,10 +105,10 @@ def gate(gate, tmp_path):
 
 
 @contextlib.asynccontextmanager
-async def attacked(gate, tmp_path, says, monkeypatch):
+async def attacked(gate, tmp_path, chunks_for, monkeypatch):
     """Run a brain while the attacker speaks, and yield it."""
     monkeypatch.setattr(vision_link, "Backoff", lambda **_: Backoff(first_s=0.001, most_s=0.001))
-    async with Attacker(tmp_path / "v", says) as attacker:
+    async with FakeVision(tmp_path / "v", chunks_for) as attacker:
         with contextlib.closing(Watched(load(gate.config), gate.config, AT, vision=attacker.path)) as brain:
             life = asyncio.create_task(brain.live(own_latch=False, once=False))
             try:
@@ -170,11 +139,11 @@ async def test_the_attack_works_by_nature_with_the_vector_of_a_resident(gate, tm
     opening.
     """
 
-    def says(_):
+    def chunks_for(_):
         yield gate.hello
         yield packed(*looks())
 
-    async with attacked(gate, tmp_path, says, monkeypatch) as (brain, _, _):
+    async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, _, _):
         await until(lambda: brain.of(AccessGranted))
     assert brain.of(AccessGranted)[0].subject == ANN
 
@@ -205,11 +174,11 @@ CLAIMS = {
 
 @pytest.mark.parametrize("claim", CLAIMS)
 async def test_an_odd_claim_never_opens(gate, tmp_path, monkeypatch, claim):
-    def says(_):
+    def chunks_for(_):
         yield gate.hello
         yield packed(*looks(**CLAIMS[claim]), TrackEnded(1, 0.0), VisionPulse(time.monotonic(), 7, 0))
 
-    async with attacked(gate, tmp_path, says, monkeypatch) as (brain, _, _):
+    async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, _, _):
         await until(lambda: brain.vision.pulse is not None and brain.vision.pulse.frames == 7)
     assert brain.of(AccessGranted) == []
 
@@ -218,11 +187,11 @@ async def test_one_look_that_is_replayed_never_opens(gate, tmp_path, monkeypatch
     """The same frame a thousand times counts as one look."""
     (look,) = looks(count=1)
 
-    def says(_):
+    def chunks_for(_):
         yield gate.hello
         yield packed(*[look] * 1000, VisionPulse(0.0, 7, 0))
 
-    async with attacked(gate, tmp_path, says, monkeypatch) as (brain, _, _):
+    async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, _, _):
         await until(lambda: brain.vision.pulse is not None)
     assert brain.of(AccessGranted) == []
 
@@ -233,10 +202,10 @@ async def test_one_look_that_is_replayed_never_opens(gate, tmp_path, monkeypatch
     ids=["a length without end", "an empty message", "noise", "another message"],
 )
 async def test_what_follows_a_broken_message_is_not_read(gate, tmp_path, monkeypatch, broken):
-    def says(_):
+    def chunks_for(_):
         yield gate.hello + broken + packed(*looks())
 
-    async with attacked(gate, tmp_path, says, monkeypatch) as (brain, attacker, _):
+    async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, attacker, _):
         await until(lambda: attacker.calls >= 3)
     assert brain.of(AccessGranted) == []
 
@@ -294,13 +263,13 @@ async def test_no_sequence_of_messages_opens_crashes_or_grows(gate, tmp_path, mo
     caplog.set_level(logging.INFO)
     dice, each = Dice(SEED), 200
 
-    def says(_):
+    def chunks_for(_):
         yield gate.hello
         for _ in range(each):
             yield packed(dice.message())
         yield dice.broken()
 
-    async with attacked(gate, tmp_path, says, monkeypatch) as (brain, attacker, _):
+    async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, attacker, _):
         began = time.monotonic()
         await until(lambda: attacker.calls > COUNT / each, 60 + COUNT / 100)
         elapsed_s = time.monotonic() - began

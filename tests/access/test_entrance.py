@@ -3,7 +3,6 @@
 import asyncio
 import time
 from datetime import UTC, datetime
-from types import SimpleNamespace
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -40,24 +39,12 @@ from gated.people.preferences import Preferences
 from gated.people.schedule_values import CalendarDays
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
+from tests.fakes.recording_door import RecordingDoor
 
 ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
 NOON = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
 SHA = "e" * 64
 READY = VisionReady("evaluation", "evaluation", "an_embedder", SHA, 4, 0.5, 0.5)
-
-
-class Door:
-    """A lock that only records releases."""
-
-    def __init__(self):
-        self.released, self.locked_down = [], []
-
-    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
-        self.released.append(SimpleNamespace(lease_s=lease_s, door=door, cause=cause))
-
-    def lockdown(self, on):
-        self.locked_down.append(on)
 
 
 class Yard:
@@ -66,7 +53,7 @@ class Yard:
     def __init__(self, state, **tables):
         plain = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}, "state_dir": str(state)}
         self.settings = parse({**plain, **tables}, state)
-        self.state, self.door, self.at = state, Door(), NOON
+        self.state, self.door, self.at = state, RecordingDoor(), NOON
         self.reported, self.told, self.preferred, self.lost = [], [], [], {}
         self.gallery = Gallery.open(state, "courtyard-2", SHA, 4)
         consent = Consent(RECOGNISE, "paper-1", "2026-11", NOON)

@@ -6,7 +6,6 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -26,13 +25,14 @@ from gated.access.entrance import Entrance, EntranceReports
 from gated.access.live_enrolment import LiveEnrolment, _require_enough
 from gated.config import parse
 from gated.errors import BusyError, EnrolmentError, SubjectNotFoundError, WithdrawnError
-from gated.events import MAIN, AccessDenied, AccessGranted, Enrolling, PersonEnrolled, RecordQuarantined
+from gated.events import AccessDenied, AccessGranted, Enrolling, PersonEnrolled, RecordQuarantined
 from gated.face.vision_messages import Observation, Quality, TrackEnded, VisionReady
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.people.given_consents import GivenConsents, offering_consents
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
+from tests.fakes.recording_door import RecordingDoor
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.operator import Operator
@@ -202,25 +202,12 @@ def test_whatever_is_seen_only_good_looks_at_one_face_are_taken(frames):
 # Integration: a real gallery, and the entrance that decides about all other people
 
 
-class Door:
-    """A lock that only records releases."""
-
-    def __init__(self):
-        self.released = []
-
-    def release(self, visit, lease_s, decided_at, door=MAIN, cause="grant", whom=""):
-        self.released.append(SimpleNamespace(visit=visit, door=door))
-
-    def lockdown(self, on):
-        pass
-
-
 class Yard:
     """A gate that knows Ann and Bob. Only Bob has a face."""
 
     def __init__(self, state, consents=AGREED):
         plain = {"site": {"id": "courtyard-2"}, "gate": {"id": "front"}, "state_dir": str(state)}
-        self.door, self.reported = Door(), []
+        self.door, self.reported = RecordingDoor(), []
         self.gallery = Gallery.open(state, "courtyard-2", SHA, 4)
         self.gallery._register.admit(Person(ANN, "Ann", "2-401", "active", AT, consents))
         with self.gallery.enrolling():

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import struct
 import time
+from itertools import chain, repeat
 from pathlib import Path
 
 import msgspec
@@ -26,49 +27,20 @@ from gated.face.vision_messages import (
 from gated.runtime.channel import Channel
 from gated.runtime.confinement import WORDS
 from gated.runtime.rate_limit import Pace
+from tests.fakes.vision_service import FakeVision, packed
 
 SETTINGS = VisionSettings(CameraSettings(fps=10), ModelSettings(), FaceSettings(max_faces=5))
 READY = VisionReady("site", "site", "sface", "0" * 64, 128, 0.4, 0.5)
 
 
-def packed(*messages):
-    bodies = [message if isinstance(message, bytes) else msgspec.msgpack.encode(message) for message in messages]
-    return b"".join(struct.pack("<I", len(body)) + body for body in bodies)
-
-
 CONFINED = packed(VisionConfined(()))
-
-
-class Service:
-    """Vision as a service of systemd, controlled by an attacker: it sends the bytes of the test."""
-
-    def __init__(self, path, sent, again=b""):
-        self.path, self.sent, self.again, self.calls = path, sent, again, 0
-
-    async def __aenter__(self):
-        self._server = await asyncio.start_unix_server(self._talk, self.path)
-        return self
-
-    async def __aexit__(self, *_):
-        self._server.close()
-
-    async def _talk(self, reader, writer):
-        self.calls += 1
-        with contextlib.suppress(ConnectionError):
-            await reader.readexactly(4)
-            writer.write(self.sent)
-            while self.again:
-                writer.write(self.again)
-                await writer.drain()
-            await reader.read()
-        writer.close()
 
 
 @contextlib.asynccontextmanager
 async def linked(path, sent, again=b"", **calls):
     lost = []
     callbacks = {"on_ready": lambda _: None, "on_seen": lambda _: None, **calls}
-    async with Service(path, sent, again) as service:
+    async with FakeVision(path, lambda _: chain([sent], repeat(again) if again else ())) as service:
         link = VisionLink(SETTINGS, callbacks["on_ready"], callbacks["on_seen"], lost.append, service=path)
         task = asyncio.create_task(link.run())
         try:
