@@ -62,7 +62,7 @@ class Check:
     @property
     def lines(self) -> list[str]:
         """Return the check as lines of text."""
-        status = "mend" if self.problem else "note" if self.warning else "good"
+        status = "fix " if self.problem else "note" if self.warning else "good"
         first, *more = self.problem.lines if self.problem else [self.warning or self.says]
         return [f"{status}  {': '.join(filter(None, (self.part, first)))}", *more]
 

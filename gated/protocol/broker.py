@@ -27,16 +27,17 @@ def address(url: str) -> tuple[str, int]:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or PORT
     except ValueError as error:
-        raise ConfigError("sync.url", [f"{url!r} is no address ({error}); write mqtts://HOST[:PORT]"]) from error
+        raise ConfigError("sync.url", [f"{url!r} is not an address ({error}); write mqtts://HOST[:PORT]"]) from error
     if parts.scheme != "mqtts" or not host:
-        raise ConfigError("sync.url", [f"{url!r} is no address of this kind; write mqtts://HOST[:PORT]"])
+        raise ConfigError("sync.url", [f"{url!r} is not such an address; write mqtts://HOST[:PORT]"])
     return host, port
 
 
 def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
-    """Prove that the office of these settings answers at that address: make a TLS handshake with both certificates.
+    """Check that the office of these settings answers at that address, by a TLS handshake with both certificates.
 
-    Raises `PairingError` if no server or another one answers, and `ConfigError` for invalid settings.
+    Raises `PairingError` if no server answers, or a server with another certificate. Raises `ConfigError` for invalid
+    settings.
     """
     host, port = address(url)
     context = tls_context(settings, lock)
@@ -47,11 +48,11 @@ def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
         ):
             safe.settimeout(REACH_S)
     except ssl.SSLCertVerificationError as error:
-        advice = f"at the office: `gated office host {host}`, which certifies it for that name"
+        advice = f"at the office, run `gated office host {host}`"
         raise PairingError(f"who answers at {host}:{port} is not certified as this office there "
                            f"({error.verify_message}); {advice}") from error  # fmt: skip
     except OSError as error:
-        advice = "see that the name leads to the office, and its ports are open; nothing was changed"
+        advice = "check the name and the open ports of the office; nothing was changed"
         raise PairingError(
             f"the office does not answer at {host}:{port} ({error.strerror or error}); {advice}"
         ) from error
@@ -72,12 +73,15 @@ def tls_context(settings: SyncSettings, lock: Lock = UNLOCKED) -> ssl.SSLContext
         context.load_cert_chain(settings.cert, settings.key, lock.password(Path(settings.key)))
     except OSError as error:
         files = f"{settings.cert} and {settings.key}"
-        raise ConfigError("sync.cert, sync.key", [f"{files}: are no certificate and its key ({error})"]) from error
+        raise ConfigError("sync.cert, sync.key", [f"{files}: are not a certificate and its key ({error})"]) from error
     return context
 
 
 class Dialect:
-    """The MQTT version in use: 5 if the broker takes it, else 3.1.1. The version that has worked once is kept."""
+    """The MQTT version in use: 5 if the broker accepts it, else 3.1.1.
+
+    The first version that works is used from then on.
+    """
 
     def __init__(self, protocol: Literal["auto", "3.1.1", "5"]) -> None:
         self._is_open = protocol == "auto"
@@ -88,9 +92,9 @@ class Dialect:
         self._is_open = False
 
     def failed(self) -> bool:
-        """Switch the version after a server answered without accepting.
+        """Switch the version after the broker refused the connection.
 
-        Return True if the other version should be tried at once.
+        Return True if the caller should try the other version at once.
         """
         if self._is_open:
             self.version = "3.1.1" if self.version == "5" else "5"

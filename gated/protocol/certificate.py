@@ -27,7 +27,7 @@ def check_name(settings: SyncSettings, gate: str) -> None:
     except (OSError, ValueError) as error:
         raise ConfigError("sync.cert", [f"{settings.cert}: no certificate can be read from it ({error})"]) from error
     if name != gate:
-        advice = "mend [gate] id, or pair the gate anew"
+        advice = "correct [gate] id, or pair the gate again"
         raise ConfigError("sync.cert", [f"{settings.cert}: is {name}'s, and this gate is {gate}; {advice}"])
 
 

@@ -1,8 +1,8 @@
 """Sign and seal messages. The only module that imports joserfc.
 
 A JWS with Ed25519 stops a broker from forging. A JWE with X25519 and AES-256-GCM stops it from reading. Each end has
-two key pairs, one to sign and one to be sealed to (RFC 8037, RFC 9864). A key's name is its thumbprint (RFC 7638). Only
-its owner may read a private file; the other end only sees `Party`.
+two key pairs: one for signatures, one for encryption to this end (RFC 8037, RFC 9864). A key's name is its thumbprint
+(RFC 7638). Only the owner may read a file of private keys. The other end gets only the public keys (`Party`).
 """
 
 import hashlib
@@ -40,7 +40,7 @@ _at_rest = JWERegistry(algorithms=AT_REST)
 
 
 class Party:
-    """The public keys of one end. Verifies its signatures, and seals messages that only that end can read."""
+    """The public keys of one end. Verifies signatures of that end, and seals messages that only that end can open."""
 
     def __init__(self, sign: OKPKey, seal: OKPKey) -> None:
         self._sign, self._seal = sign, seal
@@ -55,7 +55,7 @@ class Party:
         try:
             party.seal(b"")
         except ValueError as error:  # a point of small order (RFC 7748, section 6.1)
-            raise WireError("nothing can be sealed to such a key") from error
+            raise WireError("this key is weak: messages encrypted to it would not be secret") from error
         return party
 
     @classmethod
@@ -64,7 +64,9 @@ class Party:
         try:
             return cls.parse(path.read_bytes())
         except (OSError, WireError) as error:
-            raise StateError(f"{path}: is no pair of public keys ({error}); pair the gate with its office") from error
+            raise StateError(
+                f"{path}: is not a pair of public keys ({error}); pair the gate with its office"
+            ) from error
 
     def dump(self) -> bytes:
         """Return the keys as a JWK set (RFC 7517)."""
@@ -96,7 +98,7 @@ class Identity:
     def __init__(self, sign: OKPKey, seal: OKPKey) -> None:
         self._sign, self._seal = sign, seal
         self.party = Party(sign, seal)
-        """The public keys, which the other end may know."""
+        """The public keys, for the other end."""
 
     @classmethod
     def make(cls) -> "Identity":
@@ -111,11 +113,15 @@ class Identity:
         """
         try:
             if path.stat().st_mode & 0o077:
-                raise StateError(f"{path}: others may read this key; `chmod 600 {path}` if nobody has")
+                raise StateError(
+                    f"{path}: other users may read this key; if nobody has read it, run `chmod 600 {path}`"
+                )
             data = path.read_bytes()
             return cls(*_keys(_unsealed(data, opening()) if is_sealed_set(data) else data, is_private=True))
         except (OSError, WireError) as error:
-            raise StateError(f"{path}: is no pair of private keys ({error}); pair the gate with its office") from error
+            raise StateError(
+                f"{path}: is not a pair of private keys ({error}); pair the gate with its office"
+            ) from error
 
     @classmethod
     def parse(cls, data: bytes) -> "Identity":
@@ -154,7 +160,7 @@ class Identity:
         try:
             return jwe.decrypt_compact(sealed, self._seal, registry=_sealing).plaintext or b""
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise SealError(f"what is sealed to somebody else does not open here ({type(error).__name__})") from error
+            raise SealError(f"this message is sealed for another key ({type(error).__name__})") from error
 
 
 class SigningKey:
@@ -209,7 +215,7 @@ def unseal_at_rest(data: bytes, key: bytes) -> bytes:
     try:
         return jwe.decrypt_compact(data, OctKey.import_key(key), registry=_at_rest).plaintext or b""
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise WireError("a seal does not open: another key, or it was altered") from error
+        raise WireError("the seal does not open: the key is another one, or the data was altered") from error
 
 
 def _unsealed(data: bytes, keys: Sequence[bytes]) -> bytes:
@@ -227,21 +233,21 @@ def _keys(text: bytes | str, *, is_private: bool) -> tuple[OKPKey, OKPKey]:
     try:
         found = {key["crv"]: key for key in msgspec.json.decode(text, type=_Set).keys}
         if any(("d" in key) != is_private for key in found.values()):
-            raise WireError("these are private keys where public ones belong, or the reverse")
+            raise WireError("private keys where public keys are expected, or the reverse")
         return _key(found["Ed25519"]), _key(found["X25519"])
     except (JoseError, KeyError, ValueError, TypeError, *UNDECODABLE) as error:
-        raise WireError(f"no set of an Ed25519 and an X25519 key ({type(error).__name__})") from error
+        raise WireError(f"not a set of an Ed25519 key and an X25519 key ({type(error).__name__})") from error
 
 
 def _key(found: dict[str, Any]) -> OKPKey:
     """Return a key from the members that define it; other members of the JWK are ignored.
 
-    Only the canonical spelling is valid, because the key's name is made from it. A private key must belong to the
-    public key beside it.
+    Only the canonical spelling is valid, because the key's name is a digest of that spelling. A private key must belong
+    to the public key beside it.
     """
     key = OKPKey.import_key({name: found[name] for name in ("kty", "crv", "x", "d") if name in found})
     if found["kty"] != "OKP" or found["x"] != urlsafe_b64encode(key.public_key.public_bytes_raw()).decode():
-        raise WireError("a key that contradicts itself")
+        raise WireError("the key's private and public parts do not match")
     return key
 
 

@@ -20,7 +20,7 @@ from gated.names import signs
 from gated.protocol.wire_types import Seq, Short
 
 LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Base 32 without letters that look like others (Crockford). The left-out letters are read as the ones
+"""Base 32 without letters that look like digits (Crockford). The left-out letters are read as the ones
 they resemble.
 """
 ALIKE = str.maketrans("OIL", "011")
@@ -111,7 +111,7 @@ def der_of(pem: str) -> bytes:
     try:
         return ssl.PEM_cert_to_DER_cert(pem)
     except ValueError as error:
-        raise PairingError("what should be a certificate is none; ask the office for a new code") from error
+        raise PairingError("the office's answer contains no certificate; ask the office for a new code") from error
 
 
 def _grouped(symbols: str) -> str:
@@ -175,14 +175,15 @@ REFUSALS = {
     "wrong": "the office did not give this code; compare it with what `gated office invite` shows",
     "locked": "this gate's code was tried wrongly too often and is dead; ask the office for a new one",
     "old": "this code is too old; ask the office for a new one",
-    "spent": "this code was used already; if that was not this gate, tell the office; ask it for a new one",
-    "retired": "this gate was retired at the office, and its keys are good for nothing; make new ones: move the folder "
-    "`pairing` of its state folder away, then use the same code again",
-    "site": "this office is another site's; mend [site] id in the settings, then use the same code again",
+    "spent": "this code was already used; ask the office for a new one, and report it there if this gate did not "
+    "use the code",
+    "retired": "the office has retired this gate and its keys; make new keys: move the folder `pairing` out of "
+    "the state folder, then use the same code again",
+    "site": "this office belongs to another site; correct [site] id in the settings, then use the same code again",
     "request": "the office does not understand what this gate asks; install the same version of gated at both ends",
     "trouble": "the office cannot write it down; see its log, then use the same code again",
-    "busy": "wrong codes come to the office too often; compare this one with what `gated office invite` shows, and "
-    "try again in a minute",
+    "busy": "the office received too many wrong codes; compare this code with the output of `gated office "
+    "invite`, and try again in a minute",
 }
 """The explanation for each reason of a refusal."""
 

@@ -1,8 +1,10 @@
-"""The gate's end of a hand-over. If the known office does not certify the broker, the gate asks for hand-overs.
+"""The gate's end of a hand-over: ask for it, verify it, and apply it.
 
-The gate trusts only the recovery key, so it may ask over any connection. It first writes the result to one file
-(`handover.json`), then copies it into the other files. After a power cut `finish_handover` completes this at the next
-start.
+It is used when the known office did not certify the broker.
+
+The gate trusts only the recovery key, so any connection will do. The gate writes the verified hand-over to one file
+(`handover.json`), then copies its content into the other files. After a power cut, `finish_handover` completes this at
+the next start.
 """
 
 import http.client
@@ -44,8 +46,8 @@ log = logging.getLogger(__name__)
 KNOWN, COMMIT = "recovery.json", "handover.json"
 """Files in the folder `pairing`: the known recovery key, and a hand-over that is being applied."""
 TIMEOUT_S, WHOLE_S = 10.0, 60.0
-"""Longest silence of the server, and longest time for the answer in all, in seconds. The second one
-stops a slow drip.
+"""Longest silence of the server, and longest time for the whole answer, in seconds. The second limit stops an answer
+that arrives byte by byte.
 """
 FILES = {"ca": "ca.pem", "cert": "gate.pem", "key": "gate.key", "gate_keys": "gate.keys", "office_keys": "office.keys"}
 """The files that pairing makes, by their key in [sync]."""
@@ -68,7 +70,7 @@ def load_known(state: Path) -> KnownRecoveryKey | None:
     except FileNotFoundError:
         return None
     except (OSError, *UNDECODABLE) as error:
-        raise StateError(f"{path}: cannot be read ({error}); pair the gate anew") from error
+        raise StateError(f"{path}: cannot be read ({error}); pair the gate again") from error
 
 
 def known_key(state: Path) -> str:
@@ -89,19 +91,19 @@ def store_recovery_key(state: Path, notice: RecoveryNotice, host: str) -> bool:
     known = load_known(state)
     if known is not None or not (state / "pairing").is_dir():
         if known is not None and known.key != notice.key:
-            log.warning("the office sent another recovery key; this gate keeps the one that it knows")
+            log.warning("ignored another recovery key of the office; this gate keeps its first one")
         return False
     new = KnownRecoveryKey(key=notice.key, number=notice.number, where=f"{host}:{notice.port}")
     try:
         atomic_write(state / "pairing" / KNOWN, msgspec.json.encode(new))
     except OSError as error:
         raise StateError(f"{state / 'pairing' / KNOWN}: cannot be written ({error.strerror})") from error
-    log.info("the office's recovery key is known from now on")
+    log.info("stored the office's recovery key")
     return True
 
 
 def finish_handover(state: Path) -> bool:
-    """Copy a hand-over that was taken but not finished into the gate's files. Return whether one existed.
+    """Copy an accepted but unfinished hand-over into the gate's files. Return whether there was one.
 
     Raises `StateError`.
     """
@@ -117,7 +119,9 @@ def finish_handover(state: Path) -> bool:
     except FileNotFoundError:
         return False
     except (OSError, *UNDECODABLE) as error:
-        raise StateError(f"{folder / COMMIT}: the hand-over cannot be ended ({error}); free some space") from error
+        raise StateError(
+            f"{folder / COMMIT}: the hand-over cannot be completed ({error}); free some disk space"
+        ) from error
     return True
 
 
@@ -141,7 +145,10 @@ class Successor(Struct, frozen=True):
         return any(self._follows(replace(known, where=where)) for where in self._places(known.where))
 
     def _places(self, where: str) -> list[str]:
-        """Return where to ask: beside the broker, because the office may have moved, then at the last known place."""
+        """Return the places to ask, as HOST:PORT: first the broker's host, then the last known place.
+
+        The office may have moved together with the broker.
+        """
         host, _ = address(self.settings.url)
         port = where.rpartition(":")[2]
         return list(dict.fromkeys([f"{f'[{host}]' if ':' in host else host}:{port}", where]))
@@ -155,12 +162,12 @@ class Successor(Struct, frozen=True):
                 return False
             self._accept_handover(*news, answer.certificate)
         except OSError as error:
-            log.debug("nobody hands the office over: %s", error)
+            log.debug("no hand-over here: %s", error)
             return False
         except (GatedError, http.client.HTTPException) as error:
-            log.warning("the broker is not the one of this gate's office, and no hand-over is to be had: %s", error)
+            log.warning("this broker does not belong to this gate's office, and there is no valid hand-over: %s", error)
             return False
-        log.warning("the office has new keys, by a hand-over that its recovery key has signed: this gate follows")
+        log.warning("the office has new keys: this gate accepted a hand-over signed with the recovery key")
         return True
 
     def _is_paired(self) -> bool:
@@ -183,7 +190,7 @@ class Successor(Struct, frozen=True):
         try:
             return msgspec.json.decode(body, type=HandedOver)
         except UNDECODABLE as error:
-            raise PairingError(f"what answers at {known.where} is no hand-over") from error
+            raise PairingError(f"the answer of {known.where} is not a hand-over") from error
 
     def _signed(self, renew: CertificateRequest) -> str:
         """Return the request signed as on the link. It is not sealed, because the new office has other keys."""

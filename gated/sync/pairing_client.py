@@ -1,4 +1,4 @@
-"""Ask the office over HTTPS, for the pairing. Every failure is a `PairingError` that says what to do."""
+"""Send the pairing's requests to the office over HTTPS. Every failure is a `PairingError` with the next step."""
 
 import http.client
 import ssl
@@ -26,8 +26,8 @@ from gated.protocol.pairing_code import (
 from gated.wording import UNDECODABLE
 
 TIMEOUT_S, WHOLE_S = 15.0, 60.0
-"""Longest silence of the office, and longest time for one answer in all, in seconds. The second one
-stops a slow drip.
+"""Longest silence of the office, and longest time for one whole answer, in seconds. The second limit stops an answer
+that arrives byte by byte.
 """
 CLOCK = {9: "not yet", 10: "no longer"}
 """X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED (openssl/x509_vfy.h)."""
@@ -50,16 +50,16 @@ def fetch_authority(code: PairingCode) -> bytes:
     der = der_of(body.decode("ascii", "replace").strip()) if status == http.HTTPStatus.OK else b""
     if fingerprint_of(der) != code.fingerprint:
         raise PairingError(
-            "who answers there is not the office that gave this code: somebody stands between, or the office was made "
-            "anew; ask it for a new code, and look at the network"
+            "the server there has another certificate than the office that made this code: another machine "
+            "answers, or the office was created again; check the address, then ask the office for a new code"
         )
     return der
 
 
 def prove_code(code: PairingCode, site: str) -> bool:
-    """Return whether the office answers and still takes the code. Does not use up the code.
+    """Return whether the office answers and still accepts the code. Does not use up the code.
 
-    False means that the office is too old to say. Raises `PairingError` where the real pairing would.
+    False means that the office is too old for this question. Raises `PairingError` if the pairing would fail.
     """
     question = CodeQuestion(site=site, gate=code.gate, secret=code.secret.hex())
     ca = fetch_authority(code)
@@ -121,7 +121,7 @@ def _request(
             why = f"what answers at {where} is no office ({error.strerror})"
             raise PairingError(f"{why}; ask for the right code") from error
         except OSError as error:
-            advice = "see that `gated office serve` runs there, and that this gate has a network"
+            advice = "check that `gated office serve` runs there, and that this gate has a network"
             raise PairingError(f"nobody answers at {where} ({error.strerror or error}); {advice}") from error
 
 
@@ -129,10 +129,12 @@ def _distrust(where: str, error: ssl.SSLCertVerificationError) -> PairingError:
     if error.verify_code in CLOCK:
         clock = f"this gate's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         return PairingError(
-            f"the office's certificate is {CLOCK[error.verify_code]} valid, and {clock}: set the clock "
+            f"the office's certificate is {CLOCK[error.verify_code]} valid, and {clock}; if the clock is wrong, set it "
             "(`timedatectl`), and use the same code again; if it is right, the office needs new certificates"
         )
     if error.verify_code in NAMES:
-        advice = "`gated office init --host` must name what gates reach it by"
+        advice = "at the office, add this address with `gated office host`"
         return PairingError(f"the office's certificate is not for {where}; {advice}")
-    return PairingError(f"the office's certificate at {where} is not to be trusted ({error.verify_message})")
+    return PairingError(
+        f"this gate does not trust the certificate of {where} ({error.verify_message}); ask the office for a new code"
+    )

@@ -22,14 +22,14 @@ def write_table(path: Path, pairing: Pairing) -> None:
         if pairing.settings().items() <= there.items():
             return
         if there:
-            raise ConfigError(str(path), ["has another [sync]; put the one above in its place"])
+            raise ConfigError(str(path), ["has another [sync] table; replace it by the table above"])
         changed = with_table(text, pairing.toml())
         toml_of(changed)
         atomic_rewrite(path, changed.encode())
     except OSError as error:
         raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above by hand"]) from error
     except HandwritingError as error:
-        raise ConfigError(str(path), [f"{error}; mend it, and add the table above by hand"]) from error
+        raise ConfigError(str(path), [f"{error}; correct it, and add the table above yourself"]) from error
 
 
 def set_key(path: Path, table: str, key: str, value: str) -> None:

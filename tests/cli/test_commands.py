@@ -199,7 +199,7 @@ def test_check_finds_everything_that_is_wrong_at_once(gate):
     wrong = {c["part"] for c in done["checks"] if c["problem"]}
     assert {"state folder", "models", "camera", "server"} <= wrong
     assert not done["ok"]
-    assert gate.run("check", check=3).stdout.count("mend") >= 4
+    assert gate.run("check", check=3).stdout.count("fix  ") >= 4
 
 
 def test_an_unknown_model_set_says_what_there_is(gate):

@@ -119,7 +119,7 @@ def test_a_gate_is_at_work_after_the_five_commands(shell):
     Image.fromarray(portrait(residents(1)[0], View(smile=0.2))).save(shell.folder / "a.jpg", quality=95)
     shell.run(write)
     shell.settings()
-    assert "mend" not in shell.run(check)
+    assert "fix  " not in shell.run(check)
     assert "Wang Fang" in shell.run(enrol)
     shell.start(run)
     shell.until(status, "main secured")

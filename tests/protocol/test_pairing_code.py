@@ -157,7 +157,7 @@ def test_every_refusal_says_what_to_do():
     for why in REFUSALS:
         assert any(
             word in refusal_text(PairingRefusal(why=why))
-            for word in ("ask", "compare", "mend", "install", "wait", "see", "move")
+            for word in ("ask", "compare", "correct", "install", "wait", "see", "move")
         )
     assert "ask the office" in refusal_text(PairingRefusal(why="something-newer"))
 

@@ -286,7 +286,7 @@ def test_a_code_that_was_replaced_is_told_as_the_office_sees_it(making, answers,
 
 def test_another_site_is_told(making, answers, office):
     problems, _ = tried(making(answers(code=office.code(), site="market-north")))
-    assert any("this office is another site's" in problem for problem in problems)
+    assert any("this office belongs to another site" in problem for problem in problems)
 
 
 def test_no_network_to_the_office_is_told_with_everything_else(making, answers, office):

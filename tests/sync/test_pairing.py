@@ -244,7 +244,7 @@ def test_the_offices_word_is_passed_on(office, state):
     refused(replace(code, secret=bytes(10)), state, "did not give this code")
     refused(code, state, r"mend \[site\] id", site="elsewhere")
     office.registrar.answer(PairingDraft(state.with_name("other")).application(code, SITE), datetime.now(UTC))
-    refused(code, state, "used already")
+    refused(code, state, "already used")
 
 
 def test_after_a_refusal_the_right_code_still_works(office, state):

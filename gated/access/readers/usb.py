@@ -147,7 +147,7 @@ class UsbReader:
                 why = error.strerror or str(error)
                 self._on_loss(why)
             if why and why != self._why:
-                log.warning("reader %s cannot be read: %s; plug it in, or mend readers.devices", self._path, why)
+                log.warning("reader %s cannot be read: %s; plug it in, or correct readers.devices", self._path, why)
             self._why = why
             if why:
                 await asyncio.sleep(self._backoff.next_s())

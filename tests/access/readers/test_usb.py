@@ -256,7 +256,7 @@ async def test_a_device_that_is_missing_is_said_once_and_waited_for(tmp_path, ca
     task.cancel()
     await asyncio.wait([task])
     assert caplog.messages == [
-        f"reader {path} cannot be read: No such file or directory; plug it in, or mend readers.devices"
+        f"reader {path} cannot be read: No such file or directory; plug it in, or correct readers.devices"
     ]
 
 
