@@ -7,21 +7,18 @@ their log-odds are added, each with its weight. A net abstains where it was not 
 
 from collections import defaultdict
 from collections.abc import Sequence
-from math import exp, isfinite, log
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gated.face.detect import Box
+from gated.face.log_odds import log_odds, probability
 from gated.face.manifest import PadEntry
 from gated.face.onnx import Model
 from gated.face.pad_crop import crop_box, reflected_crop, seen_scale
 from gated.face.sample import Planes, Sampler
 from gated.face.tensor import InputTensor
 from gated.frame import Pixels
-
-LEAST_PROBABILITY = 1e-6
-"""Probabilities are clamped to this distance from 0 and 1, so that log-odds are finite: at most 13.8."""
 
 
 class PadNet:
@@ -75,21 +72,6 @@ def combined(scores: dict[str, float], weights: dict[str, float]) -> float | Non
     if len(scores) == 1 and set(weights.values()) == {1.0}:
         return next(iter(scores.values()))
     return probability(sum(weights[name] * log_odds(score) for name, score in scores.items()))
-
-
-def log_odds(score: float) -> float:
-    """Return log(p / (1 - p)), clamped to finite values. What is not within 0 to 1 counts as 0."""
-    inside = score if 0 <= score <= 1 else 0.0
-    share = min(max(inside, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
-    return log(share / (1 - share))
-
-
-def probability(odds: float) -> float:
-    """Return the probability of log-odds. NaN gives 0; infinite and very large ones are clamped as in `log_odds`."""
-    if not isfinite(odds):
-        return 0.0
-    most = log_odds(1.0)
-    return 1 / (1 + exp(-min(max(odds, -most), most)))
 
 
 def _softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:

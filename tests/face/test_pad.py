@@ -8,9 +8,10 @@ from msgspec.structs import replace
 
 from gated.config import FaceSettings, ModelSettings
 from gated.errors import ModelError
+from gated.face.log_odds import log_odds
 from gated.face.manifest import load_manifest
 from gated.face.onnx import Model
-from gated.face.pad import LEAST_PROBABILITY, PadNet, combined, log_odds, pad_score, probability
+from gated.face.pad import PadNet, combined, pad_score
 from gated.face.pipeline import FacePipeline
 from tests.conftest import SHARED
 
@@ -103,12 +104,6 @@ def test_more_evidence_of_a_bona_fide_face_never_lowers_the_score(first, second,
     weights = {"a": 1.0, "b": 0.5}
     low, high = sorted((second, more))
     assert combined({"a": first, "b": low}, weights) <= combined({"a": first, "b": high}, weights)
-
-
-def test_odd_log_odds_deny():
-    assert probability(math.nan) == probability(math.inf) == probability(-math.inf) == 0.0
-    assert log_odds(math.nan) == log_odds(-1.0) == log_odds(2.0) == log_odds(0.0)
-    assert log_odds(0.0) == pytest.approx(-log_odds(1.0)) == pytest.approx(math.log(LEAST_PROBABILITY), abs=1e-5)
 
 
 def test_logits_become_the_same_probabilities(pipeline, entry):
