@@ -332,7 +332,7 @@ class Brain:
             self.entrance,
             self.calls,
             self.duty,
-            lambda: None if self._models.now is None else self._models.now.embedder,
+            lambda: self._models.now,
             partial(self._vitals, guess_limits(self.settings)),
             self.clock.now,
             self._open_journal,

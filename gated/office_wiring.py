@@ -18,7 +18,7 @@ from gated.commands import CommandRunner
 from gated.config import Settings
 from gated.errors import StateError
 from gated.events import Event
-from gated.face.manifest import EmbedderEntry
+from gated.face.manifest import ModelSet
 from gated.journal.journal import Journal
 from gated.protocol.broker import address
 from gated.protocol.envelope import Peer
@@ -45,7 +45,7 @@ class GateFunctions(Struct, frozen=True):
     entrance: Entrance
     calls: Calls
     duty: Duty
-    embedder: Callable[[], EmbedderEntry | None]
+    models: Callable[[], ModelSet | None]
     vitals: Callable[[], Vitals]
     wall: Callable[[], datetime | None]
     open_journal: Callable[[], Journal]
@@ -98,15 +98,15 @@ class OfficeLink:
 
     def _build(self) -> tuple[Replica, GateSide]:
         """Build the replica and the gate's side of the link. Runs on the thread that owns the files."""
-        settings, gate, embedder = self._settings, self._gate, self._gate.embedder()
+        settings, gate, models = self._settings, self._gate, self._gate.models()
         lock = self._sealed()
         peer = peer_of(settings)
         replica = Replica(
             settings.state,
             peer,
-            embedder.sha256 if embedder is not None else "",
-            embedder.dimension if embedder is not None else 0,
-            settings.access.threshold or (embedder.threshold if embedder is not None else 1.0),
+            models.embedder_sha256 if models is not None else "",
+            models.dimension if models is not None else 0,
+            settings.access.threshold or (models.threshold if models is not None else 1.0),
             settings.sync.most_new_per_hour,
             gate.report,
             gate.on_change,

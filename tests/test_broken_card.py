@@ -64,8 +64,8 @@ def home(tmp_path_factory):
     }  # fmt: skip
     config = folder / "gated.toml"
     config.write_text(toml(tables))
-    embedder = lawful_set(begin(config).settings).embedder
-    with contextlib.closing(Gallery.open(state, SITE, embedder.sha256, embedder.dimension)) as gallery:
+    embedder = lawful_set(begin(config).settings)
+    with contextlib.closing(Gallery.open(state, SITE, embedder.embedder_sha256, embedder.dimension)) as gallery:
         subjects = [
             enrol(gallery, f"n{number}", f"h{number}", [face(number, embedder.dimension)], consent=f"paper-{number}",
                   notice="1", threshold=0.6, at=NOW).subject

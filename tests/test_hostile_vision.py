@@ -96,7 +96,7 @@ def gate(gate, tmp_path):
     )
     settings = load(gate.config)
     gate.models = load_set(settings.models)
-    with contextlib.closing(Gallery.open(gate.state, "courtyard-2", gate.models.embedder.sha256, DIMENSION)) as gallery:
+    with contextlib.closing(Gallery.open(gate.state, "courtyard-2", gate.models.embedder_sha256, DIMENSION)) as gallery:
         consent = Consent(RECOGNISE, "paper-1", "2026-11", AT)
         with gallery.enrolling():
             gallery.add(Person(ANN, "Ann", "12", "active", AT, (consent,)), [FACE])

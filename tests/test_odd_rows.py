@@ -212,7 +212,7 @@ def test_nothing_is_swept_away_because_a_row_cannot_be_read(used, name, table, c
     folder = used.copy()
     assert spoil(folder / "state" / name, table, column, 7)
     state = folder / "state"
-    opened = Gallery.open(state, SITE, used.embedder.sha256, used.embedder.dimension)
+    opened = Gallery.open(state, SITE, used.embedder.embedder_sha256, used.embedder.dimension)
     with contextlib.closing(opened) as gallery:
         assert "1 of" in gallery.left_out
         assert gallery.template_count == PEOPLE - 1

@@ -173,4 +173,4 @@ def _embedding(face: Observation, pipeline: FacePipeline) -> Embedding:
     """Return the checked embedding of an observation. Raises `EmbeddingError`."""
     if face.embedding is None:
         raise EmbeddingError("the face has no embedding")
-    return check_embedding(np.frombuffer(face.embedding, "<f4"), pipeline.model_set.embedder.dimension)
+    return check_embedding(np.frombuffer(face.embedding, "<f4"), pipeline.model_set.dimension)

@@ -60,11 +60,11 @@ def enrol(
     """
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
-    model = pipeline.model_set.embedder
-    threshold = settings.access.threshold or model.threshold
+    models = pipeline.model_set
+    threshold = settings.access.threshold or models.threshold
     with (
         closing(_journal(context)) as journal,
-        closing(Gallery.open(settings.state, settings.site.id, model.sha256, model.dimension)) as gallery,
+        closing(Gallery.open(settings.state, settings.site.id, models.embedder_sha256, models.dimension)) as gallery,
     ):
         not_twice(name, household, gallery.people(), yes=yes)
         purposes = (TRANSFER,) if transfer else ()
@@ -76,7 +76,8 @@ def enrol(
                 show_json(PhotoEnrolment(None, 0, [RejectedPhoto(str(photo), str(error)) for photo in photos]))
             raise
         if done.subject is not None:
-            _write(journal, PersonEnrolled(done.subject, done.templates, notice, model.sha256, list(purposes)))
+            event = PersonEnrolled(done.subject, done.templates, notice, models.embedder_sha256, list(purposes))
+            _write(journal, event)
     if as_json:
         show_json(done)
     else:

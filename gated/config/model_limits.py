@@ -26,8 +26,9 @@ class Measured(msgspec.Struct, frozen=True):
 
 class _Set(msgspec.Struct, frozen=True):
     grade: str
-    embedder: str
+    embedder: str | list[str]
     pad_threshold: float
+    threshold: float | None = None
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -46,7 +47,9 @@ def measured(models: ModelSettings, name: str) -> Measured | None:
     try:
         manifest = msgspec.convert(read_toml(find_manifest(models)), _Manifest)
         chosen = manifest.sets[name]
-        threshold = manifest.models[chosen.embedder].threshold
+        threshold = chosen.threshold
+        if threshold is None and isinstance(chosen.embedder, str):
+            threshold = manifest.models[chosen.embedder].threshold
     except (HandwritingError, msgspec.ValidationError, KeyError):
         return None
     return None if threshold is None else Measured(chosen.grade, threshold, chosen.pad_threshold)

@@ -50,7 +50,7 @@ def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
     if len(people) != 1 or people[0].problem is not None or people[0].embedding is None:
         return None
     try:
-        return check_embedding(np.frombuffer(people[0].embedding, "<f4"), pipeline.model_set.embedder.dimension)
+        return check_embedding(np.frombuffer(people[0].embedding, "<f4"), pipeline.model_set.dimension)
     except EmbeddingError:
         return None
 

@@ -91,6 +91,6 @@ def _face(pipeline: FacePipeline, path: Path) -> Embedding | None:
     if not seen or seen[0].embedding is None:
         return None
     try:
-        return check_embedding(np.frombuffer(seen[0].embedding, "<f4"), pipeline.model_set.embedder.dimension)
+        return check_embedding(np.frombuffer(seen[0].embedding, "<f4"), pipeline.model_set.dimension)
     except EmbeddingError:
         return None

@@ -1,20 +1,35 @@
-"""Turns an aligned face into its embedding."""
+"""Turns a face into its embedding: each embedder of the set aligns the face and gives one part. `pipeline` uses it."""
+
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gated.composite import Composite
 from gated.embedding import Embedding, check_embedding
+from gated.errors import EmbeddingError
+from gated.face.align import aligned, similarity
 from gated.face.manifest import EmbedderEntry
 from gated.face.onnx import Model
-from gated.face.sample import Planes
+from gated.face.sample import Planes, Sampler
 from gated.face.tensor import InputTensor
+from gated.frame import Pixels
 
 
 class Embedder:
-    """The embedding network with its input tensor."""
+    """One embedding network with its alignment and its input tensor."""
 
     def __init__(self, model: Model, entry: EmbedderEntry) -> None:
         self.model, self._entry = model, entry
-        self.tensor = InputTensor(entry.input)
+        self.tensor, self._aligner = InputTensor(entry.input), Sampler(entry.input.size)
+
+    def align(self, picture: Pixels, landmarks: NDArray[np.float32]) -> Planes | None:
+        """Return the aligned (3, H, W) crop of a face. None if the landmarks are in one place.
+
+        The crop is valid until the next call.
+        """
+        upright = similarity(landmarks, self._entry.landmarks)
+        return None if upright is None else aligned(picture, upright, self._aligner)
 
     def embed(self, crop: Planes) -> Embedding:
         """Return the unit vector of an aligned (3, H, W) crop. Raises `EmbeddingError` unless the output is finite."""
@@ -22,3 +37,19 @@ class Embedder:
         with np.errstate(all="ignore"):
             unit = vector / np.sqrt(np.square(vector, dtype=np.float64).sum())
         return check_embedding(unit.astype(np.float32), self._entry.dimension)
+
+
+def embed_all(
+    embedders: Sequence[Embedder], composite: Composite, picture: Pixels, landmarks: NDArray[np.float32], crop: Planes
+) -> Embedding:
+    """Return the embedding of a face by all embedders, one after another. `crop`: the crop of the first embedder.
+
+    Raises `EmbeddingError` if any part is not finite or not aligned: a part is never left out.
+    """
+    first, *others = embedders
+    parts = [first.embed(crop)]
+    for embedder in others:
+        if (own := embedder.align(picture, landmarks)) is None:
+            raise EmbeddingError("the landmarks of a face are in one place")
+        parts.append(embedder.embed(own))
+    return composite.join(parts)

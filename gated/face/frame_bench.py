@@ -68,7 +68,7 @@ def _bare(pipeline: FacePipeline, faces: int) -> float:
     first, *second = [(detector.model, tensor) for tensor in detector.tensors]
     nets = [
         *((net.model, net.tensor) for net in pipeline.pad_nets),
-        (pipeline.embedder.model, pipeline.embedder.tensor),
+        *((embedder.model, embedder.tensor) for embedder in pipeline.embedders),
     ]
     chosen = [first, *second * detector.second_looks, *nets * faces]
     runs = [(model.session.run, {model.input_name: tensor.array}) for model, tensor in chosen]
@@ -89,7 +89,7 @@ def synthetic_frame() -> Frame:
 
 def assumed_face(pipeline: FacePipeline, frame: Frame) -> Face:
     """Return a frontal face in the middle of the frame, with 70 px between the eyes."""
-    template = np.array(pipeline.model_set.embedder.landmarks, np.float32)
+    template = np.array(pipeline.model_set.embedders[0].landmarks, np.float32)
     scale = 70 / float(np.hypot(*(template[1] - template[0])))
     middle = np.array([frame.main.shape[1] / 2, frame.main.shape[0] / 2], np.float32)
     landmarks = (template - template.mean(axis=0)) * np.float32(scale) + middle

@@ -4,7 +4,7 @@ The manifest is also for people: licence, origin and measured results stand besi
 """
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -15,6 +15,10 @@ from gated.config import ModelSettings, Settings
 from gated.config.handwritten import HandwritingError, read_toml
 from gated.config.model_limits import GRADES, find_manifest, shipped_manifest  # noqa: F401 - others import both from here
 from gated.errors import ModelError
+from gated.face.embedder_parts import composite_sha256, decoded_mean, shares
+
+if TYPE_CHECKING:  # numpy is loaded on use: commands without faces read the manifest too
+    from gated.composite import Composite
 
 MOST_BYTES = 256 * MIB
 """Limit for a file whose size the manifest does not give. The largest model has 40 MiB."""
@@ -158,6 +162,14 @@ class EmbedderEntry(ModelEntry, frozen=True, tag="embedder", kw_only=True):
     dimension: Annotated[int, Meta(ge=16, le=2048)]
     threshold: Threshold
     """Cosine similarity from which two embeddings count as one person, unless a site has measured its own threshold."""
+    mean: str = ""
+    """Mean of the unit embeddings of a general population: base64 of `dimension` little-endian float16 numbers."""
+    mean_from: Line = ""
+    """Origin of `mean`, for people."""
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a mean that is no mean of unit vectors."""
+        decoded_mean(self.mean, self.dimension)
 
 
 E = TypeVar("E", DetectorEntry, PadEntry, EmbedderEntry)
@@ -170,8 +182,17 @@ class SetEntry(_Data, frozen=True):
     about: Line
     detector: str
     pad: Annotated[tuple[str, ...], Meta(min_length=1)]
-    embedder: str
+    embedder: str | Annotated[tuple[str, ...], Meta(min_length=1, max_length=4)]
+    """One name, or several: then one embedding holds a part by each embedder."""
     pad_threshold: Threshold
+    weights: tuple[Positive, ...] = ()
+    """Weight of each embedder in the score, in proportion. Empty: equal weights."""
+    centred: bool = False
+    """Whether embeddings are compared after the mean of the gallery is subtracted (`gated.composite`). Each embedder
+    then needs its `mean`.
+    """
+    threshold: Threshold | None = None
+    """Threshold of the set. None: that of its only embedder."""
     folder: Annotated[str, Meta(pattern=rf"^\Z|{PLAIN}", description="a folder's name, without others")] = ""
     """Folder of the files, relative to the manifest, for a set that ships with it. Empty: the files are in
     `models.dir`.
@@ -185,15 +206,42 @@ class ModelSet(_Data, frozen=True):
     grade: Grade
     detector: DetectorEntry
     pad: tuple[PadEntry, ...]
-    embedder_name: str
-    embedder: EmbedderEntry
+    embedder_names: tuple[str, ...]
+    embedders: tuple[EmbedderEntry, ...]
+    weights: tuple[float, ...]
+    """Weight of each embedder in the score. The sum is 1."""
+    threshold: float
     pad_threshold: float
+    is_centred: bool = False
     folder: str = ""
 
     @property
     def models(self) -> tuple[ModelEntry, ...]:
         """All models, in the order in which a frame passes them."""
-        return (self.detector, *self.pad, self.embedder)
+        return (self.detector, *self.pad, *self.embedders)
+
+    @property
+    def embedder_name(self) -> str:
+        """The names of the embedders, joined by "+"."""
+        return "+".join(self.embedder_names)
+
+    @property
+    def embedder_sha256(self) -> str:
+        """The origin of the embeddings: the SHA-256 of the only embedder, or one over all embedders and weights."""
+        return composite_sha256([model.sha256 for model in self.embedders], self.weights)
+
+    @property
+    def dimension(self) -> int:
+        """The length of an embedding: the sum over the embedders."""
+        return sum(model.dimension for model in self.embedders)
+
+    @property
+    def composite(self) -> "Composite":
+        """The parts of an embedding, for its centring."""
+        from gated.composite import Composite
+
+        means = [decoded_mean(model.mean, model.dimension) for model in self.embedders] if self.is_centred else None
+        return Composite.of([model.dimension for model in self.embedders], self.weights, means)
 
     def check_grade(self, pins: str) -> None:
         """Raise `ModelError` if this set may not drive a lock on these pins: a demo set never drives a real lock."""
@@ -215,14 +263,20 @@ class Manifest(_Data, frozen=True):
         if name not in self.sets:
             raise ModelError(f"models.set: unknown set {name!r}{_did_you_mean(name, self.sets)}")
         entry = self.sets[name]
+        embedder_names = (entry.embedder,) if isinstance(entry.embedder, str) else entry.embedder
+        embedders = tuple(self._model(name, each, EmbedderEntry) for each in embedder_names)
+        _check_parts(name, entry, embedders)
         found = ModelSet(
             name=name,
             grade=entry.grade,
             detector=self._model(name, entry.detector, DetectorEntry),
             pad=tuple(self._model(name, pad, PadEntry) for pad in entry.pad),
-            embedder_name=entry.embedder,
-            embedder=self._model(name, entry.embedder, EmbedderEntry),
+            embedder_names=embedder_names,
+            embedders=embedders,
+            weights=shares(entry.weights, len(embedders)),
+            threshold=entry.threshold or embedders[0].threshold,
             pad_threshold=entry.pad_threshold,
+            is_centred=entry.centred,
             folder=entry.folder,
         )
         for model in found.models:
@@ -290,6 +344,21 @@ def lawful_set(settings: Settings) -> ModelSet:
 def folder_of(models: ModelSettings, chosen: ModelSet) -> Path:
     """Return the folder of a set's files: beside its manifest if they ship with it, otherwise `models.dir`."""
     return find_manifest(models).parent / chosen.folder if chosen.folder else Path(models.dir)
+
+
+def _check_parts(name: str, entry: SetEntry, embedders: tuple[EmbedderEntry, ...]) -> None:
+    """Raise `ModelError` unless the embedders of a set fit together, with weights, means and a threshold."""
+    problem = None
+    if len({model.sha256 for model in embedders}) < len(embedders):
+        problem = "names one embedder twice"
+    elif entry.weights and len(entry.weights) != len(embedders):
+        problem = f"has {len(entry.weights)} weights for {len(embedders)} embedders"
+    elif entry.centred and not all(model.mean for model in embedders):
+        problem = "is centred: each of its embedders needs a mean"
+    elif entry.threshold is None and (entry.centred or len(embedders) > 1):
+        problem = "is centred or has several embedders: it needs a threshold of its own"
+    if problem is not None:
+        raise ModelError(f"the manifest's set {name!r} {problem}")
 
 
 def _did_you_mean(name: str, known: dict[str, SetEntry]) -> str:

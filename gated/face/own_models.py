@@ -22,7 +22,7 @@ class OwnModels:
     @property
     def embedder(self) -> tuple[str, int]:
         """Digest and dimension of the embedder that the templates must come from. ("", 0) while there is no set."""
-        return ("", 0) if self.now is None else (self.now.embedder.sha256, self.now.embedder.dimension)
+        return ("", 0) if self.now is None else (self.now.embedder_sha256, self.now.dimension)
 
     def look(self) -> bool:
         """Read the manifest again. Return whether the set changed. A manifest that cannot be read changes nothing."""

@@ -12,17 +12,15 @@ import numpy as np
 from msgspec.structs import replace
 
 from gated.config import FaceSettings, ModelSettings
-from gated.face.align import aligned, similarity
 from gated.face.colour import colour_of
 from gated.face.detect import Detector, Face
-from gated.face.embed import Embedder
+from gated.face.embed import Embedder, embed_all
 from gated.face.framing import is_cut_off, is_too_near
 from gated.face.manifest import ModelSet, folder_of, load_set
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
 from gated.face.pad import PadNet, pad_score
 from gated.face.quality import measure, problem_of
-from gated.face.sample import Sampler
 from gated.face.track import Tracker
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady, ready_with
 from gated.frame import Frame, luma
@@ -66,13 +64,13 @@ class FacePipeline:
     def __init__(self, model_set: ModelSet, models: dict[str, Model], settings: FaceSettings) -> None:
         """`models`: the verified models of the set, by file name."""
         self.model_set, self.models, self._settings = model_set, models, settings
-        detector, embedder = model_set.detector, model_set.embedder
+        detector = model_set.detector
         self.detector = Detector(models[detector.file], detector, settings.detection_score, settings.max_faces)
         self.pad_nets = [PadNet(models[entry.file], entry) for entry in model_set.pad]
-        self.embedder = Embedder(models[embedder.file], embedder)
-        self._aligner = Sampler(embedder.input.size)
+        self.embedders = [Embedder(models[entry.file], entry) for entry in model_set.embedders]
+        self.composite = model_set.composite
         self._beside = ThreadPoolExecutor(1, "pad")
-        self._tracker = Tracker(embedder.threshold)
+        self._tracker = Tracker(model_set.threshold, self.composite.centring.score)
         self.motion, self.watch = MotionGate(), Stopwatch()
         self.has_detected = False
         """Whether faces were detected in the last frame. False when the motion gate skipped it."""
@@ -119,10 +117,9 @@ class FacePipeline:
         `relative_size`: its size over that of the largest face in view.
         """
         seen = Observation(track, frame.number, frame.at, face.box, face.score)
-        upright = similarity(face.landmarks, self.model_set.embedder.landmarks)
-        if upright is None:
+        crop = self.embedders[0].align(frame.main, face.landmarks)
+        if crop is None:
             return replace(seen, problem="turned_away")
-        crop = aligned(frame.main, upright, self._aligner)
         quality = replace(measure(face.landmarks, crop), colour=colour_of(frame, face.box))
         is_near = (is_cut_off if for_enrolment else is_too_near)(face.box, frame.main.shape[1::-1])
         problem = problem_of(quality, relative_size, self._settings, for_enrolment, is_near=is_near)
@@ -132,7 +129,7 @@ class FacePipeline:
         # Networks this small gain nothing from a second thread each. In parallel they take a third less time.
         scoring = self._beside.submit(pad_score, self.pad_nets, frame.main, face.box)
         try:
-            embedding = self.embedder.embed(crop)
+            embedding = embed_all(self.embedders, self.composite, frame.main, face.landmarks, crop)
             self.watch.lap("embed")
         finally:
             pad = scoring.result()

@@ -1,5 +1,6 @@
 """Follows one face over many frames. A box continues a track if it overlaps the track's last box."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -26,11 +27,16 @@ class Track:
 class Tracker:
     """Gives each face a track id that is never reused. Pure: boxes, embeddings and time in, ids and ends out."""
 
-    def __init__(self, threshold: float, patience_s: float = 1.0) -> None:
-        """`threshold`: two embeddings of one track that score less are two people. `patience_s`: a track unseen for
+    def __init__(
+        self,
+        threshold: float,
+        score: Callable[[Embedding, Embedding], float] = lambda first, second: float(first @ second),
+        patience_s: float = 1.0,
+    ) -> None:
+        """`threshold`: two embeddings of one track that `score` less are two people. `patience_s`: a track unseen for
         longer ends.
         """
-        self._threshold, self._patience_s = threshold, patience_s
+        self._threshold, self._score, self._patience_s = threshold, score, patience_s
         self._tracks: dict[TrackId, Track] = {}
         self._next = 1
 
@@ -52,7 +58,7 @@ class Tracker:
     def confirm(self, track: TrackId, embedding: Embedding, now: float) -> tuple[TrackId, TrackEnded | None]:
         """Store the embedding of a track. Return its id, or a new id and the ended track if the person changed."""
         old = self._tracks[track]
-        alike = old.embedding is None or float(old.embedding @ embedding) >= self._threshold
+        alike = old.embedding is None or self._score(old.embedding, embedding) >= self._threshold
         if alike:
             self._tracks[track] = replace(old, embedding=embedding)
             return track, None

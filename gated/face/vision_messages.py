@@ -118,7 +118,7 @@ class VisionReady(msgspec.Struct, frozen=True, tag="vision_ready"):
     model_set: str
     grade: str
     embedder: str
-    """Name of the embedder. Templates of another embedder cannot be compared."""
+    """Name of the embedder, or names joined by "+". Templates of another embedder cannot be compared."""
     embedder_sha256: str
     dimension: int
     threshold: float
@@ -131,9 +131,9 @@ def ready_with(chosen: ModelSet) -> VisionReady:
         model_set=chosen.name,
         grade=chosen.grade,
         embedder=chosen.embedder_name,
-        embedder_sha256=chosen.embedder.sha256,
-        dimension=chosen.embedder.dimension,
-        threshold=chosen.embedder.threshold,
+        embedder_sha256=chosen.embedder_sha256,
+        dimension=chosen.dimension,
+        threshold=chosen.threshold,
         pad_threshold=chosen.pad_threshold,
     )
 

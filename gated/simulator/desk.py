@@ -73,9 +73,9 @@ class Desk:
         """
         settings = self.settings
         pipeline = load_pipeline(settings.models, settings.face)
-        model = pipeline.model_set.embedder
-        threshold = settings.access.threshold or model.threshold
-        gallery = Gallery.open(settings.state, settings.site.id, model.sha256, model.dimension)
+        models = pipeline.model_set
+        threshold = settings.access.threshold or models.threshold
+        gallery = Gallery.open(settings.state, settings.site.id, models.embedder_sha256, models.dimension)
         with closing(gallery), closing(self.journal()) as journal:
             for resident in residents:
                 photos = self._photos(resident)
@@ -85,7 +85,7 @@ class Desk:
                     photo.unlink()
                 if done.subject is None:
                     raise StateError(f"{resident.name} cannot be enrolled: {done.rejected[0].reason}")
-                event = PersonEnrolled(done.subject, done.templates, "demo", model.sha256)
+                event = PersonEnrolled(done.subject, done.templates, "demo", models.embedder_sha256)
                 journal.append(event, datetime.now().astimezone())
                 yield resident, done.subject
 

@@ -134,7 +134,7 @@ def test_what_tightens_is_taken(config):
 
 def test_without_a_threshold_of_the_installer_s_the_manifest_s_is_the_bound(config):
     own = load_own(config)
-    bound = load_manifest(own.models).model_set(own.models.set).embedder.threshold
+    bound = load_manifest(own.models).model_set(own.models.set).threshold
     assert f"here it is {bound}" in refused(config, f"access.threshold = {bound - 0.001}")[0]
     assert laid_over(config, f"access.threshold = {bound}", "x").access.threshold == bound
 

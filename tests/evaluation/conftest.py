@@ -142,7 +142,7 @@ def ready():
 class Colours:
     """A pipeline that identifies people by the colour of a picture. Black has no face, a wide picture has two."""
 
-    model_set = SimpleNamespace(embedder=SimpleNamespace(dimension=DIMENSION))
+    model_set = SimpleNamespace(dimension=DIMENSION)
 
     def __init__(self) -> None:
         self.photos, self.seen_at = 0, -math.inf

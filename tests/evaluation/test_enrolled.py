@@ -55,8 +55,8 @@ def test_a_portrait_shows_one_person(colours, paint, colour, width, will_do):
 
 
 def test_an_odd_embedding_is_no_portrait(colours, paint):
-    colours.model_set.embedder.dimension = 65
+    colours.model_set.dimension = 65
     try:
         assert portrait(colours, frame_of(load_picture(paint("p.png", RED)), 0.0, 0)) is None
     finally:
-        colours.model_set.embedder.dimension = 64
+        colours.model_set.dimension = 64

@@ -8,22 +8,22 @@ CROP = np.random.default_rng(0).integers(0, 256, (3, 112, 112)).astype(np.float3
 
 
 def test_an_embedding_is_a_unit_vector(pipeline):
-    embedding = pipeline.embedder.embed(CROP)
+    embedding = pipeline.embedders[0].embed(CROP)
     assert check_embedding(embedding, 48) is embedding
 
 
 def test_the_same_crop_gives_the_same_embedding(pipeline):
-    np.testing.assert_array_equal(pipeline.embedder.embed(CROP), pipeline.embedder.embed(CROP.copy()))
+    np.testing.assert_array_equal(pipeline.embedders[0].embed(CROP), pipeline.embedders[0].embed(CROP.copy()))
 
 
 def test_contrast_does_not_change_the_embedding(pipeline):
     faint = CROP * np.float32(0.5) + 20
-    assert pipeline.embedder.embed(CROP) @ pipeline.embedder.embed(faint) > 0.999
+    assert pipeline.embedders[0].embed(CROP) @ pipeline.embedders[0].embed(faint) > 0.999
 
 
 def test_a_zero_output_is_an_error(pipeline):
     with pytest.raises(EmbeddingError):
-        pipeline.embedder.embed(np.zeros_like(CROP))
+        pipeline.embedders[0].embed(np.zeros_like(CROP))
 
 
 @pytest.mark.parametrize("odd", [float("nan"), float("inf")])
@@ -31,4 +31,4 @@ def test_odd_numbers_never_become_an_embedding(pipeline, odd):
     crop = CROP.copy()
     crop[0, 5, 5] = odd
     with pytest.raises(EmbeddingError):
-        pipeline.embedder.embed(crop)
+        pipeline.embedders[0].embed(crop)

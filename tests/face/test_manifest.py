@@ -27,7 +27,7 @@ def test_the_shipped_manifest_has_every_set(shipped):
     for name in shipped.sets:
         found = shipped.model_set(name)
         assert found.name == name
-        assert found.models == (found.detector, *found.pad, found.embedder)
+        assert found.models == (found.detector, *found.pad, *found.embedders)
 
 
 def test_every_model_has_a_digest_a_licence_and_measured_results(shipped):
@@ -44,7 +44,7 @@ def test_only_sface_has_no_known_answer_yet(shipped):
 
 def test_the_landmark_template_is_that_of_the_aligned_crop(shipped):
     for name in shipped.sets:
-        embedder = shipped.model_set(name).embedder
+        embedder = shipped.model_set(name).embedders[0]
         right_eye, left_eye, *_ = embedder.landmarks
         assert embedder.input.size == ((64, 64) if name == "courtyard" else (112, 112))
         assert right_eye[0] < left_eye[0]  # the person's right is the picture's left

@@ -20,7 +20,7 @@ from gated.face.onnx import Model, known_input
 
 @pytest.fixture
 def entry(tiny):
-    return load_set(tiny).embedder
+    return load_set(tiny).embedders[0]
 
 
 @pytest.fixture

@@ -43,7 +43,7 @@ def test_the_site_set_is_verified_except_its_embedder(real_models):
     for entry in (site.detector, *site.pad):
         Model.load(entry, Path(real_models.dir))
     with pytest.raises(ModelError, match="no known answer"):
-        Model.load(site.embedder, Path(real_models.dir))
+        Model.load(site.embedders[0], Path(real_models.dir))
 
 
 def test_the_same_person_scores_high_and_others_low(faces):

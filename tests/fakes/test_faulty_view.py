@@ -94,6 +94,6 @@ def test_late_frames_keep_their_age(pipeline, camera, verb):
 
 def test_an_upside_down_face_scores_below_the_threshold(pipeline, camera):
     sound = np.frombuffer(until_a_face_is_seen(pipeline, camera)[-1].embedding, "<f4")
-    threshold = pipeline.model_set.embedder.threshold
+    threshold = pipeline.model_set.threshold
     camera.frames.inflict(Verb.WRONG)
     assert all(float(sound @ np.frombuffer(f.embedding, "<f4")) < threshold for f in seen(pipeline, camera))

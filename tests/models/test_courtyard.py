@@ -75,7 +75,7 @@ def test_residents_are_nearer_to_themselves_than_to_strangers(pipeline):
     mated = [float(first[i] @ other) for i, of_one in enumerate(vectors) for other in of_one[1:]]
     stranger = [float(s) for s in (first @ first.T)[np.triu_indices(len(first), 1)]]
     print(f"mated {np.mean(mated):.2f}, non-mated {np.mean(stranger):.2f}, at most {max(stranger):.2f}")
-    assert np.mean(mated) > load_set(COURTYARD).embedder.threshold > np.mean(stranger)
+    assert np.mean(mated) > load_set(COURTYARD).threshold > np.mean(stranger)
 
 
 def test_a_visit_is_found_in_every_frame(pipeline):

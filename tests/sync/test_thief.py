@@ -48,10 +48,10 @@ def home(whole_gate, broker):
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models=models, sync=sync, door={"free_passage": "day"})
     text = whole_gate.config.read_text()  # a schedule without days
     whole_gate.config.write_text(f"{text}\n[schedules.day]\ndays = []\n")
-    embedder = load_set(ModelSettings(**models)).embedder
+    embedder = load_set(ModelSettings(**models))
     person = Person(ANN, "Ann", "2-401", "active", NOW, (Consent("recognise", "paper-1", "1", NOW),))
     with (
-        closing(Gallery.open(whole_gate.state, SITE, embedder.sha256, embedder.dimension)) as gallery,
+        closing(Gallery.open(whole_gate.state, SITE, embedder.embedder_sha256, embedder.dimension)) as gallery,
         gallery.enrolling(),
     ):
         gallery.add(person, [unit(0)])
@@ -62,7 +62,7 @@ def home(whole_gate, broker):
 
 def theft(home, gate_keys, thief):
     """The office's records after the theft: a gate of the thief, and Ann with the thief's face and all consents."""
-    face = seal_face(gate_keys, ANN, home.embedder.sha256, [("t", unit(1))])
+    face = seal_face(gate_keys, ANN, home.embedder.embedder_sha256, [("t", unit(1))])
     consents = [WireConsent(purpose, "paper-9", "1", NOW.isoformat()) for purpose in ("recognise", "transfer")]
     person = PersonRecord(n=2, subject=ANN, name="Ann", household="2-401", added_at=NOW.isoformat(), consents=consents,
                           face=face)  # fmt: skip
@@ -100,7 +100,7 @@ async def test_the_office_s_key_opens_nothing_and_carries_no_face_away(home, rec
     assert not [said for said in receiver.replies if isinstance(said, SharedFace)]
     assert facts("face_shared") == []
 
-    with closing(Gallery.open(home.state, SITE, home.embedder.sha256, home.embedder.dimension)) as gallery:
+    with closing(Gallery.open(home.state, SITE, home.embedder.embedder_sha256, home.embedder.dimension)) as gallery:
         stranger, resident = gallery.search(unit(1)), gallery.search(unit(0))
     assert not stranger or stranger[0].score < home.embedder.threshold
     assert (resident[0].subject, round(resident[0].score, 3)) == (ANN, 1.0)

@@ -44,14 +44,14 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
         town.until(lambda gate=gate: set(town.known(gate)) == {"a" * 16, "b" * 16}, "both people at the gate")
 
     # A face taken at one gate reaches the other gate if its owner agreed to the transfer.
-    model = load_set(ModelSettings(set="courtyard")).embedder
+    model = load_set(ModelSettings(set="courtyard"))
     for number, subject in enumerate(("a" * 16, "b" * 16)):
         vector = np.random.default_rng(number).normal(size=model.dimension)
         vector = (vector / np.linalg.norm(vector)).astype(np.float32)
         with closing(Register.open(there.state, SITE)) as register, register.changing():
-            register.store_capture(register.person(SubjectId(subject)), model.sha256, [vector], datetime.now(UTC))
+            register.store_capture(register.person(SubjectId(subject)), model.embedder_sha256, [vector], datetime.now(UTC))
         with closing(Journal.open(there.state, SITE, east)) as journal:
-            journal.append(PersonEnrolled(subject, 1, "1", model.sha256), datetime.now(UTC))
+            journal.append(PersonEnrolled(subject, 1, "1", model.embedder_sha256), datetime.now(UTC))
     town.until(lambda: town.accept(there), "the other gate's keys, which somebody accepts")
     town.until(lambda: town.templates(here, "a" * 16) == 1, "the shared face at the other gate")
     assert town.templates(here, "b" * 16) == 0
