@@ -32,6 +32,7 @@ events         the facts that the journal keeps
 errors         every error by name
 frame          a camera frame and its pixels
 embedding      the checked vector of a face
+composite      one vector with a part by each embedder of a set, and its centring
 names          one normal form for each name in an access rule
 pin            allowed PINs, random PINs, and the expected time to guess one
 sitetime       times and days in the site's time zone

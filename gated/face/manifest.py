@@ -168,7 +168,8 @@ class EmbedderEntry(ModelEntry, frozen=True, tag="embedder", kw_only=True):
     """Origin of `mean`, for people."""
 
     def __post_init__(self) -> None:
-        """Raise `ValueError` for a mean that is no mean of unit vectors."""
+        """Raise `ValueError` as the base does, and for a mean that is no mean of unit vectors."""
+        ModelEntry.__post_init__(self)
         decoded_mean(self.mean, self.dimension)
 
 

@@ -3,7 +3,9 @@
 A white spot is a face. Coarse light and shade is its identity. Green is bona fide.
 """
 
+import base64
 import hashlib
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -78,15 +80,16 @@ def pad_net(path: Path) -> Path:
     return saved(path, nodes, [constant("soft", 20)], ["probabilities"], (80, 80))
 
 
-def embedder(path: Path) -> Path:
-    """Write an embedder: light and shade in 4 x 4 fields a channel, minus their mean: 48 numbers."""
+def embedder(path: Path, bias: float = 0.0) -> Path:
+    """Write an embedder: light and shade in 4 x 4 fields a channel, minus their mean: 48 numbers. Each has `bias`."""
     nodes = [
         helper.make_node("AveragePool", ["input"], ["fields"], kernel_shape=[28, 28], strides=[28, 28]),
         helper.make_node("Flatten", ["fields"], ["flat"]),
         helper.make_node("ReduceMean", ["flat"], ["mean"], axes=[1], keepdims=1),
-        helper.make_node("Sub", ["flat", "mean"], ["embedding"]),
+        helper.make_node("Sub", ["flat", "mean"], ["shade"]),
+        helper.make_node("Add", ["shade", "bias"], ["embedding"]),
     ]
-    return saved(path, nodes, [], ["embedding"], (112, 112))
+    return saved(path, nodes, [constant("bias", bias)], ["embedding"], (112, 112))
 
 
 def entry(path: Path, role: str, size: tuple[int, int], output: str, more: str = "") -> str:
@@ -146,6 +149,21 @@ def tiny(tmp_path_factory) -> ModelSettings:
     folder = tmp_path_factory.mktemp("models")
     (folder / "manifest.toml").write_text(tiny_manifest(folder))
     return ModelSettings(dir=str(folder), set="tiny", manifest=str(folder / "manifest.toml"))
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tmp_path_factory) -> ModelSettings:
+    """The tiny models with a second embedder, which has a template and a contrast of its own. The set is centred."""
+    folder = tmp_path_factory.mktemp("pair")
+    text = tiny_manifest(folder).replace('"fields"', '["fields", "shades"]').replace("[sets.tiny]", "[sets.pair]", 1)
+    text = text.replace("pad_threshold", "weights = [3, 1]\ncentred = true\nthreshold = 0.6\npad_threshold", 1)
+    marks = [[x * 0.8 + 11.2, y * 0.8 + 11.2] for x, y in LANDMARKS]
+    mean = base64.b64encode(struct.pack("<48e", *[0.01] * 48)).decode()
+    more = f'dimension = 48\nthreshold = 0.7\nmean = "{mean}"\nlandmarks = {marks}'
+    text = text.replace("threshold = 0.7\n", f'threshold = 0.7\nmean = "{mean}"\n', 1)
+    text += entry(embedder(folder / "shades.onnx", bias=0.5), "embedder", (112, 112), "embedding", more)
+    (folder / "manifest.toml").write_text(text)
+    return ModelSettings(dir=str(folder), set="pair", manifest=str(folder / "manifest.toml"))
 
 
 @pytest.fixture

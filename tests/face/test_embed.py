@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
 
+from gated.config import FaceSettings
 from gated.embedding import check_embedding
 from gated.errors import EmbeddingError
+from gated.face.embed import embed_all
+from gated.face.pipeline import load_pipeline
 
 CROP = np.random.default_rng(0).integers(0, 256, (3, 112, 112)).astype(np.float32)
 
@@ -32,3 +35,35 @@ def test_odd_numbers_never_become_an_embedding(pipeline, odd):
     crop[0, 5, 5] = odd
     with pytest.raises(EmbeddingError):
         pipeline.embedders[0].embed(crop)
+
+
+@pytest.fixture
+def pair(tiny_pair):
+    return load_pipeline(tiny_pair, FaceSettings(threads=1, max_saturated=0.9))
+
+
+def test_every_embedder_of_a_set_gives_its_part(pair, view):
+    """Each embedder aligns the face to its own template."""
+    (seen,) = pair.analyse_photo(view((640, 480))).observations
+    embedding = check_embedding(np.frombuffer(seen.embedding, "<f4"), 96)
+    (first, second), places = pair.embedders, pair.composite.slices
+    (face,) = pair.detect(view((640, 480)))
+    crops = [each.align(view((640, 480)).main, face.landmarks) for each in (first, second)]
+    assert not np.array_equal(*crops)
+    for embedder, crop, place, weight in zip(pair.embedders, crops, places, (0.75, 0.25), strict=True):
+        np.testing.assert_allclose(embedding[place], np.sqrt(weight) * embedder.embed(crop), atol=1e-5)
+
+
+def test_the_first_part_is_that_of_the_embedder_alone(pair, pipeline, view):
+    (both,), (alone,) = (each.analyse_photo(view((640, 480))).observations for each in (pair, pipeline))
+    part = np.frombuffer(both.embedding, "<f4")[:48] / np.sqrt(np.float32(0.75))
+    np.testing.assert_allclose(part, np.frombuffer(alone.embedding, "<f4"), atol=1e-5)
+    assert both.quality == alone.quality
+
+
+def test_a_part_that_cannot_be_aligned_is_never_left_out(pair, view):
+    frame = view((640, 480))
+    (face,) = pair.detect(frame)
+    crop = pair.embedders[0].align(frame.main, face.landmarks)
+    with pytest.raises(EmbeddingError, match="one place"):
+        embed_all(pair.embedders, pair.composite, frame.main, np.zeros((5, 2), np.float32), crop)

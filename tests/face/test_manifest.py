@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from gated.config import ModelSettings
+from gated.config.model_limits import measured
 from gated.errors import ModelError
 from gated.face.manifest import Manifest, find_manifest, load_manifest, load_set, shipped_manifest
 
@@ -178,6 +179,74 @@ def test_a_set_of_parts_that_do_not_fit_is_refused(tmp_path, before, after, comp
     assert before in GOOD
     with pytest.raises(ModelError, match=complaint):
         load_manifest(manifest_at(tmp_path, GOOD.replace(before, after, 1))).model_set("evaluation")
+
+
+SEVERAL = GOOD.replace('embedder = "mobilefacenet_128d"', 'embedder = ["mobilefacenet_128d", "courtyard_embedder"]', 1)
+SEVERAL = SEVERAL.replace('grade = "evaluation"', 'grade = "demo"', 1)
+
+
+def test_a_set_may_have_several_embedders(tmp_path):
+    text = SEVERAL.replace("pad_threshold", "threshold = 0.4\nweights = [1, 3]\npad_threshold", 1)
+    found = load_manifest(manifest_at(tmp_path, text)).model_set("evaluation")
+    first, second = (found.embedders[0].sha256, found.embedders[1].sha256)
+    assert found.models == (found.detector, *found.pad, *found.embedders)
+    assert (found.embedder_name, found.dimension) == ("mobilefacenet_128d+courtyard_embedder", 256)
+    assert (found.weights, found.threshold, found.is_centred) == ((0.25, 0.75), 0.4, False)
+    assert found.embedder_sha256 not in {first, second}
+    assert found.composite.sizes == (128, 128)
+    assert found.composite.mean is None
+
+
+def test_a_set_with_one_embedder_keeps_its_digest_and_threshold(shipped):
+    """Galleries and thresholds from before stay valid."""
+    for name in ("evaluation", "courtyard"):
+        found = shipped.model_set(name)
+        (embedder,) = found.embedders
+        assert (found.embedder_sha256, found.dimension) == (embedder.sha256, embedder.dimension)
+        assert (found.threshold, found.weights, found.is_centred) == (embedder.threshold, (1.0,), False)
+        assert found.composite.centring.mean is None
+
+
+def test_the_threshold_of_a_set_comes_before_that_of_its_embedder(tmp_path):
+    text = GOOD.replace("pad_threshold", "threshold = 0.37\npad_threshold", 1)
+    settings = manifest_at(tmp_path, text)
+    assert load_manifest(settings).model_set("evaluation").threshold == 0.37
+    assert measured(settings, "evaluation").threshold == 0.37
+
+
+def test_the_limits_for_the_office_know_sets_with_several_embedders(tmp_path):
+    text = SEVERAL.replace("pad_threshold", "threshold = 0.4\npad_threshold", 1)
+    assert measured(manifest_at(tmp_path, text), "evaluation").threshold == 0.4
+    assert measured(manifest_at(tmp_path, SEVERAL), "evaluation") is None
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ("threshold = 0.4\nweights = [1]", "1 weights for 2 embedders"),
+        ("", "needs a threshold of its own"),
+        ("threshold = 0.4\ncentred = true", "each of its embedders needs a mean"),
+    ],
+)
+def test_embedders_that_do_not_fit_together_are_refused(tmp_path, more, complaint):
+    text = SEVERAL.replace("pad_threshold", f"{more}\npad_threshold", 1)
+    with pytest.raises(ModelError, match=complaint):
+        load_manifest(manifest_at(tmp_path, text)).model_set("evaluation")
+
+
+def test_one_embedder_twice_is_refused(tmp_path):
+    text = SEVERAL.replace('"courtyard_embedder"]', '"mobilefacenet_128d"]').replace(
+        "pad_threshold", "threshold = 0.4\npad_threshold", 1
+    )
+    with pytest.raises(ModelError, match="names one embedder twice"):
+        load_manifest(manifest_at(tmp_path, text)).model_set("evaluation")
+
+
+@pytest.mark.parametrize("odd", ["AAAA", "no base64", "AHw=" * 64])
+def test_a_mean_that_is_none_is_one_clear_error(tmp_path, odd):
+    text = GOOD.replace("dimension = 128\n", f'dimension = 128\nmean = "{odd}"\n', 1)
+    with pytest.raises(ModelError, match=r"manifest of models .*restore it"):
+        load_manifest(manifest_at(tmp_path, text))
 
 
 def test_the_error_names_an_unread_manifest_beside_the_models(tmp_path):

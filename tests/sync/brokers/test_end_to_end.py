@@ -49,7 +49,9 @@ def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
         vector = np.random.default_rng(number).normal(size=model.dimension)
         vector = (vector / np.linalg.norm(vector)).astype(np.float32)
         with closing(Register.open(there.state, SITE)) as register, register.changing():
-            register.store_capture(register.person(SubjectId(subject)), model.embedder_sha256, [vector], datetime.now(UTC))
+            register.store_capture(
+                register.person(SubjectId(subject)), model.embedder_sha256, [vector], datetime.now(UTC)
+            )
         with closing(Journal.open(there.state, SITE, east)) as journal:
             journal.append(PersonEnrolled(subject, 1, "1", model.embedder_sha256), datetime.now(UTC))
     town.until(lambda: town.accept(there), "the other gate's keys, which somebody accepts")
