@@ -74,7 +74,7 @@ ON_DISK = frozenset({"disk", "credentials", "gallery"})
 """Parts whose recovery means that files can be opened again."""
 MUTE = frozenset({"network", "server", "sync", "journal"})
 """Parts without which the office does not receive a call."""
-SETTLE_S = 2.0
+STABLE_S = 2.0
 """The wait after the end of a recording, in seconds: the last face leaves, and the last visit is decided."""
 
 
@@ -261,9 +261,9 @@ class Brain:
         """Tell systemd that the gate is ready, once the latch and vision have each answered, failed, or used up
         `BEGIN_S`.
         """
-        for worker, settled in self.duty.settled.items():
-            await self._first(settled.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S))
-            if not settled.is_set() and not self._stop.is_set():
+        for worker, known in self.duty.answered.items():
+            await self._first(known.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S))
+            if not known.is_set() and not self._stop.is_set():
                 self.duty.fails(worker, "it does not answer")
         self.notifier.ready()
         garbage.watch()
@@ -282,7 +282,7 @@ class Brain:
             part, _, why = self._why_blind.partition(": ")
             raise (ModelError if part == "models" else CameraError)(why)
         if not self._stop.is_set():
-            await asyncio.sleep(SETTLE_S)
+            await asyncio.sleep(STABLE_S)
             while self.door.state == "released":  # noqa: ASYNC110 - the latch sends its state with every heartbeat
                 await asyncio.sleep(0.1)
 
@@ -291,7 +291,7 @@ class Brain:
         while (verdict := trial.judge(self.duty.lost, time.monotonic())) is None:  # noqa: ASYNC110 - only time decides
             await asyncio.sleep(WATCH_S)
         try:
-            if await asyncio.to_thread(trial.settle, verdict):
+            if await asyncio.to_thread(trial.apply_verdict, verdict):
                 self.report(verdict)
         except StateError as error:
             log.error("%s", error)
@@ -313,12 +313,12 @@ class Brain:
         backoff = Backoff(1.0, 30.0)
         while self._models.now is None:
             await asyncio.sleep(backoff.next_s())
-            self._look_for_models()
+            self._reload_models()
         await self.vision.run()
 
-    def _look_for_models(self) -> None:
+    def _reload_models(self) -> None:
         """Read the manifest again, and use its models if they changed."""
-        if self._models.look():
+        if self._models.reload():
             self.gallery.switch_embedder(*self._models.embedder)
             self._anew()
 
@@ -386,7 +386,7 @@ class Brain:
     def _on_vision(self, ready: VisionReady) -> None:
         """Accept vision if it uses the models of our own manifest. Raises `WireError` if it uses others."""
         if not self._models.is_seen_by(ready):
-            self._look_for_models()
+            self._reload_models()
             self._models.check(ready)
         self._has_seen = True
         self.entrance.faces.begin(ready)

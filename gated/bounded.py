@@ -59,16 +59,16 @@ def open_plain(path: Path) -> BufferedReader:
 def read(path: Path, most: int) -> bytes:
     """Return the bytes of a plain file. Raises `OSError`."""
     with open_plain(path) as file:
-        return take(file, most, path)
+        return read_rest(file, most, path)
 
 
 def read_given(path: Path, most: int) -> bytes:
     """Return the bytes of a file that a person names. It may be a pipe. Raises `OSError`."""
     with path.open("rb") as file:
-        return take(file, most, path)
+        return read_rest(file, most, path)
 
 
-def take(file: IO[bytes], most: int, name: object = None) -> bytes:
+def read_rest(file: IO[bytes], most: int, name: object = None) -> bytes:
     """Return the rest of an open file. Raises `OSError`."""
     return b"".join(chunks(file, most, name))
 

@@ -65,14 +65,14 @@ LEAVE_S = 1.0
 """The time for the answer to leave before a restart, in seconds."""
 DOCTOR_S = 60.0
 VERIFY_S = 120.0
-LONGEST_PART, LONGEST_SAYS = 64, 200
+LONGEST_PART, LONGEST_FINDING = 64, 200
 
 CLOSED = {
     Refusal.LOCKDOWN: CommandOutcome("refused", "a lockdown is active: it denies entry to everyone"),
     Refusal.DOOR: CommandOutcome("refused", "this gate has no such door"),
 }
 SHOWN = "The person uses their own card or PIN, or a person at the gate runs `gated people quarantine accept`"
-WAITS_HERE = {
+WAITING_TEXTS = {
     "": "",
     CHANGED_FACE: f" wait: this person has another face here. {SHOWN}",
     BULK: f" wait: the hourly limit of new faces is reached. {SHOWN}, or the office accepts it",
@@ -119,7 +119,7 @@ class CommandRunner:
         except ConfigError as error:
             return _refused(error)
         except UnacceptedError as error:
-            return CommandOutcome("refused", str(error), (ReplyFinding("share", WAITS, str(error)[:LONGEST_SAYS]),))
+            return CommandOutcome("refused", str(error), (ReplyFinding("share", WAITS, str(error)[:LONGEST_FINDING]),))
         except (EnrolmentError, SubjectNotFoundError, WithdrawnError) as error:
             return CommandOutcome("refused", str(error))
         except GatedError as error:
@@ -143,16 +143,16 @@ class CommandRunner:
                 return await self._suspend(subject, n)
             case Enrol(subject, within_s):
                 min_eye_px = self._settings.face.min_enrol_eye_px
-                taken = await self._entrance.faces.enrol(SubjectId(subject), within_s, min_eye_px, talk, self._counts)
-                agreed = f", and agreed here to: {', '.join(taken.consents)}" if taken.consents else ""
-                return CommandOutcome("done", f"{taken.templates} templates{WAITS_HERE[taken.waits]}{agreed}")
+                result = await self._entrance.faces.enrol(SubjectId(subject), within_s, min_eye_px, talk, self._counts)
+                agreed = f", and agreed here to: {', '.join(result.consents)}" if result.consents else ""
+                return CommandOutcome("done", f"{result.templates} templates{WAITING_TEXTS[result.waits]}{agreed}")
             case Share(subject, to):
                 self._send(await self._on_sync(lambda replica: replica.share(subject, to)))
                 return CommandOutcome("done")
             case SwitchModels(model_set):
-                talk.tell("downloads the model set")
+                talk.show_progress("downloads the model set")
                 await asyncio.to_thread(self._pull, model_set)
-                talk.tell("verifies the model set")
+                talk.show_progress("verifies the model set")
                 await self._gated("models", "verify", model_set, within_s=VERIFY_S)
                 await talk.confirm("the model set is installed and verified")
                 await asyncio.to_thread(propose_models, self._config, model_set, self._lost())
@@ -247,14 +247,14 @@ class CommandRunner:
         )
         try:
             async with asyncio.timeout(within_s):
-                printed, said = await process.communicate()
+                printed, error_output = await process.communicate()
         except TimeoutError as error:
             raise StateError(f"`{name}` did not end within {within_s:.0f} s; run it at the gate") from error
         finally:
             with suppress(ProcessLookupError):
                 process.kill()
         if process.returncode not in well:
-            last = said.decode(errors="replace").strip().rpartition("\n")[2]
+            last = error_output.decode(errors="replace").strip().rpartition("\n")[2]
             raise StateError(last.removeprefix("gated: ") or f"`{name}` ended with status {process.returncode}")
         return printed
 
@@ -264,7 +264,7 @@ def _refused(error: ConfigError) -> CommandOutcome:
     too short.
     """
     parts = [problem.partition(":") for problem in error.problems]
-    findings = [ReplyFinding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_SAYS]) for key, _, why in parts]
+    findings = [ReplyFinding(key[:LONGEST_PART], "refused", why.strip()[:LONGEST_FINDING]) for key, _, why in parts]
     return CommandOutcome("refused", "; ".join(error.problems), tuple(findings))
 
 
@@ -278,8 +278,8 @@ class _Found(msgspec.Struct, frozen=True):
 
     def finding(self) -> ReplyFinding:
         """Return the finding as a message."""
-        says = f"{self.says} -> {self.next_step}" if self.next_step else self.says
-        return ReplyFinding(self.part[:LONGEST_PART], self.light, says[:LONGEST_SAYS])
+        text = f"{self.says} -> {self.next_step}" if self.next_step else self.says
+        return ReplyFinding(self.part[:LONGEST_PART], self.light, text[:LONGEST_FINDING])
 
 
 class _Diagnosis(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ class Note:
     """A message from the camera for the installer. `is_fine`: no action is needed."""
 
     part: str
-    says: str
+    text: str
     is_fine: bool = True
 
 

@@ -104,9 +104,9 @@ def near(name: str, others: Iterable[str]) -> str | None:
 
     A name with other digits is another flat.
     """
-    normal, mine = plain(name), _parts(name)
+    normal, name_parts = plain(name), _parts(name)
     for other in others:
-        if plain(other) != normal and (theirs := _parts(other)) and _is_near(mine, theirs):
+        if plain(other) != normal and (other_parts := _parts(other)) and _is_near(name_parts, other_parts):
             return other
     return None
 

@@ -56,7 +56,7 @@ def _default() -> ZoneInfo:
     return ZoneInfo.from_file(BytesIO(block * 2 + b"\nCST-8\n"), key=DEFAULT)
 
 
-def tell(at: datetime | str | None, zone: ZoneInfo, *, is_named: bool = True) -> str:
+def format_time(at: datetime | str | None, zone: ZoneInfo, *, is_named: bool = True) -> str:
     """Return a time as people at the site read it: `2026-11-30 07:48:12 Asia/Shanghai`.
 
     `at`: an aware time, or ISO 8601 text from journals and messages. Other text is returned unchanged, None as an empty

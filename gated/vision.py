@@ -93,13 +93,13 @@ def _serve(sock: socket.socket, notifier: Notifier) -> None:
         stopped = threading.Event()
         signal.signal(signal.SIGTERM, lambda *_: stopped.set())
         try:
-            _look(settings, lambda message: _say(channel, notifier, message), stopped)
+            _observe(settings, lambda message: _send(channel, notifier, message), stopped)
         except GatedError as error:
             log.debug("%s", error)  # the brain reports it, once
             channel.send(VisionTrouble("models", str(error)[:MAX_WORDS]))
 
 
-def _say(channel: BlockingChannel[VisionSettings], notifier: Notifier, message: FromVision) -> None:
+def _send(channel: BlockingChannel[VisionSettings], notifier: Notifier, message: FromVision) -> None:
     """Send a message to the brain, and tell systemd that vision delivers pictures."""
     channel.send(message)
     if isinstance(message, VisionReady):
@@ -109,7 +109,7 @@ def _say(channel: BlockingChannel[VisionSettings], notifier: Notifier, message: 
         notifier.alive()
 
 
-def _look(settings: VisionSettings, say: Callable[[FromVision], None], stopped: threading.Event) -> None:
+def _observe(settings: VisionSettings, send: Callable[[FromVision], None], stopped: threading.Event) -> None:
     """Load the models and run vision until it ends. Raises `GatedError`, and `EOFError` if the brain has gone."""
     from gated.face.pass_scan import Scanner
     from gated.face.pipeline import load_pipeline
@@ -118,7 +118,7 @@ def _look(settings: VisionSettings, say: Callable[[FromVision], None], stopped: 
     pipeline = load_pipeline(settings.models, settings.face)
     camera = camera_of(settings.camera)
     scanner = Scanner() if settings.passes else None
-    serve(camera, pipeline, say, stopped.is_set, settings.camera.timeout_s, scanner=scanner)
+    serve(camera, pipeline, send, stopped.is_set, settings.camera.timeout_s, scanner=scanner)
 
 
 def try_confinement() -> tuple[Lack, ...]:

@@ -31,19 +31,19 @@ JSON_FAULTS = (
 
 def problem(error: msgspec.MsgspecError, kind: Any) -> str:
     """Return what is wrong with a value of type `kind`: the field, the problem and the expected form."""
-    said = str(error)
+    text = str(error)
     for sign, words in JSON_FAULTS:
-        if not isinstance(error, msgspec.ValidationError) and sign in said:
+        if not isinstance(error, msgspec.ValidationError) and sign in text:
             return words
-    match = AT.match(said)
-    what, path, is_key = (match["what"], match["path"] or "", bool(match["key"])) if match else (said, "", False)
+    match = AT.match(text)
+    what, path, is_key = (match["what"], match["path"] or "", bool(match["key"])) if match else (text, "", False)
     at, types = _follow(kind, path)
     if named := NAMED.search(what):
         field = f"{at}.{named['name']}".strip(".")
         return f"{field}: {'is missing' if 'missing' in named['kind'] else 'is not known here'}"
     if is_key and isinstance(types[0], inspect.DictType):
         return _sentence(at, f"one of its names will not do; a name is {_of(types[0].key_type)}")
-    if isinstance(error, msgspec.ValidationError) and _is_ours(what):
+    if isinstance(error, msgspec.ValidationError) and _is_own_message(what):
         return _sentence(at, what)
     return _sentence(at, f"expected {_any(types)}")
 
@@ -87,15 +87,15 @@ def value(it: object) -> str:
 
 def facts(body: Mapping[str, object]) -> str:
     """Return the fields of an event in one line, without its kind and without fields that are None."""
-    said = ((line(name.replace("_", " ")), each) for name, each in body.items() if name != "kind")
-    return ", ".join(f"{name} {value(each)}" for name, each in said if each is not None)
+    named_values = ((line(name.replace("_", " ")), each) for name, each in body.items() if name != "kind")
+    return ", ".join(f"{name} {value(each)}" for name, each in named_values if each is not None)
 
 
 def fact(event: msgspec.Struct) -> str:
     """Return an event as one line for the log: its kind, then its fields."""
     kind = str(event.__struct_config__.tag).replace("_", " ")
-    said = facts(msgspec.to_builtins(event))
-    return f"{kind}: {said}" if said else kind
+    text = facts(msgspec.to_builtins(event))
+    return f"{kind}: {text}" if text else kind
 
 
 def shown(it: object) -> str:
@@ -108,7 +108,7 @@ def _sentence(at: str, what: str) -> str:
     return f"{at}: {what}" if at else what
 
 
-def _is_ours(what: str) -> bool:
+def _is_own_message(what: str) -> bool:
     """Return whether a message comes from our own code (`__post_init__`), not from msgspec."""
     return not what.startswith(("Expected ", "Invalid ", "Object ", "Integer ", "Number ", "Timestamp ", "Duration "))
 

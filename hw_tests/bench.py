@@ -69,8 +69,8 @@ class CopperBench:
             pulses.sort(key=lambda pulse: pulse.at)
 
     def vitals(self) -> Vitals:
-        said = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, check=True).stdout
-        return Vitals(int(THERMAL.read_text()) / 1000, throttled_of(said))
+        output = subprocess.run(["vcgencmd", "get_throttled"], capture_output=True, text=True, check=True).stdout
+        return Vitals(int(THERMAL.read_text()) / 1000, throttled_of(output))
 
     def boot(self) -> str:
         return BOOT.read_text().strip()
@@ -126,7 +126,7 @@ class Terminal:
     def __init__(self, path: str = "/dev/tty") -> None:
         self._path = path
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         with Path(self._path).open("w") as screen:
             screen.write(f"\n{text}")
 
@@ -135,12 +135,12 @@ class Terminal:
 
     async def sees(self, claim: str) -> bool:
         while (answer := (await self._answer(f"Is it so: {claim}? [y/n] ")).lower()) not in ("y", "n"):
-            self.tell("y or n?")
+            self.show("y or n?")
         return answer == "y"
 
     async def number(self, question: str) -> int:
         while not (answer := await self._answer(f"{question}: ")).isdecimal():
-            self.tell("a number, such as 42")
+            self.show("a number, such as 42")
         return int(answer)
 
     async def _answer(self, question: str) -> str:
@@ -148,7 +148,7 @@ class Terminal:
         return await asyncio.to_thread(self._ask, question)
 
     def _ask(self, question: str) -> str:
-        self.tell(question)
+        self.show(question)
         with Path(self._path).open() as keyboard:
             line = keyboard.readline()
         if not line:
@@ -180,9 +180,9 @@ def tables_of(wiring: Wiring) -> dict[str, Any]:
     }
 
 
-def throttled_of(said: str) -> int:
+def throttled_of(output: str) -> int:
     """Return the bits in the output of `vcgencmd get_throttled`, as "throttled=0x50005"."""
-    name, _, bits = said.strip().partition("=")
+    name, _, bits = output.strip().partition("=")
     if name != "throttled":
-        raise ValueError(f"unexpected output of vcgencmd: {said!r}")
+        raise ValueError(f"unexpected output of vcgencmd: {output!r}")
     return int(bits, 16)

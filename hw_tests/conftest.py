@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-HERE = Path(__file__).parent
-sys.path[:0] = [path for path in (str(HERE.parent), str(HERE.parent / "tests")) if path not in sys.path]
+HW_TESTS = Path(__file__).parent
+sys.path[:0] = [path for path in (str(HW_TESTS.parent), str(HW_TESTS.parent / "tests")) if path not in sys.path]
 for module in ("bench", "camera", "daemon", "door", "endurance", "hands", "power", "relay", "sight"):
     pytest.register_assert_rewrite(f"contracts.{module}")
 
@@ -59,13 +59,13 @@ class Run:
         """Deselect tests that cannot run here. A listing keeps all."""
         if self._is_list:
             return
-        tried = [item for item in items if not item.path.is_relative_to(HERE) or self._may(item)]
+        tried = [item for item in items if not item.path.is_relative_to(HW_TESTS) or self._may(item)]
         config.hook.pytest_deselected(items=[item for item in items if item not in tried])
         items[:] = tried
 
     def pytest_runtest_logreport(self, report):
         """Record the result of a promise. Results of its fixtures count only if they fail."""
-        if HERE.name in report.nodeid and (report.when == "call" or report.failed):
+        if HW_TESTS.name in report.nodeid and (report.when == "call" or report.failed):
             outcome, why = ("broken", str(report.longrepr)) if report.failed else ("kept", "")
             notes = {name: str(value) for name, value in report.user_properties}
             now = datetime.now(UTC).isoformat(timespec="seconds")

@@ -22,7 +22,7 @@ class Result(msgspec.Struct, frozen=True):
     promise: str
     outcome: Literal["kept", "broken"]
     at: str
-    took_s: float
+    duration_s: float
     notes: dict[str, str] = {}
     why: str = ""
 

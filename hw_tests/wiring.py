@@ -94,9 +94,9 @@ class Wiring:
 
     def uses(self, wants: Sequence[str]) -> str:
         """Return the parts that a promise drives, as "lock_pin 17, probe_pin 27"."""
-        there = {name: " ".join(map(str, pins)) for name, pins in self.pins.items()}
+        pin_texts = {name: " ".join(map(str, pins)) for name, pins in self.pins.items()}
         names = [FIELDS[want] for want in wants if want in FIELDS]
-        return ", ".join(f"{name} {there[name]}" if name in there else name for name in names)
+        return ", ".join(f"{name} {pin_texts[name]}" if name in pin_texts else name for name in names)
 
     def _has(self, name: str) -> bool:
         return bool(self.pins.get(name) if name.endswith("_pin") or name in SEVERAL else getattr(self, name))

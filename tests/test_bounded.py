@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated import bounded
-from gated.bounded import TooLongError, TooSlowError, copy, copy_file, ending, read, sha256, take
+from gated.bounded import TooLongError, TooSlowError, copy, copy_file, ending, read, read_rest, sha256
 
 
 class Endless(io.RawIOBase):
@@ -34,17 +34,17 @@ class Endless(io.RawIOBase):
 def test_what_never_ends_is_read_to_one_byte_beyond_the_bound(most):
     file = Endless()
     with pytest.raises(TooLongError):
-        take(file, most)
+        read_rest(file, most)
     assert file.given == most + 1
 
 
 @given(st.binary(max_size=2000), st.integers(0, 2000))
 def test_what_is_within_the_bound_is_read_whole_and_nothing_else(data, most):
     if len(data) <= most:
-        assert take(io.BytesIO(data), most) == data
+        assert read_rest(io.BytesIO(data), most) == data
     else:
         with pytest.raises(TooLongError):
-            take(io.BytesIO(data), most)
+            read_rest(io.BytesIO(data), most)
 
 
 def test_a_copy_gives_the_digest_and_stops_at_the_bound(tmp_path):

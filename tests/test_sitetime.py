@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated import sitetime
-from gated.sitetime import day_begins, is_past, iso, tell, window, zone_of
+from gated.sitetime import day_begins, format_time, is_past, iso, window, zone_of
 
 SHANGHAI, HAVANA, BEIRUT = ZoneInfo("Asia/Shanghai"), ZoneInfo("America/Havana"), ZoneInfo("Asia/Beirut")
 ZONES = [SHANGHAI, HAVANA, BEIRUT, *map(ZoneInfo, ("UTC", "America/Sao_Paulo", "Pacific/Apia", "Asia/Kathmandu"))]
@@ -65,25 +65,27 @@ def test_a_window_is_past_when_its_last_day_is_over_at_the_site():
 
 
 def test_a_time_is_told_in_the_zone_of_the_site_with_its_name():
-    assert tell("2026-11-29T23:48:12.123456Z", SHANGHAI) == "2026-11-30 07:48:12 Asia/Shanghai"
-    assert tell(datetime(2026, 11, 29, 23, 48, 12, tzinfo=UTC), SHANGHAI, is_named=False) == "2026-11-30 07:48:12"
+    assert format_time("2026-11-29T23:48:12.123456Z", SHANGHAI) == "2026-11-30 07:48:12 Asia/Shanghai"
+    assert (
+        format_time(datetime(2026, 11, 29, 23, 48, 12, tzinfo=UTC), SHANGHAI, is_named=False) == "2026-11-30 07:48:12"
+    )
     assert iso("2026-11-29T23:48:12.123456Z", SHANGHAI) == "2026-11-30T07:48:12+08:00"
 
 
 def test_an_hour_that_comes_twice_is_told_with_its_offset():
     first, second = (datetime(2026, 11, 1, 4 + hour, 30, tzinfo=UTC) for hour in (0, 1))
-    assert tell(first, HAVANA) == "2026-11-01 00:30:00 UTC-0400 America/Havana"
-    assert tell(second, HAVANA) == "2026-11-01 00:30:00 UTC-0500 America/Havana"
+    assert format_time(first, HAVANA) == "2026-11-01 00:30:00 UTC-0400 America/Havana"
+    assert format_time(second, HAVANA) == "2026-11-01 00:30:00 UTC-0500 America/Havana"
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-29T23:48:12"])
 def test_what_is_no_time_is_told_as_it_stands(text):
-    assert tell(text, SHANGHAI) == text
+    assert format_time(text, SHANGHAI) == text
     assert iso(text, SHANGHAI) == text
 
 
 def test_nothing_is_told_as_nothing():
-    assert tell(None, SHANGHAI) == ""
+    assert format_time(None, SHANGHAI) == ""
     assert iso(None, SHANGHAI) is None
 
 
@@ -110,7 +112,7 @@ def damaged(tmp_path):
 def test_where_the_machines_file_of_a_zone_is_damaged_that_of_the_package_counts(damaged, name):
     summer = datetime(2026, 7, 1, 12, tzinfo=zone_of(name))
     assert summer.utcoffset() == timedelta(hours={"Asia/Shanghai": 8, "Europe/Paris": 2, "Asia/Tokyo": 9}[name])
-    assert tell(summer, zone_of(name)).endswith(name)
+    assert format_time(summer, zone_of(name)).endswith(name)
 
 
 def test_without_any_file_china_has_its_time_all_the_same(damaged, monkeypatch):
@@ -118,7 +120,7 @@ def test_without_any_file_china_has_its_time_all_the_same(damaged, monkeypatch):
     for moment in ("2026-01-01T00:00+00:00", "2026-07-01T12:00+00:00", "2055-12-31T20:00+00:00"):
         local = datetime.fromisoformat(moment).astimezone(zone_of("Asia/Shanghai"))
         assert local.utcoffset() == timedelta(hours=8)
-        assert tell(local, local.tzinfo).endswith("Asia/Shanghai")
+        assert format_time(local, local.tzinfo).endswith("Asia/Shanghai")
     assert zone_of("Europe/Paris") is None
     assert sitetime.zone("Europe/Paris").key == "Asia/Shanghai"
 

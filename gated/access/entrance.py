@@ -79,7 +79,7 @@ class Entrance:
         forget(settings.state)
         site, access = settings.site, settings.access
         self._pass_key = Path(settings.readers.pass_key) if settings.readers.pass_key else None
-        self._here = site.id, settings.gate.id
+        self._site_and_gate = site.id, settings.gate.id
         self._ring = KeyRing.open_best(settings.state, site.id)
         calendar = Calendar(settings.schedules, site.holidays, zone(site.timezone), site.workdays)
         self.permissions = Permissions(self._ring, calendar, settings.doors, settings.gate.id)
@@ -135,7 +135,7 @@ class Entrance:
         assert self._pass_key is not None
         key = await asyncio.to_thread(read_pass_key, self._pass_key)
         with closing(await asyncio.to_thread(PassLedger, self._state)) as ledger:
-            self.credentials.passes = PassCheck(key, *self._here, ledger)
+            self.credentials.passes = PassCheck(key, *self._site_and_gate, ledger)
             works()
             try:
                 await until_cancelled()
@@ -204,7 +204,7 @@ class Entrance:
         """Report how many items wait for acceptance. A gallery that cannot be read was already reported as lost."""
         if (report := self._reports.on_pending) is not None:
             with suppress(BusyError, StateError):
-                report(*await asyncio.to_thread(self._gallery.to_accept, self._here[1]))
+                report(*await asyncio.to_thread(self._gallery.to_accept, self._site_and_gate[1]))
 
     def _reload_gallery(self) -> None:
         if self._gallery.reload_if_changed():

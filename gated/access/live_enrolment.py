@@ -38,10 +38,10 @@ class Operator(Protocol):
     withdrawn: asyncio.Event
     """Set when the operator waits no longer."""
 
-    def tell(self, says: str) -> None:
+    def show_progress(self, text: str) -> None:
         """Show progress to the operator. The text never identifies the person."""
 
-    async def confirm(self, says: str) -> float:
+    async def confirm(self, text: str) -> float:
         """Ask whether the operator still waits. Return the monotonic time until which the answer is valid.
 
         Raises `WithdrawnError` if the operator waits no longer.
@@ -134,7 +134,7 @@ class LiveEnrolment:
 
     async def _collect(self, looks: EnrolmentLooks, within_s: float, operator: Operator) -> tuple[Embedding, ...]:
         """Collect looks until there are enough or the time is up."""
-        operator.tell('the gate announces "enrolling" to the person before it')
+        operator.show_progress('the gate announces "enrolling" to the person before it')
         with suppress(TimeoutError):
             async with asyncio.timeout(within_s):
                 while not looks.is_full:
@@ -142,7 +142,7 @@ class LiveEnrolment:
                     if operator.withdrawn.is_set():
                         break
                     if looks.accepted:
-                        operator.tell(looks.progress)
+                        operator.show_progress(looks.progress)
                     await asyncio.sleep(PROGRESS_S)
         _refuse_other_face(looks)
         if operator.withdrawn.is_set():

@@ -73,9 +73,9 @@ class PassLedger:
 
     def _is_damaged(self, visitor_pass: VisitorPass) -> bool:
         """Return whether a damaged row may belong to this pass. Its uses are then unknown."""
-        theirs = f"(pass = ?1 OR substr(copy, 1, length(?2)) = ?2) AND NOT ({sound(self._connection, 'spent')})"
+        is_of_pass = f"(pass = ?1 OR substr(copy, 1, length(?2)) = ?2) AND NOT ({sound(self._connection, 'spent')})"
         begins = copy_of(visitor_pass.credential.upper(), "")
-        query = f"SELECT 1 FROM spent WHERE {theirs}"  # noqa: S608 - our own
+        query = f"SELECT 1 FROM spent WHERE {is_of_pass}"  # noqa: S608 - our own
         return self._connection.execute(query, (visitor_pass.id, begins)).fetchone() is not None
 
     def give_back(self, visitor_pass: VisitorPass) -> None:
@@ -84,8 +84,8 @@ class PassLedger:
         Does nothing for a forgotten pass. Raises `StateError` if the disk fails. Then the use is lost.
         """
         with self._changing() as ledger:
-            theirs = f"pass = ? AND uses > 0 AND {sound(ledger, 'spent')}"
-            ledger.execute(f"UPDATE spent SET uses = uses - 1 WHERE {theirs}", (visitor_pass.id,))  # noqa: S608
+            is_open_pass = f"pass = ? AND uses > 0 AND {sound(ledger, 'spent')}"
+            ledger.execute(f"UPDATE spent SET uses = uses - 1 WHERE {is_open_pass}", (visitor_pass.id,))  # noqa: S608
 
     def close(self) -> None:
         """Close the file."""

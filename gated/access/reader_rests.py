@@ -44,12 +44,12 @@ class FailureCounts:
 
         `what` is a digest of the shown credential. The same digest counts once. Without a digest every failure counts.
         """
-        here = (kind, reader)
-        recent = [(at, shown) for at, shown in self._failed.get(here, ()) if not now - at > self._window_s]
+        key = (kind, reader)
+        recent = [(at, shown) for at, shown in self._failed.get(key, ()) if not now - at > self._window_s]
         recent = [(at, shown) for at, shown in recent if not what or shown != what]
-        self._failed[here] = [*recent, (now, what)][-self.limit :]
+        self._failed[key] = [*recent, (now, what)][-self.limit :]
         if len(recent) + 1 < self.limit or not isfinite(now):
             return False
-        del self._failed[here]
-        self._rests_until[here] = now + self._rest_s
+        del self._failed[key]
+        self._rests_until[key] = now + self._rest_s
         return True

@@ -113,10 +113,10 @@ class Responder:
         `pause_s` is an additional minimum wait, in seconds.
         """
         now = time.monotonic()
-        self._newest[kind, reader] = mine = object()
+        self._newest[kind, reader] = token = object()
         if wait_s := max(pause_s, self._failures.wait_s(kind, reader, now)):
             await asyncio.sleep(wait_s)
-        if self._newest.get((kind, reader)) is not mine:
+        if self._newest.get((kind, reader)) is not token:
             return False
         self._failures.record_check(kind, reader, time.monotonic())
         return True

@@ -76,8 +76,8 @@ def _focus(controls: Mapping[str, int], metadata: Mapping[str, Any]) -> Note:
 def _flicker(settings: CameraSettings, controls: Mapping[str, int]) -> Note:
     lamps = f"lamp flicker at {settings.mains_hz} Hz mains"
     if "AeFlickerPeriod" not in controls:
-        says = f"this camera cannot avoid {lamps}; bands may run over faces"
-        return Note("flicker", says, is_fine=False)
+        result = f"this camera cannot avoid {lamps}; bands may run over faces"
+        return Note("flicker", result, is_fine=False)
     return Note("flicker", f"{lamps} is avoided")
 
 
@@ -87,5 +87,5 @@ def _exposure(metadata: Mapping[str, Any]) -> Note:
     if limit_us is None:
         return Note("exposure", "the camera does not report its limit")
     is_short = limit_us <= 1.1 * MOST_EXPOSURE_US
-    says = f"at most {limit_us / 1e3:.0f} ms, then gain"
-    return Note("exposure", says if is_short else f"{says}; moving faces will be blurred in poor light", is_short)
+    limit = f"at most {limit_us / 1e3:.0f} ms, then gain"
+    return Note("exposure", limit if is_short else f"{limit}; moving faces will be blurred in poor light", is_short)

@@ -167,10 +167,10 @@ class Gated(click.Group):
         except GatedError as error:
             fail([error])
         except BaseExceptionGroup as group:  # no `except*`: Python 3.11.2 would wrap SystemExit in a group
-            ours, others = group.split(GatedError)
-            if ours is None or others is not None:
+            refusals, others = group.split(GatedError)
+            if refusals is None or others is not None:
                 raise
-            fail(_leaves(ours))
+            fail(_leaves(refusals))
 
 
 def fail(errors: Sequence[GatedError]) -> NoReturn:

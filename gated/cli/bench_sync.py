@@ -47,8 +47,8 @@ def _fill(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
 
 
 def _revoke(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
-    took = sorted(asyncio.run(load.revoke_s(bench, REVOKED)))
-    return {"n": REVOKED, "median s": round(statistics.median(took), 3), "p95 s": round(took[_p95(took)], 3)}
+    times_s = sorted(asyncio.run(load.revoke_s(bench, REVOKED)))
+    return {"n": REVOKED, "median s": round(statistics.median(times_s), 3), "p95 s": round(times_s[_p95(times_s)], 3)}
 
 
 def _drain(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
@@ -58,7 +58,7 @@ def _drain(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
 def _junk(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
     quiet, flooded, sent = asyncio.run(flood.latencies_s(bench, folder, WINDOW_S, ROUNDS))
     ratio = statistics.median(flooded) / statistics.median(quiet)
-    ms = [f"{1000 * value:.2f}" for took in (quiet, flooded) for value in (statistics.median(took), _at_p95(took))]
+    ms = [f"{1000 * value:.2f}" for run_s in (quiet, flooded) for value in (statistics.median(run_s), _at_p95(run_s))]
     return {
         "messages a s": round(sent / (ROUNDS * (WINDOW_S + 2))),
         "n": len(flooded),
@@ -68,9 +68,9 @@ def _junk(bench: load.SyncBench, folder: Path) -> dict[str, Any]:
     }
 
 
-def _at_p95(took: Sequence[float]) -> float:
-    return sorted(took)[_p95(took)]
+def _at_p95(times_s: Sequence[float]) -> float:
+    return sorted(times_s)[_p95(times_s)]
 
 
-def _p95(took: Sequence[float]) -> int:
-    return min(len(took) - 1, int(0.95 * len(took)))
+def _p95(times_s: Sequence[float]) -> int:
+    return min(len(times_s) - 1, int(0.95 * len(times_s)))

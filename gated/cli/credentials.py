@@ -142,14 +142,14 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
     """Remove the PIN of a person, and the duress PIN with it."""
     with books(context) as (store, note):
         who = known(store, subject)
-        theirs = by_kind(store.of(who.subject))[1]
-        if len(theirs) <= duress:
+        pins = by_kind(store.of(who.subject))[1]
+        if len(pins) <= duress:
             raise CredentialError(f"{who.subject} has no such PIN; `gated people show` lists a person's credentials")
-        gone = 1 if duress else len(theirs)
+        gone = 1 if duress else len(pins)
         if duress:
             remove_duress_pin(store, insisted(choose=True) or "", who.subject)
         else:
-            for each in theirs:
+            for each in pins:
                 revoke_credential(store, each.id)
         for _ in range(gone):
             note(CredentialRemoved("pin", who.subject, who.subject))

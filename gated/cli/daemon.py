@@ -56,13 +56,13 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
     """Serve the pins on a Unix socket until SIGTERM, for one brain at a time. Locks open only under its lease."""
     garbage.rest()  # until it is loaded
     from gated.door.latch_server import serve_latch
-    from gated.door.power import take_power_off
+    from gated.door.power import switch_off
 
     garbage.watch()
     settings = context.own_settings
     logs.set_up(verbose=verbose, timezone=settings.site.timezone)
     if secure:
-        take_power_off(settings)
+        switch_off(settings)
         return
 
     notifier = Notifier()

@@ -64,16 +64,16 @@ def demo(
         outcomes = _play(desk, director, board, residents(seed), judged)
         board.table(outcomes)
         if record_to is not None:
-            board.say("The pictures are being written ...")
+            board.write("The pictures are being written ...")
             let_in = [outcome.let_in for outcome in outcomes]
             make_folder(record_to)
             with reading(record_to):
                 count = record(director.script, director.actors, let_in, SIZE, record_to)
-            board.say(f"{count} pictures are in {record_to}")
+            board.write(f"{count} pictures are in {record_to}")
         if network is None:
-            board.say("No Mosquitto runs here: there was no network, and the events wait in the outbox.")
+            board.write("No Mosquitto runs here: there was no network, and the events wait in the outbox.")
     as_expected = all(outcome.is_right for outcome in outcomes)
-    board.say(f"{'All as expected' if as_expected else 'NOT as expected'}, in {time.monotonic() - began:.0f} s.")
+    board.write(f"{'All as expected' if as_expected else 'NOT as expected'}, in {time.monotonic() - began:.0f} s.")
     sys.exit(0 if as_expected else 1)
 
 
@@ -88,15 +88,15 @@ def _play(
                 director.enrolled(resident, subject)
             if not director.wait_until_on_duty():
                 raise StateError("the gate does not see:", *desk.log().splitlines())
-            screen = f"http://{HERE}:{desk.settings.cues.screen_port}/"
+            screen = f"http://{LOOPBACK}:{desk.settings.cues.screen_port}/"
             is_shown = show_page(screen)
-            board.say(f"The gate screen is {screen}{'' if is_shown else ' (open it in a browser on this machine)'}")
+            board.write(f"The gate screen is {screen}{'' if is_shown else ' (open it in a browser on this machine)'}")
             return [director.play(number, is_judged=is_judged) for number, is_judged in enumerate(judged)]
         finally:
             desk.stop()
 
 
-HERE = "127.0.0.1"
+LOOPBACK = "127.0.0.1"
 BROWSERS = ("xdg-open", "chromium", "chromium-browser", "google-chrome", "firefox-esr", "firefox")
 
 
@@ -113,7 +113,7 @@ def show_page(address: str) -> bool:
 
 def _free_port() -> int:
     """Return a TCP port that is free now."""
-    with socket.create_server((HERE, 0)) as listener:
+    with socket.create_server((LOOPBACK, 0)) as listener:
         port: int = listener.getsockname()[1]
         return port
 

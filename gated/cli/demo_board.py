@@ -56,7 +56,7 @@ class DemoBoard:
         else:
             self._lines(now)
 
-    def say(self, sentence: str) -> None:
+    def write(self, sentence: str) -> None:
         """Print a line that stays."""
         self._console.print(Text(line(sentence)))
 
@@ -64,12 +64,12 @@ class DemoBoard:
         """Print each change on its own line."""
         if now.network != self._network:
             self._network = now.network
-            self.say(f"  network: {now.network}, {now.waiting} events wait, {now.acknowledged} acknowledged")
+            self.write(f"  network: {now.network}, {now.waiting} events wait, {now.acknowledged} acknowledged")
         if now.title != self._title:
             self._title = now.title
-            self.say(f"{len(now.outcomes) + 1}/{self._steps} {now.title}" if now.vision != "starting" else now.title)
+            self.write(f"{len(now.outcomes) + 1}/{self._steps} {now.title}" if now.vision != "starting" else now.title)
         for fact, name in now.facts[self._printed :]:
-            self.say(f"  {decision(fact, name)}")
+            self.write(f"  {decision(fact, name)}")
         self._printed = len(now.facts)
 
     def _picture(self, now: Now) -> RenderableType:
@@ -82,7 +82,7 @@ class DemoBoard:
             Columns(
                 [
                     _panel("the camera sees", Text(now.in_view)),
-                    _panel("the gate says", Text(now.says, _colour(now.says))),
+                    _panel("the gate says", Text(now.result, _colour(now.result))),
                     _panel("the lock", Text(now.door.upper(), "green" if now.door == "released" else "")),
                 ],
                 equal=True,
@@ -132,5 +132,5 @@ def _style(fact: JournalFact) -> str:
     return "green" if fact.kind == "access_granted" else "red"
 
 
-def _colour(says: str) -> str:
-    return "bold green" if says.startswith("OPEN") else "bold red" if says.startswith("closed") else ""
+def _colour(text: str) -> str:
+    return "bold green" if text.startswith("OPEN") else "bold red" if text.startswith("closed") else ""

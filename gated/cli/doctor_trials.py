@@ -9,7 +9,7 @@ import click
 from gated.cli import streams
 from gated.config import Settings
 from gated.doctor.finding import Finding, amber, green, red
-from gated.doctor.trials import in_command, of_cycle, open_once, say, show_lights
+from gated.doctor.trials import in_command, of_cycle, open_once, show_lights, speak
 from gated.errors import LatchError
 
 AS_WHOM = "stop the gate (`systemctl stop gated`), and try as its user: `runuser -u gated -- gated doctor ...`"
@@ -69,7 +69,7 @@ def try_sound(settings: Settings) -> Finding:
     """Play the prompt of an opening gate."""
     if settings.cues.sound == "none":
         return amber("sound", "no loudspeaker is set", 'fit one for blind people, and set [cues] sound = "alsa"')
-    if not asyncio.run(say(settings)):
+    if not asyncio.run(speak(settings)):
         step = "run apt-get install alsa-utils, or set [cues] sound_device to a device of `aplay -L`"
         return red("sound", "the loudspeaker cannot play it", step)
     if _asked("Was every word clear where people stand?"):

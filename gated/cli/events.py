@@ -13,7 +13,7 @@ from gated.cli.people_stores import note_copy, zone_of
 from gated.cli.table_output import show
 from gated.journal.entry import Entry
 from gated.journal.journal import Journal
-from gated.sitetime import tell
+from gated.sitetime import format_time
 from gated.wording import UNDECODABLE
 
 
@@ -39,7 +39,8 @@ def list_events(ctx: click.Context, last: int, everything: bool, as_json: bool) 
     else:
         zone = zone_of(ctx.obj)
         cells = [
-            [str(r.pop("seq")), tell(r.pop("at"), zone, is_named=False), r.pop("kind"), wording.facts(r)] for r in rows
+            [str(r.pop("seq")), format_time(r.pop("at"), zone, is_named=False), r.pop("kind"), wording.facts(r)]
+            for r in rows
         ]
         show(["seq", f"at, {zone.key}", "kind", "facts"], cells)
 

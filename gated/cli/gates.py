@@ -18,14 +18,14 @@ from gated.errors import OfficeError, StateError
 from gated.events import GateAccepted
 from gated.gallery.holdings import Holdings
 from gated.journal.journal import Journal
-from gated.people.acceptances import BEFORE, HERE, OVER, Neighbour
+from gated.people.acceptances import BEFORE, OVER, THIS_GATE, Neighbour
 from gated.protocol.sealed_files import Lock
 from gated.protocol.vouching import fingerprint, is_same_print
 from gated.storage.read_only import read_only_mode
 
-OURS = "this gate"
+OWN_NAME = "this gate"
 SCREEN_POLL_S = 1.0
-BY = {HERE: "accepted here", BEFORE: "known before gates were accepted"}
+BY = {THIS_GATE: "accepted here", BEFORE: "known before gates were accepted"}
 
 
 @click.group()
@@ -46,7 +46,7 @@ def list_gates(context: Context, as_json: bool) -> None:
     settings = context.settings
     with closing(_holdings(settings)) as holdings:
         others = [each for each in holdings.neighbours() if each.gate != settings.gate.id]
-    rows: list[dict[str, object]] = [{"gate": settings.gate.id, "fingerprint": _own(settings), "state": OURS}]
+    rows: list[dict[str, object]] = [{"gate": settings.gate.id, "fingerprint": _own(settings), "state": OWN_NAME}]
     rows += [
         {"gate": each.gate, "fingerprint": _print(settings, each), "state": _state(each), "faces": each.is_trusted}
         for each in others
@@ -137,7 +137,7 @@ def accept(context: Context, gate: str, typed: str | None, yes: bool) -> None:
             )
         elif not is_same_print(typed, shown):
             raise OfficeError(f"{other.gate}: the office reports {shown}, a different fingerprint; no face goes there")
-        if not holdings.trust(other.gate, other.keys, HERE):
+        if not holdings.trust(other.gate, other.keys, THIS_GATE):
             raise OfficeError(f"{other.gate}: its keys have changed meanwhile; compare again with `gated gates list`")
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
         journal.append(GateAccepted(other.gate, shown), datetime.now(UTC))

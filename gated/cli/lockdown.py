@@ -7,7 +7,7 @@ import click
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.people_stores import zone_of
-from gated.sitetime import tell
+from gated.sitetime import format_time
 
 _by = click.option("--by", metavar="NAME", required=True, help="Your name, for the journal.")
 
@@ -61,7 +61,7 @@ def _sentence(context: Context) -> str:
     current = read_lockdown(settings.state)
     if current is None:
         return "no lockdown: people enter as usual"
-    since = tell(current.at, zone_of(context))
+    since = format_time(current.at, zone_of(context))
     return f"lockdown since {since}, ordered by {current.by}: nobody may enter until `gated lockdown off --by NAME`"
 
 

@@ -21,7 +21,7 @@ from gated.cli.place_options import DOORS, Name
 from gated.config import SiteSettings
 from gated.errors import ConfigError, StateError
 from gated.events import MAIN
-from gated.sitetime import day_begins, tell, window
+from gated.sitetime import day_begins, format_time, window
 from gated.storage.named_files import read_named, reading
 from gated.sync.settings_file import set_key
 
@@ -169,7 +169,7 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
     if as_json:
         show_json(facts)
     else:
-        fields = facts | {name: tell(str(facts[name]), zone) for name in ("from", "until")}
+        fields = facts | {name: format_time(str(facts[name]), zone) for name in ("from", "until")}
         for name, value in fields.items():
             streams.say(f"{name:6}{value}")
 

@@ -29,7 +29,7 @@ from gated.journal.journal import Journal
 from gated.people.credential_store import Credentials
 from gated.people.given_consents import TRANSFER
 from gated.people.store import Person
-from gated.sitetime import iso, tell
+from gated.sitetime import format_time, iso
 from gated.types import SubjectId
 
 
@@ -132,7 +132,7 @@ def list_people(context: Context, as_json: bool) -> None:
             {
                 **row,
                 "name": row["name"] or f"({row['subject'][:SHORT_ID]})",
-                "enrolled_at": tell(row["enrolled_at"], zone_of(context), is_named=False),
+                "enrolled_at": format_time(row["enrolled_at"], zone_of(context), is_named=False),
             }
             for row in rows
         ]

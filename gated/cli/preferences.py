@@ -76,8 +76,8 @@ def access_rules(
     with books(context) as (store, note):
         if schedule is not None:
             schedule = one_of("--schedule", schedule, {*context.settings.schedules, *store.schedules()})
-        here = {context.settings.gate.id, *store.gates()}
-        places = places_of(doors, tuple(one_of("--gate", gate, here) for gate in gates))
+        known_gates = {context.settings.gate.id, *store.gates()}
+        places = places_of(doors, tuple(one_of("--gate", gate, known_gates) for gate in gates))
         somebody = known(store, subject)
         who = somebody.subject
         before = store.access_rules_of(who, whose)

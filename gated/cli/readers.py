@@ -53,13 +53,13 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
             click.echo("the gate does not run, so only USB readers are read")
     with _ring(context) as ring:
 
-        def tell(said: ReaderReading) -> None:
-            _show_reading(said, ring, as_json=as_json)
+        def show(reading: ReaderReading) -> None:
+            _show_reading(reading, ring, as_json=as_json)
 
         if has_brain or not settings.readers.devices:
-            _read_keys(settings.state, tell, seconds)
+            _read_keys(settings.state, show, seconds)
         else:
-            asyncio.run(_read_here(settings.readers.devices, settings.readers.usb, tell, seconds))
+            asyncio.run(_read_devices(settings.readers.devices, settings.readers.usb, show, seconds))
 
 
 @readers.command()
@@ -75,19 +75,19 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
     so that no card number is typed into a terminal. Work from another machine.
     """
     settings = context.settings
-    there = [path for path in (paths or _devices(settings.readers.devices)) if Path(path).exists()]
-    if not there:
+    present = [path for path in (paths or _devices(settings.readers.devices)) if Path(path).exists()]
+    if not present:
         raise StateError("no USB reader was found; plug one in, or name it with --device /dev/input/...")
     with borrowed(settings.state):
         please = "press keys, then Enter or #" if keypad else "hold a card to the reader"
-        path, keys = _first_typed(there, seconds, please, must_open=bool(paths))
+        path, keys = _first_typed(present, seconds, please, must_open=bool(paths))
     path = path if path in settings.readers.devices else _by_id(path)
     if keypad:
         usb = UsbSettings("keypad")
         streams.say(f"{path}: a keypad")
     else:
         found = learn_settings(keys)
-        _say(path, found)
+        _show_learnt(path, found)
         usb = found.settings
     if dry_run:
         streams.say("the settings need these lines:", *_lines(path, usb).splitlines())
@@ -96,8 +96,8 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
     streams.say(f"written into {context.path}; apply it with `systemctl restart gated`")
 
 
-def _say(path: str, found: LearntReader) -> None:
-    streams.say(f"{path}: {found.says}")
+def _show_learnt(path: str, found: LearntReader) -> None:
+    streams.say(f"{path}: {found.description}")
     if found.trouble:
         raise ConfigError(path, [found.trouble])
     for kind, reading in card_readings.shown(found.number):
@@ -198,22 +198,22 @@ def _open(path: str, until_then: ExitStack) -> int:
             return fd
 
 
-def _read_keys(state: Path, tell: Callable[[ReaderReading], None], seconds: float) -> None:
-    """Pass each output of the brain's readers to `tell`, for `seconds`. Raises `StateError`."""
+def _read_keys(state: Path, show: Callable[[ReaderReading], None], seconds: float) -> None:
+    """Pass each output of the brain's readers to `show`, for `seconds`. Raises `StateError`."""
     until = time.monotonic() + seconds
     with reading_socket(state) as listening:
         while (left_s := until - time.monotonic()) > 0:
-            if (said := next_reading(listening, left_s)) is not None:
-                tell(said)
+            if (reading := next_reading(listening, left_s)) is not None:
+                show(reading)
 
 
-async def _read_here(
-    paths: Sequence[str], usb: dict[str, UsbSettings], tell: Callable[[ReaderReading], None], seconds: float
+async def _read_devices(
+    paths: Sequence[str], usb: dict[str, UsbSettings], show: Callable[[ReaderReading], None], seconds: float
 ) -> None:
     """Read the USB readers directly, as the brain does, if no brain runs."""
 
     def on_typed(path: str) -> Callable[[TypedNumber], None]:
-        return lambda typed: tell(reading_of(typed, path))
+        return lambda typed: show(reading_of(typed, path))
 
     devices = [UsbReader(path, on_typed(path), settings=usb.get(path), open_device=_device) for path in paths]
     tasks = [asyncio.create_task(device.run()) for device in devices]
@@ -236,15 +236,17 @@ def _ring(context: Context) -> Iterator[KeyRing | None]:
         yield ring
 
 
-def _show_reading(said: ReaderReading, ring: KeyRing | None, *, as_json: bool) -> None:
+def _show_reading(output: ReaderReading, ring: KeyRing | None, *, as_json: bool) -> None:
     """Print one line for each output of a reader, and all readings of a card."""
-    readings = card_readings.shown(said.number) if said.kind == "card" and card_readings.numbers_in(said.number) else []
-    found = [each.id for each in ring.cards(said.number)] if ring is not None and readings else []
+    readings = (
+        card_readings.shown(output.number) if output.kind == "card" and card_readings.numbers_in(output.number) else []
+    )
+    found = [each.id for each in ring.cards(output.number)] if ring is not None and readings else []
     if as_json:
         named = [{"kind": kind, "reading": reading} for kind, reading in readings]
-        show_json({"said": said, "readings": named, "cards": found})
+        show_json({"said": output, "readings": named, "cards": found})
         return
-    streams.say(f"reader {said.reader}: {'a PIN' if said.kind == 'pin' else said.what}")
+    streams.say(f"reader {output.reader}: {'a PIN' if output.kind == 'pin' else output.what}")
     for kind, reading in readings:
         streams.say(f"  {kind}: {reading}")
     if readings and ring is not None:

@@ -50,20 +50,20 @@ class Check:
     part: str
     problem: GatedError | None
     warning: str | None = None
-    says: str = ""
+    result: str = ""
     """Extra information to show."""
 
     @property
     def row(self) -> dict[str, str | None]:
         """Return the check as values for JSON."""
         problem = None if self.problem is None else str(self.problem)
-        return {"part": self.part, "problem": problem, "warning": self.warning, "says": self.says}
+        return {"part": self.part, "problem": problem, "warning": self.warning, "says": self.result}
 
     @property
     def lines(self) -> list[str]:
         """Return the check as lines of text."""
         status = "fix " if self.problem else "note" if self.warning else "good"
-        first, *more = self.problem.lines if self.problem else [self.warning or self.says]
+        first, *more = self.problem.lines if self.problem else [self.warning or self.result]
         return [f"{status}  {': '.join(filter(None, (self.part, first)))}", *more]
 
 
@@ -109,8 +109,8 @@ def _run_check(part: str, examine: Callable[[Settings], str | None], settings: S
     except GatedError as error:
         return Check(part, error)
     except OSError as error:
-        says = f"{error.filename}: the gate's user cannot use it ({error.strerror}); give that user access"
-        return Check(part, StateError(says))
+        text = f"{error.filename}: the gate's user cannot use it ({error.strerror}); give that user access"
+        return Check(part, StateError(text))
 
 
 def _wiring(settings: Settings) -> None:
@@ -123,12 +123,12 @@ def _wiring(settings: Settings) -> None:
 def _state(settings: Settings) -> None:
     """Raise `StateError` if the state folder cannot be used. Creates nothing, so that root may run it."""
     folder = settings.state
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    if not there.is_dir():
-        raise StateError(f"{there}: is not a folder; name another state_dir")
-    if not os.access(there, os.W_OK | os.X_OK) or os.statvfs(there).f_flag & os.ST_RDONLY:
-        raise StateError(f"{there}: cannot be written by this user; make it writable, or run this as the gate's user")
-    if there == folder and folder.stat().st_mode & 0o077:
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if not nearest.is_dir():
+        raise StateError(f"{nearest}: is not a folder; name another state_dir")
+    if not os.access(nearest, os.W_OK | os.X_OK) or os.statvfs(nearest).f_flag & os.ST_RDONLY:
+        raise StateError(f"{nearest}: cannot be written by this user; make it writable, or run this as the gate's user")
+    if nearest == folder and folder.stat().st_mode & 0o077:
         raise StateError(f"{folder}: other users may read it; run `chmod 700` on it")
 
 
@@ -175,9 +175,9 @@ def _pin_budget(settings: Settings) -> Iterator[Check]:
 
     found = pin_budget(settings)
     if found is not None:
-        says = sentence(settings, found)
+        text = sentence(settings, found)
         is_well = not found.is_short and not found.shut_out and not weak_pin_holders(settings)
-        yield Check("PIN budget", None, None if is_well else says, says if is_well else "")
+        yield Check("PIN budget", None, None if is_well else text, text if is_well else "")
 
 
 def _release_key() -> Iterator[Check]:

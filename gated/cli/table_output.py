@@ -16,7 +16,7 @@ from rich.text import Text
 
 from gated import printable, wording
 from gated.cli.consoles import Console
-from gated.sitetime import tell
+from gated.sitetime import format_time
 
 TIMES = ("_at", "_from", "_until", "at")
 """Name endings of columns and fields that hold a time."""
@@ -36,7 +36,7 @@ def in_words(value: object, zone: ZoneInfo) -> str:
     """Return a value as text for people: local times, and lists and fields without brackets."""
     match value:
         case str():
-            return tell(value, zone, is_named=False)
+            return format_time(value, zone, is_named=False)
         case Mapping():
             texts = {name: in_words(each, zone) for name, each in value.items()}
             return ", ".join(f"{name.replace('_', ' ')} {each}" for name, each in texts.items() if each)

@@ -142,7 +142,7 @@ def _do(step: str, updater: Updater, context: Context) -> None:
         bring_units(settings, lambda: _sees(settings))
     else:
         with updater.alone():
-            updater.settle()
+            updater.finish_rollback()
 
 
 def _sees(settings: Settings) -> bool:

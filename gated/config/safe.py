@@ -25,7 +25,7 @@ class Safe(Enum):
     LESS = "may only lower it"
     ANY = "may set any value"
     SOME = "may set it to at least one"
-    HEARD = f"may lower it to {QUIETEST:g}, so that the gate stays audible"
+    AUDIBLE = f"may lower it to {QUIETEST:g}, so that the gate stays audible"
     SOONER = "may only name an earlier day"
     GRADE = "may only name a set of the same grade or a higher one"
     DAYS = "may set it only where no door has `free_passage`"
@@ -62,7 +62,7 @@ def loosens(permission: Safe, own: Any, new: Any) -> bool:
             return not _is_number(new) or not _is_number(own) or not new >= own
         case Safe.LESS:
             return not _is_number(new) or not _is_number(own) or not new <= own
-        case Safe.HEARD:
+        case Safe.AUDIBLE:
             return not _is_number(new) or not new >= min(own, QUIETEST)
         case Safe.SOME:
             return not new

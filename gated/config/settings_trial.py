@@ -65,19 +65,19 @@ class SettingsTrial:
             return SettingsTried("rolled_back", f"parts lost during the trial: {', '.join(sorted(self._missing))}")
         return None
 
-    def settle(self, verdict: SettingsTried) -> bool:
+    def apply_verdict(self, verdict: SettingsTried) -> bool:
         """Keep or drop the proposal, as the verdict says. Return False if a newer proposal replaced it, and then do
         nothing.
 
         Raises `StateError` if the state folder cannot be read or written.
         """
         try:
-            is_ours = read_proposal(self.state) == self.proposal
+            is_proposed = read_proposal(self.state) == self.proposal
         except ConfigError:
-            is_ours = False
-        if is_ours:
+            is_proposed = False
+        if is_proposed:
             (keep_proposal if verdict.outcome == "kept" else drop_proposal)(self.state)
-        return is_ours
+        return is_proposed
 
 
 @dataclass(frozen=True, slots=True)

@@ -182,8 +182,8 @@ class CueSettings(msgspec.Struct, frozen=True):
     """The languages, in this order. In quiet hours only the first is spoken."""
     prompts: str = ""
     """The folder of spoken prompts. By default `prompts` in the state folder."""
-    volume: Annotated[Unit, Safe.HEARD] = 0.8
-    quiet_volume: Annotated[Unit, Safe.HEARD] = 0.3
+    volume: Annotated[Unit, Safe.AUDIBLE] = 0.8
+    quiet_volume: Annotated[Unit, Safe.AUDIBLE] = 0.3
     quiet_from: Annotated[EndTime, Safe.ANY] = "22:00"
     quiet_to: Annotated[EndTime, Safe.ANY] = "07:00"
     """In quiet hours the sound is lower. Lamps and vibration do not change."""

@@ -84,12 +84,12 @@ def render_prompts(
     made = _made(folder)
     for prompt in needed(folder, languages, fitted):
         exists, known = prompt.path.exists(), _known(prompt, made)
-        is_ours = not exists or known is not None
-        if is_ours and (all_of_them or not exists or _staleness(prompt, known)):
+        is_replaceable = not exists or known is not None
+        if is_replaceable and (all_of_them or not exists or _staleness(prompt, known)):
             _write(prompt.path, speak(prompt.text, prompt.language))
             made[prompt.key] = Made(_digest(prompt.path), prompt.text, voice_of(prompt.language))
             _save(folder, made)
-        yield prompt.path, is_ours
+        yield prompt.path, is_replaceable
 
 
 def renew_prompts(folder: Path, languages: Sequence[str], fitted: Fitted) -> int:

@@ -188,7 +188,7 @@ class Stage:
         if self._is_locating:
             self._sound.play(self._voice.locating(is_night))
         else:
-            self._sound.play(self._voice.says(situation, self._first, is_night, self._nearness))
+            self._sound.play(self._voice.sound_of(situation, self._first, is_night, self._nearness))
 
     def _is_night(self, cue: Cue) -> bool:
         settings = self._settings

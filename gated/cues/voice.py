@@ -45,7 +45,7 @@ class Voice:
         works()
         await until_cancelled()
 
-    def says(
+    def sound_of(
         self, situation: Situation, first: FirstCue | None, is_night: bool, nearness: Callable[[], float]
     ) -> Sounding:
         """Return the sound of a situation: tone, sentence, ticks; with speech first the sentence before the tone.

@@ -216,10 +216,10 @@ def calendar_faults(settings: Settings, now: datetime) -> list[str]:
 def state_folder(settings: Settings) -> Finding:
     """Return whether the gate can write to its state folder and has enough space."""
     folder = settings.state
-    there = next(each for each in (folder, *folder.parents) if each.exists())
-    if not os.access(there, os.W_OK | os.X_OK) or not there.is_dir():
+    nearest = next(each for each in (folder, *folder.parents) if each.exists())
+    if not os.access(nearest, os.W_OK | os.X_OK) or not nearest.is_dir():
         return red("state folder", f"this user cannot write {folder}", "make it writable for the gate's user")
-    if there != folder:
+    if nearest != folder:
         return amber("state folder", f"{folder} does not exist yet", "the first start creates it")
     if folder.stat().st_uid != os.geteuid():
         result = f"{folder} belongs to another user: results for this user may differ"

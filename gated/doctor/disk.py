@@ -41,10 +41,10 @@ class Disk:
 
 def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
     """Return the disk of a folder or of its nearest existing parent; None if the kernel does not tell."""
-    there = next(each for each in (folder, *folder.parents) if each.exists()).resolve()
-    device = there.stat().st_dev
+    nearest = next(each for each in (folder, *folder.parents) if each.exists()).resolve()
+    device = nearest.stat().st_dev
     number = f"{os.major(device)}:{os.minor(device)}"
-    over = [mount for mount in _mounts(root) if mount.number == number and there.is_relative_to(mount.point)]
+    over = [mount for mount in _mounts(root) if mount.number == number and nearest.is_relative_to(mount.point)]
     if not over:
         return None
     mount = max(over, key=lambda each: len(each.point.parts))  # of mounts at one point, the last is on top

@@ -9,7 +9,7 @@ from gated.doctor import board, checks, diagnosis, disk, guess_time, keys, offic
 from gated.doctor.board import board_at
 from gated.doctor.finding import Finding, amber
 from gated.door.latch_messages import LatchState
-from gated.sitetime import tell, zone
+from gated.sitetime import format_time, zone
 
 
 def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[Finding]:
@@ -52,9 +52,9 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
 
 def _machine(settings: Settings) -> Iterator[Finding]:
     """Yield the findings on the board, the disk, the keys and the network to the office."""
-    here = board_at()
-    if here.is_pi:
-        yield board.power(here, board.throttling())
+    this_board = board_at()
+    if this_board.is_pi:
+        yield board.power(this_board, board.throttling())
         yield board.temperature()
     yield board.memory()
     yield from disk.state_disk(settings)
@@ -66,7 +66,7 @@ def _machine(settings: Settings) -> Iterator[Finding]:
 def _lockdown(settings: Settings) -> Iterator[Finding]:
     lockdown = read_lockdown(settings.state)
     if lockdown is not None:
-        since = tell(lockdown.at, zone(settings.site.timezone))
+        since = format_time(lockdown.at, zone(settings.site.timezone))
         yield amber(
             "lockdown",
             f"active since {since}: the gate denies entry to everyone",

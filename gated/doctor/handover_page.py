@@ -18,7 +18,7 @@ from gated.doctor.board import Board
 from gated.doctor.finding import SIGNS, Finding
 from gated.errors import StateError
 from gated.printable import page
-from gated.sitetime import tell, zone
+from gated.sitetime import format_time, zone
 from gated.wording import UNDECODABLE
 
 STYLE = """
@@ -134,7 +134,7 @@ def _facts(settings: Settings, board: Board, now: datetime, language: Language) 
     doors = ("；" if language == "zh" else "; ").join(parts)
     missing = [_translated(part, language) for part in not_fitted(settings)]
     facts = [
-        ("day", tell(now, zone(settings.site.timezone))),
+        ("day", format_time(now, zone(settings.site.timezone))),
         ("machine", f"{board.model}, serial {board.serial}; {platform.platform(terse=True)}"),
         ("versions", f"gated {version('gated')}, Python {platform.python_version()}, onnxruntime "
                      f"{version('onnxruntime')}, numpy {version('numpy')}; models: set {settings.models.set}"),

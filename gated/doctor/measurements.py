@@ -110,7 +110,7 @@ def of_view(view: CameraView, settings: Settings) -> Iterator[Finding]:
     yield _colour(view)
     for note in view.notes:
         part, step = f"camera: {note.part}", "check [camera] in the settings, and what this camera module can do"
-        yield green(part, note.says) if note.is_fine else amber(part, note.says, step)
+        yield green(part, note.text) if note.is_fine else amber(part, note.text, step)
     yield _framing(view)
 
 

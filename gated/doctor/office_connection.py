@@ -32,11 +32,11 @@ UP = 0x1
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """Result of a TLS handshake. `ends`: when the broker's certificate ends. `took_s`: its duration in seconds."""
+    """Result of a TLS handshake. `ends`: when the broker's certificate ends. `duration_s`: its duration in seconds."""
 
     version: str
     ends: datetime
-    took_s: float
+    duration_s: float
 
 
 def routes(root: Path = ROOT) -> set[str]:
@@ -76,11 +76,11 @@ def resolved(host: str, port: int) -> str | None:
     """
     found: list[str] = []
 
-    def look() -> None:
+    def resolve() -> None:
         with contextlib.suppress(OSError, UnicodeError):
             found.append(str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]))
 
-    thread = threading.Thread(target=look, name="resolver", daemon=True)
+    thread = threading.Thread(target=resolve, name="resolver", daemon=True)
     thread.start()
     thread.join(NAME_S)
     return found[0] if found else None
@@ -99,8 +99,10 @@ def _broker(settings: Settings, host: str, port: int, where: str, now: datetime)
         result = f"{host}:{port} ({where}) does not answer: {error.strerror or error}"
         yield amber("broker", result, "check that it runs and that the firewall lets the gate connect")
     else:
-        result = f"{host}:{port} ({where}) accepts this gate's certificate, {done.version}, {done.took_s * 1e3:.0f} ms"
-        yield green("broker", result, handshake_ms=round(done.took_s * 1e3, 1))
+        text = (
+            f"{host}:{port} ({where}) accepts this gate's certificate, {done.version}, {done.duration_s * 1e3:.0f} ms"
+        )
+        yield green("broker", text, handshake_ms=round(done.duration_s * 1e3, 1))
         yield of_end("broker certificate", done.ends, now, "have whoever runs the broker renew it")
 
 
@@ -114,13 +116,13 @@ def handshake(settings: Settings, host: str, port: int) -> Handshake:
         socket.create_connection((host, port), CONNECT_S) as plain,
         context.wrap_socket(plain, server_hostname=host) as secure,
     ):
-        took_s = perf_counter() - began
+        duration_s = perf_counter() - began
         secure.settimeout(REFUSAL_S)
         with contextlib.suppress(TimeoutError):
             if not secure.recv(1):
                 raise ConnectionAbortedError("it hangs up on this gate")
         ends = ssl.cert_time_to_seconds(str((secure.getpeercert() or {})["notAfter"]))
-        return Handshake(str(secure.version()), datetime.fromtimestamp(ends, UTC), took_s)
+        return Handshake(str(secure.version()), datetime.fromtimestamp(ends, UTC), duration_s)
 
 
 def _rows(path: Path) -> list[list[str]]:

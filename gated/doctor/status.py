@@ -22,7 +22,7 @@ from gated.journal.journal import Journal
 from gated.journal.journal_file import JOURNAL_DB
 from gated.protocol.certificate import end_of
 from gated.protocol.certificate_lifetime import end_text
-from gated.sitetime import tell, zone
+from gated.sitetime import format_time, zone
 
 RECENT = 20_000
 """Number of newest facts that are searched."""
@@ -123,4 +123,4 @@ def _counts(settings: Settings, trouble: list[str]) -> tuple[int, int]:
 
 def shown_at(at: str, settings: Settings) -> str:
     """Return a time of the journal in the site's time zone."""
-    return tell(at, zone(settings.site.timezone))
+    return format_time(at, zone(settings.site.timezone))

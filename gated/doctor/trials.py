@@ -189,11 +189,10 @@ async def show_lights(hand: Hand, settings: Settings, printed: Print) -> list[st
     return list(pins)
 
 
-async def say(settings: Settings) -> bool:
+async def speak(settings: Settings) -> bool:
     """Speak the opening prompt at daytime volume. Return whether the loudspeaker played it."""
-    once = (
-        Voice(settings.cues, settings.prompts, fitted_of(settings)).says(Situation.OPEN, None, False, lambda: 0.0).once
-    )
+    voice = Voice(settings.cues, settings.prompts, fitted_of(settings))
+    once = voice.sound_of(Situation.OPEN, None, False, lambda: 0.0).once
     sound = Sound(settings.cues.sound_device)
     playing = asyncio.create_task(sound.run(), name="sound")
     try:

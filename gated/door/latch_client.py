@@ -182,7 +182,7 @@ class LatchClient:
             try:
                 await self._receive(channel)
             except asyncio.CancelledError:
-                await self._say_goodbye(channel)
+                await self._send_goodbye(channel)
                 raise
             finally:
                 heartbeat.cancel()
@@ -195,7 +195,7 @@ class LatchClient:
                 channel.send(LatchHeartbeat())
                 await asyncio.sleep(LATCH_HEARTBEAT_S)
 
-    async def _say_goodbye(self, channel: Channel[FromLatch]) -> None:
+    async def _send_goodbye(self, channel: Channel[FromLatch]) -> None:
         """End the link in order: the latch secures the doors, and its last events are still received."""
         with contextlib.suppress(EOFError, WireError, LatchError, TimeoutError):
             channel.send(Goodbye())

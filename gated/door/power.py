@@ -2,7 +2,7 @@
 
 A pin may keep its level when its process is killed. So the unit's `ExecStopPost` runs `systemd/secure`, a plain sh
 script. It reads the locks from a file that the latch writes before it claims them. If the script cannot do it,
-`gated latch --secure` calls `take_power_off` here.
+`gated latch --secure` calls `switch_off` here.
 """
 
 import logging
@@ -23,7 +23,7 @@ def note_locks(settings: Settings) -> None:
     """Write the power-off level of each lock for `systemd/secure`, one line `CHIP PIN LEVEL` per lock.
 
     The file `latch.off` is in the unit's folder (RUNTIME_DIRECTORY, where `systemd/secure` reads it), else beside the
-    socket. Nothing is written for mock pins. A write error is only logged, because `take_power_off` needs no file.
+    socket. Nothing is written for mock pins. A write error is only logged, because `switch_off` needs no file.
     """
     folder = os.environ.get("RUNTIME_DIRECTORY", str(settings.latch_socket.parent)).split(":")[0]
     path = Path(folder) / "latch.off"
@@ -39,7 +39,7 @@ def note_locks(settings: Settings) -> None:
         log.error("%s: cannot be written (%s); `gated latch --secure` replaces it", path, error.strerror)
 
 
-def take_power_off(settings: Settings) -> None:
+def switch_off(settings: Settings) -> None:
     """Take the power off every lock, once. A strike is then secured; a maglock and a reverse strike release.
 
     Raises `BusyError` while a latch runs, and `LatchError` for the locks whose pin cannot be claimed, after the others.

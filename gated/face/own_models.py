@@ -24,7 +24,7 @@ class OwnModels:
         """Digest and dimension of the embedder that the templates must come from. ("", 0) while there is no set."""
         return ("", 0) if self.now is None else (self.now.embedder_sha256, self.now.dimension)
 
-    def look(self) -> bool:
+    def reload(self) -> bool:
         """Read the manifest again. Return whether the set changed. A manifest that cannot be read changes nothing."""
         before, found = self.now, self._found()
         self.now = found or before

@@ -130,10 +130,10 @@ def _assign_cards(connection: sqlite3.Connection, data: PersonData) -> None:
             )
         else:
             readings, uses = pack_readings(card.readings), card.uses_left
-            said = copy_of(subject, card.id, *window, None if uses is None else str(uses), str(len(readings)))
+            copy = copy_of(subject, card.id, *window, None if uses is None else str(uses), str(len(readings)))
             connection.execute(
                 "INSERT OR REPLACE INTO claims"
                 " (id, subject, digest, label, valid_from, valid_until, uses, readings, copy)"
                 " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (card.id, subject, card.digest, card.label, *window, uses, readings, said),
+                (card.id, subject, card.digest, card.label, *window, uses, readings, copy),
             )

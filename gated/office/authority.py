@@ -97,7 +97,7 @@ class Authority:
         csr: x509.CertificateSigningRequest,
         gate: str,
         wall: datetime,
-        taken_days: Collection[date] = (),
+        used_days: Collection[date] = (),
         begins: datetime | None = None,
     ) -> Issued:
         """Issue a certificate for a gate's request, valid for two years at most. Uses only the key from the request.
@@ -107,7 +107,7 @@ class Authority:
         """
         public = csr.public_key()
         assert isinstance(public, ec.EllipticCurvePublicKey)
-        certificate = self._issue(public, gate, "client", wall, gate_end(gate, wall, taken_days) - wall, begins=begins)
+        certificate = self._issue(public, gate, "client", wall, gate_end(gate, wall, used_days) - wall, begins=begins)
         return Issued(certificate.public_bytes(serialization.Encoding.PEM), f"{certificate.serial_number:x}")
 
     def renew(self, folder: Path, name: str, wall: datetime) -> None:

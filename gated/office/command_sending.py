@@ -161,15 +161,15 @@ class CommandSender:
         commands.expire(wall, now, self._waits)
         for face in self._face_requests.due([gate for gate, session in sessions.items() if session.is_online], now):
             commands.place(face.gate, Share(face.subject, face.to), OFFICE, "", wall)
-        open_here = [stored for stored in commands.open() if stored.gate in sessions]
-        for stored in open_here:
+        open_commands = [stored for stored in commands.open() if stored.gate in sessions]
+        for stored in open_commands:
             if stored.is_attended:
                 yield from self._offer(sessions[stored.gate], stored, now)
             elif stored.state == "new":
                 session = sessions[stored.gate]
                 session.deliveries.note_offered(stored.message_id, now)
                 yield session.command(commands.send(session.peer.site, stored, wall))
-        self._offered = {each.id: self._offered[each.id] for each in open_here if each.id in self._offered}
+        self._offered = {each.id: self._offered[each.id] for each in open_commands if each.id in self._offered}
         yield from self._send_cancellations(sessions)
 
     def _offer(self, session: GateSession, stored: StoredCommand, now: float) -> Iterator[Outgoing]:

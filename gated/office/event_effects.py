@@ -41,7 +41,7 @@ from gated.storage.valid_rows import is_moment
 from gated.wording import UNDECODABLE
 
 CALLED, MISSED = "call_pressed", "call_missed"
-CALL_NEWS_S = 120.0
+CALL_UPDATE_S = 120.0
 """Limit in seconds for the age of a call on arrival. A delayed journal must not make old calls ring."""
 MISSED_S = 24 * 3600.0
 """Limit in seconds for the age of an unanswered call that still opens an alarm."""
@@ -166,7 +166,7 @@ def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> N
         return
     at = stamp(wall)
     if isinstance(fact, CallPressed):
-        if _is_within(event, wall, CALL_NEWS_S) or _has_no_time(store, gate):
+        if _is_within(event, wall, CALL_UPDATE_S) or _has_no_time(store, gate):
             store.alarms.open(gate, CALLED, fact.door, at)
         return
     store.alarms.end(gate, CALLED, at, fact.door)
@@ -175,12 +175,12 @@ def _follow_call(store: Store, gate: str, event: WireEvent, wall: datetime) -> N
 
 
 def end_lost_calls(store: Store, wall: datetime) -> None:
-    """Turn each call without news for `CALL_NEWS_S` into a missed call; the connection was lost."""
+    """Turn each call without news for `CALL_UPDATE_S` into a missed call; the connection was lost."""
     for alarm in store.alarms.all():
         if (
             alarm.kind == CALLED
             and is_moment(alarm.at)
-            and (wall - datetime.fromisoformat(alarm.at)).total_seconds() > CALL_NEWS_S
+            and (wall - datetime.fromisoformat(alarm.at)).total_seconds() > CALL_UPDATE_S
         ):
             store.alarms.end(alarm.gate, CALLED, stamp(wall), alarm.detail)
             store.alarms.open(alarm.gate, MISSED, alarm.detail, stamp(wall))

@@ -86,7 +86,7 @@ class Exchange:
         self._topics: dict[str, tuple[GateSession, tuple[type[Message], ...]]] = {}
         self._records, self._face_requests = RecordSender(store), FaceRequests(store)
         self._commands = CommandSender(store, waits, self._face_requests)
-        self._version, self._has_news = -1, True
+        self._version, self._has_changes = -1, True
         self._rejected = 0
 
     @property
@@ -96,7 +96,7 @@ class Exchange:
 
     def changed(self) -> bool:
         """Return whether to call `due` before its regular time. Cheap enough to call all the time."""
-        return self._has_news or self._store.file.version() != self._version
+        return self._has_changes or self._store.file.version() != self._version
 
     def handle_message(self, topic: str, payload: bytes, now: float, wall: datetime) -> list[Outgoing]:
         """Process a message and return the answers. An invalid message changes nothing."""
@@ -105,7 +105,7 @@ class Exchange:
         session, kinds = self._topics[topic]
         if self._store.gate_table.keys_of(session.gate) != session.keys:  # retired or paired again a moment ago
             return []
-        if not session.rate_limit.take(now):
+        if not session.rate_limit.spend_token(now):
             return []
         try:
             message = session.peer.read(payload, *kinds)
@@ -116,7 +116,7 @@ class Exchange:
                     "ignored an invalid message of %s, and further ones without a line here: %s", session.gate, error
                 )
             return []
-        self._rejected, self._has_news = 0, True
+        self._rejected, self._has_changes = 0, True
         if isinstance(message, RecordRequest):  # building a snapshot is slow; hold no write lock meanwhile
             return list(self._records.answer_request(session, message, now, wall))
         with self._store.file.writing():
@@ -124,7 +124,7 @@ class Exchange:
 
     def due(self, now: float, wall: datetime) -> list[Outgoing]:
         """Return the messages due now: changed records, commands and repeats. Call it every second."""
-        self._version, self._has_news = self._store.file.version(), False
+        self._version, self._has_changes = self._store.file.version(), False
         self._match_sessions(now, wall)
         self._records.drop_old_snapshots(now)
         self._store.file.erase()

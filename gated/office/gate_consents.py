@@ -30,7 +30,7 @@ def apply_given_consents(store: Store, gate: str, subject: str, purposes: Iterab
     who = store.book.get(f"person/{subject}")
     if not isinstance(who, OfficePerson):
         return
-    more = _news(who, gate, purposes, at)
+    more = _missing_consents(who, gate, purposes, at)
     if not more:
         return
     if store.faces.enrolled_at(subject) == [gate]:
@@ -45,10 +45,10 @@ def with_enrolment_consents(store: Store, who: OfficePerson) -> OfficePerson:
     if len(enrolments) != 1:
         return who
     ((gate, at, purposes),) = enrolments
-    return replace(who, consents=[*who.consents, *_news(who, gate, purposes, at)])
+    return replace(who, consents=[*who.consents, *_missing_consents(who, gate, purposes, at)])
 
 
-def _news(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[WireConsent]:
+def _missing_consents(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[WireConsent]:
     """Return the reported consents that are new, not withdrawn since, and usable.
 
     A person without consent to recognition can give no further consent.

@@ -162,12 +162,12 @@ class GateStore:
             )
         return None if row is None else str(row[0])
 
-    def record_status(self, gate: str, status: Status, *, is_news: bool, is_fresh: bool, at: str) -> int:
+    def record_status(self, gate: str, status: Status, *, is_changed: bool, is_fresh: bool, at: str) -> int:
         """Record a status and return the number of the heartbeat that answers it.
 
-        Stores the content only if `is_news`, and the time only if `is_fresh`. Raises `NoSuchGateError`.
+        Stores the content only if `is_changed`, and the time only if `is_fresh`. Raises `NoSuchGateError`.
         """
-        content = msgspec.json.encode(status) if is_news else None
+        content = msgspec.json.encode(status) if is_changed else None
         step = 1 if status.state == "online" else 0
         with self._file.writing() as connection:
             row = connection.execute(

@@ -5,8 +5,8 @@ from gated.office.alarm_store import AlarmStore
 from gated.office.database_file import OfficeFile
 from gated.protocol.recovery_key import MOST_HANDOVERS
 
-HERE, RECOVERY_MISSING = "OFFICE", "recovery_missing"
-"""`HERE`: gate field of every alarm about the office itself; no gate name has capitals. `MISSING`: kind of the alarm
+OFFICE, RECOVERY_MISSING = "OFFICE", "recovery_missing"
+"""`OFFICE`: gate field of every alarm about the office itself; no gate name has capitals. `MISSING`: kind of the alarm
 for a missing recovery key.
 """
 
@@ -46,9 +46,9 @@ class Handovers:
         """Keep an alarm open while the office has no recovery key."""
         alarms = AlarmStore(self._file)
         if self.key:
-            alarms.end(HERE, RECOVERY_MISSING, at)
+            alarms.end(OFFICE, RECOVERY_MISSING, at)
         else:
-            alarms.open(HERE, RECOVERY_MISSING, "", at)
+            alarms.open(OFFICE, RECOVERY_MISSING, "", at)
 
     def add(self, number: int, statement: str, key: str) -> None:
         """Store a signed hand-over. `key`: the public recovery key from now on."""

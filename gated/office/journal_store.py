@@ -182,8 +182,8 @@ class JournalStore:
         """
         with self._file.reading() as connection:
             ask = "SELECT seq FROM events WHERE journal = ? AND seq > ? AND seq < ?"
-            here = {row[0] for row in connection.execute(ask, (journal.number, journal.held, batch.first)).fetchall()}
-        lost = [seq for seq in range(journal.held + 1, batch.first) if seq not in here]
+            stored = {row[0] for row in connection.execute(ask, (journal.number, journal.held, batch.first)).fetchall()}
+        lost = [seq for seq in range(journal.held + 1, batch.first) if seq not in stored]
         if lost:
             change.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
 
@@ -195,15 +195,15 @@ class JournalStore:
         wrong = [] if (bad := first_altered(batch, before)) is None else [bad]
         with self._file.reading() as connection:
             ask = "SELECT seq, hash FROM events WHERE journal = ? AND seq BETWEEN ? AND ?"
-            here = dict(connection.execute(ask, (journal.number, batch.first, batch.last)).fetchall())
-        wrong += [event.seq for event in batch.events if here.get(event.seq, event.hash) != event.hash]
+            stored = dict(connection.execute(ask, (journal.number, batch.first, batch.last)).fetchall())
+        wrong += [event.seq for event in batch.events if stored.get(event.seq, event.hash) != event.hash]
         if wrong:
             change.alarms.append(("row_altered", f"journal {batch.journal} row {min(wrong)}"))
-        return here
+        return stored
 
-    def _insert(self, journal: _Journal, batch: EventBatch, here: Collection[int], change: JournalChange) -> None:
-        """Store the rows of a batch that are not `here` yet."""
-        new = [event for event in batch.events if event.seq not in here]
+    def _insert(self, journal: _Journal, batch: EventBatch, stored: Collection[int], change: JournalChange) -> None:
+        """Store the rows of a batch that are not `stored` yet."""
+        new = [event for event in batch.events if event.seq not in stored]
         change.new += new
         with self._file.writing() as connection:
             keep = (

@@ -74,7 +74,7 @@ OTHER_BROKER = (
     "gated/office/SCALING.md"
 )
 
-HEARS_S = 5.0
+LISTENS_S = 5.0
 """Limit in seconds for a broker to install its SIGHUP handler after it wrote its pid file."""
 
 
@@ -203,7 +203,7 @@ def reload_broker(folder: Path) -> None:
     try:
         number = int((folder / "mosquitto.pid").read_text())
         if Path(f"/proc/{number}/comm").read_text().strip() == "mosquitto":
-            _wait_until_it_hears(number)
+            _wait_until_listening(number)
             os.kill(number, signal.SIGHUP)
     except (FileNotFoundError, ValueError, ProcessLookupError):
         return  # no broker runs, or it has ended
@@ -212,12 +212,12 @@ def reload_broker(folder: Path) -> None:
         log.warning("mosquitto did not reload its access rules and certificates (%s); send it SIGHUP", why)
 
 
-def _wait_until_it_hears(number: int) -> None:
+def _wait_until_listening(number: int) -> None:
     """Wait until the process catches SIGHUP, by its `SigCgt` mask (proc(5)). Before that, SIGHUP would end it.
 
     Raises `TimeoutError`.
     """
-    give_up_at = time.monotonic() + HEARS_S
+    give_up_at = time.monotonic() + LISTENS_S
     while True:
         rows = dict(text.split(":\t", 1) for text in Path(f"/proc/{number}/status").read_text().splitlines())
         if int(rows["SigCgt"], 16) >> (signal.SIGHUP - 1) & 1:

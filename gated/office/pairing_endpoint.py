@@ -92,7 +92,7 @@ async def serve_pairing(registrar: Registrar, on_context: Callable[[ssl.SSLConte
 
     Calls `on_context` with the server's TLS context, so its certificate can be renewed.
     """
-    with _listen(registrar.place.pairing_port) as ours:
+    with _listen(registrar.place.pairing_port) as listener:
         config = uvicorn.Config(
             pairing_app(registrar), lifespan="off", log_config=None, access_log=False, server_header=False,
             proxy_headers=False, timeout_keep_alive=5, timeout_graceful_shutdown=1,
@@ -103,10 +103,10 @@ async def serve_pairing(registrar: Registrar, on_context: Callable[[ssl.SSLConte
             on_context(config.ssl)
         server = _Server(config)
         try:
-            await server.serve([ours])
+            await server.serve([listener])
         finally:
             if server.started:
-                await server.shutdown([ours])
+                await server.shutdown([listener])
 
 
 def pairing_app(registrar: Registrar) -> Starlette:

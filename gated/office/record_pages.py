@@ -6,7 +6,7 @@ from itertools import groupby
 import msgspec
 
 from gated.protocol.limits import MAX_PLAIN_BYTES, MAX_RECORDS
-from gated.protocol.record_keys import takes_away
+from gated.protocol.record_keys import removes_access
 from gated.protocol.record_messages import Delta, SnapshotPart
 from gated.protocol.wire_records import Record
 
@@ -46,7 +46,7 @@ def urgent(site: str, gate: str, records: Sequence[Record]) -> list[Delta]:
     """
     return [
         Delta(site=site, gate=gate, after=page[0].n - 1, upto=page[-1].n, records=page)
-        for is_urgent, run in groupby(records, takes_away)
+        for is_urgent, run in groupby(records, removes_access)
         if is_urgent
         for page in pages(list(run))
     ]

@@ -13,7 +13,7 @@ from gated.office.certificates import key_of_csr, read_csr
 from gated.office.crl import write_crl
 from gated.office.invitations import VALID_S, Invitations
 from gated.office.mosquitto import Place, write_acl
-from gated.office.renewals import Renewals, taken_days
+from gated.office.renewals import Renewals, used_days
 from gated.office.statuses import REKEYED
 from gated.office.store import Store
 from gated.protocol.jose import Party
@@ -94,7 +94,7 @@ class Registrar:
         verdict = self.invitations.use(*who)
         if verdict != "good":
             return PairingRefusal(why=verdict)
-        issued = authority.admit(csr, application.gate, wall, taken_days(self._store, application.gate))
+        issued = authority.admit(csr, application.gate, wall, used_days(self._store, application.gate))
         if self._store.gate_table.keys_of(application.gate) != keys.dump().decode():
             self._store.gate_table.revoke(application.gate)  # a replacement with new keys; the former box is locked out
         self._store.add_gate(application.gate, keys.dump(), issued.serial)
@@ -102,10 +102,10 @@ class Registrar:
         write_crl(self.folder, self._store.gate_table)
         write_acl(self.folder, self._store.site, (gate.gate for gate in self._store.gates()))
         log.info("paired %s; the serial number of its certificate is %s", application.gate, issued.serial)
-        ours = self._store.identity.party.dump().decode()
+        own_keys = self._store.identity.party.dump().decode()
         known = self._store.handovers
         return Admission(
-            url=self.place.url, certificate=issued.pem.decode(), keys=ours, recovery=known.key, number=known.number
+            url=self.place.url, certificate=issued.pem.decode(), keys=own_keys, recovery=known.key, number=known.number
         )
 
     def hand_over(self, question: HandoverQuestion, wall: datetime) -> HandedOver | None:

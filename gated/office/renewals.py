@@ -57,7 +57,7 @@ class Renewals:
             return None
         if not known or not authority.is_issuer_of(known) or is_due(end_of_pem(known), wall):
             begins = begin_of_pem(known) if known else None
-            issued = authority.admit(csr, gate, wall, taken_days(self._store, gate), begins)
+            issued = authority.admit(csr, gate, wall, used_days(self._store, gate), begins)
             known = issued.pem.decode()
             self._store.gate_table.certify(gate, issued.serial, known)
             log.info("%s has a new certificate: %s", gate, issued.serial)
@@ -152,7 +152,7 @@ def ends_of(gate: PairedGate) -> datetime | None:
     return at if at.tzinfo is not None else None
 
 
-def taken_days(store: Store, gate: str) -> set[date]:
+def used_days(store: Store, gate: str) -> set[date]:
     """Return the end dates of other gates' certificates (UTC)."""
     ends = [ends_of(each) for each in store.gates() if each.gate != gate]
     return {end.astimezone(UTC).date() for end in ends if end is not None}

@@ -15,7 +15,7 @@ from gated.office.authority import Authority, is_issued
 from gated.office.broker_link import run_link
 from gated.office.crl import write_crl
 from gated.office.exchange import Exchange
-from gated.office.handovers import HERE
+from gated.office.handovers import OFFICE
 from gated.office.mosquitto import MOST_SHARES, Place, name_of, reload_broker, tls_context, update_broker_settings
 from gated.office.pairing_endpoint import serve_pairing
 from gated.office.pin_issuing import guessable
@@ -113,7 +113,7 @@ def _remove_readable_pins(folder: Path) -> int:
             ids = ", ".join(weak)
             log.warning("%d people have a PIN that a stranger tries first; give them new ones: %s", len(weak), ids)
             for subject in weak:
-                store.alarms.open(HERE, WEAK, subject, stamp(datetime.now(UTC)))
+                store.alarms.open(OFFICE, WEAK, subject, stamp(datetime.now(UTC)))
         return store.convert_readable_pins()
 
 

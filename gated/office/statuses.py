@@ -40,8 +40,8 @@ def handle_status(
     is_fresh = status.heard > gate.echoed or status.heard == gate.heartbeat
     if _is_cloned(gate, status):
         store.alarms.open(session.gate, "cloned", "", at)
-    is_news = is_fresh or _is_newer(gate, status)
-    number = store.gate_table.record_status(session.gate, status, is_news=is_news, is_fresh=is_fresh, at=at)
+    is_changed = is_fresh or _is_newer(gate, status)
+    number = store.gate_table.record_status(session.gate, status, is_changed=is_changed, is_fresh=is_fresh, at=at)
     session.is_online, session.has_status = status.state == "online", True
     ack = _check_journal_head(store, session, status, is_fresh, at)
     if session.is_online and not is_fresh:

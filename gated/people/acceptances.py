@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from gated.storage.valid_rows import sound
 from gated.types import SubjectId
 
-HERE, BEFORE, OVER = "", "*", "!"
+THIS_GATE, BEFORE, OVER = "", "*", "!"
 """Origin of an acceptance: by somebody at this gate; before acceptances were asked for; accepted once and replaced
 since.
 """
@@ -45,9 +45,9 @@ class Claim:
 
 def neighbours(connection: sqlite3.Connection) -> list[Neighbour]:
     """Return all gates that the office sent, by name."""
-    accepted_here = f"(SELECT * FROM trusted_gates WHERE {sound(connection, 'trusted_gates')}) AS here"  # noqa: S608
+    accepted = f"(SELECT * FROM trusted_gates WHERE {sound(connection, 'trusted_gates')}) AS here"  # noqa: S608
     rows = connection.execute(
-        f"SELECT gates.gate, gates.keys, vouches, here.keys, by FROM gates LEFT JOIN {accepted_here} USING (gate)"  # noqa: S608
+        f"SELECT gates.gate, gates.keys, vouches, here.keys, by FROM gates LEFT JOIN {accepted} USING (gate)"  # noqa: S608
         f" WHERE {sound(connection, 'gates')} ORDER BY gates.gate"
     ).fetchall()
     return [Neighbour(gate, keys, _texts(vouches), accepted, by or "") for gate, keys, vouches, accepted, by in rows]
@@ -81,8 +81,8 @@ def drop_gate(connection: sqlite3.Connection, gate: str) -> None:
     The gate loses its trust, and so do gates accepted only by its signature, and gates accepted by theirs in turn. The
     gate vouches for no other gate any more.
     """
-    said = "SELECT keys FROM gates WHERE gate = ?1 UNION SELECT keys FROM trusted_gates WHERE gate = ?1"
-    connection.execute(f"INSERT OR IGNORE INTO gone_gates {said}", (gate,))
+    known_keys = "SELECT keys FROM gates WHERE gate = ?1 UNION SELECT keys FROM trusted_gates WHERE gate = ?1"
+    connection.execute(f"INSERT OR IGNORE INTO gone_gates {known_keys}", (gate,))
     connection.execute("DELETE FROM gates WHERE gate = ?", (gate,))
     through = (
         "WITH RECURSIVE through (gate) AS"
@@ -95,8 +95,8 @@ def agree(connection: sqlite3.Connection, subject: SubjectId, purpose: str, refe
     """Make a consent valid here, as the person's record reports it with this reference. Return False if it is valid
     already or no longer reported. The caller holds the transaction.
     """
-    said = "SELECT subject, purpose FROM consents WHERE subject = ? AND purpose = ? AND reference = ?"
-    insert = f"INSERT OR IGNORE INTO agreed {said} AND purpose != 'recognise'"
+    given_consent = "SELECT subject, purpose FROM consents WHERE subject = ? AND purpose = ? AND reference = ?"
+    insert = f"INSERT OR IGNORE INTO agreed {given_consent} AND purpose != 'recognise'"
     return connection.execute(insert, (subject, purpose, reference)).rowcount > 0
 
 
@@ -109,8 +109,8 @@ def prune(connection: sqlite3.Connection, subjects: Collection[SubjectId]) -> No
     """Delete acceptances of consents that the person no longer gives. They need a new acceptance if they come again.
     Without consent to recognition, delete all. The caller holds the transaction.
     """
-    theirs = "SELECT purpose FROM consents WHERE consents.subject = agreed.subject"
-    withdrawn = f"purpose NOT IN ({theirs}) OR 'recognise' NOT IN ({theirs})"
+    own_consents = "SELECT purpose FROM consents WHERE consents.subject = agreed.subject"
+    withdrawn = f"purpose NOT IN ({own_consents}) OR 'recognise' NOT IN ({own_consents})"
     delete = f"DELETE FROM agreed WHERE subject = ? AND ({withdrawn})"  # noqa: S608 - constants
     connection.executemany(delete, [(subject,) for subject in subjects])
 

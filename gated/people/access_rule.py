@@ -89,8 +89,8 @@ def put_access_rules(connection: sqlite3.Connection, whose: RuleOwner, value: st
     rows = [(value, r.door, r.schedule and names.plain(r.schedule), text_of(r.valid_from), text_of(r.valid_until))
             for r in rules]  # fmt: skip
     insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
-    said = copy_of(*(value if each == whose else None for each in get_args(RuleOwner)), "")
+    copy = copy_of(*(value if each == whose else None for each in get_args(RuleOwner)), "")
     delete = f"DELETE FROM rights WHERE {whose} = ?1 OR substr(copy, 1, length(?2)) = ?2"  # noqa: S608 - one of three
-    connection.execute(delete, (value, said))  # also rows whose owner a damaged memory card has changed
+    connection.execute(delete, (value, copy))  # also rows whose owner a damaged memory card has changed
     connection.execute("DELETE FROM rights_said WHERE whose = ? AND value = ?", (whose, value))
     connection.executemany(insert, rows)

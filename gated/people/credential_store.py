@@ -103,7 +103,7 @@ class Credentials:
             people = sql.rows(connection, query)
             query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
             preferences = {row[0]: read_preferences(row) for row in connection.execute(query)}
-            rules, is_lost = _said(connection)
+            rules, is_lost = _rules_of_owners(connection)
         holders, kinds = {}, {whose for whose, _ in rules}
         for subject, household, role, status in people:
             nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
@@ -177,10 +177,10 @@ class Credentials:
             query = f"SELECT holidays, workdays FROM calendars WHERE {sound(connection, 'calendars')}"  # noqa: S608
             rows = connection.execute(query).fetchall()
             damaged = damaged_rows.rows(connection, "calendars")
-        holidays, workdays = (frozenset(day for row in rows for day in row[which].split()) for which in (0, 1))
-        told = [possible_values(row, "calendars", which) for row in damaged for which in ("holidays", "workdays")]
-        doubtful = frozenset(day for texts in told for text in texts for day in text.split())
-        return CalendarDays(holidays, workdays - holidays, doubtful, is_doubtful=LOST in holidays or not all(told))
+        holidays, workdays = (frozenset(day for row in rows for day in row[column].split()) for column in (0, 1))
+        readable = [possible_values(row, "calendars", column) for row in damaged for column in ("holidays", "workdays")]
+        doubtful = frozenset(day for texts in readable for text in texts for day in text.split())
+        return CalendarDays(holidays, workdays - holidays, doubtful, is_doubtful=LOST in holidays or not all(readable))
 
     def role_of(self, subject: SubjectId) -> str:
         """Return a person's role. Raises `SubjectNotFoundError`."""
@@ -306,7 +306,9 @@ class Credentials:
         return self._guard
 
 
-def _said(connection: sqlite3.Connection) -> tuple[dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]], bool]:
+def _rules_of_owners(
+    connection: sqlite3.Connection,
+) -> tuple[dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]], bool]:
     """Return the access rules of each name in normal form, one tuple for each spelling, and a flag.
 
     An owner with missing rules also gets `NEVER`. The flag is True if some lost rules name no owner.

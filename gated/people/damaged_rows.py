@@ -75,8 +75,8 @@ def clear(connection: sqlite3.Connection, coming: Collection[str], healed: Colle
 def forget(connection: sqlite3.Connection, subject: str) -> None:
     """Delete the damaged rows of a deleted person. The caller holds the transaction."""
     for table in ("people", "credentials", "claims"):
-        theirs = f"substr(copy, 1, length(?1)) = ?1 AND NOT ({sound(connection, table)})"
-        connection.execute(f"DELETE FROM {table} WHERE {theirs}", (copy_of(subject, ""),))  # noqa: S608
+        is_of_subject = f"substr(copy, 1, length(?1)) = ?1 AND NOT ({sound(connection, table)})"
+        connection.execute(f"DELETE FROM {table} WHERE {is_of_subject}", (copy_of(subject, ""),))  # noqa: S608
 
 
 def _damaged(connection: sqlite3.Connection) -> Iterator[tuple[str, sqlite3.Row]]:

@@ -126,23 +126,23 @@ def set_pin(
         known = KnownPins(store.vault, every)
         if is_weak(digits, least, *_flats(store, subject)) or known.find(digits):
             raise UnfitError(will_not_do(least))
-        mine = [pin_verifiers.as_verifier(store.vault, each) for each in by_kind(every)[1] if each.subject == subject]
-        if is_duress and len(mine) != 1:
-            raise CredentialError(SECOND if mine else "a duress PIN is somebody's second: set their PIN first")
-        new = _pin(store.vault, digits, subject, mine if is_duress else [], known.salt, is_duress=is_duress)
-        store.set_pins(subject, [*mine, new] if is_duress else [new])
+        owned = [pin_verifiers.as_verifier(store.vault, each) for each in by_kind(every)[1] if each.subject == subject]
+        if is_duress and len(owned) != 1:
+            raise CredentialError(SECOND if owned else "a duress PIN is somebody's second: set their PIN first")
+        new = _pin(store.vault, digits, subject, owned if is_duress else [], known.salt, is_duress=is_duress)
+        store.set_pins(subject, [*owned, new] if is_duress else [new])
     store.tidy()
-    return replace(new, id=str(subject), is_duress=is_duress), 0 if is_duress else len(mine)
+    return replace(new, id=str(subject), is_duress=is_duress), 0 if is_duress else len(owned)
 
 
 def remove_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> None:
     """Remove a person's duress PIN. The caller must know its digits. Raises `CredentialError`."""
     with store.changing():
-        mine = [each for each in by_kind(store.all())[1] if each.subject == subject]
-        removed = KnownPins(store.vault, mine).match(digits)
+        owned = [each for each in by_kind(store.all())[1] if each.subject == subject]
+        removed = KnownPins(store.vault, owned).match(digits)
         if removed is None or not removed[1]:
             raise CredentialError(f"this is no duress PIN of {subject}; nothing was taken away")
-        store.set_pins(subject, [each for each in mine if each.id != removed[0].id])
+        store.set_pins(subject, [each for each in owned if each.id != removed[0].id])
     store.tidy()
 
 

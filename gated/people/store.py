@@ -259,10 +259,10 @@ class People:
     def _persons(self, which: str, *values: str) -> list[Person]:
         consents: dict[str, list[Consent]] = {}
         whole = sound(self.connection, "consents")
-        theirs = (
+        query = (
             f"SELECT * FROM consents WHERE {whole} AND subject IN (SELECT subject FROM people {which}) ORDER BY purpose"  # noqa: S608
         )
-        for row in self.connection.execute(theirs, values).fetchall():
+        for row in self.connection.execute(query, values).fetchall():
             consents.setdefault(row["subject"], []).append(
                 Consent(row["purpose"], row["reference"], row["notice_version"], _at(row["at"]))
             )

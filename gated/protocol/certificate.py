@@ -77,13 +77,13 @@ def check_authority(pem: str, known: Path) -> bytes:
     `PairingError` for any other, and `OSError` if the stored one cannot be read.
     """
     try:
-        ours, new = x509.load_pem_x509_certificate(known.read_bytes()), x509.load_pem_x509_certificate(pem.encode())
+        current, new = x509.load_pem_x509_certificate(known.read_bytes()), x509.load_pem_x509_certificate(pem.encode())
         new.verify_directly_issued_by(new)
     except (ValueError, TypeError, InvalidSignature) as error:
         raise PairingError("the authority is none") from error
-    if new.public_key() != ours.public_key() or new.subject != ours.subject:
+    if new.public_key() != current.public_key() or new.subject != current.subject:
         raise PairingError("the authority is another one")
-    return pem.encode() if new.not_valid_after_utc > ours.not_valid_after_utc else known.read_bytes()
+    return pem.encode() if new.not_valid_after_utc > current.not_valid_after_utc else known.read_bytes()
 
 
 def load_key(pem: bytes, password: bytes | None) -> ec.EllipticCurvePrivateKey:

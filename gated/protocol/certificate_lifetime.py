@@ -41,12 +41,12 @@ def end_text(ends: datetime, wall: datetime) -> str:
     return f"ended on {day}" if wall >= ends else f"ends on {day}, in {(ends - wall).days} days"
 
 
-def gate_end(gate: str, wall: datetime, taken: Collection[date]) -> datetime:
+def gate_end(gate: str, wall: datetime, used_days: Collection[date]) -> datetime:
     """Return when a gate's new certificate ends, on a day that no other gate's certificate has.
 
-    `taken` holds the days on which the certificates of other gates end. If all days are taken, the gate's own day is
-    used.
+    `used_days` holds the days on which the certificates of other gates end. If every day is used, the result is the
+    gate's own day.
     """
     first = crc32(gate.encode()) % SPREAD_DAYS
     ends = [wall + GATE_LIFETIME - timedelta(days=(first + step) % SPREAD_DAYS) for step in range(SPREAD_DAYS)]
-    return next((end for end in ends if end.date() not in taken), ends[0])
+    return next((end for end in ends if end.date() not in used_days), ends[0])

@@ -12,7 +12,7 @@ class Bucket:
         self._most, self._per_s = most, per_s
         self._left, self._at = most, 0.0
 
-    def take(self, now: float) -> bool:
+    def spend_token(self, now: float) -> bool:
         """Take one token at `now` (monotonic seconds, never decreasing). Return False if no token was left."""
         self._left = min(self._most, self._left + (now - self._at) * self._per_s)
         self._at = now
@@ -30,16 +30,16 @@ class Repetitions:
 
     def __init__(self, kept: int) -> None:
         self._kept = kept
-        self._heard: dict[int, None] = {}
+        self._seen: dict[int, None] = {}
 
     def has(self, payload: bytes) -> bool:
         """Return whether the payload is one of the last `kept` that were noted."""
-        return hash(payload) in self._heard  # the hash has a new key in every process: a sender cannot aim at it
+        return hash(payload) in self._seen  # the hash has a new key in every process: a sender cannot aim at it
 
     def note(self, payload: bytes) -> None:
         """Remember a payload as the newest."""
         mark = hash(payload)
-        self._heard.pop(mark, None)
-        self._heard[mark] = None
-        if len(self._heard) > self._kept:
-            del self._heard[next(iter(self._heard))]
+        self._seen.pop(mark, None)
+        self._seen[mark] = None
+        if len(self._seen) > self._kept:
+            del self._seen[next(iter(self._seen))]

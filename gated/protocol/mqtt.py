@@ -73,7 +73,7 @@ class Connection:
         self._up, self._down = self._loop.create_future(), self._loop.create_future()
         self._answers: dict[int, asyncio.Future[None]] = {}
         self._arrived: deque[Arrived] = deque()
-        self._news = asyncio.Event()
+        self._arrival = asyncio.Event()
         self._reads, self._is_reading = 0, False
         self._reason, self._why = "", "it is closed"
         self._paho = _Paho(
@@ -122,8 +122,8 @@ class Connection:
         """Wait for the next message, and return it."""
         while not self._arrived:
             self._check()
-            self._news.clear()
-            await self._news.wait()
+            self._arrival.clear()
+            await self._arrival.wait()
         arrived = self._arrived.popleft()
         if not self._arrived:
             self._read_on()
@@ -275,7 +275,7 @@ class Connection:
 
     def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
         self._arrived.append(Arrived(message.topic, bytes(message.payload), message.retain))
-        self._news.set()
+        self._arrival.set()
 
     def _on_log(self, client: paho.Client, userdata: Any, level: int, text: str) -> None:
         if level == paho.MQTT_LOG_ERR:
@@ -284,7 +284,7 @@ class Connection:
     def _end(self) -> None:
         if not self._down.done():
             self._down.set_result(None)
-        self._news.set()
+        self._arrival.set()
 
     def _lost(self) -> str:
         """Return why the connection was lost."""

@@ -51,7 +51,7 @@ def fingerprint(card: bytes, pin: bytes) -> str:
     return sha256(card + pin).hexdigest()
 
 
-def takes_away(record: Record | AnyPerson) -> bool:
+def removes_access(record: Record | AnyPerson) -> bool:
     """Return whether a record can only reduce access, whatever the gate stores. Such a record never waits for another.
 
     The tombstone of a household or a role returns False: its members may then pass at all hours.

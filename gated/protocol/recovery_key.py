@@ -163,14 +163,14 @@ def followed(known: KnownRecoveryKey, site: str, statements: Sequence[str]) -> t
             refused = refused or error
             continue
         try:
-            said = msgspec.json.decode(plain, type=Handover)
+            handover = msgspec.json.decode(plain, type=Handover)
         except UNDECODABLE as error:
             raise WireError(f"a hand-over that is not what was agreed ({type(error).__name__})") from error
-        if said.site != site:
+        if handover.site != site:
             raise WireError("the hand-over is for another site")
-        if said.number > known.number:
-            newest = said
-            known = KnownRecoveryKey(key=said.recovery, number=said.number, where=known.where)
+        if handover.number > known.number:
+            newest = handover
+            known = KnownRecoveryKey(key=handover.recovery, number=handover.number, where=known.where)
     if newest is None and refused is not None:
         raise refused
     return None if newest is None else (known, newest)

@@ -143,11 +143,11 @@ def seal_folders(state: Path, lock: Lock) -> bool:
         return False
     try:
         _tidy(state)
-        is_news = sum([_seal(path, lock) for path in _private(state)]) > 0
+        is_changed = sum([_seal(path, lock) for path in _private(state)]) > 0
         _drop_stand_in(state)
     except OSError as error:
         raise StateError(f"the keys of the link cannot be sealed ({error.filename}: {error.strerror})") from error
-    return is_news
+    return is_changed
 
 
 def is_sealed(path: Path) -> bool:

@@ -45,8 +45,8 @@ def is_same_print(typed: str, shown: str) -> bool:
 
 def vouch(me: Identity, site: str, by: str, gate: str, keys: Party) -> str:
     """Return this gate's signature of another gate's keys. The same input gives the same signature."""
-    said = Vouch(site, by, gate, keys.kid, keys.seal_kid)
-    return me.sign(KIND, msgspec.json.encode(said)).decode()
+    vouch = Vouch(site, by, gate, keys.kid, keys.seal_kid)
+    return me.sign(KIND, msgspec.json.encode(vouch)).decode()
 
 
 def signer_of(tokens: Iterable[str], site: str, gate: str, keys: Party, trusted: Mapping[str, Party]) -> str | None:
@@ -58,10 +58,10 @@ def signer_of(tokens: Iterable[str], site: str, gate: str, keys: Party, trusted:
     return None
 
 
-def is_vouch(token: str, said: Vouch, by: Party) -> bool:
+def is_vouch(token: str, vouch: Vouch, by: Party) -> bool:
     """Return whether the token is that gate's signature of exactly this statement."""
     try:
-        return msgspec.json.decode(by.verify(token.encode(), KIND), type=Vouch) == said
+        return msgspec.json.decode(by.verify(token.encode(), KIND), type=Vouch) == vouch
     except (WireError, ValueError, *UNDECODABLE):
         return False
 

@@ -127,11 +127,11 @@ def _download(own: Path, folder: Path, target: Target) -> None:
 def _copy_models(models: ModelSettings, folder: Path) -> None:
     """Copy the files of the model set and verify their SHA-256. The licences are accepted later, at installation."""
     source = Path(models.dir)
-    taken = ModelSettings(dir=str(folder), set=models.set, manifest=models.manifest)
+    copied = ModelSettings(dir=str(folder), set=models.set, manifest=models.manifest)
     folder.mkdir()
     if load_manifest(models).model_set(models.set).folder:
         return  # this set comes with gated
-    pull_set(taken, models.set, source=source, accept=True)
+    pull_set(copied, models.set, source=source, accept=True)
     for name in ("licences.json", ".pull.lock"):
         (folder / name).unlink(missing_ok=True)
 

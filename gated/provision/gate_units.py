@@ -112,7 +112,7 @@ def start(units: tuple[str, ...]) -> list[Finding]:
     if not stays_on_duty(Systemd().run, time.monotonic, time.sleep):
         late = f"the gate is not on duty after {READY_S:.0f} s; its last log lines:"
         raise ProvisionError(late, *_last_log_lines().splitlines())
-    return [_screen(), keyboard.take_effect()] if KIOSK[0] in units else []
+    return [_screen(), keyboard.apply_files()] if KIOSK[0] in units else []
 
 
 def _releases_variable(folder: Path) -> str:

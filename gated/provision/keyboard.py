@@ -42,7 +42,7 @@ def mask(root: Path) -> None:
     systemctl("mask", *(["--root", str(root)] if root != Path("/") else []), MASKED)
 
 
-def take_effect() -> Finding:
+def apply_files() -> Finding:
     """Make the kernel and logind read the new files. systemd must be reloaded before. Return a finding; a failure does
     not stop the gate.
     """

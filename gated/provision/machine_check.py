@@ -32,7 +32,7 @@ month of journal 50 MB, an update 200 MB (as much as this version).
 """
 
 
-def looked_at(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
+def findings_before(state: Path, root: Path = Path("/")) -> Iterator[Finding]:
     """Check the machine before provisioning changes it. `state` is the folder for the gate's data."""
     board = board_at(root)
     yield processor(platform.machine(), struct.calcsize("P") * 8)
@@ -52,8 +52,8 @@ def processor(machine: str, bits: int) -> Finding:
 
 def free_space(state: Path) -> Finding:
     """Check the free space on the disk of the state folder."""
-    there = next(each for each in (state, *state.parents) if each.exists())
-    free = shutil.disk_usage(there).free
+    nearest = next(each for each in (state, *state.parents) if each.exists())
+    free = shutil.disk_usage(nearest).free
     summary, step = f"{free / 1e6:,.0f} MB free for {state}", "free some space, or use a card of at least 16 GB"
     if free < LEAST_BYTES:
         return red("disk", summary, step)

@@ -70,16 +70,16 @@ def office_units(seat: Seat) -> dict[Path, str]:
 
 def remove_units(root: Path) -> list[str]:
     """Stop, disable and remove the services. Return the names of the removed units. The folder and the user stay."""
-    there = [name for name in UNITS if (root / "etc/systemd/system" / name).exists()]
-    if there:
+    installed = [name for name in UNITS if (root / "etc/systemd/system" / name).exists()]
+    if installed:
         options = ["--root", str(root)] if root != Path("/") else ["--now"]
-        systemctl("disable", *options, *there)
-    for name in there:
+        systemctl("disable", *options, *installed)
+    for name in installed:
         with writing(root / "etc/systemd/system" / name):
             (root / "etc/systemd/system" / name).unlink()
-    if there and has_systemd():
+    if installed and has_systemd():
         systemctl("daemon-reload")
-    return there
+    return installed
 
 
 def restart_units(root: Path = Path("/")) -> bool:

@@ -152,10 +152,10 @@ class Folder:
         if folder.stat().st_mode & 0o777 != 0o700:
             return False
         owner = self.seat.owner
-        are_ours = all((p.lstat().st_uid, p.lstat().st_gid) == owner for p in _plain(folder))
+        has_owner = all((p.lstat().st_uid, p.lstat().st_gid) == owner for p in _plain(folder))
         conf = (folder / "mosquitto.conf").read_text("utf-8")
-        ours = (f"pid_file {folder}/", f"\nuser {self.seat.user}\n", f"\n{OWN_IDS}\n")
-        return are_ours and all(each in conf for each in ours)
+        required = (f"pid_file {folder}/", f"\nuser {self.seat.user}\n", f"\n{OWN_IDS}\n")
+        return has_owner and all(each in conf for each in required)
 
     def do(self) -> str:
         """Create the office, or take over the existing one. Raises `OfficeError`, `StateError`."""
@@ -180,8 +180,8 @@ class Folder:
         wrong = attempted(lambda: check_writable(seat.folder)) if os.geteuid() == 0 else []
         if seat.is_office:
             other = attempted(self._check_same)
-            is_ours = not other and not attempted(lambda: seat.owner) and self.is_done()
-            return StepCheck(DONE if is_ours else f"{seat.folder}: the existing office would be used", [*wrong, *other])
+            is_same = not other and not attempted(lambda: seat.owner) and self.is_done()
+            return StepCheck(DONE if is_same else f"{seat.folder}: the existing office would be used", [*wrong, *other])
         return StepCheck(
             f"an office of {seat.site or 'a site'} would be made in {seat.folder}", [*wrong, *self._faults()]
         )

@@ -64,13 +64,13 @@ def _table(path: str, usb: UsbSettings) -> str:
 def _with_table(text: str, path: str, usb: UsbSettings) -> str:
     """Return the text with the device's table. It replaces an existing table, or is added at the end."""
     head = re.escape(f"[readers.usb.{msgspec.json.encode(path).decode()}]")
-    there = re.search(rf"^{head}[^\n]*\n(?P<body>(?:(?!\[)[^\n]*\n)*)", text, re.MULTILINE)
-    if there is None:
+    table = re.search(rf"^{head}[^\n]*\n(?P<body>(?:(?!\[)[^\n]*\n)*)", text, re.MULTILINE)
+    if table is None:
         return f"{text.rstrip()}\n\n{_table(path, usb)}"
-    kept = [line for line in there["body"].splitlines() if not re.match(r"(kind|suffix|gap_ms)\s*=", line)]
+    kept = [line for line in table["body"].splitlines() if not re.match(r"(kind|suffix|gap_ms)\s*=", line)]
     rest = "\n".join(kept).rstrip()
     body = _table(path, usb).partition("\n")[2] + (f"{rest}\n" if rest else "")
-    return text[: there.start("body")] + body + ("\n" if text[there.end("body") :] else "") + text[there.end("body") :]
+    return text[: table.start("body")] + body + ("\n" if text[table.end("body") :] else "") + text[table.end("body") :]
 
 
 def _is_only_this(before: dict[str, Any], text: str, path: str, usb: UsbSettings) -> bool:

@@ -141,10 +141,10 @@ def check_writable(path: Path) -> None:
 
     Raises `StateError`. Creates nothing.
     """
-    there = next(each for each in (path, *path.parents) if each.exists() or each.is_symlink())
-    if there != path and not there.is_dir():
-        raise StateError(f"{there}: is not a folder, but {path} must be made in it; move it away")
-    if not os.access(there, os.W_OK):
+    nearest = next(each for each in (path, *path.parents) if each.exists() or each.is_symlink())
+    if nearest != path and not nearest.is_dir():
+        raise StateError(f"{nearest}: is not a folder, but {path} must be made in it; move it away")
+    if not os.access(nearest, os.W_OK):
         raise StateError(f"{path}: cannot be written; check that the card can be written (`mount`), and use sudo")
 
 

@@ -50,7 +50,7 @@ def bring_units(
         log.error("vision does not work as its own service; `journalctl -u gated-vision` shows the reason")
     except (GatedError, OSError) as error:
         log.error("vision could not be moved to its own service: %s", error)
-    _take_back(before)
+    _restore(before)
     return False
 
 
@@ -88,7 +88,7 @@ def _comes(sees: Callable[[], bool]) -> bool:
     return True
 
 
-def _take_back(before: dict[Path, str | None]) -> None:
+def _restore(before: dict[Path, str | None]) -> None:
     """Restore the previous units. Log an error if that fails."""
     try:
         systemctl("disable", "--now", VISION[0])

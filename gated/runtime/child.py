@@ -20,7 +20,7 @@ from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.25
+POLL_S = 0.25
 """Interval at which `keep_running` checks whether the service runs, in seconds."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -108,13 +108,13 @@ async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child
     command = [sys.executable, "-P", "-m", "gated", *arguments]
     if not with_socket:
         return Child(await asyncio.create_subprocess_exec(*command, start_new_session=True))
-    ours, theirs = socket.socketpair()
-    with theirs:
-        fd = theirs.fileno()
+    own_end, child_end = socket.socketpair()
+    with child_end:
+        fd = child_end.fileno()
         process = await asyncio.create_subprocess_exec(
             *command, "--fd", str(fd), pass_fds=[fd], start_new_session=True, stdin=asyncio.subprocess.DEVNULL
         )
-    return Child(process, ours)
+    return Child(process, own_end)
 
 
 def die_with_parent() -> None:
@@ -134,7 +134,7 @@ async def keep_running(arguments: Sequence[str], is_served: Callable[[], Awaitab
     while True:
         if await is_served():
             backoff.reset()
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(POLL_S)
             continue
         worker = await start(arguments)
         try:

@@ -19,7 +19,7 @@ class Pace:
         self._most = a_second if at_once is None else at_once
         self._left, self._at = self._most, clock()
 
-    def taken(self, many: float = 1.0) -> float:
+    def wait_s(self, many: float = 1.0) -> float:
         """Take `many` permits, even if fewer are left.
 
         Return the seconds that the caller must wait before it goes on.
@@ -43,7 +43,7 @@ class Pace:
 
     async def wait(self, many: float = 1.0) -> None:
         """Take `many` permits and wait until they are due. Other tasks run meanwhile, however fast events arrive."""
-        await asyncio.sleep(self.taken(many))
+        await asyncio.sleep(self.wait_s(many))
 
     def _refill(self) -> None:
         before, self._at = self._at, self._clock()

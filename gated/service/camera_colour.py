@@ -16,7 +16,7 @@ WHY = (
 )
 A_SECOND, AT_ONCE = 1 / 60, 2.0
 """Limits the changes that are reported: sustained rate a second, and burst. Each change is a row in the journal."""
-LOOKS = 10
+OBSERVATIONS = 10
 """Number of looks in a row that must agree, about one second of a person's presence."""
 
 
@@ -35,6 +35,6 @@ class ColourWatch:
             return
         is_against = colour >= COLOUR if self._is_lost else not colour >= NO_COLOUR
         self._against = self._against + 1 if is_against else 0
-        if self._against >= LOOKS and self._changes.spare():
+        if self._against >= OBSERVATIONS and self._changes.spare():
             self._is_lost, self._against = not self._is_lost, 0
             self._report(PART, WHY if self._is_lost else None)

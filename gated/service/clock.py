@@ -98,15 +98,15 @@ class WallClock:
         self.why = why
         return reading.wall if why is None else None
 
-    def accept_office_time(self, at: datetime, took_s: float) -> None:
-        """Accept the office's time `at` (aware). It was right at some moment of the last `took_s` seconds.
+    def accept_office_time(self, at: datetime, delay_s: float) -> None:
+        """Accept the office's time `at` (aware). It was right at some moment of the last `delay_s` seconds.
 
         A broker may have delayed the message by that much.
         """
         reading = self._read_clock()
         then = at - timedelta(seconds=reading.at_s)
-        self._office = OfficeTime(then, then + timedelta(seconds=took_s), reading.at_s)
-        if self._office.apart(reading.began) <= AGREES and took_s <= ASKED_S:
+        self._office = OfficeTime(then, then + timedelta(seconds=delay_s), reading.at_s)
+        if self._office.apart(reading.began) <= AGREES and delay_s <= ASKED_S:
             self._confirm(reading)
         self.now()
 

@@ -16,7 +16,7 @@ class Duty:
         self._report = report
         self._lost: dict[str, str] = {}
         self._missing: frozenset[str] = frozenset()
-        self.settled = {"vision": asyncio.Event(), "latch": asyncio.Event()}
+        self.answered = {"vision": asyncio.Event(), "latch": asyncio.Event()}
         """For each worker: set once it has answered or has failed."""
 
     @property
@@ -58,11 +58,11 @@ class Duty:
         """Mark a worker as working."""
         self._report(WorkerReady(worker))
         self.set(worker, None)
-        self.settled[worker].set()
+        self.answered[worker].set()
 
     def fails(self, worker: str, why: str) -> None:
         """Mark a worker as lost. Reports the same reason only once, however often the worker fails."""
         if self._lost.get(worker) != why:
             self._report(WorkerLost(worker, why))
         self.set(worker, why)
-        self.settled[worker].set()
+        self.answered[worker].set()

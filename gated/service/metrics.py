@@ -43,7 +43,7 @@ class Metrics:
             "gated_relay_seconds", "From the exposure of the deciding frame to the release of the lock.",
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
-        self._looks = Counter(
+        self._observations = Counter(
             "gated_looks", "Looks at faces, by what kept one from counting.", ["problem"], registry=self.registry
         )
         self._granted: tuple[str, datetime, float] | None = None
@@ -70,7 +70,7 @@ class Metrics:
 
     def count_observation(self, problem: str | None) -> None:
         """Count one look at a face. `problem`: as in `Observation`."""
-        self._looks.labels(problem or "none").inc()
+        self._observations.labels(problem or "none").inc()
 
     def fact(self, event: Event, at: datetime) -> None:
         """Count one fact. `at`: when it happened. The latch reports a release after the grant."""

@@ -16,8 +16,8 @@ class Notifier:
         self._address = "\0" + address[1:] if address.startswith("@") else address
         self._socket = self._opened()
         pid = env.get("WATCHDOG_PID", "")
-        is_ours = not pid or pid == str(os.getpid())
-        usec = env.get("WATCHDOG_USEC", "0") if is_ours else "0"
+        is_for_us = not pid or pid == str(os.getpid())
+        usec = env.get("WATCHDOG_USEC", "0") if is_for_us else "0"
         self.watchdog_s: float | None = int(usec) / 2e6 if usec.isdigit() and int(usec) else None
         """Interval of `alive` in seconds, half of what systemd waits for; None if systemd does not ask for it."""
 

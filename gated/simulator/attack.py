@@ -143,16 +143,16 @@ def held_up(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, gr
     low = seen.min(0) - margin
     seen = seen - low
     out_w, out_h = (int(v) for v in np.ceil(seen.max(0) + margin + (0, grip * height)))
-    there = _homography(corners, seen)
+    mapping = _homography(corners, seen)
     yy, xx = _grid(out_h, out_w)
-    u, v = _through(np.linalg.inv(there), np.stack([xx.ravel() + 0.5, yy.ravel() + 0.5], 1)).T
+    u, v = _through(np.linalg.inv(mapping), np.stack([xx.ravel() + 0.5, yy.ravel() + 0.5], 1)).T
     v = v - bend * height * np.square(u / width - 0.5)
     flat = _sampled(sheet.rgba, u - 0.5, v - 0.5).reshape(out_h, out_w, 4)
     flat = _hand(flat, seen, rng, height)
-    landmarks = _through(there, _bent(sheet.landmarks, bend, width, height)).astype(np.float32)
+    landmarks = _through(mapping, _bent(sheet.landmarks, bend, width, height)).astype(np.float32)
     x, y, w, h = sheet.box
     box = _through(
-        there, _bent(np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32), bend, width, height)
+        mapping, _bent(np.array([(x, y), (x + w, y), (x + w, y + h), (x, y + h)], np.float32), bend, width, height)
     )
     (x0, y0), (x1, y1) = box.min(0), box.max(0)
     rgba = (np.clip(flat, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -50,60 +50,60 @@ class Cast:
 
         Without `wait`, an appearance that is not rendered yet is replaced by the nearest rendered one, or None.
         """
-        there = stand(actor, at_s)
-        if there is None:
+        position = stand(actor, at_s)
+        if position is None:
             return None
         high = round(face_px(actor.stops_m, self._width))
-        head = self._cutout(_appearance(actor, there), high, wait)
-        shows = None if there.is_leaving else actor.holds
+        head = self._cutout(_appearance(actor, position), high, wait)
+        shows = None if position.is_leaving else actor.holds
         held = None if shows is None else self._cutout(_picture_of(shows), high, wait)
         if head is None or (held is None and shows is not None):
             return None
         return Placed(
             who=_whose(actor),
             head=head,
-            distance_m=there.distance_m,
-            across=there.across,
+            distance_m=position.distance_m,
+            across=position.across,
             tall_m=_tall_m(actor),
             held=held,
-            blur=WALK_BLUR if there.is_walking else 0.0,
+            blur=WALK_BLUR if position.is_walking else 0.0,
         )
 
-    def _cutout(self, look: Appearance, high: int, wait: bool) -> Cutout | None:
+    def _cutout(self, worn: Appearance, high: int, wait: bool) -> Cutout | None:
         with self._lock:
-            made = self._kept.get((look, high))
+            made = self._kept.get((worn, high))
             if made is not None:
-                self._kept.move_to_end((look, high))
+                self._kept.move_to_end((worn, high))
                 return made
             if not wait:
-                return self._nearest(look, high)
-        made = self._made(look, high)
+                return self._nearest(worn, high)
+        made = self._made(worn, high)
         with self._lock:
-            self._kept[look, high] = made
+            self._kept[worn, high] = made
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         return made
 
-    def _nearest(self, look: Appearance, high: int) -> Cutout | None:
+    def _nearest(self, worn: Appearance, high: int) -> Cutout | None:
         """Return the cached appearance of the same person, dressed the same, with the nearest pose."""
         alike = [
-            key for key in self._kept if key[1] == high and replace(key[0], yaw=look.yaw, pitch=look.pitch) == look
+            key for key in self._kept if key[1] == high and replace(key[0], yaw=worn.yaw, pitch=worn.pitch) == worn
         ]
         if not alike:
             return None
-        return self._kept[min(alike, key=lambda key: abs(key[0].yaw - look.yaw) + abs(key[0].pitch - look.pitch))]
+        return self._kept[min(alike, key=lambda key: abs(key[0].yaw - worn.yaw) + abs(key[0].pitch - worn.pitch))]
 
-    def _made(self, look: Appearance, high: int) -> Cutout:
+    def _made(self, worn: Appearance, high: int) -> Cutout:
         """Render an appearance: 0.1 s, and a second for the first one of a person."""
-        if look.held == "pass":
-            return Cutout.of(code_on_phone(look.text, np.random.default_rng([self._seed, 32])))
-        light = LIGHTS["day" if look.held else self._sky]
-        wears = look.looks
+        if worn.held == "pass":
+            return Cutout.of(code_on_phone(worn.text, np.random.default_rng([self._seed, 32])))
+        light = LIGHTS["day" if worn.held else self._sky]
+        wears = worn.looks
         view = View(
-            yaw=look.yaw, pitch=look.pitch, smile=wears.smile, eyes_closed=wears.eyes_closed, glasses=wears.glasses,
+            yaw=worn.yaw, pitch=worn.pitch, smile=wears.smile, eyes_closed=wears.eyes_closed, glasses=wears.glasses,
             mask=wears.mask, hat=wears.hat, light=light,
         )  # fmt: skip
-        return Cutout.of(self._as_held(render(identity(look.person, look.age), view, high), look.held))
+        return Cutout.of(self._as_held(render(identity(worn.person, worn.age), view, high), worn.held))
 
     def _as_held(self, face: Sprite, held: str) -> Sprite:
         rng = np.random.default_rng([self._seed, 31])
@@ -112,9 +112,9 @@ class Cast:
         return phone(face, rng) if held == "phone" else face
 
 
-def _appearance(actor: Actor, there: Stand) -> Appearance:
-    yaw = YAW_STEP_DEG * round(there.yaw / YAW_STEP_DEG)
-    return Appearance(actor.person, actor.age, actor.looks, yaw, PITCH_STEP_DEG * round(there.pitch / PITCH_STEP_DEG))
+def _appearance(actor: Actor, at: Stand) -> Appearance:
+    yaw = YAW_STEP_DEG * round(at.yaw / YAW_STEP_DEG)
+    return Appearance(actor.person, actor.age, actor.looks, yaw, PITCH_STEP_DEG * round(at.pitch / PITCH_STEP_DEG))
 
 
 def _picture_of(held: Held) -> Appearance:

@@ -147,8 +147,8 @@ class Desk:
         for process in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 parent = (process / "stat").read_text().rsplit(")", 1)[1].split()[1]
-                is_ours = self._brain is not None and parent == str(self._brain.pid)
-                if is_ours and command in (process / "cmdline").read_text().split("\0"):
+                is_of_brain = self._brain is not None and parent == str(self._brain.pid)
+                if is_of_brain and command in (process / "cmdline").read_text().split("\0"):
                     yield int(process.name)
 
     def _photos(self, resident: Resident) -> list[Path]:

@@ -42,7 +42,7 @@ class Now:
 
     title: str = "the gate wakes up"
     in_view: str = "nothing yet"
-    says: str = "not on duty yet"
+    result: str = "not on duty yet"
     door: str = "unknown"
     vision: str = "starting"
     network: str = "none"
@@ -101,7 +101,7 @@ class Director:
     def play(self, number: int, *, is_judged: bool = True) -> StepOutcome:
         """Play one step until its last actor has left. Return its outcome."""
         step = self._steps[number]
-        self.now.title, self.now.says = step.title, "..."
+        self.now.title, self.now.result = step.title, "..."
         self._facts = []
         self._apply_event(step)
         began_at = time.time()
@@ -167,10 +167,10 @@ class Director:
         now, name = self.now, self.subjects.get(str(fact.body.get("subject")), "")
         match fact.kind, fact.body.get("worker"):
             case "access_granted", _:
-                now.says = f"OPEN for {name}"
+                now.result = f"OPEN for {name}"
                 now.facts.append((fact, name))
             case "access_denied", _:
-                now.says = f"closed: {fact.body['reason']}"
+                now.result = f"closed: {fact.body['reason']}"
                 now.facts.append((fact, ""))
             case "door_released", _:
                 now.door = "released"

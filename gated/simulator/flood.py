@@ -88,15 +88,15 @@ async def latencies_s(
 
 
 async def _releases(door: LatchClient, released: asyncio.Event, window_s: float) -> list[float]:
-    took, end = [], time.monotonic() + window_s
+    times_s, end = [], time.monotonic() + window_s
     while time.monotonic() < end:
         released.clear()
         began = time.monotonic()
         door.release(secrets.token_hex(4), LEASE_S, began)
         await asyncio.wait_for(released.wait(), START_S)
-        took.append(time.monotonic() - began)
+        times_s.append(time.monotonic() - began)
         await asyncio.sleep(EVERY_S)
-    return took
+    return times_s
 
 
 def send_junk(

@@ -43,7 +43,7 @@ from gated.sync.status_reports import Vitals
 SITE, FIRST = "bench", "gate-1"
 EMBEDDER, DIMENSION, THRESHOLD = "e" * 64, 128, 0.6
 PATIENCE_S = 120.0
-SETTLE_S = 10.0
+STABLE_S = 10.0
 """Time until the cost of joining is over."""
 BATCH = 500
 
@@ -224,7 +224,7 @@ def held(gate: SimulatedGate) -> int:
 
 async def revoke_s(bench: SyncBench, rounds: int) -> list[float]:
     """Return the seconds from each suspension at the office until the gate's database has it."""
-    gate, took = bench.gates[FIRST], []
+    gate, times_s = bench.gates[FIRST], []
     async with gate.linked():
         with closing(Store.open(bench.office)) as store:
             people = store.book.live(OfficePerson)
@@ -234,9 +234,9 @@ async def revoke_s(bench: SyncBench, rounds: int) -> list[float]:
                 began = time.monotonic()
                 store.book.put(replace(person, status="suspended"))
                 await asyncio.wait_for(gate.changed.wait(), PATIENCE_S)
-                took.append(time.monotonic() - began)
+                times_s.append(time.monotonic() - began)
                 await asyncio.sleep(0.05)
-    return took
+    return times_s
 
 
 async def drain_per_s(bench: SyncBench, events: int) -> float:
@@ -270,7 +270,7 @@ async def costs(bench: SyncBench, count: int, seconds: float) -> list[Cost]:
         for gate in gates:
             await stack.enter_async_context(gate.linked())
         journals = [stack.enter_context(closing(gate.journal())) for gate in gates]
-        await asyncio.sleep(SETTLE_S)
+        await asyncio.sleep(STABLE_S)
         before, began = {part: used_s(pid) for part, pid in bench.processes.items()}, time.monotonic()
         turn = 0
         while (elapsed := time.monotonic() - began) < seconds:

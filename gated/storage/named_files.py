@@ -63,8 +63,8 @@ def make_folder(folder: Path) -> None:
     """
     for each in reversed((folder, *folder.parents)):
         with acting_as_oneself():
-            is_there = each.exists()
-        if not is_there:
+            exists = each.exists()
+        if not exists:
             with reading(each):
                 each.mkdir(exist_ok=True)
 

@@ -63,7 +63,7 @@ class Reopening(Generic[S]):
         now = time.monotonic()
         if not (self.why or self._has_failed) or now < self._try_at:
             return False
-        if not _takes_writes(self._state):  # reopening would give the same copy again; this check is cheap
+        if not _is_writable(self._state):  # reopening would give the same copy again; this check is cheap
             self._try_at = now + FIRST_S
             return False
         self._try_at = now + self._backoff.next_s()
@@ -95,7 +95,7 @@ class Reopening(Generic[S]):
         return held, held.why
 
 
-def _takes_writes(folder: Path) -> bool:
+def _is_writable(folder: Path) -> bool:
     """Return whether the folder is writable and its disk has free space. The check writes nothing."""
     try:
         disk = os.statvfs(folder)

@@ -74,8 +74,8 @@ def _copy_rows(source: sqlite3.Connection, target: sqlite3.Connection, table: st
     """
     wanted = [row[1] for row in target.execute(f"PRAGMA table_info({table})")]
     with suppress(*SQL_ERRORS):  # an older gated wrote fewer columns
-        there = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
-        wanted = [column for column in wanted if column in there] or wanted
+        present = {row[1] for row in source.execute(f"PRAGMA table_info({table})")}
+        wanted = [column for column in wanted if column in present] or wanted
     columns, marks = ", ".join(wanted), ", ".join("?" * len(wanted))
     insert = f"INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"  # noqa: S608 - our own table
     made_with = target.execute(f"SELECT {columns} FROM {table}").fetchall()  # noqa: S608

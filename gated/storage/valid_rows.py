@@ -74,11 +74,11 @@ def copy_of(*values: str | None) -> str:
 
 def possible_values(row: sqlite3.Row | Mapping[str, object], table: str, column: str) -> set[str]:
     """Return the texts of a damaged row's column and of its copy. One of them may be right."""
-    said = [row[column]]
+    texts = [row[column]]
     if COPY in row.keys() and column in COPIED.get(table, ()):  # noqa: SIM118 - `in` searches a row's values
         parts = str(row[COPY]).split(BETWEEN)
-        said += parts[COPIED[table].index(column) :][:1] if len(parts) == len(COPIED[table]) else []
-    return {each for each in said if isinstance(each, str) and each != NOTHING}
+        texts += parts[COPIED[table].index(column) :][:1] if len(parts) == len(COPIED[table]) else []
+    return {each for each in texts if isinstance(each, str) and each != NOTHING}
 
 
 def with_copies(table: str, texts: str, others: Mapping[str, str] = {}) -> str:

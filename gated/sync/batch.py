@@ -81,7 +81,7 @@ class Batch:
         key = held.key
         self._drafts.pop(key, None)
         held = replace(held, n=record.n, is_gone=False, is_wanted=False)
-        if not self._waits_here(held, record):
+        if not self._keeps_waiting(held, record):
             held = replace(held, quarantine=None, pending=None, pending_face=None, ways="")
         match record:
             case PersonRecord():
@@ -118,15 +118,15 @@ class Batch:
             draft.keeps_face = True
             return
         try:
-            ours = self._faces
-            vectors = open_face(self._me, face, draft.subject, ours.embedder_sha256, ours.dimension)
+            faces = self._faces
+            vectors = open_face(self._me, face, draft.subject, faces.embedder_sha256, faces.dimension)
         except WireError:
             draft.holding, draft.keeps_face = replace(draft.holding, quarantine=VECTOR), True
             return
         draft.vectors, draft.face, draft.embedder_sha256 = tuple(vectors), face.id, face.embedder_sha256
         self._compare(draft)
 
-    def _waits_here(self, held: RecordState, record: Record) -> bool:
+    def _keeps_waiting(self, held: RecordState, record: Record) -> bool:
         """Return whether a face that was taken at this gate keeps waiting.
 
         It keeps waiting if the record names the same consent to be recognised.
@@ -162,15 +162,15 @@ class Batch:
 
         A subject who loses their face in the same batch does not count.
         """
-        ours = self._faces.embedder_sha256
-        arriving = [d for d in self._drafts.values() if d.vectors and d.embedder_sha256 == ours]
+        own_embedder = self._faces.embedder_sha256
+        arriving = [d for d in self._drafts.values() if d.vectors and d.embedder_sha256 == own_embedder]
         if not arriving:
             return
         leaving = {
             change.holding.key.removeprefix(PERSON) for change in self._others.values() if change.holding.is_gone
         }
         leaving |= {draft.subject for draft in self._drafts.values() if self._person_changes.loses_face(draft)}
-        stored = [row for row in self._holdings.register.opened(ours).rows if row.subject not in leaving]
+        stored = [row for row in self._holdings.register.opened(own_embedder).rows if row.subject not in leaving]
         allowed = {draft.subject for draft in arriving if draft.holding.accepted == DUPLICATE}
         faces = [(draft.subject, draft.vectors) for draft in arriving]
         found = find_duplicates(stored, faces, self._faces.threshold, allowed=allowed)

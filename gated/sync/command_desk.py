@@ -74,8 +74,8 @@ class CommandDesk:
         path = state / "commands.db"
         self._ledger = open_repaired(path, command_log.MIGRATIONS, command_log.careful).connection
         damaged = left_out(self._ledger, ("commands",))
-        if told := in_words("commands.db", damaged, "what they were about is done no more; order it anew"):
-            log.error("%s", told)
+        if text := in_words("commands.db", damaged, "what they were about is done no more; order it anew"):
+            log.error("%s", text)
         self._has_forgotten = bool(damaged) or bool(aside(path))  # must survive a restart
         self._challenges: dict[str, tuple[str, float]] = {}
         """The command and the time of issue for each challenge. An empty command means any."""
@@ -109,10 +109,10 @@ class CommandDesk:
         """
         with sql.transaction(self._ledger):
             begun = self._ledger.execute("SELECT * FROM commands WHERE reply IS NULL ORDER BY number").fetchall()
-            told = [(self._stopped(id_), row["number"]) for row in begun for id_ in command_log.ids(row)]
+            replies = [(self._stopped(id_), row["number"]) for row in begun for id_ in command_log.ids(row)]
             write = "UPDATE commands SET reply = ? WHERE number = ?"
-            self._ledger.executemany(write, [(msgspec.json.encode(reply), number) for reply, number in told])
-        return [reply for reply, _ in told]
+            self._ledger.executemany(write, [(msgspec.json.encode(reply), number) for reply, number in replies])
+        return [reply for reply, _ in replies]
 
     def _stopped(self, command: str) -> Reply:
         return Reply(site=self._site, gate=self._gate, command=command, outcome="failed", why=STOPPED)
@@ -133,8 +133,8 @@ class CommandDesk:
 
     def is_fresh(self, command: Command, now: float, wall: datetime | None) -> bool:
         """Return whether a command is addressed to this gate and fresh. Does not use the ledger."""
-        is_ours = (command.site, command.gate) == (self._site, self._gate)
-        return is_ours and self._doubt(command, now, wall) is None
+        is_for_us = (command.site, command.gate) == (self._site, self._gate)
+        return is_for_us and self._doubt(command, now, wall) is None
 
     def store_outcome(self, command: Command, outcome: CommandOutcome) -> Reply:
         """Return the reply to a command that was carried out, and store it."""

@@ -69,12 +69,12 @@ class CommandExchange:
     def answer_offer(self, command_id: str, now: float) -> list[ConfirmationRequest | Reply]:
         """Return the messages that answer an offer."""
         offer = Offer(site=self._topics.site, gate=self._topics.gate, command=command_id)
-        said = self._disk.attempt(lambda: self._desk.answer_offer(offer, now), now, None)
-        if isinstance(said, ConfirmationRequest):
+        answer = self._disk.attempt(lambda: self._desk.answer_offer(offer, now), now, None)
+        if isinstance(answer, ConfirmationRequest):
             self._withheld.note_question(command_id, now)
         else:
             self._withheld.close_question(command_id)
-        return [] if said is None else [said]
+        return [] if answer is None else [answer]
 
     def judge(self, command: Command, now: float, wall: datetime | None) -> Command | Reply | None:
         """Return the command if it is to be carried out, else the reply, if any. A refusal enters the journal once.

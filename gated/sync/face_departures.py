@@ -11,7 +11,7 @@ from gated.events import ConsentHeld, Event, FaceShared, GateAccepted, GateHeld
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, GateKeys
-from gated.people.acceptances import HERE, Neighbour
+from gated.people.acceptances import THIS_GATE, Neighbour
 from gated.people.given_consents import TRANSFER
 from gated.people.store import RECOGNISE
 from gated.protocol.envelope import Peer
@@ -76,14 +76,14 @@ class FaceDepartures:
         if changes == self._seen:
             return []
         self._seen = changes
-        news = [each for each in self._vouchings() if each.vouched not in self._sent]
-        self._sent |= {each.vouched for each in news}
-        return list(news)
+        unsent = [each for each in self._vouchings() if each.vouched not in self._sent]
+        self._sent |= {each.vouched for each in unsent}
+        return list(unsent)
 
     def _vouchings(self) -> list[Vouching]:
         site, me, vouchings = self._peer.site, self._peer.gate, list[Vouching]()
         for each in self._holdings.neighbours():
-            party = parsed(each.keys) if each.is_trusted and each.by == HERE else None
+            party = parsed(each.keys) if each.is_trusted and each.by == THIS_GATE else None
             if party is not None:
                 token = vouch(self._peer.me, site, me, each.gate, party)
                 vouchings.append(Vouching(site=site, gate=me, to=each.gate, vouched=token))

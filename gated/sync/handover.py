@@ -19,7 +19,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gated.atomic_files import atomic_write, sync_folder
-from gated.bounded import ending, take
+from gated.bounded import ending, read_rest
 from gated.config import SyncSettings
 from gated.errors import GatedError, PairingError, StateError, WireError
 from gated.protocol.broker import address
@@ -109,11 +109,11 @@ def finish_handover(state: Path) -> bool:
     """
     folder = state / "pairing"
     try:
-        taken = msgspec.json.decode((folder / COMMIT).read_bytes(), type=AppliedHandover)
-        atomic_write(folder / "ca.pem", taken.authority.encode())
-        atomic_write(folder / "gate.pem", taken.certificate.encode())
-        atomic_write(folder / "office.keys", taken.keys.encode())
-        atomic_write(folder / KNOWN, msgspec.json.encode(taken.known))
+        applied = msgspec.json.decode((folder / COMMIT).read_bytes(), type=AppliedHandover)
+        atomic_write(folder / "ca.pem", applied.authority.encode())
+        atomic_write(folder / "gate.pem", applied.certificate.encode())
+        atomic_write(folder / "office.keys", applied.keys.encode())
+        atomic_write(folder / KNOWN, msgspec.json.encode(applied.known))
         (folder / COMMIT).unlink()
         sync_folder(folder)
     except FileNotFoundError:
@@ -157,10 +157,10 @@ class Successor(Struct, frozen=True):
         """Ask at one place, and follow a valid hand-over. The place is stored with the new recovery key."""
         try:
             answer = self._ask(known)
-            news = followed(known, self.peer.site, answer.statements)
-            if news is None:
+            change = followed(known, self.peer.site, answer.statements)
+            if change is None:
                 return False
-            self._accept_handover(*news, answer.certificate)
+            self._accept_handover(*change, answer.certificate)
         except OSError as error:
             log.debug("no hand-over here: %s", error)
             return False
@@ -186,7 +186,7 @@ class Successor(Struct, frozen=True):
         line = http.client.HTTPSConnection(host.strip("[]"), int(port), timeout=TIMEOUT_S, context=context)
         with closing(line):
             line.request("POST", "/handover", msgspec.json.encode(question))
-            body = take(line.getresponse(), MAX_HANDOVER_BYTES)
+            body = read_rest(line.getresponse(), MAX_HANDOVER_BYTES)
         try:
             return msgspec.json.decode(body, type=HandedOver)
         except UNDECODABLE as error:
@@ -203,6 +203,6 @@ class Successor(Struct, frozen=True):
         check_own(certificate, notice.authority.encode(), public, self.peer.gate, datetime.now(UTC))
         if Party.parse(notice.keys).kid == self.peer.me.party.kid:
             raise WireError("a hand-over to this gate's own keys")
-        taken = AppliedHandover(known=known, keys=notice.keys, authority=notice.authority, certificate=certificate)
-        atomic_write(self.state / "pairing" / COMMIT, msgspec.json.encode(taken))
+        applied = AppliedHandover(known=known, keys=notice.keys, authority=notice.authority, certificate=certificate)
+        atomic_write(self.state / "pairing" / COMMIT, msgspec.json.encode(applied))
         finish_handover(self.state)

@@ -184,8 +184,8 @@ class _Link:
             while self._parcels:
                 await connection.publish(self._parcels[0])
                 self._parcels.popleft()
-            said = [self._queued.popleft() for _ in range(len(self._queued))]
-            for out in await self._on_thread(self.side.encode, said) if said else ():
+            queued = [self._queued.popleft() for _ in range(len(self._queued))]
+            for out in await self._on_thread(self.side.encode, queued) if queued else ():
                 await connection.publish(out)
             for out in await self._on_thread(self.side.due, time.monotonic(), datetime.now(UTC), self.vitals()):
                 await connection.publish(out)
@@ -198,16 +198,16 @@ class _Link:
     async def _receive(self, connection: Connection) -> None:
         """Handle arriving messages, for ever. Pause for `FLOOD_REST_S` when invalid messages exceed the rate limit."""
         while True:
-            heard = await self._handle(await connection.message())
-            if heard.command is not None:
-                self._start_command(heard.command)
-            if heard.confirmation is not None and heard.confirmation.command in self._talks:
-                self._talks[heard.confirmation.command].handle_confirmation(heard.confirmation)
-            for out in heard.outgoing:
+            handled = await self._handle(await connection.message())
+            if handled.command is not None:
+                self._start_command(handled.command)
+            if handled.confirmation is not None and handled.confirmation.command in self._talks:
+                self._talks[handled.confirmation.command].handle_confirmation(handled.confirmation)
+            for out in handled.outgoing:
                 await connection.publish(out)
-            if not heard.is_invalid:
+            if not handled.is_invalid:
                 self.wake.set()
-            elif not self._bucket.take(time.monotonic()):
+            elif not self._bucket.spend_token(time.monotonic()):
                 await asyncio.sleep(FLOOD_REST_S)
 
     async def _handle(self, arrived: Arrived) -> Handled:
@@ -226,12 +226,12 @@ class _Link:
             return Handled(is_invalid=True)
 
     def _start_command(self, command: Command) -> None:
-        talk = self._talks[command.id] = OperatorDialog(command, self._say)
+        talk = self._talks[command.id] = OperatorDialog(command, self._queue_message)
         task = asyncio.create_task(self._carry_out(command, talk), name=f"order-{command.number}")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    def _say(self, message: Message) -> None:
+    def _queue_message(self, message: Message) -> None:
         self._queued.append(message)
         self.wake.set()
 

@@ -106,7 +106,7 @@ class PairingDraft:
                 f"{self._folder}: cannot be written ({error.strerror}); free some space, then pair"
             ) from error
 
-    def news(self, site: str, gate: str) -> str:
+    def new_fingerprint(self, site: str, gate: str) -> str:
         """Return the fingerprint of these keys if the gate was paired with other keys, else an empty text.
 
         The office may have retired the old keys. Or the old keys are sealed with a site key that this user cannot read.
@@ -209,12 +209,12 @@ def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
         draft.renew()
         answer = ask(code, ca, draft.application(code, site))
     try:
-        news = draft.news(site, code.gate)
+        fingerprint = draft.new_fingerprint(site, code.gate)
     except OSError as error:
         raise StateError(
             f"{error.filename}: cannot be read ({error.strerror}); use the same code again then"
         ) from error
-    return replace(draft.finish(code, ca, answer), fingerprint=news), True
+    return replace(draft.finish(code, ca, answer), fingerprint=fingerprint), True
 
 
 def move(state: Path, url: str) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gated import wording
-from gated.bounded import TooLongError, TooSlowError, ending, take
+from gated.bounded import TooLongError, TooSlowError, ending, read_rest
 from gated.errors import PairingError
 from gated.protocol.pairing_code import (
     MAX_PAIRING_BYTES,
@@ -112,7 +112,7 @@ def _request(
         try:
             connection.request(method, path, body or None)
             response = connection.getresponse()
-            return response.status, take(response, MAX_PAIRING_BYTES)
+            return response.status, read_rest(response, MAX_PAIRING_BYTES)
         except ssl.SSLCertVerificationError as error:
             raise _distrust(where, error) from error
         except (http.client.HTTPException, ssl.SSLError) as error:

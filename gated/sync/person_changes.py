@@ -65,8 +65,8 @@ class PersonChanges:
 
     def _is_of_the_office(self, draft: PersonDraft) -> bool:
         """Return whether the stored face came from the office and was not made at this gate."""
-        is_here = draft.known is not None and draft.holding.stored_face is not None
-        return is_here and self._holdings.face(draft.subject) == draft.holding.stored_face
+        is_stored = draft.known is not None and draft.holding.stored_face is not None
+        return is_stored and self._holdings.face(draft.subject) == draft.holding.stored_face
 
     def change(self, draft: PersonDraft) -> Change:
         """Return the change for one subject: the dossier, and the face that belongs to it."""
@@ -100,8 +100,8 @@ class PersonChanges:
         """
         stored = self._holdings.register.sets_of(draft.subject) if draft.known is not None else set()
         had = {*draft.holding.sets.split(), *stored, *filter(None, [draft.embedder_sha256[:SET]])}
-        ours = had & {self._faces.embedder_sha256[:SET]}
-        return " ".join(sorted(ours | set(sorted(had)[:MOST_SETS])))
+        own_sets = had & {self._faces.embedder_sha256[:SET]}
+        return " ".join(sorted(own_sets | set(sorted(had)[:MOST_SETS])))
 
     def _with_face(self, draft: PersonDraft, consent: str) -> Change:
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]

@@ -117,9 +117,9 @@ class Certificates:
         stages = {name: near for name, end in ends.items() if (near := stage(end, wall)) is not None}
         if stages == self._stages:
             return
-        is_news = bool(stages.items() - self._stages.items())  # otherwise only an earlier warning ended
+        is_changed = bool(stages.items() - self._stages.items())  # otherwise only an earlier warning ended
         self._stages = stages
         issued = "; ".join(f"the {name}'s certificate {end_text(ends[name], wall)}" for name in stages)
-        if is_news:
+        if is_changed:
             log.warning("%s, and was not renewed by itself: see `gated doctor`", issued)
         self._on_warning(issued or None)

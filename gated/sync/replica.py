@@ -22,7 +22,7 @@ from gated.people.held_records import RecordState
 from gated.protocol.envelope import Peer
 from gated.protocol.face_messages import SharedFace
 from gated.protocol.key_messages import VerifierKeys
-from gated.protocol.record_keys import digest_of, fingerprint, key_of, takes_away
+from gated.protocol.record_keys import digest_of, fingerprint, key_of, removes_access
 from gated.protocol.record_messages import Delta, QuarantinedRecord, RecordRequest, RemovalReceipt, SnapshotPart
 from gated.protocol.status_messages import Heartbeat, RecordMark
 from gated.protocol.wire_records import Record, Tombstone
@@ -89,7 +89,7 @@ class Replica:
             opened.callback(self._holdings.close)
             self._staging = SnapshotStore(state, peer.me)
             opened.callback(self._staging.close)
-            self._mark = self._look()
+            self._mark = self._read_mark()
             before = self._holdings.allowed
             self._opened = opened.pop_all()
         self._departures = FaceDepartures(self._holdings, peer, embedder_sha256, report)
@@ -103,7 +103,7 @@ class Replica:
         """Whether the office sent a readable card number or PIN. None of them was taken."""
         self._owed: dict[str, int] = {}
         """Removed keys whose receipts are not sent yet, each with its number."""
-        self._is_tidy, self._tidied_at, self._look_at = False, 0.0, -inf
+        self._is_tidy, self._tidied_at, self._damage_check_at = False, 0.0, -inf
 
     def close(self) -> None:
         """Close the files. May be called twice."""
@@ -114,7 +114,7 @@ class Replica:
         """Return the version, digest and counts of the records at this gate."""
         if self._holdings.changes() != self._marked_at:
             self._departures.update_trust()
-            self._mark = self._look()
+            self._mark = self._read_mark()
         return self._mark
 
     def handle_records(self, message: Delta | SnapshotPart, now: float) -> list[Message]:
@@ -123,8 +123,8 @@ class Replica:
         if self._is_absurd(newest) or any(record.n > newest for record in message.records):
             self._doubt("records with impossible numbers were ignored")
             return []
-        said = self._handle_delta(message, now) if isinstance(message, Delta) else self._handle_part(message, now)
-        return [*said, *self._finish(now), *self._ask(now)]
+        requests = self._handle_delta(message, now) if isinstance(message, Delta) else self._handle_part(message, now)
+        return [*requests, *self._finish(now), *self._ask(now)]
 
     def handle_heartbeat(self, heartbeat: Heartbeat, now: float) -> list[Message]:
         """Handle a heartbeat, which names the office's version.
@@ -161,15 +161,15 @@ class Replica:
     def due(self, now: float) -> list[Message]:
         """Return overdue requests, delayed receipts, and signatures of gates that were accepted here."""
         self._allowance.begin(now)
-        if now >= self._look_at:
-            self._look_at = now + DAMAGE_S
+        if now >= self._damage_check_at:
+            self._damage_check_at = now + DAMAGE_S
             self._holdings.want_damaged()
-        said = self._departures.due()
+        requests = self._departures.due()
         if self._pull.is_overdue(now):
-            return [*said, *self._finish(now), *self._ask(now)]
+            return [*requests, *self._finish(now), *self._ask(now)]
         if self._owed and now >= self._tidied_at + REQUEST_TIMEOUT_S:
-            return [*said, *self._receipts(now)]
-        return said
+            return [*requests, *self._receipts(now)]
+        return requests
 
     def restart(self) -> None:
         """Start a new connection: forget the requests on the old one."""
@@ -191,7 +191,7 @@ class Replica:
 
         Nothing is acknowledged: the office sends the records again until they are stored.
         """
-        for record in filter(takes_away, message.records):
+        for record in filter(removes_access, message.records):
             kind, _, subject = key_of(record).partition("/")
             if kind == "person":
                 self.revoke(subject, record.n)
@@ -244,23 +244,23 @@ class Replica:
         version = self._holdings.version
         self._pull.target = max(self._pull.target, delta.upto)
         if delta.after > version:
-            return self._follow(filter(takes_away, delta.records), version, now)
+            return self._follow(filter(removes_access, delta.records), version, now)
         if delta.upto > version:
             self._pull.progress(now)
-        news = [record for record in delta.records if record.n > version or isinstance(record, Tombstone)]
-        return self._follow(news, max(version, delta.upto), now)
+        changes = [record for record in delta.records if record.n > version or isinstance(record, Tombstone)]
+        return self._follow(changes, max(version, delta.upto), now)
 
     def _handle_part(self, part: SnapshotPart, now: float) -> list[Message]:
         version = self._holdings.version
         if part.version < version or (part.version == version and not self._pull.wants_snapshot):
             return []
         self._pull.target = max(self._pull.target, part.version)
-        out = self._follow((r for r in part.records if takes_away(r) and self._is_here(r)), version, now)
+        out = self._follow((r for r in part.records if removes_access(r) and self._is_known_person(r)), version, now)
         if self._staging.store_part(part):
             self._pull.progress(now)
         return out
 
-    def _is_here(self, record: Record) -> bool:
+    def _is_known_person(self, record: Record) -> bool:
         return self._holdings.person(SubjectId(key_of(record).removeprefix(PERSON))) is not None
 
     def _compare(self, heartbeat: Heartbeat, mark: RecordMark) -> None:
@@ -270,8 +270,8 @@ class Replica:
         """
         is_other = self._pull.target == mark.version and heartbeat.digest != mark.digest
         self._pull.wants_snapshot = is_other and not self._is_incurable(heartbeat)
-        title, said = self._staging.title, (heartbeat.version, heartbeat.digest)
-        is_of_use = self._pull.wants_snapshot and title is not None and (title.version, title.digest) == said
+        title, announced = self._staging.title, (heartbeat.version, heartbeat.digest)
+        is_of_use = self._pull.wants_snapshot and title is not None and (title.version, title.digest) == announced
         if title is not None and title.version <= mark.version and not is_of_use:
             self._staging.drop()
 
@@ -384,7 +384,7 @@ class Replica:
     def _ask(self, now: float) -> list[RecordRequest]:
         return self._pull.ask(self._holdings.version, self._staging.title, self._staging.missing(), now)
 
-    def _look(self) -> RecordMark:
+    def _read_mark(self) -> RecordMark:
         self._marked_at = self._holdings.changes()
         quarantined, live = len(self._holdings.quarantined()), self._holdings.live()
         people = sum(key.startswith(PERSON) for key, _ in live) - quarantined

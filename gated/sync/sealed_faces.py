@@ -43,8 +43,8 @@ def open_face(me: Identity, face: SealedFace, subject: str, embedder_sha256: str
     try:
         templates = msgspec.json.decode(me.open(face.sealed.encode()), type=FaceTemplates)
         vectors = [np.frombuffer(raw, "<f4") for raw in templates.vectors]
-        is_ours = face.embedder_sha256 == embedder_sha256
-        checked = [check_embedding(vector, dimension if is_ours else vector.size) for vector in vectors]
+        is_own_model = face.embedder_sha256 == embedder_sha256
+        checked = [check_embedding(vector, dimension if is_own_model else vector.size) for vector in vectors]
     except (SealError, EmbeddingError, ValueError, *UNDECODABLE) as error:
         raise WireError(f"a face that is none ({type(error).__name__})") from error
     stated, is_stated = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)

@@ -203,16 +203,16 @@ class GateSide:
     def _dispatch(self, topic: str, payload: bytes, now: float, wall: datetime | None, *, is_known: bool) -> Handled:
         self.replica.wall = wall
         if topic == self.topics.ack:
-            said = self._peer.read(payload, *ACK_KINDS)
-            match said:
+            message = self._peer.read(payload, *ACK_KINDS)
+            match message:
                 case Ack():
-                    return self._apply_ack(said, now)
+                    return self._apply_ack(message, now)
                 case Heartbeat():
-                    return self._apply_heartbeat(said, now)
+                    return self._apply_heartbeat(message, now)
                 case IssuedCertificate():
-                    return self._store_certificate(said, now)
+                    return self._store_certificate(message, now)
                 case RecoveryNotice():
-                    self._renewal.attempt(lambda: self._store_recovery(said), now, None)
+                    self._renewal.attempt(lambda: self._store_recovery(message), now, None)
                     return Handled()
         if topic == self.topics.record:
             records = self._peer.read(payload, *RECORD_KINDS)
@@ -228,23 +228,23 @@ class GateSide:
             self._withheld.note_new_message(now)
         return Handled()
 
-    def _store_recovery(self, said: RecoveryNotice) -> None:
-        self._reports.recovery = self._store_recovery_key(said)
+    def _store_recovery(self, notice: RecoveryNotice) -> None:
+        self._reports.recovery = self._store_recovery_key(notice)
 
-    def _store_certificate(self, said: IssuedCertificate, now: float) -> Handled:
-        if (mine := self.certificates) is not None:
-            self._renewal.attempt(lambda: mine.store(said, datetime.now(UTC)), now, None)
+    def _store_certificate(self, issued: IssuedCertificate, now: float) -> Handled:
+        if (certificates := self.certificates) is not None:
+            self._renewal.attempt(lambda: certificates.store(issued, datetime.now(UTC)), now, None)
         return Handled()
 
     def _certificate_requests(self, now: float, wall_utc: datetime) -> list[CertificateRequest]:
-        if (mine := self.certificates) is None:
+        if (certificates := self.certificates) is None:
             return []
         if now >= self._checked_at + CERTIFICATE_CHECK_S:
             self._checked_at = now
-            mine.check(wall_utc)
+            certificates.check(wall_utc)
         if not self._freshness.is_proved(now, PROOF_ROUNDS * self._settings.status_s):
             return []  # the office would miss it, and a request is sent only once a day
-        return self._renewal.attempt(lambda: mine.due_requests(now, wall_utc), now, list[CertificateRequest]())
+        return self._renewal.attempt(lambda: certificates.due_requests(now, wall_utc), now, list[CertificateRequest]())
 
     def _apply_heartbeat(self, heartbeat: Heartbeat, now: float) -> Handled:
         before = self._freshness.proved_at
@@ -254,35 +254,35 @@ class GateSide:
         self._lost.apply_heartbeat(heartbeat, has_opened=proved_at is not None)
         if proved_at is not None and proved_at != before:
             self._proved(proved_at)
-            if (said := parse_time(heartbeat.at)) is not None:
-                self._timed(said, proved_at)
+            if (office_time := parse_time(heartbeat.at)) is not None:
+                self._timed(office_time, proved_at)
         return self._answers(lambda: self.replica.handle_heartbeat(heartbeat, now), now)
 
     def _apply_records(self, records: Delta | SnapshotPart, now: float, *, is_known: bool) -> Handled:
         """Handle records. Records that reduce access count even while nothing can be stored."""
-        said = self._records.attempt(lambda: self.replica.handle_records(records, now), now, None)
-        if said is None:
+        answers = self._records.attempt(lambda: self.replica.handle_records(records, now), now, None)
+        if answers is None:
             self.replica.deny_unstored(records)
         if not is_known:
-            for receipt in (message for message in said or [] if isinstance(message, RemovalReceipt)):
+            for receipt in (message for message in answers or [] if isinstance(message, RemovalReceipt)):
                 self._withheld.note_receipt(receipt.subject, now)
-        return Handled(self._writer.write_all(said or []))
+        return Handled(self._writer.write_all(answers or []))
 
     def _answers(self, work: Callable[[], list[Message]], now: float) -> Handled:
         return Handled(self._writer.write_all(self._records.attempt(work, now, list[Message]())))
 
-    def _handle_command(self, said: Command | Offer | Confirmation, now: float, wall: datetime | None) -> Handled:
-        match said:
+    def _handle_command(self, message: Command | Offer | Confirmation, now: float, wall: datetime | None) -> Handled:
+        match message:
             case Command():
-                judged = self._commands.judge(said, now, wall)
+                judged = self._commands.judge(message, now, wall)
                 if isinstance(judged, Reply):
                     return Handled(self._writer.write_all([judged]))
                 return Handled(command=judged)
             case Offer():
-                return Handled(self._writer.write_all(self._commands.answer_offer(said.command, now)))
+                return Handled(self._writer.write_all(self._commands.answer_offer(message.command, now)))
             case Confirmation():
-                self._withheld.close_question(said.command)
-                return Handled(confirmation=said)
+                self._withheld.close_question(message.command)
+                return Handled(confirmation=message)
 
     def _update_withheld(self, now: float) -> None:
         """Update what is withheld, and report a change once."""

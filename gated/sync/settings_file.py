@@ -18,10 +18,10 @@ def write_table(path: Path, pairing: Pairing) -> None:
     """
     try:
         text = read_text(path)
-        there = toml_of(text).get("sync", {})
-        if pairing.settings().items() <= there.items():
+        stored = toml_of(text).get("sync", {})
+        if pairing.settings().items() <= stored.items():
             return
-        if there:
+        if stored:
             raise ConfigError(str(path), ["has another [sync] table; replace it by the table above"])
         changed = with_table(text, pairing.toml())
         toml_of(changed)

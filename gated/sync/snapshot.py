@@ -62,7 +62,7 @@ class SnapshotStore:
             self._drop_damaged()
             row = self._connection.execute("SELECT version, digest, parts FROM snapshot").fetchone()
             self.title = None if row is None else SnapshotTitle(*row)
-            self._there = {row[0] for row in self._connection.execute("SELECT part FROM parts").fetchall()}
+            self._stored_parts = {row[0] for row in self._connection.execute("SELECT part FROM parts").fetchall()}
 
     def _drop_damaged(self) -> None:
         """Delete the snapshot if its title is damaged. With a wrong title no real snapshot could replace it."""
@@ -78,14 +78,14 @@ class SnapshotStore:
     @property
     def is_complete(self) -> bool:
         """Return whether every part is here."""
-        return self.title is not None and len(self._there) == self.title.parts
+        return self.title is not None and len(self._stored_parts) == self.title.parts
 
     def missing(self) -> list[int]:
         """Return the next parts to request, at most `PARTS_WINDOW`."""
         parts = 0 if self.title is None else self.title.parts
         found: list[int] = []
         for part in range(parts):
-            if part not in self._there:
+            if part not in self._stored_parts:
                 found.append(part)
                 if len(found) == PARTS_WINDOW:
                     break
@@ -99,7 +99,7 @@ class SnapshotStore:
         title = SnapshotTitle(part.version, part.digest, part.parts)
         if part.part >= part.parts or (self.title is not None and title.version < self.title.version):
             return False
-        if title == self.title and part.part in self._there:
+        if title == self.title and part.part in self._stored_parts:
             return False
         sealed = self._me.party.seal(msgspec.json.encode(part.records))
         with self._guard.changing():
@@ -110,13 +110,13 @@ class SnapshotStore:
                     (part.version, part.digest, part.parts),
                 )
             self._connection.execute("INSERT INTO parts VALUES (?, ?)", (part.part, sealed))
-        self._there = {part.part} if title != self.title else self._there | {part.part}
+        self._stored_parts = {part.part} if title != self.title else self._stored_parts | {part.part}
         self.title = title
         return True
 
     def records(self) -> Iterator[Record]:
         """Yield every stored record, part by part. Raises `SealError` if the gate's keys have changed."""
-        for part in sorted(self._there):
+        for part in sorted(self._stored_parts):
             with self._guard:
                 row = self._connection.execute("SELECT sealed FROM parts WHERE part = ?", (part,)).fetchone()
             yield from msgspec.json.decode(self._me.open(row[0]), type=list[Record])
@@ -127,7 +127,7 @@ class SnapshotStore:
             with sql.transaction(self._connection):
                 self._forget()
             sql.forget(self._connection)
-        self.title, self._there = None, set()
+        self.title, self._stored_parts = None, set()
 
     def _forget(self) -> None:
         for table in ("snapshot", "parts"):

@@ -94,11 +94,11 @@ class StatusReports:
         It is due every `status_s`, at a call, and when the records or the withheld data changed.
         """
         self.mark = self._from.records.attempt(lambda: self._from.replica.mark, now, self.mark)
-        news = (self.mark, self._from.lost.missing, vitals.calls)
-        if news == self._sent and not self.is_regular(now):
+        contents = (self.mark, self._from.lost.missing, vitals.calls)
+        if contents == self._sent and not self.is_regular(now):
             return
         status = self.status(vitals)
-        self._sent, self._sent_at = news, now
+        self._sent, self._sent_at = contents, now
         freshness = self._from.freshness
         silent_s = freshness.silent_s(now)
         yield replace(status, at=stamp(wall_utc), challenge=freshness.challenge(now), silent_s=silent_s)

@@ -60,13 +60,13 @@ class WithheldData:
         self._records.reach(version)
         self._others.update(now, is_missing=is_other)
 
-    def note_rows(self, said: int, acked: int, now: float) -> None:
-        """Take note that the journal was sent up to row `said`, and acknowledged by the office up to row `acked`."""
+    def note_rows(self, sent: int, acked: int, now: float) -> None:
+        """Take note that the journal was sent up to row `sent`, and acknowledged by the office up to row `acked`."""
         if acked < self._acked or acked >= self._acked + MAX_EVENTS:
             self._rows.forget()  # another journal, or old rows drain as fast as the line allows
         self._acked = acked
-        if said > acked:
-            self._rows.know(said, now)
+        if sent > acked:
+            self._rows.know(sent, now)
         self._rows.reach(acked)
 
     def note_question(self, command_id: str, now: float) -> None:

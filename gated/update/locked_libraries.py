@@ -15,7 +15,7 @@ from collections.abc import Collection, Iterable
 from importlib import resources
 from pathlib import Path
 
-from gated.bounded import KIB, MIB, sha256, take
+from gated.bounded import KIB, MIB, read_rest, sha256
 from gated.errors import UpdateError
 
 FROM_SYSTEM = frozenset({"numpy"})
@@ -48,7 +48,7 @@ def lock_in(wheel: Path, python: str) -> str:
     """Return the lock file for a Python version from gated's own wheel. Raises `UpdateError` if it has none."""
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(f"gated/update/locked/{python}.txt") as file:
-            return take(file, MOST_LOCK, "its list of libraries").decode()
+            return read_rest(file, MOST_LOCK, "its list of libraries").decode()
     except KeyError:
         raise UpdateError(_no_lock(wheel.name, python)) from None
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:

@@ -81,8 +81,8 @@ def go_back(state: Path) -> list[str]:
     Call it only while no brain runs. Each database is changed permanently, and a second call continues. Raises
     `StateError`.
     """
-    there = {name: migrations for name, migrations in SCHEMAS.items() if (state / name).exists()}
-    return [name for name, migrations in there.items() if undo_migrations(state / name, len(migrations))]
+    present = {name: migrations for name, migrations in SCHEMAS.items() if (state / name).exists()}
+    return [name for name, migrations in present.items() if undo_migrations(state / name, len(migrations))]
 
 
 def _copy(path: Path, copy: Path) -> Shape:

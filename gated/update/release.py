@@ -103,8 +103,8 @@ class Releases:
                 [program, "--version"], capture_output=True, text=True, errors="replace", timeout=TRY_S, check=False
             )
         except FileNotFoundError:
-            is_there = program.is_file()
-            return "its Python is not on this system any more" if is_there else "it is not there"
+            exists = program.is_file()
+            return "its Python is not on this system any more" if exists else "it is not there"
         except subprocess.TimeoutExpired:
             return f"it does not answer within {TRY_S:g} s"
         except OSError as error:

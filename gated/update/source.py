@@ -42,10 +42,10 @@ class ReleaseSource:
     @cached_property
     def version(self) -> str:
         """Return the version of the one gated wheel in the source, as first read. `bring` detects a later change."""
-        ours = [name for name in map(name_of, self._names()) if name.startswith("gated-") and name.endswith(".whl")]
-        if len(ours) != 1:
-            raise UpdateError(f"{self.path}: has {len(ours)} wheels of gated instead of one; pack it again")
-        version = ours[0].split("-")[1]
+        wheels = [name for name in map(name_of, self._names()) if name.startswith("gated-") and name.endswith(".whl")]
+        if len(wheels) != 1:
+            raise UpdateError(f"{self.path}: has {len(wheels)} wheels of gated instead of one; pack it again")
+        version = wheels[0].split("-")[1]
         version_order(version)
         return version
 

@@ -121,7 +121,7 @@ class Updater:
 
     def back(self) -> Updated:
         """Go back to the previous version on request. Raises `UpdateError` if there is none."""
-        return self._take_back(self.trial or self._previous_version(), "going back was requested")
+        return self._roll_back(self.trial or self._previous_version(), "going back was requested")
 
     def _previous_version(self) -> VersionTrial:
         now = self.releases.current
@@ -139,7 +139,7 @@ class Updater:
             return None
         why = self._watch(trial)
         if why:
-            return self._take_back(trial, why)
+            return self._roll_back(trial, why)
         self._step(trial.after, "keep", is_owner=False)
         return self._kept(trial)
 
@@ -168,7 +168,7 @@ class Updater:
         else:
             self.releases.trust_keys(read_keys(path))
 
-    def settle(self) -> Updated | None:
+    def finish_rollback(self) -> Updated | None:
         """Finish going back if the previous version is current again: databases, journal entry, end of the trial.
 
         Call it only while no brain runs. Raises `BusyError` otherwise, and `StateError` if a database cannot go back.
@@ -214,7 +214,7 @@ class Updater:
                 f"{version}: cannot read the state of the gate: {wording.cause(error, GateObservation)}"
             ) from error
 
-    def _take_back(self, trial: VersionTrial, why: str) -> Updated:
+    def _roll_back(self, trial: VersionTrial, why: str) -> Updated:
         """Take a version back. Writes the decision to disk first, so that the guard can finish it after a power cut."""
         trouble = self.releases.trouble(trial.before)
         if trouble:
@@ -227,7 +227,7 @@ class Updater:
         self._units.stop_brain()
         self.releases.switch(trial.before)
         try:
-            fact = self.settle()
+            fact = self.finish_rollback()
         finally:
             self._units.restart()
         return fact or Updated(trial.before, trial.after, "rolled_back", condemned.why)

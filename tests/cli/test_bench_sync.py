@@ -17,7 +17,7 @@ def told(monkeypatch):
     small = {"PEOPLE": 20, "TEMPLATES": 2, "BACKLOG": 1000, "REVOKED": 3, "WINDOW_S": 1.0, "ROUNDS": 1, "STEADY_S": 1.5}
     for name, value in small.items():
         monkeypatch.setattr(bench_sync, name, value)
-    monkeypatch.setattr(load, "SETTLE_S", 0.5)
+    monkeypatch.setattr(load, "STABLE_S", 0.5)
     done = CliRunner().invoke(main, ["bench", "--sync", "--gates", "1", "--gates", "2", "--json"])
     assert done.exit_code == 0, done.output
     return json.loads(done.stdout)

@@ -105,7 +105,7 @@ def office(tmp_path):
         status = Status(site="market-south", gate="gate-1", version=EVIL, door=EVIL, degraded=[EVIL, EVIL], models=EVIL,
                         can=["verifiers"],
                         journal=JournalMark(id="5b0f", head=9, acked=0, hash=""))  # fmt: skip
-        store.gate_table.record_status("gate-1", status, is_news=True, is_fresh=True, at=AT)
+        store.gate_table.record_status("gate-1", status, is_changed=True, is_fresh=True, at=AT)
         body = msgspec.json.encode({"kind": EVIL, EVIL: EVIL, "why": EVIL}).decode()
         rows, before = [], genesis("market-south", "gate-1", "5b0f")
         for seq, text in enumerate((body, EVIL), 1):
@@ -295,7 +295,7 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
     with closing(Store.open(office)) as store:
         can = ["verifiers", "live", "batch", "held"]
         status = Status(site="market-south", gate="gate-1", version=EVIL, door=EVIL, can=can)
-        store.gate_table.record_status("gate-1", status, is_news=True, is_fresh=True, at=AT)
+        store.gate_table.record_status("gate-1", status, is_changed=True, is_fresh=True, at=AT)
         consent = WireConsent(purpose="recognise", reference="", notice="1", at=AT)
         who = OfficePerson(n=0, subject=SUBJECT, name=EVIL, household=EVIL, role=EVIL, added_at=AT, consents=[consent])
         store.book.put(who)

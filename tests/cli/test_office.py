@@ -253,11 +253,11 @@ def test_schedules_are_listed_and_removed(office):
 def test_the_gates_are_listed_with_how_far_they_are(office, store, gate, ann):
     assert json.loads(office("gates", "--json"))[0]["state"] == "never heard"
     status = Status(site=SITE, gate=gate, version="0.1.0", door="secured", degraded=["vision"])
-    store.gate_table.record_status(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    store.gate_table.record_status(gate, status, is_changed=True, is_fresh=True, at="2026-11-23T07:58:00Z")
     [row] = json.loads(office("gates", "--json"))
     assert (row["state"], row["records"], row["degraded"]) == ("online", "0 of 2", ["vision", "gate_outdated"])
     new = replace(status, can=[*status.can, "verifiers"])
-    store.gate_table.record_status(gate, new, is_news=True, is_fresh=True, at="2026-11-23T07:59:00Z")
+    store.gate_table.record_status(gate, new, is_changed=True, is_fresh=True, at="2026-11-23T07:59:00Z")
     assert json.loads(office("gates", "--json"))[0]["degraded"] == ["vision"]
     assert "vision" in office("gates")
 
@@ -397,7 +397,7 @@ def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, ga
 
 def test_a_gate_of_an_older_version_is_to_be_updated_before_it_is_ordered_anything(office, store, gate, served):
     status = Status(site=SITE, gate=gate, version="0.1.0")
-    store.gate_table.record_status(gate, status, is_news=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    store.gate_table.record_status(gate, status, is_changed=True, is_fresh=True, at="2026-11-23T07:58:00Z")
     assert "update that gate first" in office("restart", gate, check=1)
     assert store.commands.open() == []
 

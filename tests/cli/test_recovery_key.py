@@ -11,7 +11,7 @@ from gated.cli.office.office import office as group
 from gated.errors import OfficeError
 from gated.journal.entry import stamp
 from gated.office import serve
-from gated.office.handovers import HERE, RECOVERY_MISSING
+from gated.office.handovers import OFFICE, RECOVERY_MISSING
 from gated.office.store import Store
 from gated.protocol.recovery_key import RecoveryKey
 
@@ -114,7 +114,7 @@ def test_an_office_without_one_alarms_at_every_start_until_it_has_one(init, comm
         for share in (1, 0, 0):
             serve._prepare_broker(tmp_path / "office", share, store)
             assert bool(store.alarms.all()) is (share == 0)
-        assert [(each.gate, each.kind) for each in store.alarms.all()] == [(HERE, RECOVERY_MISSING)]
+        assert [(each.gate, each.kind) for each in store.alarms.all()] == [(OFFICE, RECOVERY_MISSING)]
         store.alarms.mark_handled(store.alarms.all()[0].id, stamp(datetime.now(UTC)))
         store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
         assert len(store.alarms.all()) == 1

@@ -64,7 +64,7 @@ def test_what_is_proposed_is_tried_by_the_next_start_and_by_nobody_else(config):
 
 def test_what_is_kept_counts_for_everybody_from_then_on(config):
     propose(config, office(7))
-    assert begin(config).trial.settle(KEPT)
+    assert begin(config).trial.apply_verdict(KEPT)
     assert in_force(config) == 7
     start = begin(config)
     assert (start.trial, number_of(start.settings)) == (None, 7)
@@ -72,21 +72,21 @@ def test_what_is_kept_counts_for_everybody_from_then_on(config):
 
 def test_what_is_taken_back_leaves_what_was_in_force(config):
     propose(config, office(6))
-    begin(config).trial.settle(KEPT)
+    begin(config).trial.apply_verdict(KEPT)
     propose(config, office(7))
-    assert begin(config).trial.settle(BACK)
+    assert begin(config).trial.apply_verdict(BACK)
     assert in_force(config) == 6
     assert begin(config).trial is None
 
 
 def test_an_empty_text_is_the_way_back_to_the_gate_s_own_and_is_tried_as_well(config):
     propose(config, office(7))
-    begin(config).trial.settle(KEPT)
+    begin(config).trial.apply_verdict(KEPT)
     propose(config, "")
     assert in_force(config) == 7
     start = begin(config)
     assert number_of(start.settings) == "own"
-    start.trial.settle(KEPT)
+    start.trial.apply_verdict(KEPT)
     assert in_force(config) == "own"
 
 
@@ -127,7 +127,7 @@ def test_a_proposal_that_no_longer_goes_with_the_gate_s_own_is_dropped_at_the_st
 def test_kept_settings_that_no_longer_go_with_the_gate_s_own_keep_no_gate_from_starting(config):
     config.write_text(f"{OWN}[second_door]\nlock_pin = 5\n")
     propose(config, "second_door.release_s = 6.0\n")
-    begin(config).trial.settle(KEPT)
+    begin(config).trial.apply_verdict(KEPT)
     config.write_text(OWN)
     start = begin(config)
     assert start.settings.second_door is None
@@ -166,15 +166,15 @@ def test_a_proposal_that_comes_while_another_is_on_trial_gets_a_trial_of_its_own
     propose(config, office(7))
     first = begin(config).trial
     propose(config, office(8))
-    assert not first.settle(KEPT)
-    assert not first.settle(BACK)
+    assert not first.apply_verdict(KEPT)
+    assert not first.apply_verdict(BACK)
     assert in_force(config) == "own"
     assert number_of(begin(config).settings) == 8
 
 
 def test_another_model_set_lets_all_else_be(config):
     propose(config, office(7) + '[schedules.day]\nstart = "06:00"\ndays = ["mon", "holiday"]\n')
-    begin(config).trial.settle(KEPT)
+    begin(config).trial.apply_verdict(KEPT)
     propose_models(config, "site", ["vision"])
     start = begin(config)
     assert (start.settings.models.set, number_of(start.settings)) == ("site", 7)
@@ -365,7 +365,7 @@ def scene(config, what):
     """Prepare a gate that kept 6 and is to try 7, up to the tested step. Returns the running trial, if any."""
     put(config.parent / "state", {})
     propose(config, office(6))
-    begin(config).trial.settle(KEPT)
+    begin(config).trial.apply_verdict(KEPT)
     if what != "propose":
         propose(config, office(7))
     return begin(config).trial if what in {"keep", "drop"} else None
@@ -382,7 +382,7 @@ def play(config, what, running):
             for _ in range(STARTS + 1):
                 begin(config)
         case _:
-            assert running.settle(KEPT if what == "keep" else BACK)
+            assert running.apply_verdict(KEPT if what == "keep" else BACK)
 
 
 def starts_left(config):
@@ -502,7 +502,7 @@ def test_a_long_life_with_the_power_going_ends_in_whole_settings(tmp_path_factor
                     starts += running is not None
                 elif running is not None:
                     may_be |= {number_of_trial(running)} if what == "keep" else set()
-                    if running.settle(KEPT if what == "keep" else BACK) and what == "keep":
+                    if running.apply_verdict(KEPT if what == "keep" else BACK) and what == "keep":
                         may_be = {number_of_trial(running)}
                     running = None
             except PowerCutError:

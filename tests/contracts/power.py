@@ -46,7 +46,7 @@ class PowerContract:
                 while bench.has_power():
                     row = journal.append(DoorClosed(), datetime.now(UTC))
                     marks.write(row)
-                    bench.person.tell(f"row {row.seq} is acknowledged")
+                    bench.person.show(f"row {row.seq} is acknowledged")
                     await asyncio.sleep(0.05)
 
     @needs("lock", "probe", "person", "after")

@@ -16,7 +16,7 @@ from gated.cues.words import EVERYTHING, Fitted
 
 
 def sound_of(folder, situation, first=None, is_night=False, nearness=lambda: 0.5, fitted=EVERYTHING, **settings):
-    return Voice(CueSettings(**settings), folder, fitted).says(Situation(situation), first, is_night, nearness)
+    return Voice(CueSettings(**settings), folder, fitted).sound_of(Situation(situation), first, is_night, nearness)
 
 
 def speech(folder, name, language):

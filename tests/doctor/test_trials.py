@@ -7,7 +7,7 @@ import pytest
 
 from gated.access.lockdown import begin_lockdown
 from gated.config import Wires, load
-from gated.doctor.trials import in_command, of_cycle, open_once, say, show_lights
+from gated.doctor.trials import in_command, of_cycle, open_once, show_lights, speak
 from gated.door.latch_messages import DriveLine, FromLatch, Hello, LatchHeartbeat
 from gated.door.latch_observer import read_latch_state
 from gated.errors import BusyError, LatchError
@@ -168,7 +168,7 @@ async def test_every_lamp_that_is_fitted_is_walked(gate, wait_for):
 
 async def test_a_loudspeaker_that_is_not_there_is_no_loudspeaker(gate):
     gate.write(cues={"sound": "alsa", "sound_device": "nowhere"})
-    assert not await say(load(gate.config))
+    assert not await speak(load(gate.config))
 
 
 @pytest.mark.parametrize(

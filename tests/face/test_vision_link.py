@@ -59,19 +59,19 @@ async def until(is_so):
 def test_a_pace_lets_a_burst_through_and_no_more_than_its_rate():
     now = [0.0]
     pace = Pace(10, lambda: now[0])
-    assert [pace.taken() for _ in range(10)] == [0.0] * 10
-    assert pace.taken() == pytest.approx(0.1)
-    assert pace.taken() == pytest.approx(0.2)
+    assert [pace.wait_s() for _ in range(10)] == [0.0] * 10
+    assert pace.wait_s() == pytest.approx(0.1)
+    assert pace.wait_s() == pytest.approx(0.2)
     now[0] = 100.0
-    assert [pace.taken() for _ in range(10)] == [0.0] * 10
-    assert pace.taken() > 0
+    assert [pace.wait_s() for _ in range(10)] == [0.0] * 10
+    assert pace.wait_s() > 0
 
 
 def test_a_camera_full_of_faces_stays_below_the_pace():
     a_frame = 5 + 5 + 1 + 1 + 1  # seen, ended, a pulse, a pass, and one to spare
     pace = Pace(pace_of(SETTINGS)._a_second, iter(t / 10 for t in range(10_000)).__next__)
     pace._clock = iter(frame / 10 for frame in range(500) for _ in range(a_frame)).__next__
-    assert all(pace.taken() == 0 for _ in range(500 * a_frame - 1))
+    assert all(pace.wait_s() == 0 for _ in range(500 * a_frame - 1))
 
 
 @pytest.mark.parametrize("message", [TrackEnded(1, 0.0), VisionPulse(0.0, 1, 0)])

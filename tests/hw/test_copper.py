@@ -148,7 +148,7 @@ async def test_a_person_is_asked_until_the_answer_is_valid():
     assert await screen.person.sees("it is dark")
     assert not await screen.person.sees("it is light")
     assert await screen.person.number("how many") == 42
-    screen.person.tell("row 7")
+    screen.person.show("row 7")
     for words in (b"Please cover the lens", b"y or n?", b"a number, such as 42", b"row 7"):
         end = time.monotonic() + 10
         while words not in screen.shown and time.monotonic() < end:

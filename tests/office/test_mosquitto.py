@@ -289,7 +289,7 @@ def test_a_broker_that_is_still_beginning_is_told_when_it_can_hear_and_not_kille
 
 
 def test_a_broker_that_never_hears_is_warned_of(office, caplog, monkeypatch):
-    monkeypatch.setattr(broker, "HEARS_S", 0.2)
+    monkeypatch.setattr(broker, "LISTENS_S", 0.2)
     process = subprocess.Popen([sys.executable, "-c", BEGINNING.replace("0.3", "60")], stdout=subprocess.PIPE)
     try:
         assert process.stdout.readline()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from gated.office.record_pages import deltas, pages, parts, urgent
 from gated.protocol.face_messages import SealedFace
 from gated.protocol.limits import MAX_PLAIN_BYTES
-from gated.protocol.record_keys import takes_away
+from gated.protocol.record_keys import removes_access
 from gated.protocol.wire_records import PersonRecord, Tombstone
 
 
@@ -38,7 +38,7 @@ def test_deltas_hold_everything_once_and_leave_no_gap(sizes, step, more):
 def test_what_is_urgent_is_all_that_takes_away_and_nothing_else(sizes, step):
     records = [record(3 + step * number, size) for number, size in enumerate(sizes)]
     said = urgent("s", "g", records)
-    assert [each for delta in said for each in delta.records] == [each for each in records if takes_away(each)]
+    assert [each for delta in said for each in delta.records] == [each for each in records if removes_access(each)]
     for delta in said:  # a delta is complete for its range
         assert [each for each in records if delta.after < each.n <= delta.upto] == delta.records
 

@@ -21,7 +21,7 @@ from gated.office.exchange import Exchange
 from gated.office.mosquitto import OFFICE, Place, tls_context
 from gated.office.office_creation import create_office
 from gated.office.registrar import Registrar
-from gated.office.renewals import Renewals, ends_of, keep_renewed, taken_days
+from gated.office.renewals import Renewals, ends_of, keep_renewed, used_days
 from gated.office.store import Store
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity
@@ -55,7 +55,7 @@ class Site:
     def pair(self, gate, wall=NOW):
         key = self.keys[gate] = ec.generate_private_key(ec.SECP256R1())
         me = self.identities[gate] = Identity.make()
-        taken = taken_days(self.store, gate)
+        taken = used_days(self.store, gate)
         issued = Authority.load(self.folder).admit(read_csr(csr(gate, key), gate), gate, wall, taken)
         self.store.add_gate(gate, me.party.dump(), issued.serial)
         self.store.gate_table.certify(gate, issued.serial, issued.pem.decode())
@@ -151,7 +151,7 @@ def test_an_alarm_is_over_when_the_gate_says_that_it_uses_a_new_one(site):
     site.renewals.watch(site.store.gates(), ends - 10 * DAY)
     assert site.alarms()
     status = Status(site=SITE, gate="gate-2", version="1", certificate_ends=(ends + 600 * DAY).isoformat())
-    site.store.gate_table.record_status("gate-2", status, is_news=True, is_fresh=True, at="")
+    site.store.gate_table.record_status("gate-2", status, is_changed=True, is_fresh=True, at="")
     assert ends_of(site.store.gate("gate-2")) == ends + 600 * DAY
     site.renewals.watch(site.store.gates(), ends - 9 * DAY)
     assert site.alarms() == []

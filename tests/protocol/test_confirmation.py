@@ -128,5 +128,5 @@ async def test_a_no_ends_it_and_so_does_nobody_who_answers(monkeypatch):
 def test_the_operator_is_told_what_is_news():
     office = Office(None)
     for says in ("1 of 5", "1 of 5", "2 of 5"):
-        office.talk.tell(says)
+        office.talk.show_progress(says)
     assert office.said == [Progress(**US, command=ORDER, says=says) for says in ("1 of 5", "2 of 5")]

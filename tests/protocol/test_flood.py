@@ -8,16 +8,16 @@ from gated.protocol.flood import Bucket, Repetitions
 
 def test_a_full_bucket_pays_at_once_and_an_empty_one_as_it_fills():
     bucket = Bucket(most=3, per_s=2)
-    assert [bucket.take(100.0) for _ in range(4)] == [True, True, True, False]
-    assert not bucket.take(100.4)
-    assert bucket.take(100.5)
-    assert not bucket.take(100.5)
+    assert [bucket.spend_token(100.0) for _ in range(4)] == [True, True, True, False]
+    assert not bucket.spend_token(100.4)
+    assert bucket.spend_token(100.5)
+    assert not bucket.spend_token(100.5)
 
 
 def test_a_bucket_that_rests_is_no_fuller_than_full():
     bucket = Bucket(most=3, per_s=2)
-    bucket.take(0.0)
-    assert sum(bucket.take(1e6) for _ in range(10)) == 3
+    bucket.spend_token(0.0)
+    assert sum(bucket.spend_token(1e6) for _ in range(10)) == 3
 
 
 @given(st.lists(st.floats(0, 10), max_size=100), st.integers(1, 20), st.integers(1, 20))
@@ -25,7 +25,7 @@ def test_no_stretch_of_time_costs_more_than_was_full_and_came_in_it(pauses, most
     bucket, now, taken = Bucket(most, per_s), 50.0, 0
     for pause in pauses:
         now += pause
-        taken += bucket.take(now)
+        taken += bucket.spend_token(now)
     assert taken <= most + (now - 50.0) * per_s + 1e-6
 
 

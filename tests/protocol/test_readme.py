@@ -29,7 +29,7 @@ from gated.protocol.limits import (  # noqa: E402
     MAX_TEMPLATES,
 )
 from gated.protocol.message_kinds import KINDS, OPEN  # noqa: E402
-from gated.protocol.record_keys import digest_of, key_of, takes_away  # noqa: E402
+from gated.protocol.record_keys import digest_of, key_of, removes_access  # noqa: E402
 from gated.protocol.record_messages import Delta  # noqa: E402
 from gated.protocol.status_messages import JournalMark, RecordMark  # noqa: E402
 from gated.protocol.topics import Topics  # noqa: E402
@@ -187,10 +187,10 @@ def test_the_digest_is_sorted_by_bytes():
 
 def test_what_takes_away_is_what_the_page_names():
     person = story.records("x", "{}")[-1]
-    assert takes_away(Tombstone(n=1, key="person/00"))
-    assert not takes_away(Tombstone(n=1, key="role/staff")), "whoever is in it still may pass at all hours then"
-    assert takes_away(msgspec.structs.replace(person, status="suspended"))
-    assert not any(takes_away(record) for record in story.records("x", "{}") if not isinstance(record, Tombstone))
+    assert removes_access(Tombstone(n=1, key="person/00"))
+    assert not removes_access(Tombstone(n=1, key="role/staff")), "whoever is in it still may pass at all hours then"
+    assert removes_access(msgspec.structs.replace(person, status="suspended"))
+    assert not any(removes_access(record) for record in story.records("x", "{}") if not isinstance(record, Tombstone))
 
 
 @pytest.mark.parametrize(("templates", "dimension"), [(20, 128), (10, 512)])

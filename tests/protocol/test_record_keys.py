@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.protocol.record_keys import digest_of, key_of, takes_away
+from gated.protocol.record_keys import digest_of, key_of, removes_access
 from gated.protocol.wire_records import GateRecord, HouseholdRecord, PersonRecord, RoleRecord, ScheduleRecord, Tombstone
 
 SUBJECT = "0123456789abcdef"
@@ -48,19 +48,19 @@ def test_other_records_have_another_digest(one, other):
 
 
 def test_who_is_gone_or_suspended_never_waits():
-    assert takes_away(Tombstone(n=1, key=f"person/{SUBJECT}"))
-    assert takes_away(
+    assert removes_access(Tombstone(n=1, key=f"person/{SUBJECT}"))
+    assert removes_access(
         PersonRecord(**{f: getattr(PERSON, f) for f in PERSON.__struct_fields__} | {"status": "suspended"})
     )
-    assert not takes_away(PERSON)
+    assert not removes_access(PERSON)
 
 
 @pytest.mark.parametrize("key", ["schedule/work", "gate/north"])
 def test_hours_and_gates_that_are_gone_let_nobody_in(key):
-    assert takes_away(Tombstone(n=1, key=key))
+    assert removes_access(Tombstone(n=1, key=key))
 
 
 @pytest.mark.parametrize("key", ["household/2-401", "role/staff"])
 def test_that_a_household_or_a_role_is_gone_waits_because_its_people_might_pass_at_all_hours_then(key):
-    assert not takes_away(Tombstone(n=1, key=key))
-    assert not takes_away(HouseholdRecord(n=1, household="2-401", rights=[]))
+    assert not removes_access(Tombstone(n=1, key=key))
+    assert not removes_access(HouseholdRecord(n=1, household="2-401", rights=[]))

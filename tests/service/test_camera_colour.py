@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated.face.colour import COLOUR, NO_COLOUR
-from gated.service.camera_colour import LOOKS, WHY, ColourWatch
+from gated.service.camera_colour import OBSERVATIONS, WHY, ColourWatch
 
 
 @pytest.fixture
@@ -20,25 +20,25 @@ def watch(told):
     return ColourWatch(lambda part, why: told.append((part, why)))
 
 
-def looks(watch, colour, count=LOOKS):
+def looks(watch, colour, count=OBSERVATIONS):
     for _ in range(count):
         watch.observe(colour)
 
 
 def test_a_grey_camera_is_told_once(watch, told):
-    looks(watch, 0.01, 10 * LOOKS)
+    looks(watch, 0.01, 10 * OBSERVATIONS)
     assert told == [("colour", WHY)]
 
 
 def test_it_is_over_once_faces_have_colour_for_certain(watch, told):
     looks(watch, 0.01)
-    looks(watch, 0.4, 5 * LOOKS)
+    looks(watch, 0.4, 5 * OBSERVATIONS)
     assert told == [("colour", WHY), ("colour", None)]
 
 
 def test_one_grey_look_among_others_is_nothing(watch, told):
     for _ in range(10):
-        looks(watch, 0.01, LOOKS - 1)
+        looks(watch, 0.01, OBSERVATIONS - 1)
         watch.observe(0.3)
     assert told == []
 
@@ -57,7 +57,7 @@ def test_between_the_bounds_nothing_changes(dusk, was_lost):
 @pytest.mark.parametrize("colour", [None, math.nan])
 def test_what_nobody_could_measure_is_no_colour_that_comes_back(watch, told, colour):
     looks(watch, 0.0)
-    looks(watch, colour, 3 * LOOKS)
+    looks(watch, colour, 3 * OBSERVATIONS)
     assert told == [("colour", WHY)]
 
 

@@ -48,9 +48,9 @@ def test_a_worker_that_works_again_is_told_and_no_loss_any_more(duty, told):
 
 @pytest.mark.parametrize("how", ["works", "fails"])
 def test_a_worker_is_settled_when_it_has_answered_or_cannot(duty, how):
-    assert not duty.settled["vision"].is_set()
+    assert not duty.answered["vision"].is_set()
     duty.works("vision") if how == "works" else duty.fails("vision", "no camera")
-    assert duty.settled["vision"].is_set()
+    assert duty.answered["vision"].is_set()
 
 
 def test_the_log_says_why(duty, caplog):

@@ -91,7 +91,7 @@ def test_a_granted_resident_is_as_expected(play):
     )
     assert outcome.is_right
     assert outcome.let_in == ("Wang Yu",)
-    assert director.now.says == "OPEN for Wang Yu"
+    assert director.now.result == "OPEN for Wang Yu"
     assert director.now.door == "released"
 
 

@@ -356,7 +356,7 @@ async def test_an_order_for_which_somebody_waits_is_asked_for_and_confirmed_whil
 
     async def carefully(command, talk):
         gate.orders.append(command)
-        talk.tell("begins")
+        talk.show_progress("begins")
         try:
             await talk.confirm("all but done")
         except WithdrawnError as error:

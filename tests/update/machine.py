@@ -188,7 +188,7 @@ class Machine:
             self.updater.keep()
         else:
             with self.updater.alone():
-                self.updater.settle()
+                self.updater.finish_rollback()
         return ""
 
     def _install(self, folder: Path, version: str, wheels) -> None:

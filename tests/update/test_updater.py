@@ -127,13 +127,13 @@ def test_nothing_is_settled_while_a_brain_has_the_databases(machine):
     machine = machine("good")
     VersionTrial(OLD, NEW).write(machine.root)
     with pytest.raises(BusyError):
-        machine.updater.settle()
+        machine.updater.finish_rollback()
     assert read_trial(machine.root) is not None
 
 
 def test_without_a_trial_there_is_nothing_to_settle_keep_or_resume(machine):
     machine = machine("good")
-    assert machine.updater.settle() is None
+    assert machine.updater.finish_rollback() is None
     assert machine.updater.resume() is None
     machine.updater.keep()
     assert told(machine) == []

@@ -30,7 +30,7 @@ class LearntReader:
     trouble: str = ""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """Return a description for people. It does not contain the number."""
         end = {"none": "no key behind them"}.get(self.settings.suffix, f"then {self.settings.suffix.capitalize()}")
         return f"{self.length} keys, at most {self.gap_ms} ms apart, {end}"

@@ -19,14 +19,14 @@ from gated.office.store import Store
 
 @click.command()
 @click.option("--all", "everything", is_flag=True, help="Also show alarms that are over.")
-@click.option("--settle", metavar="ID", type=int, help="Mark this alarm as handled.")
+@click.option("--settle", "handled", metavar="ID", type=int, help="Mark this alarm as handled.")
 @json_option
 @click.pass_obj
-def alarms(folder: Path, everything: bool, settle: int | None, as_json: bool) -> None:
+def alarms(folder: Path, everything: bool, handled: int | None, as_json: bool) -> None:
     """List the open alarms, with their meaning and what to do. Exit 1 if there is one."""
-    with read_only_unless(settle), closing(Store.open(folder)) as store:
-        if settle is not None:
-            store.alarms.mark_handled(settle, stamp(datetime.now(UTC)))
+    with read_only_unless(handled), closing(Store.open(folder)) as store:
+        if handled is not None:
+            store.alarms.mark_handled(handled, stamp(datetime.now(UTC)))
         found, zone = store.alarms.all(standing=not everything), store.zone
     if as_json:
         show_json([asdict(each) | {"meaning": MEANINGS.get(each.kind, "")} for each in found])

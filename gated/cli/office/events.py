@@ -14,7 +14,7 @@ from gated.cli import read_only_unless, show_json_line, streams
 from gated.office.journal_store import JournalRow
 from gated.office.store import Store
 from gated.printable import line
-from gated.sitetime import tell
+from gated.sitetime import format_time
 from gated.wording import UNDECODABLE
 
 FOLLOW_S = 0.2
@@ -58,5 +58,5 @@ def _head(row: JournalRow) -> dict[str, Any]:
 
 
 def _row_text(row: JournalRow, zone: ZoneInfo) -> str:
-    head = f"{tell(row.event.at, zone)}  {row.gate:12} {row.event.kind:20}"
+    head = f"{format_time(row.event.at, zone)}  {row.gate:12} {row.event.kind:20}"
     return f"{line(head)} {wording.facts(_facts(row))}".rstrip()

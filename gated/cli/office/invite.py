@@ -22,7 +22,7 @@ from gated.office.registrar import Registrar
 from gated.office.store import Store
 from gated.printable import page
 from gated.protocol.pairing_code import NAME, PairingCode
-from gated.sitetime import iso, tell
+from gated.sitetime import format_time, iso
 from gated.storage.named_files import replacing, write_named
 
 SHEET_HTML = """\
@@ -82,7 +82,7 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
     with closing(Store.open(folder)) as store, closing(Registrar(folder, store)) as registrar:
         codes, zone = [registrar.invite(gate, now, valid_s) for gate in gates], store.zone
     ends = now + timedelta(seconds=valid_s)
-    until = tell(ends, zone)
+    until = format_time(ends, zone)
     if sheet is not None:
         write_named(sheet, SHEET_HTML.format(slips="".join(_slip(code, until) for code in codes)).encode())
         streams.say(f"{sheet}: {len(codes)} slips to print. Delete the file after printing.", err=True)
@@ -135,5 +135,5 @@ def invitations(folder: Path, cancel: str | None, as_json: bool) -> None:
             {"gate": gate, "until": iso(ends[gate], zone), "wrong_tries": each.wrong} for gate, each in expected.items()
         ])  # fmt: skip
     else:
-        rows = [[gate, tell(ends[gate], zone), str(each.wrong)] for gate, each in expected.items()]
+        rows = [[gate, format_time(ends[gate], zone), str(each.wrong)] for gate, each in expected.items()]
         show(["gate", "until", "wrong tries"], rows)

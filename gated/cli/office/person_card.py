@@ -23,7 +23,7 @@ from gated.people.issuing import RANDOM_UID
 @click.command()
 @click.argument("subject")
 @click.option("--number", help="Give this card: the printed number or a reader's output.")
-@click.option("--take", metavar="CARD", help="Remove the card with this id; `person show` shows the ids.")
+@click.option("--take", "removed", metavar="CARD", help="Remove the card with this id; `person show` shows the ids.")
 @since_option
 @until_option
 @click.option("--uses", type=click.IntRange(1, 100_000), help="Number of uses at each gate.")
@@ -31,19 +31,21 @@ from gated.people.issuing import RANDOM_UID
 @click.option("--same-each-time", is_flag=True, help="The number looks random but is fixed: you saw it more than once.")
 @click.pass_obj
 def card(
-    folder: Path, subject: str, *, number: str | None, take: str | None, since: date | None, until: date | None,
+    folder: Path, subject: str, *, number: str | None, removed: str | None, since: date | None, until: date | None,
     uses: int | None, label: str, same_each_time: bool,
 ) -> None:  # fmt: skip
     """Give a person a card by --number, or remove one by --take."""
-    if (number is None) == (take is None):
+    if (number is None) == (removed is None):
         raise click.UsageError("give --number to add a card, or --take to remove one")
     with changing_person(folder, subject) as (store, who):
-        if take is not None:
-            remaining = [each for each in who.cards if each.id != take]
+        if removed is not None:
+            remaining = [each for each in who.cards if each.id != removed]
             if remaining == who.cards:
-                raise CredentialError(f"{who.subject} has no card {take!r}; `gated office person show` shows the ids")
+                raise CredentialError(
+                    f"{who.subject} has no card {removed!r}; `gated office person show` shows the ids"
+                )
             store.book.put(replace(who, cards=remaining))
-            streams.say(f"removed card {take} of {called(who)}")
+            streams.say(f"removed card {removed} of {called(who)}")
             return
         begin, end = days(since, until, store.zone)
         plain = _card_number(store, number or "", may_be_random=same_each_time)

@@ -17,10 +17,10 @@ from gated.office.store import Store
 @click.command()
 @click.argument("subject")
 @click.option("--duress", is_flag=True, help="The duress PIN: it opens, and silently calls for help.")
-@click.option("--take", is_flag=True, help="Remove it; removing the PIN removes the duress PIN too.")
+@click.option("--take", "is_removal", is_flag=True, help="Remove it; removing the PIN removes the duress PIN too.")
 @choose_option
 @click.pass_obj
-def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> None:
+def pin(folder: Path, subject: str, duress: bool, is_removal: bool, choose: bool) -> None:
     """Make a PIN for a person and show it once. It replaces the earlier PIN.
 
     With --choose, the person types one. A program may write one to standard input.
@@ -28,7 +28,7 @@ def pin(folder: Path, subject: str, duress: bool, take: bool, choose: bool) -> N
     with closing(Store.open(folder)) as store:  # a prompt must not hold the write lock
         subject = person_by_words(store, subject).subject
     what = "the duress PIN" if duress else "the PIN"
-    if take:
+    if is_removal:
         with changing_person(folder, subject) as (store, who):
             remove_pin(store, who.subject, only_duress=duress)
         streams.say(f"removed {what} of {called(who)}, {who.subject}")

@@ -65,26 +65,26 @@ class WriteSettings:
     def check(self) -> StepCheck:
         """Return every problem of the existing settings, or of the settings that the answers give."""
         making = self.making
-        is_there = making.config.exists()
-        if is_there and not os.access(making.config, os.R_OK):
+        exists = making.config.exists()
+        if exists and not os.access(making.config, os.R_OK):
             return StepCheck(f"{making.config} exists; only root can read it")
-        draft, source = making.draft, str(making.config) if is_there else "the answers"
+        draft, source = making.draft, str(making.config) if exists else "the answers"
         wrong: list[GatedError] = [ConfigError(source, [problem]) for problem in draft.problems]
-        if is_there and draft.settings is not None:
+        if exists and draft.settings is not None:
             settings = draft.settings
             wrong += attempted(lambda: self._check_names(settings), lambda: self._check_screen(settings))
             wrong += attempted(self._report_differences)
-        elif not is_there and os.geteuid() == 0:
+        elif not exists and os.geteuid() == 0:
             wrong += attempted(lambda: check_writable(making.config))
-        return StepCheck(DONE if is_there else f"{making.config} would be written", wrong)
+        return StepCheck(DONE if exists else f"{making.config} would be written", wrong)
 
     def _check_names(self, settings: Settings) -> None:
         """Check that the settings name this site and gate. Raises `ProvisionError`."""
         making, answers = self.making, self.making.answers
-        theirs = (settings.site.id, settings.gate.id)
-        if UNNAMED not in (answers.site, answers.gate) and theirs != (answers.site, answers.gate):
+        stored = (settings.site.id, settings.gate.id)
+        if UNNAMED not in (answers.site, answers.gate) and stored != (answers.site, answers.gate):
             raise ProvisionError(
-                f"{making.config} is for {'/'.join(theirs)}, not {answers.site}/{answers.gate}; "
+                f"{making.config} is for {'/'.join(stored)}, not {answers.site}/{answers.gate}; "
                 "give those names, or move the file away"
             )
 
@@ -99,13 +99,13 @@ class WriteSettings:
     def _report_differences(self) -> None:
         """Warn about answers that differ from the existing settings. Such answers have no effect."""
         making = self.making
-        there = read(making.config)
+        document = read(making.config)
         wanted = merged({"models": {"set": making.answers.models}}, making.answers.settings)
         differ = [
             f"{table}.{key}".lstrip(".")
             for table, values in wanted.items()
             for key, value in values.items()
-            if (there.get(table, {}) if table else there).get(key) != value
+            if (document.get(table, {}) if table else document).get(key) != value
         ]
         if differ:
             summary = f"exist already and differ from the answers in {', '.join(differ)}"

@@ -26,13 +26,13 @@ class Machine:
 
     def do(self) -> str:
         """Check the machine. Raises `ProvisionError` if a finding is red."""
-        findings = list(machine_check.looked_at(self.making.state, self.making.root))
+        findings = list(machine_check.findings_before(self.making.state, self.making.root))
         self.making.judge(findings)
         return findings[0].result
 
     def check(self) -> StepCheck:
         """Check the machine. Return the red findings as problems."""
-        findings = list(machine_check.looked_at(self.making.state, self.making.root))
+        findings = list(machine_check.findings_before(self.making.state, self.making.root))
         for finding in findings:
             self.making.report(finding)
         red = [ProvisionError(f"{f.part}: {f.result}; {f.next_step}") for f in findings if f.light == "red"]

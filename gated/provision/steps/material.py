@@ -222,16 +222,16 @@ class StateKeys:
         """
         state = self.making.state
         try:
-            there = [path for path in (*state.glob("*.db"), *state.glob("keys/*")) if path.is_file()]
-            uids = {path: path.stat().st_uid for path in there}
+            files = [path for path in (*state.glob("*.db"), *state.glob("keys/*")) if path.is_file()]
+            uids = {path: path.stat().st_uid for path in files}
         except PermissionError:
             return StepCheck("only root can examine them")
-        if not there:
+        if not files:
             return StepCheck("would be made here")
         if attempted(lambda: self.making.owner):
             return StepCheck("are there")
         uid = (self.making.owner or (0, 0))[0]
-        foreign = sorted(str(path) for path, theirs in uids.items() if theirs != uid)
+        foreign = sorted(str(path) for path, file_uid in uids.items() if file_uid != uid)
         step = f"chown them to {places.USER}"
         return StepCheck(
             "are there", [ProvisionError(f"{', '.join(foreign)}: not owned by the gate's user; {step}")] * bool(foreign)

@@ -28,8 +28,8 @@ class Office:
     def is_done(self) -> bool:
         """Return whether the gate is paired, and its settings match the pairing."""
         done = Pairing.find(self.making.state)
-        there = read(self.making.config).get("sync", {})
-        return done is not None and done.settings().items() <= there.items()
+        stored = read(self.making.config).get("sync", {})
+        return done is not None and done.settings().items() <= stored.items()
 
     def do(self) -> str:
         """Pair with the office. Raises `PairingError`, `ProvisionError`."""

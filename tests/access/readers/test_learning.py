@@ -53,7 +53,7 @@ def test_what_teaches_nothing_is_refused_with_the_reason(keys, trouble):
 
 def test_what_is_said_of_a_reader_tells_no_digit_of_the_card():
     found = learn_settings(typed("0006729715\t"))
-    assert found.says == "10 keys, at most 10 ms apart, then Tab"
+    assert found.description == "10 keys, at most 10 ms apart, then Tab"
     assert "6729715" not in repr(found)
 
 

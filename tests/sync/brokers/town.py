@@ -16,7 +16,7 @@ from gated.office.office_creation import create_office
 from gated.office.office_person import OfficePerson
 from gated.office.running_processes import Waiting
 from gated.office.store import Store
-from gated.people.acceptances import HERE
+from gated.people.acceptances import THIS_GATE
 from gated.protocol.wire_records import WireConsent
 from gated.simulator.network import free_port, join
 from gated.types import SubjectId
@@ -75,7 +75,7 @@ class Town:
         """Accept at this gate all other gates and all consents that the office reports."""
         with closing(Holdings.open(gate.state, SITE)) as holdings:
             others = [each for each in holdings.neighbours() if not each.is_trusted]
-            accepted = [holdings.trust(each.gate, each.keys, HERE) for each in others]
+            accepted = [holdings.trust(each.gate, each.keys, THIS_GATE) for each in others]
             holdings.agree(holdings.claims())
         return bool(accepted)
 

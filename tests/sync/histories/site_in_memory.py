@@ -21,7 +21,7 @@ from gated.journal.journal import Journal
 from gated.office.exchange import Exchange
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
-from gated.people.acceptances import HERE
+from gated.people.acceptances import THIS_GATE
 from gated.protocol.command_messages import (
     WAITS,
     Command,
@@ -38,7 +38,7 @@ from gated.protocol.confirmation import CONFIRM_VALID_S, Question
 from gated.protocol.envelope import Peer
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent
 from gated.protocol.jose import Identity
-from gated.protocol.record_keys import digest_of, key_of, takes_away
+from gated.protocol.record_keys import digest_of, key_of, removes_access
 from gated.protocol.record_messages import Delta, SnapshotPart
 from gated.protocol.topics import Topics
 from gated.protocol.wire_records import AnyPerson, HouseholdRecord, Tombstone, WireAccessRule, WireConsent
@@ -165,7 +165,7 @@ class Gatehouse:
             message = self.peer.read(payload, Delta, SnapshotPart)
             for record in message.records:
                 key = key_of(record)
-                if isinstance(message, Delta) and takes_away(record):
+                if isinstance(message, Delta) and removes_access(record):
                     self.taken[key] = max(self.taken.get(key, 0), record.n)
                     if isinstance(record, Tombstone):
                         self.gone[key] = max(self.gone.get(key, 0), record.n)
@@ -220,7 +220,7 @@ class Gatehouse:
         """Accept all pending items at this gate: other gates' keys, other faces, and wider consents."""
         with closing(Holdings.open(self.folder, SITE)) as holdings:
             for each in holdings.neighbours():
-                if not each.is_trusted and each.gate != self.name and holdings.trust(each.gate, each.keys, HERE):
+                if not each.is_trusted and each.gate != self.name and holdings.trust(each.gate, each.keys, THIS_GATE):
                     self.report(GateAccepted(each.gate, "seen"))
             for held in holdings.quarantined():
                 accepted = holdings.accept(SubjectId(held.key.removeprefix("person/"))) if held.pending else None

@@ -15,7 +15,7 @@ from gated.events import ConsentHeld, FaceShared, GateAccepted, GateHeld
 from gated.gallery.enrolment import enrol_known
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.people.acceptances import HERE
+from gated.people.acceptances import THIS_GATE
 from gated.people.store import Consent, People, Person
 from gated.protocol.command_messages import Enrol
 from gated.protocol.face_messages import Vouching
@@ -53,7 +53,7 @@ def accept(followed, name=None):
     with closing(Holdings.open(followed.state, "market-south")) as holdings:
         if name is None:
             return holdings.agree(holdings.claims())
-        return [holdings.trust(each.gate, each.keys, HERE) for each in holdings.neighbours() if each.gate == name]
+        return [holdings.trust(each.gate, each.keys, THIS_GATE) for each in holdings.neighbours() if each.gate == name]
 
 
 def shares(followed, kit, to):
@@ -217,7 +217,7 @@ def test_what_somebody_accepts_is_what_they_saw_and_no_newer_keys(home, office, 
         (seen,) = holdings.neighbours()
         office.put(gate(kit.other, THIEF))
         home.hear(office.delta(office.version - 1))
-        assert not holdings.trust(seen.gate, seen.keys, HERE)
+        assert not holdings.trust(seen.gate, seen.keys, THIS_GATE)
 
 
 def test_a_gate_that_is_trusted_here_vouches_for_another(home, office, kit):

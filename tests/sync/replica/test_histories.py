@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gated.protocol.record_keys import key_of, takes_away
+from gated.protocol.record_keys import key_of, removes_access
 from gated.protocol.record_messages import Delta, RecordRequest, SnapshotPart
 from gated.protocol.wire_records import PersonRecord, Tombstone, WireAccessRule, WireCard
 
@@ -149,11 +149,11 @@ class History:
         """Record the removals and suspensions in a message; the gate must obey them from now on."""
         for record in message.records:
             subject = key_of(record).removeprefix("person/")
-            if isinstance(message, Delta) and takes_away(record) and key_of(record).startswith("person/"):
+            if isinstance(message, Delta) and removes_access(record) and key_of(record).startswith("person/"):
                 self.taken[subject] = max(self.taken.get(subject, 0), record.n)
                 if isinstance(record, Tombstone):
                     self.gone.add(subject)
-            elif isinstance(message, SnapshotPart) and takes_away(record) and subject in self.gate.people():
+            elif isinstance(message, SnapshotPart) and removes_access(record) and subject in self.gate.people():
                 self.taken[subject] = max(self.taken.get(subject, 0), record.n)
 
     def check(self):

@@ -12,7 +12,7 @@ from gated.errors import EnrolmentError, SealError, WireError
 from gated.events import FaceShared
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.people.acceptances import HERE, Claim
+from gated.people.acceptances import THIS_GATE, Claim
 from gated.protocol.envelope import Peer
 from gated.protocol.face_messages import FaceTemplates, SharedFace
 from gated.protocol.limits import MAX_PLAIN_BYTES, MAX_TEMPLATES
@@ -34,7 +34,7 @@ def sharing(followed, office, kit):
     )
     followed.hear(office.delta())
     with closing(Holdings.open(followed.state, kit.site)) as holdings:  # a person at the gate accepts both
-        holdings.trust(kit.other, holdings.keys_of(kit.other), HERE)
+        holdings.trust(kit.other, holdings.keys_of(kit.other), THIS_GATE)
         consents = kit.consents(1, "transfer")
         holdings.agree([Claim(kit.subject(1), each.purpose, each.reference) for each in consents])
     return followed

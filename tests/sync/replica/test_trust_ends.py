@@ -8,7 +8,7 @@ import pytest
 from gated.errors import EnrolmentError
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
-from gated.people.acceptances import HERE
+from gated.people.acceptances import THIS_GATE
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Identity
 from gated.protocol.vouching import vouch
@@ -51,7 +51,7 @@ def accept_gate(home, kit, name):
     with closing(Holdings.open(home.state, kit.site)) as holdings:
         for each in holdings.neighbours():
             if each.gate == name:
-                assert holdings.trust(name, each.keys, HERE)
+                assert holdings.trust(name, each.keys, THIS_GATE)
     _ = home.replica.mark
 
 
