@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 import msgspec
@@ -12,9 +13,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, Trans
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consoles import Console
 from gated.cli.table_output import show
+from gated.config import ModelSettings
 from gated.errors import ModelError
-from gated.face import download
-from gated.face.manifest import ModelEntry, folder_of, load_manifest
+from gated.face import download, licences
+from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
 from gated.face.model_files import pull_set, unaccepted
 from gated.face.onnx import Model
 from gated.storage.named_files import reading
@@ -31,29 +33,40 @@ def models() -> None:
 @click.pass_obj
 @read_only_command
 def list_models(context: Context, as_json: bool) -> None:
-    """List every model of every set in the manifest: grade, licence, and whether its file is installed."""
+    """List every model of every set: grade, licence, training data, when you accepted them, and whether its file is
+    installed.
+    """
     settings = context.settings
     manifest = load_manifest(settings.models)
-    rows = [
+    sets = [manifest.model_set(name) for name in manifest.sets]
+    rows = [row for each in sets for row in _rows(settings.models, each)]
+    if as_json:
+        show_json(rows)
+    else:
+        columns = ["set", "role", "file", "grade", "licence", "training_data", "accepted", "present"]
+        show(columns, [[str(row[column] or "") for column in columns] for row in rows])
+
+
+def _rows(settings: ModelSettings, chosen: ModelSet) -> list[dict[str, Any]]:
+    """Return the models of a set as `models list` shows them."""
+    folder = folder_of(settings, chosen)
+    record = licences.accepted(folder)
+    return [
         {
-            "set": name,
-            "chosen": name == settings.models.set,
+            "set": chosen.name,
+            "chosen": chosen.name == settings.set,
             "role": type(entry).__struct_config__.tag,
             "file": entry.file,
             "grade": chosen.grade,
             "licence": entry.licence,
-            "present": (folder_of(settings.models, chosen) / entry.file).is_file(),
+            "training_data": entry.training_data,
+            "accepted": at.date().isoformat() if (at := licences.accepted_at(entry, record)) else None,
+            "present": (folder / entry.file).is_file(),
             "sha256": entry.sha256,
+            "sources": [{"file": each.file, "url": each.url, "sha256": each.sha256} for each in entry.origins],
         }
-        for name in manifest.sets
-        for chosen in [manifest.model_set(name)]
         for entry in chosen.models
     ]
-    if as_json:
-        show_json(rows)
-    else:
-        columns = ["set", "role", "file", "grade", "licence", "present"]
-        show(columns, [[str(row[column]) for column in columns] for row in rows])
 
 
 @models.command()
@@ -85,24 +98,39 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
 @click.option(
     "--from", "source", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Copy from this folder."
 )
+@click.option(
+    "--mirror", metavar="BASE", help="Download each source from BASE/FILE instead of its publisher's address."
+)
 @click.option("--dir", "folder", type=click.Path(path_type=Path), help="Into this folder, instead of [models] dir.")
-@click.option("--accept-licence", is_flag=True, help="Confirm that you have read and accept the licences.")
+@click.option(
+    "--accept-licence", is_flag=True, help="Confirm that you have read and accept licences and training data."
+)
 @click.pass_obj
-def pull(context: Context, model_set: str, source: Path | None, folder: Path | None, accept_licence: bool) -> None:
-    """Install the files of a set, by default "site". Downloads by HTTPS or copies, and verifies the SHA-256.
+def pull(
+    context: Context, model_set: str, *, source: Path | None, mirror: str | None, folder: Path | None,
+    accept_licence: bool,
+) -> None:  # fmt: skip
+    """Install the files of a set, by default "site". Downloads by HTTPS or copies, converts, and verifies the SHA-256.
 
-    An interrupted download resumes. SSL_CERT_FILE names certificate authorities other than this machine's.
+    --from needs no network: the folder, or its subfolder "sources", holds the finished files or the publishers' files.
+
+    A mirror is such a folder behind HTTPS: BASE/FILE, with the names that `gated models list --json` gives as
+    sources. An interrupted download resumes. SSL_CERT_FILE names certificate authorities other than this machine's.
     """
+    if source is not None and mirror is not None:
+        raise click.UsageError("--from copies and --mirror downloads; give one of them")
     settings = context.settings_or_defaults.models
     if folder is not None:
         settings = msgspec.structs.replace(settings, dir=str(folder.resolve()))
     asked = unaccepted(settings, model_set)
     for entry in asked:
-        streams.say(f"{entry.file}: {entry.licence}", err=True)
+        streams.say(licences.described(entry), err=True)
     if asked and not accept_licence and sys.stdin.isatty():
-        accept_licence = click.confirm("Do you accept these licences?", err=True)
+        accept_licence = click.confirm("Do you accept these licences, and the training data?", err=True)
     with bars() as progress, as_holder_of(Path(settings.dir)):
-        done = pull_set(settings, model_set, source=source, progress=progress, accept=accept_licence, reading=reading)
+        done = pull_set(
+            settings, model_set, source=source, mirror=mirror, progress=progress, accept=accept_licence, reading=reading
+        )
     for each in done:
         streams.say(f"{each.file}: {each.origin}, SHA-256 is correct")
 

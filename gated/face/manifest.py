@@ -77,8 +77,13 @@ class Source(_Data, frozen=True):
 
     file: FileName
     url: Url
-    size_bytes: Size
     sha256: Sha256
+    size_bytes: Size | None = None
+
+    @property
+    def most_bytes(self) -> int:
+        """So many bytes the file may have."""
+        return MOST_BYTES if self.size_bytes is None else self.size_bytes
 
 
 class ModelEntry(_Data, frozen=True, tag_field="role"):
@@ -120,6 +125,13 @@ class ModelEntry(_Data, frozen=True, tag_field="role"):
     def most_bytes(self) -> int:
         """So many bytes the file may have."""
         return MOST_BYTES if self.size_bytes is None else self.size_bytes
+
+    @property
+    def origins(self) -> tuple[Source, ...]:
+        """The files to download. Empty if the manifest has no address."""
+        if self.url is not None:
+            return (Source(self.file, self.url, self.sha256, self.size_bytes),)
+        return self.sources
 
 
 class DetectorEntry(ModelEntry, frozen=True, tag="detector"):

@@ -84,7 +84,7 @@ def _read(entry: ModelEntry, path: Path) -> bytes:
     except OSError as error:
         raise ModelError(
             f"{path}: the model cannot be read ({error.strerror}); point models.dir at the folder that holds it"
-            + (f", or fetch it from {entry.url}" if entry.url else "")
+            + (", or run `gated models pull`" if entry.origins else "")
         ) from error
     digest = hashlib.sha256(data).hexdigest()
     if not hmac.compare_digest(digest, entry.sha256):

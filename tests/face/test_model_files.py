@@ -22,7 +22,8 @@ from gated.errors import BusyError, ModelError
 from gated.face import download
 from gated.face import manifest as manifests
 from gated.face.download import Download, secure
-from gated.face.model_files import accepted, pull_set, unaccepted
+from gated.face.licences import accepted
+from gated.face.model_files import pull_set, unaccepted
 from gated.face.onnx import Model
 from gated.storage.process_lock import FileLock
 

@@ -12,8 +12,10 @@ from gated.cues.prompt_copies import copy_prompts
 from gated.cues.prompts import check_prompts, render_prompts
 from gated.cues.words import fitted_of
 from gated.errors import GatedError, ModelError, ProvisionError, StateError
+from gated.face.licences import described
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, lawful_set, load_manifest
-from gated.face.model_files import is_right, pull_set, unaccepted
+from gated.face.model_files import pull_set, unaccepted
+from gated.face.model_sources import find, is_right, lacking
 from gated.face.onnx import Model
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
@@ -68,7 +70,7 @@ class Models:
         wrong += self._unproved(chosen, folder, missing)
         if not self.making.answers.accept_licence:
             wrong += [
-                ModelError(f"{entry.file}: its licence ({entry.licence}) is not accepted; read it, and give "
+                ModelError(f"{described(entry)}; this is not accepted; read the licence, and give "
                            "accept_licence = true, or --accept-licence")
                 for entry in unaccepted(settings.models, settings.models.set)
             ]  # fmt: skip
@@ -91,13 +93,11 @@ class Models:
         manifest.
         """
         given = self.making.answers.models_from
-        source = Path(given) if given else None
         wrong: list[GatedError] = []
         for entry in chosen.models:
-            where = (
-                source if source is not None and entry in missing and is_right(source / entry.file, entry) else folder
-            )
-            if entry.known_answer is None or entry not in missing or where != folder:
+            found = find(Path(given), entry) if given and entry in missing else None
+            where = folder if found is None else found.parent
+            if entry.known_answer is None or entry not in missing or found is not None:
                 wrong += attempted(lambda entry=entry, where=where: Model.load(entry, where, 1))  # type: ignore[misc]
         return wrong
 
@@ -106,17 +106,18 @@ class Models:
         given = self.making.answers.models_from
         if given:
             return [
-                ModelError(f"{Path(given) / entry.file}: {_why_not(Path(given) / entry.file)}; copy the file that the "
-                           "manifest names")
+                ModelError(
+                    f"{Path(given) / file}: {_why_not(Path(given) / file)}; copy the file that the manifest names"
+                )
                 for entry in missing
-                if not is_right(Path(given) / entry.file, entry)
-            ]  # fmt: skip
+                for file in lacking(Path(given), entry)
+            ]
         wrong: list[GatedError] = [
             ModelError(f"{entry.file}: the manifest has no address for it; copy it with models_from")
             for entry in missing
-            if entry.url is None
+            if not entry.origins
         ]
-        hosts = sorted({urlsplit(entry.url).netloc for entry in missing if entry.url})
+        hosts = sorted({urlsplit(source.url).netloc for entry in missing for source in entry.origins})
         return wrong + attempted(*(lambda host=host: _reach(host) for host in hosts))
 
 

@@ -1,0 +1,170 @@
+"""Brings one model: downloads or copies its sources, verifies them, and converts them.
+
+`model_files` uses it. The result is `FILE.part` in the models' folder, with the digest of the manifest. Each source is
+`SOURCE.part` there until the model is installed, so an interrupted pull resumes with what it has.
+
+`--from FOLDER` needs no network. The folder, or its subfolder `sources`, holds the finished model or the sources.
+`--mirror BASE` replaces the addresses: each source is at `BASE/SOURCE`, under its name in the manifest. A mirror is
+such a folder behind HTTPS.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, nullcontext
+from dataclasses import dataclass
+from io import BufferedReader
+from pathlib import Path
+
+from gated.bounded import TooLongError, UnplainError, copy_file, open_plain, sha256
+from gated.errors import ModelError
+from gated.face.convert.confined import convert_confined
+from gated.face.download import Download, Progress
+from gated.face.manifest import ModelEntry, Source
+
+FOLDERS = ("", "sources")
+"""Places on a stick, relative to its folder."""
+
+
+@dataclass(frozen=True, slots=True)
+class Supply:
+    """The place that the files come from. `folder`: copy from there; None: download, from `mirror` if it is given.
+
+    `reading`: a context that is entered to open a file of `folder`, for a caller that writes as another user.
+    """
+
+    folder: Path | None = None
+    mirror: str | None = None
+    reading: Callable[[Path], AbstractContextManager[None]] = lambda _: nullcontext()
+
+    def address(self, source: Source) -> str:
+        """Return the address to download a source from."""
+        return source.url if self.mirror is None else f"{self.mirror.rstrip('/')}/{source.file}"
+
+    def open(self, name: str) -> BufferedReader | None:
+        """Open a file of the folder. Return None if no place has it. Raises `ModelError` and `OSError`."""
+        for path in _places(self.folder or Path(), name):
+            try:
+                with self.reading(path):
+                    return open_plain(path)
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+            except UnplainError as error:
+                raise ModelError(f"{path}: {error.strerror}; find the one that the manifest names") from error
+        return None
+
+
+def bring(entry: ModelEntry, folder: Path, supply: Supply, progress: Progress) -> Path:
+    """Make `FILE.part` in the models' folder. Return its path. Raises `ModelError`, and `OSError` of the disk."""
+    ready = part_of(folder, entry)
+    if supply.folder is not None and _copy(entry, folder, supply, progress):
+        return ready
+    if not entry.origins:
+        raise ModelError(_nowhere(entry, supply))
+    for source in entry.origins:
+        if supply.folder is None:
+            _download(source, folder, supply, progress)
+        elif not _copy(source, folder, supply, progress):
+            raise ModelError(_nowhere(entry, supply))
+    parts = [part_of(folder, source) for source in entry.origins]
+    if entry.convert == "copy":
+        parts[0].replace(ready)
+    else:
+        _convert(entry, parts, ready)
+    return ready
+
+
+def part_of(folder: Path, wanted: ModelEntry | Source) -> Path:
+    """Return the place of a file that is not complete, or not yet verified."""
+    return folder / f"{wanted.file}.part"
+
+
+def is_right(path: Path, wanted: ModelEntry | Source) -> bool:
+    """Return whether that file exists with the digest of the manifest."""
+    try:
+        return sha256(path, wanted.most_bytes) == wanted.sha256
+    except OSError:
+        return False
+
+
+def find(folder: Path, wanted: ModelEntry | Source) -> Path | None:
+    """Return the file of a stick with the digest of the manifest. None if it has no such file."""
+    return next((path for path in _places(folder, wanted.file) if is_right(path, wanted)), None)
+
+
+def lacking(folder: Path, entry: ModelEntry) -> list[str]:
+    """Return the names of the files that a stick lacks for a model. Empty: it has the model, or all sources."""
+    if find(folder, entry) is not None:
+        return []
+    sources = [source for source in entry.origins if find(folder, source) is None]
+    return [source.file for source in sources] if entry.origins else [entry.file]
+
+
+def _places(folder: Path, name: str) -> Iterator[Path]:
+    return (folder / below / name for below in FOLDERS)
+
+
+def _nowhere(entry: ModelEntry, supply: Supply) -> str:
+    """Return what to do about a model that cannot be had."""
+    if supply.folder is None:
+        return f"{entry.file}: the manifest has no address for it; copy it with --from, or put it into the folder"
+    names = [source.file for source in entry.origins if source.file != entry.file]
+    sources = f", nor all of its sources ({', '.join(names)})" if names else ""
+    return f"{supply.folder / entry.file}: file not found{sources}; copy it there, or omit --from to download it"
+
+
+def _download(source: Source, folder: Path, supply: Supply, progress: Progress) -> None:
+    """Complete the part of one source. A wrong file from an old `.part` is fetched again, once. Raises `ModelError`."""
+    part, address = part_of(folder, source), supply.address(source)
+    was_begun = part.exists()
+    if was_begun and is_right(part, source):
+        return
+    found = Download(address, part, source.size_bytes, progress).fetch()
+    if found != source.sha256 and was_begun:
+        part.unlink()
+        found = Download(address, part, source.size_bytes, progress).fetch()
+    _check(source, part, found, address)
+
+
+def _copy(wanted: ModelEntry | Source, folder: Path, supply: Supply, progress: Progress) -> bool:
+    """Copy a plain file from the folder, and no more of it than the manifest says. Return whether it is there."""
+    part, theirs = part_of(folder, wanted), supply.open(wanted.file)
+    if theirs is None:
+        return False
+    try:
+        with theirs:
+            found = copy_file(theirs, part, wanted.most_bytes)
+    except TooLongError as error:
+        where = (supply.folder or folder) / wanted.file
+        raise ModelError(f"{where}: {error.strerror}; find the one that the manifest names") from error
+    size = part.stat().st_size
+    progress(wanted.file, size, size)
+    _check(wanted, part, found, str(supply.folder))
+    return True
+
+
+def _check(wanted: ModelEntry | Source, part: Path, found: str, where: str) -> None:
+    """Delete a file with another digest. Raises `ModelError` then."""
+    if found != wanted.sha256:
+        part.unlink()
+        raise ModelError(
+            f"{wanted.file}: the one from {where} is another file (SHA-256 {found[:16]}..., not "
+            f"{wanted.sha256[:16]}...) and was deleted; find the one that the manifest names"
+        )
+
+
+def _convert(entry: ModelEntry, parts: list[Path], ready: Path) -> None:
+    """Convert verified sources, and check the digest of the model. Raises `ModelError`."""
+    ready.unlink(missing_ok=True)
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_plain(part)) for part in parts]
+        target = stack.enter_context(ready.open("xb"))
+        try:
+            convert_confined(entry.convert, sources, target)
+        except ModelError as error:
+            names = " and ".join(source.file for source in entry.origins)
+            raise ModelError(f"{names}: cannot be converted: {error}") from error
+    if not is_right(ready, entry):
+        ready.unlink()
+        raise ModelError(
+            f"{entry.file}: the conversion made another file than the manifest names; report this as a fault of gated, "
+            "and copy the finished file with --from"
+        )
