@@ -65,7 +65,7 @@ class _Net:
         x = self._convolution(x, f"{name}.conv", f"{name}.bn", stride, padding)
         if f"{name}.prelu.weight" not in self._state:
             return x
-        slope = self._take(f"{name}.prelu.weight", 1).astype(np.float32)
+        slope = self._tensor(f"{name}.prelu.weight", 1).astype(np.float32)
         return self._node("PRelu", f"{name}.prelu", x, slope=slope.reshape(-1, 1, 1))
 
     def _squeeze(self, x: str, name: str) -> str:
@@ -79,7 +79,7 @@ class _Net:
 
     def _convolution(self, x: str, name: str, norm: str, stride: int = 1, padding: int = 0) -> str:
         """Add a convolution that includes the batch norm behind it. One input channel: each channel alone."""
-        kernel = self._take(f"{name}.weight", 4)
+        kernel = self._tensor(f"{name}.weight", 4)
         scale, shift = self._norm(norm, kernel.shape[0])
         sizes: dict[str, Attribute] = {
             "kernel_shape": kernel.shape[2:],
@@ -92,25 +92,25 @@ class _Net:
 
     def _classify(self, x: str) -> str:
         """Add the two products with matrices, and the softmax."""
-        kernel = self._take("linear.weight", 2)
+        kernel = self._tensor("linear.weight", 2)
         scale, shift = self._norm("bn", kernel.shape[0])
         folded = (kernel * scale[:, None]).astype(np.float32)
         x = self._node("Gemm", "linear", x, weight=folded, bias=shift.astype(np.float32), transB=1)
-        last = self._take("prob.weight", 2).astype(np.float32)
+        last = self._tensor("prob.weight", 2).astype(np.float32)
         if last.shape != (CLASSES, kernel.shape[0]):
             raise ModelError(f"it has other classes than the {CLASSES} of MiniFASNet")
         return self._node("Softmax", "probabilities", self._node("Gemm", "logits", x, weight=last, transB=1), axis=1)
 
     def _norm(self, name: str, width: int) -> tuple[Doubles, Doubles]:
         """Return the factor and the summand of a batch norm for each channel."""
-        parts = [self._take(f"{name}.{part}", 1) for part in ("weight", "bias", "running_mean", "running_var")]
+        parts = [self._tensor(f"{name}.{part}", 1) for part in ("weight", "bias", "running_mean", "running_var")]
         if any(part.shape != (width,) for part in parts) or (parts[3] < 0).any():
             raise ModelError(f"its {name!r} does not fit the convolution before it")
         weight, bias, mean, variance = parts
         scale = weight / np.sqrt(variance + EPSILON)
         return scale, bias - mean * scale
 
-    def _take(self, name: str, dimensions: int) -> Doubles:
+    def _tensor(self, name: str, dimensions: int) -> Doubles:
         """Return one tensor. Raises `ModelError` if it is missing or has other dimensions."""
         found = self._state.get(name)
         if found is None or found.dtype != np.float32 or found.ndim != dimensions:

@@ -70,7 +70,7 @@ class PickledData:
         elif operation in CONSTANTS:
             self._stack.append(CONSTANTS[operation]())
         elif operation in TUPLES:
-            self._stack.append(tuple(self._take(TUPLES[operation])))
+            self._stack.append(tuple(self._pop_last(TUPLES[operation])))
         elif operation in OPERATIONS:
             OPERATIONS[operation](self, argument)
         else:
@@ -79,7 +79,7 @@ class PickledData:
     def _pop(self) -> Any:
         return self._stack.pop()
 
-    def _take(self, count: int) -> list[Any]:
+    def _pop_last(self, count: int) -> list[Any]:
         """Remove the last items from the stack and return them."""
         return [self._pop() for _ in range(count)][::-1]
 
@@ -97,7 +97,7 @@ class PickledData:
         self._stack.append(Name(name))
 
     def _call(self, _: Any) -> None:
-        function, arguments = self._take(2)
+        function, arguments = self._pop_last(2)
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
             raise ModelError("its pickle calls something without a name")
         is_dictionary = function.name == "collections.OrderedDict" and not arguments
@@ -144,7 +144,7 @@ OPERATIONS: dict[str, Callable[[PickledData, Any], object]] = {
     "GLOBAL": PickledData._import,
     "REDUCE": PickledData._call,
     "BINPERSID": PickledData._refer,
-    "SETITEM": lambda data, _: data._set(data._take(2)),
+    "SETITEM": lambda data, _: data._set(data._pop_last(2)),
     "SETITEMS": lambda data, _: data._set(data._marked()),
     "APPENDS": PickledData._extend,
     "BUILD": lambda data, _: data._stack.pop(),  # attributes of an object
