@@ -71,7 +71,7 @@ BEGIN_S = 10.0
 After that the brain goes on duty without them.
 """
 ON_DISK = frozenset({"disk", "credentials", "gallery"})
-"""Parts whose recovery means that files can be opened again."""
+"""When one of these parts works again, files can be opened again."""
 MUTE = frozenset({"network", "server", "sync", "journal"})
 """Parts without which the office does not receive a call."""
 STABLE_S = 2.0
@@ -81,10 +81,10 @@ STABLE_S = 2.0
 async def run(
     settings: Settings, config: Path, *, own_latch: bool = True, once: bool = False, vision: Path | None = None
 ) -> None:
-    """Run the gate until SIGTERM or SIGINT, or with `once` until the recording ends.
+    """Run the gate until SIGTERM or SIGINT. With `once`, run until the recording ends.
 
-    `settings` give the state folder and the models' folder; the other settings are read again, with those on trial.
-    `own_latch` starts a latch if none serves. `vision` is the socket of the vision service, as in `VisionLink`.
+    `settings` gives the state folder and the models' folder. All other settings are read again, including those on
+    trial. `own_latch` starts a latch if none serves. `vision` is the socket of the vision service, as in `VisionLink`.
 
     Raises `BusyError` if a gate already runs on this state folder, `ConfigError`, and `CriticalTaskError` if a critical
     part ends. No state of the disk prevents the start.
@@ -206,7 +206,7 @@ class Brain:
                 for task in reversed(tasks):
                     task.cancel()
                     await asyncio.wait([task], timeout=STOP_S)
-                    task.cancel()  # cancel again: a stuck part must not block the others
+                    task.cancel()  # cancel again: a stuck part must not block other parts
 
     def _optional_parts(self) -> Iterable[tuple[str, Part]]:
         """Yield the parts that the gate can do without, by their names in `degraded`. Their failure does not end the
@@ -270,10 +270,9 @@ class Brain:
         log.info("on duty%s", f", without {', '.join(self.duty.lost)}" if self.duty.lost else "")
 
     async def _end(self, once: bool) -> None:
-        """Wait for a stop request, or with `once` until the recording is over and the door is secured.
+        """Wait for a stop request. With `once`, wait until the recording is over and the door is secured.
 
-        Raises `ModelError` or `CameraError` if a recording cannot be shown: a run with `once` does not wait for a
-        repair.
+        Raises `ModelError` or `CameraError` if a recording cannot be played: with `once` there is no wait for a repair.
         """
         if once and self._models.now is None:
             lawful_set(self.settings)  # raises with the reason, as in `gated check`

@@ -1,4 +1,4 @@
-"""Writes small files whole or not at all, and syncs them to disk before it returns."""
+"""Writes a small file completely or not at all, and syncs it to disk before it returns."""
 
 import os
 from contextlib import suppress

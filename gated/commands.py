@@ -177,8 +177,8 @@ class CommandRunner:
         return await self._on_sync(lambda replica: replica.may_join(subject, embedder_sha256, time.monotonic()))
 
     def _answer(self, command: str, door: str, answer: CallReply) -> CommandOutcome:
-        """Give the office's answer to the caller at the door. "opening" also releases the door; if that fails, no
-        answer is given.
+        """Give the office's answer to the caller at the door. "opening" also releases the door; if the release fails,
+        the call gets no answer.
         """
         at, why = self._calls.door_of(door)
         if why:
@@ -191,7 +191,8 @@ class CommandRunner:
     def _set_lockdown(self, on: bool, by: str) -> CommandOutcome | None:
         """Begin or end a lockdown. The record keeps the first operator.
 
-        Return a refusal if the lockdown was set at the gate, because the office cannot end it. Otherwise return None.
+        Return a refusal if the lockdown began at the gate: the office cannot end such a lockdown. Otherwise return
+        None.
         """
         state = self._settings.state
         lockdown = read_lockdown(state)
@@ -229,8 +230,8 @@ class CommandRunner:
         return tuple(found.finding() for found in msgspec.json.decode(printed, type=_Diagnosis).findings)
 
     async def _gated(self, *arguments: str, within_s: float, well: Collection[int] = (0,)) -> bytes:
-        """Run one of our own commands and return its output. It runs in its own process, so that the brain does not
-        load its models.
+        """Run one of our own commands and return its output. It runs in its own process: the brain must not load
+        models.
 
         Raises `StateError` with the last line of its errors if its exit status is not in `well`.
         """

@@ -69,7 +69,8 @@ def judge_holder(
     """Return why this person may not pass this door now, with any credential, or None. One rule that allows it is
     enough.
 
-    If the rules came under several spellings of the household or role, each spelling needs one rule that allows it.
+    Rules may exist under several spellings of the household or role. Then each spelling needs a rule that allows the
+    person.
     """
     if holder.is_suspended:
         return Refusal.SUSPENDED

@@ -1,9 +1,9 @@
 """Respond to presentation attacks: the imitated face rests, and PAD is stricter for every other face.
 
-Pure except for its memory. Callers pass the time in monotonic seconds, and store the attacks that count (see
-`guess_budget`), so that a restart ends no rest. Only the face rests: its owner's card, PIN, pass and call still work.
-Other faces still open, under the stricter PAD threshold. A success does not end a rest or reduce the count, because the
-next attempt of an attacker may succeed by luck.
+Pure except for its memory. Callers pass the time in monotonic seconds. They also store the counted attacks (see
+`guess_budget`), because a restart must not end a rest. Only the face rests: the owner's card, PIN, pass and call still
+work. Other faces still open, under the stricter PAD threshold. A success does not end a rest or reduce the count,
+because the next attempt of an attacker may succeed by luck.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -33,7 +33,7 @@ FORGIVE_S = 3600.0
 STRICT_PAD_S = 60.0
 """How long PAD is strict after an attack that resembles no enrolled person, in seconds."""
 MOST_ATTACKED_FACES = 1024
-"""The number of attacked faces that are remembered. The most recently attacked ones are kept."""
+"""The number of attacked faces that are remembered. If there are more, the most recently attacked faces are kept."""
 
 
 class FaceRest(Struct, frozen=True):

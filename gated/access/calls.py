@@ -1,11 +1,11 @@
 """The call button: one call at a door at a time, from the press to an answer, an opening, a timeout or a lost link.
 
 A call lasts `CALL_ANSWER_S`. The office answers "wait", "opening" or "nobody". "wait" keeps the call open for
-`CALL_WAIT_S`, so that the office can still open the door. The other two answers end the call. Without a link to the
-office the call ends at once. A link alone proves little, because a broker can hold messages that nobody reads. So for
-each call the office must prove that it receives messages now (see `sync.freshness`). Without this proof the call ends
-after `PROOF_S`. Later calls then end at once, until a proof arrives or the link is made again. A second press continues
-the same call, because people press again when they hear nothing new. After "wait" a second press starts a new call.
+`CALL_WAIT_S`: the office can still open the door. The other two answers end the call. Without a link to the office the
+call ends at once. A link alone does not prove that the office is alive: a broker can hold messages that nobody reads.
+So for each call the office must prove that it receives messages now (see `sync.freshness`). Without this proof the call
+ends after `PROOF_S`. Later calls then end at once, until a proof arrives or the link is made again. A second press
+continues the same call, because people often press again. After "wait" a second press starts a new call.
 """
 
 import asyncio
@@ -99,7 +99,7 @@ class Calls:
         return self._is_linked() and not self._is_office_silent and self._monotonic() <= proof_is_due
 
     def door_of(self, door: str) -> tuple[str, str]:
-        """Return the door whose call is to be answered, and an error text if there is no single one.
+        """Return the one door with an open call, and an error text if there are none or several.
 
         With an empty `door`, return the only door that is calling.
         """

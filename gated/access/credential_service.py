@@ -1,6 +1,6 @@
 """Decide about cards, PINs, visitor passes and remote commands. They need no camera, model or network.
 
-Plain cards and PINs are decided from memory, so that a full or broken disk does not block them. Only a counted use must
+It decides about plain cards and PINs from memory. So a full or broken disk does not block them. Only a counted use must
 be on disk before the door opens. Otherwise the same use could open twice.
 """
 
@@ -115,11 +115,11 @@ class CredentialService:
         it.
 
         A known card opens even while unknown cards rest at the reader (see `reader_rests`). While 24-bit cards rest
-        there (see `guess_counts`), a card that is identified by 24 bits only must follow its holder's flat number.
+        there (see `guess_counts`), people must type the flat number before such a card.
 
-        Return True if the card must be examined again when it is still there: no decision was made, or the gate's own
-        trouble caused it. This includes a long pause of the reader (see `guess_counts`). Then people are told to show
-        the card again, and the door does not open later as a surprise.
+        Return True if a card that stays at the reader must be examined again. This is so without a decision, or if the
+        gate's own fault caused the refusal. This includes a long pause of the reader (see `guess_counts`). Then the
+        gate asks people to show the card again. The door does not open later by surprise.
         """
         presented = PresentedCredential(CredentialKind.CARD, door, reader=reader, text=number)
         pause_s = self.budget.card_pause_s(presented.place)
@@ -181,14 +181,14 @@ class CredentialService:
         return bool(self._ring.households(digits))
 
     def accept_flat(self, door: str = MAIN) -> None:
-        """Tell people that the flat number was accepted and the PIN must follow."""
+        """Show that the flat number was accepted and the PIN must follow."""
         self._responder.request_pin(door)
 
     async def handle_pass(self, text: str, door: str = MAIN) -> None:
         """Handle a code that may be a visitor pass.
 
-        A valid pass opens even while passes rest, because nobody can guess a signature. So a person who shows invalid
-        passes cannot lock out visitors.
+        A valid pass opens the door even while passes rest, because nobody can guess a signature. So a person who shows
+        invalid passes cannot lock out visitors.
         """
         at, passes = self._wall(), self.passes
         read = self._read_pass(text, door, at)
@@ -234,8 +234,8 @@ class CredentialService:
         if ids not in self._ambiguous and len(self._ambiguous) < MOST_AMBIGUOUS:
             self._ambiguous.add(ids)
             log.warning(
-                "reader %s cannot distinguish the cards %s and opens for none of them; keep one of them, and replace "
-                "the others", reader, " and ".join(ids)
+                "reader %s cannot distinguish the cards %s, so none of them opens the door; keep one of them, "
+                    "and replace the others", reader, " and ".join(ids)
             )  # fmt: skip
 
     async def _decide(

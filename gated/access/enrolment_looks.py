@@ -13,7 +13,7 @@ from gated.errors import EmbeddingError
 from gated.face.vision_messages import Observation, TrackEnded
 
 MOST_TEMPLATES, LEAST_TEMPLATES = 5, 3
-"""The number of templates that is taken, and the least number that is accepted when the time is up."""
+"""The wanted number of templates, and the smallest accepted number when the time is up."""
 LOOK_INTERVAL_S = 0.3
 """The least time between two looks, in seconds. Looks that are closer together show almost the same picture."""
 LIVE_ADVICE = {
@@ -29,10 +29,10 @@ LIVE_ADVICE = {
     "too_bright": "find softer light",
     "uneven_light": "turn the person's face towards the light",
     "turned_away": "let the person face the gate",
-    "no_colour": "this camera's picture has no colour (grey or infra-red), and faces cannot be told from prints in it: "
-    "fit a colour camera, or a lamp that lets it show colour",
+    "no_colour": "this camera's picture has no colour (grey or infra-red), so PAD cannot distinguish faces from "
+    "prints; fit a colour camera, or a lamp with white light",
 }
-"""Advice for each reason that kept a look from being used."""
+"""Advice for each reason to reject a look."""
 
 
 class LookRequirements(Struct, frozen=True):
@@ -51,8 +51,8 @@ class LookRequirements(Struct, frozen=True):
 class EnrolmentLooks:
     """The looks at one face, until there are enough. Pure except for its memory: callers pass the time in.
 
-    A look counts only if no other face is in the same frame. A look that seems an attack discards all earlier looks, so
-    that a single lucky look is not enough. A different face spoils the enrolment.
+    A look counts only if no other face is in the same frame. If PAD classifies a look as an attack, all earlier looks
+    are discarded: a single lucky look must not be enough. A different face spoils the enrolment.
     """
 
     def __init__(self, requirements: LookRequirements) -> None:

@@ -40,7 +40,7 @@ from gated.sitetime import zone
 log = logging.getLogger(__name__)
 
 CHANGE_CHECK_S = 1.0
-"""The interval in seconds at which the gate checks whether another process changed who may enter."""
+"""The interval in seconds at which the gate checks for changes by another process to people and access rules."""
 
 
 class EntranceReports(Struct, frozen=True):
@@ -143,7 +143,7 @@ class Entrance:
                 self.credentials.passes = None
 
     def revoke(self, subjects: frozenset[str]) -> None:
-        """Deny these people from now on, whatever the database says about them.
+        """Deny these people from now on, even if the database still lists them as active.
 
         A person who is missing from a later call may enter again after the next successful read of the database.
         """
@@ -173,7 +173,7 @@ class Entrance:
         self._door.release("", lease_s, decided_at, door, "schedule")
 
     async def _follow_changes(self) -> None:
-        """Follow changes of other processes. Reads access rules before the gallery, so that a new face has its rules at
+        """Follow changes of other processes. Reads access rules before the gallery: a new face must have its rules at
         once.
         """
         while True:

@@ -54,7 +54,7 @@ class LookVerdict(Struct, frozen=True):
 
 
 class FaceDecision(Struct, frozen=True):
-    """The decision about a visit, and its reason. `frames` is the number of looks it is based on."""
+    """The decision about a visit, and its reason. `frames` is the number of looks behind it."""
 
     grant: bool
     reason: FaceReason
@@ -69,7 +69,7 @@ def judge_look(
 ) -> LookVerdict:
     """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first.
 
-    `pad_bound` is the PAD threshold that applies now, if it is stricter than the threshold of the rules. A score
+    `pad_bound` is a PAD threshold that applies if it is stricter than that of the rules. A score
     between the two is no match and no attack: a strict bound must not make attacks of living faces.
     """
     best = candidates[0] if candidates else None

@@ -87,7 +87,7 @@ class FaceService:
         )
 
     def stop(self) -> None:
-        """Discard everything that vision reported, because vision is lost. Attacks until then count."""
+        """Discard all observations, because the vision process is lost. Attacks until then count."""
         now = time.monotonic()
         for outcome in self._visits.end_all(now) if self._visits is not None else ():
             self._count_attack(outcome, now)
@@ -129,7 +129,7 @@ class FaceService:
     def confirm(self, found: Credential) -> None:
         """Compare the face before the gate with the waiting face of a person whom a card or PIN let in.
 
-        Does nothing while the face of this person rests, because the shown face may be another presentation attack.
+        Does nothing while the face of this person rests: the shown face may be another presentation attack.
         """
         now, visits, subject = time.monotonic(), self._visits, found.subject
         if visits is None or subject is None or found.is_duress or self._attacks.is_resting(MAIN, subject, now):

@@ -4,20 +4,20 @@ Each door has one budget for all its keypads, and each household has one. Only t
 not, because a guesser could otherwise wait for residents. A correct PIN that may not open now counts as wrong. A duress
 PIN counts like any other PIN. The same digits again do not count as a second guess.
 
-A PIN alone rests by the budget of the door. From `attempts` wrong PINs in an hour on, the rest is `rest_s`, and it
-doubles with each further wrong PIN. The caps per hour and per day limit the guesses as well. A PIN after a flat number
+A PIN alone rests by the budget of the door. After `attempts` wrong PINs in an hour, PINs rest for `rest_s`. Each
+further wrong PIN doubles the rest. The caps per hour and per day limit the guesses as well. A PIN after a flat number
 rests in the same way by the budget of the household. The door then only slows down, to one check per `SLOWEST_S`. So a
 vandal cannot block the flat numbers of a whole site.
 
-Unknown cards are counted for each reader. A reader only slows down, because the gate must look at a card to know
+Unknown cards are counted for each reader. A reader only slows down, because the gate must check each card to know
 whether it is enrolled. After each unknown card above the limit the reader pauses, for `SLOWEST_CARD_S` at most. No
-pause follows a card that opens, so a queue of residents is not delayed. An unknown card that was shown before, such as
-a bus card in a resident's purse, does not count again.
+pause follows a card that opens, so a queue of residents is not delayed. The same unknown card, such as a bus card in a
+resident's purse, counts only once.
 
 Some cards are identified by 24 bits only. At a large site about one number in some thousands opens, so no pace is slow
-enough. Such cards rest at a reader after `short_cards_day` unknown ones in a day. The answer is then the same for known
-and unknown cards. Cards that are shown meanwhile count for the pauses only. A card after its holder's flat number still
-opens, because it must be one of the few cards of a household.
+enough. Such cards rest at a reader after `short_cards_day` unknown cards in a day. The answer is then the same for
+known and unknown cards. Further unknown cards in that time count for the pauses only. A card after its holder's flat
+number still opens, because it must be one of the few cards of a household.
 
 Times are seconds that the gate has run. They are monotonic and continue after a restart (see `guess_store`).
 """
@@ -39,10 +39,10 @@ SLOW_FROM_S = 4.0
 SLOW_CARD_FROM_S = 1.0
 """The first pause of a card reader that slows down, in seconds. Each further pause is twice as long."""
 REMEMBERED_CARDS = 4096
-"""The number of unknown cards that are remembered, so that they do not count twice."""
+"""The number of remembered unknown cards, which do not count twice."""
 MOST_DOUBLINGS = 30
 EVERYWHERE = ""
-"""The place of a guess whose place is unknown because its row was damaged. Such a guess counts at every place."""
+"""Stands for an unknown place: the row of that guess was damaged. A guess with this place counts at every place."""
 CACHED_PLACES = 1000
 """The number of cached digests of doors, readers and households."""
 
@@ -72,7 +72,7 @@ class Guess(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CountedGuess:
-    """One guess that was wrong, or that is being checked."""
+    """One guess: a wrong one, or one that is still being checked."""
 
     number: int
     at: float
@@ -148,8 +148,8 @@ class GuessCounts:
         """Count a PIN before it is checked. Return None if it must not be checked now. Call `remove_correct` if it was
         correct.
 
-        `households` are those of the flat number that was typed first; None for a PIN alone. `what` is a digest of
-        everything that was typed. Without a digest every PIN counts.
+        `households` are those of the flat number that was typed first; None for a PIN alone. `what` is a digest of all
+        typed keys. Without a digest every PIN counts.
         """
         places = self._places(door, households)
         if not self._may_try(places, households is not None, now):

@@ -4,10 +4,10 @@ A guess is on disk before its answer is given. A correct PIN is removed with the
 counted. Doors and households are stored as digests under a random salt. The typed digits are never stored. The door
 does not depend on this file: without it the budget is in memory only.
 
-A damaged row still counts. Its place is unknown, so it counts at every place, for one day. If the clock's row is
-damaged, every guess counts everywhere, because the clock gives their age and the salt gives their place. A file that
-cannot be read at all counts as one guess less than the free ones of an hour, everywhere: a right PIN still opens, and
-the first wrong one begins a rest.
+A damaged row still counts. Its place is unknown, so it counts at every place, for one day. If the row with clock and
+salt is damaged, every guess counts at every place: the clock gives the age of a guess, and the salt gives its place. If
+the file cannot be read at all, each place starts with wrong guesses: one fewer than an hour allows. So a correct PIN
+still opens the door, and the first wrong PIN begins a rest.
 
 Times are seconds that the gate has run (`now`). A power cut does not age a guess, and no wall clock is trusted.
 """
@@ -70,7 +70,7 @@ MOST_NUMBER = 2**60
 MOST_SALT_BYTES = 64
 """The longest salt that is accepted, in bytes: the longest key of BLAKE2b (RFC 7693)."""
 CLOCK_INTERVAL_S = 600.0
-"""The interval in seconds at which the clock is stored while guesses are counted."""
+"""The interval in seconds between writes of the clock while guesses count."""
 
 
 class GuessStore:
@@ -163,7 +163,9 @@ class GuessStore:
             self.restored = [(EVERYWHERE, CountedGuess(number, self._base)) for number in range(1, self._lost + 1)]
             self._mend(connection)
             log.error(
-                "%s could not be read and begins anew; %d guesses count everywhere for a day", GUESSES_DB, self._lost
+                "%s cannot be read and is replaced by a new file; %d guesses count at every place for a day",
+                GUESSES_DB,
+                self._lost,
             )
         return connection
 
@@ -187,7 +189,7 @@ class GuessStore:
             self._mend(connection)
 
     def _mend(self, connection: sqlite3.Connection) -> None:
-        """Store the guesses that count now, so that replaced damaged rows count for one day and no longer."""
+        """Store the current guesses: then replaced damaged rows count for one day only."""
         try:
             with sql.transaction(connection):
                 connection.execute("DELETE FROM guesses")

@@ -1,11 +1,11 @@
 """Live enrolment: take templates of a known and consenting person who stands before the gate.
 
 The person need not blink, turn or look. The gate uses each good look at a single near face until it has enough. It
-makes no access decision about this face meanwhile.
+makes no access decision about this face during that time.
 
-The gate announces "enrolling" first, so that a bystander can step aside. It takes no look while it must announce
-something else. The first good look fixes the face: a different face under the same command ends the enrolment. Nothing
-is stored until the office confirms that its operator still waits.
+The gate announces "enrolling" first, so that a bystander can step aside. It uses no look while it must announce
+something else. The first good look fixes the face: a different face under the same command ends the enrolment. It
+stores nothing before the office confirms that its operator still waits.
 """
 
 import asyncio
@@ -73,8 +73,8 @@ class LiveEnrolment:
         is_announced: Callable[[], bool] = lambda: True,
         given: ConsentsGiven = lambda _, __: (),
     ) -> None:
-        """`is_announced` returns whether the gate is announcing the enrolment now. `given` returns the consents that
-        the person is recorded as giving at this gate at this moment.
+        """`is_announced` returns whether the gate is announcing the enrolment now. `given` returns the consents that a
+        `gated people consents give` command now records for this person.
         """
         self._gallery, self._report, self._is_announced, self._given = gallery, report, is_announced, given
         self._looks: EnrolmentLooks | None = None
@@ -110,7 +110,7 @@ class LiveEnrolment:
         nothing could be stored.
         """
         if self._looks is not None:
-            raise EnrolmentError("this gate already enrols somebody; wait until that ends")
+            raise EnrolmentError("this gate already enrols somebody; wait for the end of that enrolment")
         looks = self._looks = EnrolmentLooks(requirements)
         self._announced_since, is_shown = None, False
         try:

@@ -23,7 +23,10 @@ class LockdownRecord(msgspec.Struct, frozen=True):
     at: datetime
     is_over: bool = False
     at_gate: bool = False
-    """Whether a person at the gate began the lockdown. Then it must end at the gate, and the office cannot end it."""
+    """Whether a person at the gate began the lockdown.
+
+    Such a lockdown must end at the gate; the office cannot end it.
+    """
 
 
 UNREADABLE_LOCKDOWN = LockdownRecord("a file that cannot be read", datetime.fromtimestamp(0, UTC))
@@ -55,8 +58,7 @@ def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False)
 
 
 def end_lockdown(state: Path, by: str = "") -> None:
-    """End the lockdown and record who ended it. If the disk is full, only remove the file, so that nobody stays locked
-    out.
+    """End the lockdown and record who ended it. If the disk is full, only remove the file: nobody must stay locked out.
 
     Raises `StateError` if the file cannot be removed either.
     """

@@ -39,7 +39,7 @@ def make_pass_key(path: Path) -> None:
     try:
         create_file(path, pem)
     except FileExistsError:
-        raise ConfigError("the site's key", [f"{path} is there already, and passes may be signed with it"]) from None
+        raise ConfigError("the site's key", [f"{path} already exists, and may have signed passes"]) from None
     except OSError as error:
         raise ConfigError("the site's key", [f"{path} cannot be written ({error.strerror})"]) from error
 

@@ -54,8 +54,8 @@ class PassLedger:
     def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
         """Count one use. Return False if no use is left. The use is on disk when this returns True.
 
-        Refuses a pass that ended no later than an already forgotten pass, so that a clock set back revives no pass.
-        Raises `StateError` if the disk fails. Then no use was counted, and the door must stay closed.
+        Refuses a pass that ended before the horizon: after a clock was set back, an old pass must not become valid
+        again. Raises `StateError` if the disk fails. Then the use was not counted, and the door must stay closed.
         """
         with self._changing() as ledger:
             self._forget((at.astimezone(UTC) - REMEMBERED_FOR).timestamp())
@@ -102,9 +102,7 @@ class PassLedger:
             raise StateError(f"passes.db: cannot be written ({error}); {advice}") from error
 
     def _forget(self, before: float) -> None:
-        """Delete passes that ended before `before` (seconds since 1970), and store the latest of their ends as the
-        horizon.
-        """
+        """Delete passes that ended before `before` (seconds since 1970). Their latest end becomes the horizon."""
         old = f"not_after < ? AND {sound(self._connection, 'spent')}"  # a damaged row stays: its pass gains no use
         last = f"SELECT coalesce(max(not_after), 0) FROM spent WHERE {old}"  # noqa: S608 - our own
         further = f"UPDATE horizon SET at = max(at, ({last})) WHERE {sound(self._connection, 'horizon')}"  # noqa: S608
@@ -115,11 +113,11 @@ class PassLedger:
 def _mend(ledger: sqlite3.Connection) -> None:
     """Repair a ledger with damaged rows, so that no pass gains a use.
 
-    A damaged row stays, so that its pass opens no door again. If the pass of a damaged row or the horizon is unknown,
-    the horizon becomes the latest end of all undamaged rows. Then every pass that ends no later is refused.
+    A damaged row stays in the table: its pass must not open a door again. If the pass of a damaged row or the horizon
+    is unknown, the horizon becomes the latest end of all undamaged rows. Then every pass that ends no later is refused.
     """
     counts = left_out(ledger, ("spent", "horizon"))
-    if problem := in_words("passes.db", counts, "passes that they may be about open no more; give out new ones"):
+    if problem := in_words("passes.db", counts, "the passes of these rows do not open any more; issue new passes"):
         log.error("%s", problem)
     nobodys = ledger.execute(f"DELETE FROM spent WHERE {ORPHANED_ROW} AND NOT ({sound(ledger, 'spent')})").rowcount  # noqa: S608
     if nobodys or "horizon" in counts or ledger.execute("SELECT 1 FROM horizon").fetchone() is None:
@@ -130,7 +128,7 @@ def _mend(ledger: sqlite3.Connection) -> None:
 
 
 def _horizon(ledger: sqlite3.Connection) -> int | None:
-    """Return the horizon from a damaged row: the later of its two stored values that is possible, or None.
+    """Return the horizon from a damaged row: the later possible value of the two stored ones, or None.
 
     A horizon is possible if it is before the end of every remembered pass.
     """

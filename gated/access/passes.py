@@ -3,7 +3,7 @@
 The text of a pass is `G1.`, then base32 of a MessagePack array and its Ed25519 signature (RFC 8032) by the site key.
 Base32 (RFC 4648, section 6) uses only letters of the alphanumeric mode of QR codes. A pass for names of usual length
 gives a code of version 6 or 7 (ISO/IEC 18004). A phone shows such a code large enough for the camera. The content of a
-pass is compared and counted only. The gate never looks it up, displays it or follows it.
+pass is compared and counted only. The gate never resolves, displays or follows this text.
 """
 
 import base64
@@ -24,7 +24,7 @@ from gated.face.vision_messages import MAX_PASS, PASS_PREFIX
 from gated.wording import UNDECODABLE
 
 SIGNING_LABEL = b"gated visitor pass 1\0"
-"""The prefix that is signed with the body, so that no other signature by this key is a valid pass."""
+"""The prefix of every signed body: no other signature with this key can be a valid pass."""
 SIGNATURE_BYTES = 64
 MAX_USES = 1000
 LATEST_S = 2**40
@@ -101,7 +101,10 @@ def issue_pass(
     door: str = MAIN,
     uses: int = 1,
 ) -> str:
-    """Return the text of a new pass. Raises `ConfigError` if the key is invalid or no gate would accept such a pass."""
+    """Return the text of a new pass.
+
+    Raises `ConfigError` if the key is invalid, or if every gate would refuse the pass.
+    """
     key = read_private_key(private_key_pem)
     starts, ends = int(not_before.timestamp()), int(not_after.timestamp())
     made = VisitorPass(secrets.token_bytes(16), site, gate, door, starts, ends, uses)
@@ -109,9 +112,9 @@ def issue_pass(
     text = _text_of(body + key.sign(SIGNING_LABEL + body))
     problems = []
     if not made.not_before < made.not_after:
-        problems.append("it would end before it begins; let `until` be later than `from`")
+        problems.append("it would end before it begins; choose `until` later than `from`")
     if not 1 <= uses <= MAX_USES:
-        problems.append(f"{uses} uses are none or too many; give 1 to {MAX_USES}")
+        problems.append(f"{uses} is not a valid number of uses; write 1 to {MAX_USES}")
     if len(text) > MAX_PASS:
         problems.append(f"site and gate have names too long for a code of {MAX_PASS} characters; shorten them")
     if problems:

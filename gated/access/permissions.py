@@ -1,7 +1,7 @@
 """The permissions of one gate: access rules, calendar, revoked people and lockdown.
 
-Faces, credentials and unlock schedules all ask the same object, so one lockdown and one set of rules apply to all of
-them. Every answer comes from memory.
+Faces, credentials and unlock schedules ask the same object. So one lockdown and one set of rules apply to all. Every
+answer comes from memory.
 """
 
 from collections.abc import Collection, Mapping
@@ -68,7 +68,7 @@ class Permissions:
         return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar, gate=self._gate)
 
     def judge_credential(self, found: Credential | None, door: str, at: datetime | None) -> Refusal | None:
-        """Return why a card or PIN does not open this door now, or None. `found` is None for an unknown one.
+        """Return why a card or PIN does not open this door now, or None. Pass `found` = None for an unknown credential.
 
         `at` is the aware time of day, or None while it is not trusted.
         """
@@ -81,7 +81,7 @@ class Permissions:
     def is_unlocked(self, schedule: str, at: datetime | None) -> bool:
         """Return whether an unlock schedule releases its door now.
 
-        Only the calendar of the settings counts, so that no day of the office can unlock a door.
+        Only the calendar of the settings counts: a day set by the office must not unlock a door.
         """
         return not self.is_locked_down and at is not None and self._own.allows(schedule, at)
 
@@ -102,7 +102,7 @@ class Permissions:
         return self.is_locked_down != was_locked_down
 
     def revoke(self, subjects: frozenset[str]) -> None:
-        """Deny these people from now on, whatever the database says about them. See `end_revocations`."""
+        """Deny these people from now on. See `end_revocations`."""
         self.requested_revocations = subjects
         self._revoked |= subjects
 

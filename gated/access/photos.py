@@ -115,12 +115,12 @@ def photo_embedding(pipeline: FacePipeline, photo: Path) -> Embedding:
 
 PHOTO_ADVICE = {
     "too_small": "the face is too small; go closer, or use a larger picture",
-    "too_near": "the face is cut off or fills the picture; take it from further away",
+    "too_near": "the face is cut off or fills the picture; take the photo from further away",
     "blurred": "the face is blurred; hold still, and wipe the lens",
     "too_dark": "the face is too dark; find more light",
     "too_bright": "the face is too bright; find softer light",
     "uneven_light": "one side of the face is much darker; turn towards the light",
-    "turned_away": "the face is turned away; take it from the front",
+    "turned_away": "the face is turned away; take the photo from the front",
     "no_colour": "the picture has no colour; take a photo in colour",
 }
 """Advice for each value of `Observation.problem`."""

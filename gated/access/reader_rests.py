@@ -1,7 +1,7 @@
 """Limit failures: after too many, one kind of credential rests at one reader for a while. Pure except for its memory.
 
-Callers pass the time in. A rest applies to unknown credentials only. A known card still opens, so that a person with a
-wrong card cannot lock out the others. A resting reader checks one card per `CHECK_INTERVAL_S`, so that a fast series of
+Callers pass the time in. A rest applies to unknown credentials only. Known cards still open: a person with a wrong card
+must not lock out other people. A resting reader checks one card per `CHECK_INTERVAL_S`, so that a fast series of
 numbers gains nothing. A success does not reset the count, because a guesser could otherwise wait for residents. PINs
 have a separate budget (see `guess_counts`).
 """

@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 
 
 class RequestRelease(Protocol):
-    """A function that asks the latch for a release, such as `door.latch_client.LatchClient.release`."""
+    """A function that requests a release from the latch, such as `door.latch_client.LatchClient.release`."""
 
     def __call__(self, visit: str, lease_s: float, decided_at: float, door: str, *, whom: str) -> None:
         """Ask for a release. Raises `LatchError`.
 
-        `decided_at` is in monotonic seconds. `whom` is an id of the person who is let in, equal for all their
-        credentials.
+        `decided_at` is in monotonic seconds. `whom` is an id of the granted person, the same for all credentials of
+        that person.
         """
 
 
@@ -55,7 +55,7 @@ class CredentialOutcome(Struct, frozen=True):
     """The result that people at the gate are told. It is equal for everybody, except for the order of the cues."""
 
     result: Literal["granted", "refused", "resting", "go_on"]
-    """"go_on" means that a flat number was typed, and that the PIN must follow."""
+    """"go_on": a flat number was typed, and the PIN must follow."""
     kind: CredentialKind
     door: str
     preferences: Preferences = NO_PREFERENCES
@@ -63,7 +63,7 @@ class CredentialOutcome(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class PresentedCredential:
-    """One credential that was presented at a door, and its owner if known."""
+    """One presented credential, its door, and its owner if known."""
 
     kind: CredentialKind
     door: str
@@ -79,7 +79,7 @@ class PresentedCredential:
     text: str = field(default="", repr=False)
     """The number or text that was presented. Presenting the same one again is not a second failure."""
     guess: Guess | None = field(default=None, repr=False)
-    """For a PIN: the guess that was counted in the budget. It is removed from the budget if the PIN opens the door."""
+    """For a PIN: its guess in the budget. It is removed from the budget if the PIN opens the door."""
 
     @property
     def place(self) -> str:
@@ -122,7 +122,7 @@ class Responder:
         return True
 
     def may_try(self, kind: CredentialKind, door: str, reader: str = "") -> bool:
-        """Return whether credentials of this kind may be tried, because they are not resting at this reader."""
+        """Return whether credentials of this kind may be tried at this reader: they do not rest there."""
         return self._failures.may_try(kind, reader or door, time.monotonic())
 
     def report_rest(self, kind: CredentialKind, door: str) -> None:
@@ -130,12 +130,12 @@ class Responder:
         self._on_outcome(CredentialOutcome("resting", kind, door))
 
     def reject_resting_card(self, presented: PresentedCredential) -> None:
-        """Count an unknown card at a reader where cards rest, and tell people that cards are resting."""
+        """Count an unknown card at a reader where cards rest, and show that cards rest."""
         self._count_card(presented)
         self.report_rest(presented.kind, presented.door)
 
     def request_pin(self, door: str) -> None:
-        """Tell people that the flat number was accepted and that the PIN must follow."""
+        """Show that the flat number was accepted and the PIN must follow."""
         self._on_outcome(CredentialOutcome("go_on", CredentialKind.PIN, door))
 
     def act(self, presented: PresentedCredential, refusal: Refusal | None) -> bool:
@@ -190,8 +190,7 @@ class Responder:
         return False
 
     def _count(self, presented: PresentedCredential, refusal: Refusal) -> tuple[int, int]:
-        """Count a refusal. Return the number of failures if a rest began, and the number of wrong PINs if a cap was
-        reached.
+        """Count a refusal. Return two numbers: the failures if a rest began, and the wrong PINs if a cap was reached.
 
         Each number is 0 otherwise.
         """
@@ -210,7 +209,7 @@ class Responder:
     def _count_pin(self, presented: PresentedCredential, refusal: Refusal) -> tuple[int, int]:
         """Count a refused PIN.
 
-        A correct PIN that may not open now counts as a wrong PIN, so that a guesser cannot distinguish them. In a
+        A correct PIN that may not open now counts as a wrong PIN: a stranger must not see the difference. In a
         lockdown a PIN is not counted, because every answer is the same.
         """
         if presented.guess is None or self._budget is None:

@@ -19,10 +19,11 @@ def is_within(
 ) -> bool:
     """Return whether the schedule holds at this moment. Returns False for a time without a time zone.
 
-    A holiday (YYYY-MM-DD) counts as "holiday" and not as a weekday. A make-up working day (`workdays`) is not a weekday
-    either, because the weekday that it replaces is unknown. It belongs to a schedule that has all of mon to fri, and to
-    no other. `start` is included and `end` is not. Hours past midnight belong to the day on which they begin. Local
-    clock time counts: an hour that occurs twice in autumn is within twice, and an hour that spring skips never occurs.
+    A holiday (YYYY-MM-DD) counts as "holiday" and not as a weekday. A make-up working day (`workdays`) does not count
+    as its weekday, and the gate does not know which weekday it replaces. It belongs to a schedule that has all of mon
+    to fri, and to no other. `start` is included and `end` is not. Hours past midnight belong to the day on which they
+    begin. Local clock time counts: an hour that occurs twice in autumn is within twice, and an hour that spring skips
+    never occurs.
     """
     if at.utcoffset() is None:
         return False
@@ -86,10 +87,10 @@ class Calendar(Struct, frozen=True):
 
 
 def years_unknown(days: Iterable[str], at: datetime, timezone: ZoneInfo) -> list[int]:
-    """Return the years whose holidays and make-up working days must be entered now. `days` are the known ones.
+    """Return the years whose holidays and make-up working days must be entered now. `days` are the known days.
 
-    In December the next year is included if it has none. This year is included if it has none and an earlier year has
-    some.
+    In December the next year is included if it has no known days. This year is included if it has no known days and an
+    earlier year has some.
     """
     local = at.astimezone(timezone)
     known = {int(day[:4]) for day in days if day[:4].isdecimal()}

@@ -1,5 +1,5 @@
-"""Unlock schedules: a door with one stays released while the schedule holds. The brain renews a short lease, so that
-the release ends when the brain stops.
+"""Unlock schedules: a door with one stays released while the schedule holds. The brain renews a short lease again and
+again. So the release ends when the brain stops.
 """
 
 import asyncio
@@ -49,8 +49,8 @@ class UnlockSchedules:
             await asyncio.sleep(RENEW_INTERVAL_S)
 
     def renew(self) -> None:
-        """Begin, renew or end the scheduled release of every door. Without a trusted time, or in a lockdown, no door is
-        released.
+        """Begin, renew or end the scheduled release of every door. Without a trusted time, or in a lockdown, it
+        releases no door.
         """
         at = self._wall()
         for door, schedule in self._schedules.items():

@@ -59,7 +59,7 @@ class UseWriter:
         try:
             await asyncio.wait_for(written, COUNT_S)
         except TimeoutError:
-            log.error("a wrong PIN could not be stored in time; it counts in memory only. Check the disk")
+            log.error("a wrong PIN was not stored within the time limit; it counts in memory only. Check the disk")
 
 
 def _logged(write: Callable[[], object]) -> None:

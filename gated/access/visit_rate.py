@@ -29,7 +29,7 @@ class VisitRate:
     """The rate limits of one gate. They stay in force when the vision process restarts."""
 
     def __init__(self, losses: Losses = lambda *_: None, clock: Callable[[], float] = time.monotonic) -> None:
-        """`losses` is told when the limit for visits is reached, and when the rate is normal again."""
+        """Calls `losses` when the limit for visits is reached, and when the rate is normal again."""
         self._losses, self._is_reported = losses, False
         self._visits = Pace(VISITS_A_SECOND, clock, at_once=VISITS_AT_ONCE)
         self._passes = Pace(PASSES_A_SECOND, clock, at_once=PASSES_AT_ONCE)

@@ -1,7 +1,8 @@
 """The visits at this gate: collect looks at each face in view until a decision, and decide once. Used by
 `FaceService`.
 
-Observations come from a process that may be faulty or compromised. They are checked here before they are evidence.
+Observations come from a process that may be faulty or compromised. This module checks them before they count as
+evidence.
 """
 
 import secrets
@@ -28,7 +29,7 @@ SearchTime = Callable[[SubjectId], float | None]
 """A function that returns the search time a person prefers, in seconds, or None for the default."""
 
 COMPARED_CANDIDATES = 5
-"""The number of candidates that are compared, so that a rival of another household is among them."""
+"""The number of compared candidates: enough to include a rival of another household."""
 
 PRESENT_S = 3.0
 """A face that was last seen at most so many seconds ago is present together with a card or PIN."""
@@ -150,7 +151,7 @@ class Visits:
         self._open.pop(track, None)
 
     def tick(self, now: float) -> list[VisitOutcome]:
-        """Refuse visits that have waited too long, so that people are told to use another credential. Return the
+        """Refuse visits that have waited too long. The cue then asks people to use another credential. Return the
         decisions.
         """
         waiting = [visit for visit in self._open.values() if not visit.is_decided]

@@ -1,7 +1,7 @@
-"""Refuse PINs that strangers try early, and report the people who still use one. Used by `credential_service`.
+"""Refuse PINs that strangers try first, and report people who still use such a PIN. Used by `credential_service`.
 
 An obvious pattern never opens. A PIN that is weak for its holder opens until the end of the grace period of the
-settings. A PIN is readable only while it is typed, so it is checked then.
+settings. The gate knows the digits of a PIN only while somebody types it, so it checks the PIN at that moment.
 """
 
 from collections.abc import Callable

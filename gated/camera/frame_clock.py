@@ -9,7 +9,7 @@ from gated.errors import CameraError
 def wait_until_due(due_at: float, timeout_s: float, closed: threading.Event, name: str, fps: float) -> None:
     """Wait until `due_at` (monotonic seconds). `name` and `fps` are for the error text.
 
-    Raises `CameraError` when that is more than `timeout_s` away, or when `closed` is set.
+    Raises `CameraError` if the frame is more than `timeout_s` away, or if `closed` is set.
     """
     give_up_at = time.monotonic() + timeout_s
     while not closed.is_set() and (now := time.monotonic()) < due_at:

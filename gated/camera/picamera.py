@@ -1,7 +1,7 @@
 """The Pi's camera through picamera2. No other module uses picamera2. A camera that hangs is closed and opened again.
 
-One thread gets a request from picamera2, copies its pixels and releases it at once, because each held request is a
-buffer that the sensor lacks. It stores the frame in a slot that keeps only the newest frame.
+One thread gets a request from picamera2, copies its pixels and releases it at once. The sensor cannot use the buffer of
+a held request. It stores the frame in a slot that keeps only the newest frame.
 """
 
 import atexit
@@ -62,7 +62,7 @@ class PicameraCamera:
         return False
 
     def open(self) -> None:
-        """Start the camera and its thread. Raises `CameraError` when there is no camera, or when it is in use."""
+        """Start the camera and its thread. Raises `CameraError` if there is no camera, or another program uses it."""
         self.close()
         driver = self._start()
         self._closing = threading.Event()
@@ -70,7 +70,7 @@ class PicameraCamera:
         self._thread.start()
 
     def frame(self, timeout_s: float) -> Frame:
-        """Return the newest frame that was not returned before; wait for one if needed.
+        """Return the newest frame, but no frame twice; wait for the next frame if needed.
 
         Raises `CameraError` when no frame comes within `timeout_s`, or when the camera is closed.
         """
@@ -133,7 +133,8 @@ class PicameraCamera:
         driver = None
         try:
             driver = picamera2(self._settings.number)
-            # picamera2 would close it at the end of the process. A driver that hangs would then block that end.
+            # picamera2 would close it at the end of the process. A hanging driver would then block the end of the
+            # process.
             atexit.unregister(driver.close)
             self._configure(driver)
             driver.start()
@@ -187,7 +188,7 @@ class PicameraCamera:
         return Frame(request.make_array("main"), lores, at, next(self._numbers), *light, notes)
 
     def _stop(self, driver: Any) -> None:
-        """Close the driver. If that fails, opening the camera again will report that it is busy."""
+        """Close the driver. If that fails, the next opening reports a busy camera."""
         if driver is None:
             return
         try:

@@ -14,7 +14,7 @@ from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
 from gated.storage.named_files import reading
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "JPEG2000", "TGA")
-"""The accepted formats. Pillow knows more, but some of its readers start other programs (EPS, WMF)."""
+"""The accepted formats. Pillow knows more formats, but some of its readers start other programs (EPS, WMF)."""
 MAX_SIDE_PX = 12_000
 MAX_PIXELS = 64_000_000
 """The most pixels: 200 MB as RGB. No phone makes larger pictures by default, and a Pi can load this much."""

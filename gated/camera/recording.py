@@ -31,9 +31,10 @@ class Shot:
 
 
 def shots(path: Path, hold_s: float, loop: bool) -> Iterator[Shot]:
-    """Return the shots of a recording in order. With `loop` they repeat for ever; else one with `rgb` None is last.
+    """Return the shots of a recording in order. With `loop` the frames repeat without end; otherwise the last frame has
+    `rgb` None.
 
-    A picture is shown for `hold_s` seconds. A video keeps its own times.
+    A picture is shown for `hold_s` seconds. The frames of a video keep their own times.
     Raises `CameraError`, now or during the iteration, when the recording is missing or damaged.
     """
     if not path.exists():

@@ -46,7 +46,7 @@ class ReplayCamera:
     def open(self) -> None:
         """Start the recording from its beginning. Raises `CameraError` when a picture is missing or damaged.
 
-        It reads every picture once, so that a damaged picture is reported now and not later.
+        It reads every picture once at the start: a damaged picture is reported immediately.
         """
         self._shots = shots(Path(self._settings.path), self._settings.hold_s, self._settings.loop)
         self._next = next(self._shots, None)
@@ -55,7 +55,7 @@ class ReplayCamera:
         self._opened_at = time.monotonic()
 
     def frame(self, timeout_s: float) -> Frame:
-        """Return the newest frame that is due, or wait for the next if that one was returned before.
+        """Return the newest due frame, but no frame twice; wait for the next frame if needed.
 
         Raises `CameraError` when no frame is due within `timeout_s`, or when the camera is closed.
         """

@@ -7,7 +7,8 @@ The controls of libcamera (see its controls reference; the numbers are those of 
   flickers at twice the mains frequency: 10000 for 50 Hz, 8333 for 60 Hz.
 - No control limits the exposure time itself. `AeExposureMode` only sets how early gain is preferred, and `ExposureTime`
   switches the automatic exposure off. But an exposure is never longer than a frame. So the sensor runs fast enough for
-  `MOST_EXPOSURE_US`, gain gives the missing light, and only as many frames are read as the settings name.
+  `MOST_EXPOSURE_US`, and gain replaces the missing light. The camera then reads only as many frames a second as the
+  settings name.
 """
 
 import math

@@ -1,5 +1,5 @@
-"""The settings of one gate. `tables` and `wiring` define them, `reading` parses and checks them, `overlay` adds the
-office's settings, and `trial` tests the office's settings before they are kept.
+"""The settings of one gate. `tables` and `wiring` define the settings. `reading` parses and checks them. `overlay` adds
+the office's settings. `settings_trial` tests the office's settings for some minutes before it keeps them.
 """
 
 from gated.config.overlay import load

@@ -27,7 +27,7 @@ listed, because Unicode converts them (NFKC).
 
 
 class HandwritingError(ValueError):
-    """A file that cannot be read as text or TOML. The message says what is wrong, where, and what to do."""
+    """A file that cannot be read as text or TOML. The message names the place, the problem and the next step."""
 
 
 def read_text(path: Path, advice: str = "name an existing file") -> str:
@@ -89,7 +89,7 @@ def _unmarked(data: bytes) -> str:
 
 
 def _named(body: bytes, encoding: str, error: UnicodeDecodeError) -> str:
-    """Return the problem of a file that cannot be decoded, and what to do."""
+    """Return the problem of an undecodable file, and the next step."""
     if encoding != "utf-8":
         return f"begins as {encoding.upper()} but is damaged further on; save it as UTF-8"
     line = body[: error.start].count(b"\n") + 1

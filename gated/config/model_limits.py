@@ -56,7 +56,7 @@ def measured(models: ModelSettings, name: str) -> Measured | None:
 
 
 def find_manifest(models: ModelSettings) -> Path:
-    """Return the manifest that the settings name, or the one that comes with gated.
+    """Return the manifest of the settings, or the manifest that comes with gated.
 
     A manifest in the models' folder is ignored: a user who can write there could otherwise declare any model valid.
     """

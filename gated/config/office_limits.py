@@ -14,11 +14,11 @@ from gated.config.tables import Settings
 from gated.config.wiring import Wires
 
 BY_MANIFEST = (("access", "threshold"), ("access", "pad_threshold"))
-"""Keys whose default comes from the manifest of the model set, if the installer sets no value."""
+"""Keys with a default from the manifest of the model set, if the installer sets no value."""
 
 
 def loosened(own: Settings, new: Settings) -> dict[tuple[str, ...], str]:
-    """Return each key that protects less than the installer's value, with a sentence that names the bound."""
+    """Return each key with less protection than the installer's value, with a sentence that names the bound."""
     found = {}
     for key, permission in permissions_of(Settings).items():
         before, after = _at(own, key), _at(new, key)

@@ -21,7 +21,7 @@ OFFICE = "office.toml"
 ALLOWED = frozenset(permissions_of(Settings))
 """The complete list of tables and keys that the office may set. `Safe` in the settings' tables says in which direction.
 
-The list has no key that only the latch reads, because the latch's process reads only the gate's own file. It has no
+The list has no keys of the latch: the latch's process reads only the gate's own file. It has no
 pin, device, path, key, lock type or address of the office.
 """
 
@@ -89,8 +89,8 @@ def tightening(path: Path) -> dict[Key, Any]:
 def laid_over(path: Path, text: str, source: str) -> Settings:
     """Return the settings of the file at `path` with the office's settings applied, key by key.
 
-    Raises `ConfigError` with every key that the office may not set, every key that protects less than the installer's,
-    and every problem of the result.
+    Raises `ConfigError` with every forbidden key, every key with less protection than the installer's value, and every
+    problem of the result.
     """
     settings, loose = _laid_over(path, office_keys(text, source), source)
     if loose:
@@ -129,7 +129,7 @@ def _with(data: dict[str, Any], keys: dict[Key, Any]) -> dict[str, Any]:
 
 
 def _is_of(key: Key, loose: Collection[Key]) -> bool:
-    """Return whether `loose` contains this key, or a table that contains it."""
+    """Return whether `loose` contains this key or one of its tables."""
     return any(key[: len(each)] == each for each in loose)
 
 
@@ -162,7 +162,7 @@ def _is_nothing(key: Key, value: Any) -> bool:
 
 
 def _is_unknown(key: Key) -> bool:
-    """Return whether the key does not exist in a table that the office may partly set. The parser then suggests the
+    """Return whether the key is unknown, in a table that is partly open to the office. The parser then suggests the
     nearest key.
     """
     table = getattr(Settings.__annotations__.get(key[0]), "__struct_fields__", None)

@@ -1,7 +1,7 @@
-"""Test the office's settings before they are kept: the gate must stay on duty with them and lose no part.
+"""Test the office's settings before keeping them: the gate must stay on duty and lose no part.
 
-Each start is counted on disk before it begins. So settings that stop the gate are dropped after three starts, whether
-an error, a kill or a power cut ends them.
+Each start is counted on disk before it begins. So settings that stop the gate are dropped after three starts. The
+reason of each end (error, kill, power cut) does not matter.
 """
 
 import logging
@@ -27,7 +27,7 @@ STARTS = 3
 HEALTHY_S = 30.0
 """The time on duty without losing a part, in seconds, after which the settings are kept."""
 DECIDED_S = 60.0
-"""The time on duty, in seconds, after which settings that were not kept are rolled back."""
+"""After this time on duty, in seconds, the gate rolls back settings that were not kept."""
 ELSEWHERE = frozenset(
     {
         *("network", "server", "clock", "disk", "screen", "sound", "metrics", "passes", "sync"),
@@ -111,8 +111,8 @@ def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> 
 def begin(config: Path) -> BrainStart:
     """Return the settings for this start: the settings on trial, with the start counted, or else the settings in force.
 
-    Call it only while no other brain runs. Raises `ConfigError` only if the gate's own settings are wrong, so that the
-    office cannot stop a gate from starting.
+    Call it only while no other brain runs. Raises `ConfigError` only if the gate's own settings are wrong: the office
+    must not be able to prevent a start.
     """
     state = load_own(config).state
     try:
@@ -136,7 +136,7 @@ def _attempt(config: Path, state: Path) -> BrainStart | None:
     if proposal is None:
         return None
     if proposal.mark.starts >= STARTS:
-        raise ConfigError("office", [f"{STARTS} starts with these settings ended before they were proved"])
+        raise ConfigError("office", [f"{STARTS} starts with these settings ended before the trial was over"])
     settings = laid_over(config, proposal.toml, "settings on trial")
     proposal = proposal.counted()
     proposal.write(state)

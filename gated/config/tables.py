@@ -49,7 +49,7 @@ class ModelSettings(msgspec.Struct, frozen=True):
     dir: str = "models"
     set: Annotated[str, Safe.GRADE] = "evaluation"
     manifest: str = ""
-    """The path of another manifest than the one that comes with gated."""
+    """The path of a manifest that replaces gated's own manifest."""
 
 
 class CameraSettings(msgspec.Struct, frozen=True):
@@ -107,7 +107,7 @@ class AccessSettings(msgspec.Struct, frozen=True):
     frames: Annotated[int, Meta(ge=1, le=20), Safe.MORE] = 3
     """The number of frames of one visit that must agree."""
     give_up_s: Annotated[float, Meta(ge=0.5, le=30), Safe.LESS] = 3.0
-    """A visit without a grant after this many seconds is refused, and the gate names the other credentials."""
+    """After this many seconds without a grant, the gate refuses the visit and names the other credentials."""
     max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5), Safe.LESS] = 1.0
     """A frame older than this many seconds opens nothing."""
 
@@ -198,7 +198,7 @@ class Settings(msgspec.Struct, frozen=True):
 
     @property
     def doors(self) -> dict[str, Wires]:
-        """Return the doors that exist, by the names that events and messages use."""
+        """Return the existing doors, by their names in events and messages."""
         return {MAIN: self.door} if self.second_door is None else {MAIN: self.door, SECOND: self.second_door}
 
     @property

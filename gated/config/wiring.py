@@ -51,8 +51,8 @@ class Wires(msgspec.Struct, frozen=True):
     """The exit button, to ground."""
     rex_normally_closed: bool = False
     rex_waiver: str = ""
-    """Who decided, when and why, that this door needs no exit button. `gated check` refuses a door without button and
-    waiver.
+    """The person, the date and the reason of the decision that this door needs no exit button. `gated check` refuses a
+    door without button and waiver.
     """
     fire_pin: Pin | None = None
     fire_normally_closed: bool = True
@@ -131,8 +131,8 @@ class ReaderSettings(msgspec.Struct, frozen=True):
     weak_pins_until: Annotated[
         str, Meta(pattern=r"^([0-9]{4}-[0-9]{2}-[0-9]{2})?\Z", description="a date, YYYY-MM-DD"), Safe.SOONER
     ] = ""
-    """From this day on a weak PIN opens nothing: a date, a PIN made of a flat number, or a PIN shorter than
-    `pin_digits`. Empty: a weak PIN opens, and the office is told its holder.
+    """From this day on weak PINs open nothing: dates, PINs made of a flat number, and PINs shorter than `pin_digits`.
+    Empty: a weak PIN opens, and the office is told its holder.
     """
     attempts_hour: Annotated[int, Meta(ge=1, le=100), Safe.LESS] = 8
     """The number of wrong PINs at one door in an hour. After that, PINs without a flat number rest there until the hour
@@ -148,10 +148,10 @@ class ReaderSettings(msgspec.Struct, frozen=True):
     """The number of unknown cards at one reader in a day. After that, each pause is 30 s."""
     short_cards_day: Annotated[int, Meta(ge=1, le=10000), Safe.LESS] = 60
     """The number of unknown cards at one reader in a day. After that, cards that the reader identifies by only 24 bits
-    (Wiegand 26) rest there. Such a card still opens after its holder's flat number. Longer cards do not rest.
+    (Wiegand 26) rest there. After the holder's flat number, such a card still opens the door. Longer cards do not rest.
     """
     pin_by_household: bool = False
-    """Whether the flat number is required before a PIN, so that a guess is against one household.
+    """Whether a PIN must follow a flat number: a guess is then against one household only.
 
     It is always allowed.
     """
@@ -212,8 +212,8 @@ FAILS = {"strike": "secure", "reverse_strike": "safe", "maglock": "safe"}
 
 
 def pin_problems(door: Wires, second: Wires | None, readers: ReaderSettings, cues: CueSettings) -> list[str]:
-    """Return the contradictions of the wiring: a pin with two functions, or a lock that cannot do what the site
-    requires.
+    """Return the contradictions of the wiring: a pin with two functions, or a lock that does not meet the requirements
+    of the site.
     """
     used = used_pins(door, second, readers, cues)
     count = Counter(pin for _, pin in used)
@@ -247,7 +247,10 @@ def used_pins(door: Wires, second: Wires | None, readers: ReaderSettings, cues: 
 
 
 def unsafe_wiring(door: DoorSettings, second: Wires | None) -> list[str]:
-    """Return the problems of a door that people cannot leave by. Such wiring may exist, and must not stay."""
+    """Return the problems of a door that people cannot leave by.
+
+    Such wiring is allowed for now, but must be changed.
+    """
     return [
         f"{name}.rex_pin: no exit button is connected; connect one, or name in rex_waiver the person who waived it"
         for name, wires in (("door", door), ("second_door", second))

@@ -16,7 +16,7 @@ the whole prompt.
 
 @dataclass(frozen=True, slots=True)
 class PinEntry:
-    """A PIN to check, and the flat number before it. `flat` is None without a flat number."""
+    """A PIN to check, and the flat number before it. `flat` is the flat number, or None if only a PIN was typed."""
 
     digits: str = field(repr=False)
     flat: str | None = field(default=None, repr=False)

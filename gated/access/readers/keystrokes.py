@@ -25,13 +25,13 @@ EVEN_S, SPREAD_S = 0.25, 0.03
 `SPREAD_S`.
 """
 BOUNCE_S = 0.03
-"""A keypad contact that closes again within this time, in seconds, was pressed once."""
+"""If a keypad contact closes again within this time, in seconds, it counts as one press."""
 MIN_CARD, MAX_KEYS = 4, 40
 KEY_SILENCE_S = 5.0
 """After so many seconds without a key, the typed keys are discarded, because the person has left."""
 NO_END_S = 0.4
-"""The least silence, in seconds, that ends a number of a reader without an end key. Three of its longest pauses are
-used if they are longer.
+"""The least silence, in seconds, that ends a number of a reader without an end key. Three times the reader's longest
+pause is used if that is longer.
 """
 
 ENTER, TAB, SPACE, HASH, CLEAR, ERASE = "\n", "\t", " ", "#", "*", "\b"
@@ -94,8 +94,8 @@ class NumberCollector:
         """Take one key. Return the number when it is complete. `now` is the time of the key press, in monotonic
         seconds.
 
-        An unexpected key, too many keys or a clock that goes backwards make the whole number odd. It stays odd until
-        the next key that ends or clears a number, or until the silence.
+        An unexpected key, too many keys or a clock that goes backwards make the whole number odd. The input stays
+        invalid until a key ends or clears the number, or until a pause.
         """
         gap_s, before = now - self._at, self._last
         if self._settings.kind == "keypad" and key == before and 0 <= gap_s < self._bounce_s:
@@ -201,7 +201,7 @@ def _handle_card(keys: Sequence[str]) -> TypedNumber:
     text = spelt(keys)
     if text is None:
         return _odd(len(keys), "signs among them that no number has")
-    return TypedNumber("card", text) if card_readings.numbers_in(text) else _odd(len(keys), "no card has such a number")
+    return TypedNumber("card", text) if card_readings.numbers_in(text) else _odd(len(keys), "no card has this number")
 
 
 def _odd(length: int, why: str) -> TypedNumber:

@@ -1,9 +1,9 @@
 """Let an installer observe the readers (`gated readers show`) and borrow the USB readers (`gated readers learn`).
 
 The brain holds the readers exclusively, so no other process can read them. The brain therefore sends each reading to a
-socket in the state folder. Only root and the gate's user can create this socket. Nothing is stored. For `gated readers
-learn` the brain releases its USB readers while a file in the state folder is locked. The kernel removes the lock when
-that command ends.
+socket in the state folder. Only root and the gate's user can create this socket. Nothing is stored. `gated readers
+learn` locks a file in the state folder. While the file is locked, the brain releases its USB readers. The kernel
+removes the lock when that command ends.
 """
 
 import fcntl
@@ -27,7 +27,7 @@ RUN_AS = "run this as root or as the gate's user"
 
 
 class ReaderReading(msgspec.Struct, frozen=True):
-    """One reading of a reader. A PIN's reading contains no digits. It is shown on one terminal and stored
+    """One reading of a reader. A PIN's reading contains no digits. The caller shows it on one terminal and stores it
     nowhere.
     """
 
@@ -84,7 +84,7 @@ def next_reading(receiver: socket.socket, wait_s: float) -> ReaderReading | None
 def borrowed(state: Path) -> Iterator[None]:
     """Borrow the USB readers from the brain, which releases them within about a second.
 
-    Raises `BusyError` if another process has borrowed them, and `StateError` if the state folder is not writable.
+    Raises `BusyError` if another process uses the readers, and `StateError` if the state folder is not writable.
     """
     path = state / LOAN_FILE
     if not state.is_dir():  # no gate has ever run here
@@ -105,7 +105,10 @@ def borrowed(state: Path) -> Iterator[None]:
 
 
 def _lock(fd: int) -> None:
-    """Take the lock. Retries, because the brain holds it for some microseconds while it checks. Raises `BusyError`."""
+    """Take the lock.
+
+    Retries, because the brain's check also locks the file for some microseconds. Raises `BusyError`.
+    """
     for _ in range(LOCK_TRIES):
         with suppress(BlockingIOError):
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Treat a card that stays at a reader as one presentation, because many readers repeat it while it is there. Pure
+"""Treat a card that stays at a reader as one presentation: many readers send its number again and again. Pure
 except for its memory.
 """
 
@@ -35,5 +35,5 @@ class RecentCards:
         return is_new
 
     def forget(self, reader: str, number: str) -> None:
-        """Forget a number, so that the next presentation is examined. Used when the gate itself could not decide."""
+        """Forget a number: its next presentation is examined again. Used when the gate itself could not decide."""
         self._seen.get(reader, OrderedDict()).pop(number, None)

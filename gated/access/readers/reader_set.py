@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 MOST_DECISIONS = 8
 """The most decisions of one reader that may wait for the disk or argon2. Cards above the limit must be shown again."""
 ODD_S, ODD_AT_MOST = 3600.0, 5
-"""The interval in seconds in which the same unreadable input is reported once, and the most kinds for each reader."""
+"""The interval in seconds between reports of the same unreadable input, and the most kinds of input for each reader."""
 
 PendingDecision = Callable[[], Coroutine[Any, Any, bool | None]]
 
@@ -44,8 +44,8 @@ class ReaderSet:
         *,
         admits_pass: Callable[[], bool] = lambda: True,
     ) -> None:
-        """`state` is the folder in which an installer may observe or borrow the USB readers (see `observing`). `losses`
-        is told as `reader PATH` when a reader fails and when it works again.
+        """`state` is the folder in which an installer may observe or borrow the USB readers (see `observing`). Calls
+        `losses` with the part `reader PATH` when a reader fails and when it works again.
         """
         self._credentials, self._report, self._sender = credentials, report, ReadingSender(state)
         self._admits_pass = admits_pass
@@ -135,7 +135,7 @@ class ReaderSet:
             self._start_decision(reader, lambda: self._credentials.handle_pin(entry.digits, door, reader, entry.flat))
 
     def _handle_card(self, number: str, door: str, reader: str, what: str) -> None:
-        """Handle a card. A card that stays at the reader is handled once."""
+        """Handle a card. A card that stays at the reader counts once."""
         if not self._has_room(reader) or not self._recent_cards.record_presentation(reader, number, time.monotonic()):
             return
         self._sender.send(ReaderReading(reader, door, "card", number, what))

@@ -1,8 +1,8 @@
 """Read USB card readers and keypads exclusively. The kernel treats them as keyboards.
 
 Events are `struct input_event` of 64-bit Linux (linux/input.h, kernel documentation "Linux Input Subsystem userspace
-API"). The timing uses the kernel's times. With our own times, a brain that was busy for a second could take a PIN for a
-card.
+API"). The timing uses the kernel's times. Times of the brain would be wrong after a busy second, and a PIN could be
+mistaken for a card.
 """
 
 import asyncio
@@ -62,7 +62,7 @@ SHIFTED = {first + at: key for first, row in UPPER.items() for at, key in enumer
 
 EVENTS_BYTES = 64 * EVENT.size
 LOAN_CHECK_S = 1.0
-"""The interval in seconds at which the brain checks whether another process wants the readers."""
+"""The interval in seconds at which the brain checks for a request of another process for the readers."""
 READ_PAUSE_S = 0.005
 """The pause after each read, in seconds. It limits the cost of an event flood to a few per cent of a core. The kernel
 buffers events meanwhile, and reports an overflow.
@@ -123,9 +123,9 @@ class UsbReader:
         *,
         open_device: Callable[[str], int] = open_device,
     ) -> None:
-        """`on_loss` receives the reason when the device cannot be read, and None when it can. `may_read` returns False
-        while another process wants the readers, because it cannot read a device that we hold exclusively. `open_device`
-        opens the device.
+        """`on_loss` receives the reason when the device becomes unreadable, and None when it is readable again.
+        `may_read` returns False while another process needs the readers: it cannot read a device that this process has
+        grabbed. `open_device` opens the device.
         """
         self._path, self._on_typed, self._on_loss = path, on_typed, on_loss
         self._settings, self._may_read, self._opened = settings, may_read, open_device

@@ -12,7 +12,7 @@ Formats with parity, from their published layouts (bit 0 is sent first):
 - 36 (Keyscan C15001, HID Simplex S12906): 34 data bits between two parity bits. The two makers use different parity.
 
 Formats without parity: 24, 32, 40, 56, 64 and 80 bits are a plain UID (ISO/IEC 14443-3, ISO/IEC 15693-3). Any other
-length from 24 bits on is taken as it is. A keypad key has 4 bits, or 8: the complement of the key, then the key.
+length from 24 bits on counts as a plain number. A keypad key has 4 bits, or 8: the complement of the key, then the key.
 """
 
 from collections.abc import Iterable, Sequence
@@ -23,15 +23,15 @@ from msgspec import Struct
 from gated.people.card_numbers import DATA, FIELDS
 
 LEAST_CARD, MOST_CARD = 24, 128
-"""The least and greatest number of bits of a card. Shorter numbers can all be tried within a minute, and are mostly
-noise.
+"""The smallest and largest number of bits of a card. A stranger could try all shorter numbers within a minute, and most
+short frames are noise.
 """
 KEYPAD_KEYS = "0123456789*#"
 """The keys of a keypad, by their number."""
 
 
 class Parity(Struct, frozen=True):
-    """One parity rule: the bits at these places contain an even, or an odd, number of ones."""
+    """One parity rule: the bits at these places contain an even (or odd) number of 1 bits."""
 
     is_odd: bool
     places: frozenset[int]
