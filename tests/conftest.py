@@ -16,6 +16,7 @@ from pathlib import Path
 
 import hypothesis
 import pytest
+import tomlkit
 from click.testing import CliRunner
 
 hypothesis.settings.register_profile("patient", deadline=None)  # a slow machine must not fail a property test
@@ -54,14 +55,8 @@ SHARED = Path(__file__).parents[2] / "shared"
 
 
 def toml(tables: dict) -> str:
-    """Return these settings as TOML text: plain values first, then one table per chapter."""
-    plain = [f"{k} = {json.dumps(v)}" for k, v in tables.items() if not isinstance(v, dict)]
-    parts = [
-        f"\n[{name}]\n" + "\n".join(f"{k} = {json.dumps(v)}" for k, v in table.items())
-        for name, table in tables.items()
-        if isinstance(table, dict)
-    ]
-    return "\n".join(plain + parts) + "\n"
+    """Return these settings as TOML text."""
+    return tomlkit.dumps(tables)
 
 
 def _checked(done: subprocess.CompletedProcess, check: int | None) -> subprocess.CompletedProcess:

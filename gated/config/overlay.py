@@ -5,10 +5,11 @@ gate judges and behaves, never its hardware. The office may only tighten a setti
 """
 
 import tomllib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
+from gated.config.keys import Key, leaves, with_keys
 from gated.config.office_limits import loosened, strictest
 from gated.config.reading import load_own, parse, read
 from gated.config.safe import permissions_of
@@ -27,9 +28,6 @@ pin, device, path, key, lock type or address of the office.
 
 DEEPEST = 3
 """The longest allowed key, in names: `schedules.NAME.start`."""
-
-Key = tuple[str, ...]
-"""A key as a tuple of names, such as ("access", "frames")."""
 
 
 def load(path: Path, data: dict[str, Any] | None = None) -> Settings:
@@ -110,7 +108,7 @@ def _laid_over(
         problems.append("second_door: this gate has no second door")
     good = {key: value for key, value in found.items() if key not in refused or _is_unknown(key)}
     try:
-        settings = parse(_with(data, good), folder, source)
+        settings = parse(with_keys(data, good), folder, source)
     except ConfigError as error:
         raise ConfigError(source, problems + error.problems) from error
     loose = loosened(own, settings)
@@ -118,14 +116,8 @@ def _laid_over(
         raise ConfigError(source, problems + list(loose.values()))
     if loose:
         good = {key: value for key, value in good.items() if not _is_of(key, loose)}
-        settings = parse(_with(data, good), folder, source)
+        settings = parse(with_keys(data, good), folder, source)
     return strictest(own, settings), loose
-
-
-def _with(data: dict[str, Any], keys: dict[Key, Any]) -> dict[str, Any]:
-    for key, value in keys.items():
-        data = _put(data, key, value)
-    return data
 
 
 def _is_of(key: Key, loose: Collection[Key]) -> bool:
@@ -139,17 +131,9 @@ def office_keys(text: str, source: str = "settings") -> dict[Key, Any]:
     """
     try:
         text.encode()  # half a surrogate pair cannot be stored
-        return dict(_leaves(tomllib.loads(text), ()))
+        return dict(leaves(tomllib.loads(text)))
     except (ValueError, RecursionError) as error:  # 5,000 digits raise ValueError, 1,000 brackets RecursionError
         raise ConfigError(source, [f"is not valid TOML: {error}"]) from error
-
-
-def _leaves(table: dict[str, Any], at: Key) -> Iterator[tuple[Key, Any]]:
-    for name, value in table.items():
-        if isinstance(value, dict) and value:
-            yield from _leaves(value, (*at, name))
-        else:
-            yield (*at, name), value
 
 
 def _is_allowed(key: Key) -> bool:
@@ -167,13 +151,3 @@ def _is_unknown(key: Key) -> bool:
     """
     table = getattr(Settings.__annotations__.get(key[0]), "__struct_fields__", None)
     return len(key) == 2 and table is not None and key[1] not in table and _is_nothing(key[:1], {})
-
-
-def _put(table: dict[str, Any], key: Key, value: Any) -> dict[str, Any]:
-    """Return the table with one key set. An empty table as value removes nothing."""
-    name, *rest = key
-    below = table.get(name)
-    under = below if isinstance(below, dict) else {}
-    if rest:
-        return {**table, name: _put(under, tuple(rest), value)}
-    return {**table, name: under if value == {} else value}

@@ -9,14 +9,12 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from gated.config.overlay import Key, in_force, laid_over, tightening
+from gated.config.overlay import in_force, laid_over, tightening
 from gated.config.proposal import Mark, SettingsProposal, drop_proposal, keep_proposal, read_proposal
 from gated.config.reading import load_own
 from gated.config.tables import Settings
+from gated.config.toml_writing import to_toml
 from gated.errors import ConfigError, StateError
 from gated.events import SettingsTried
 
@@ -156,19 +154,3 @@ def _in_force(config: Path, dropped: str = "") -> BrainStart:
     if dropped:
         log.error("started without settings from the office: %s", dropped)
     return BrainStart(settings, dropped=dropped)
-
-
-def to_toml(keys: dict[Key, Any]) -> str:
-    """Return flat keys as TOML, one on each line."""
-    return "".join(f"{'.'.join(map(_literal, key))} = {_literal(value)}\n" for key, value in keys.items())
-
-
-def _literal(value: Any) -> str:
-    """Return a string, a number, a boolean or a list as TOML. JSON differs: it has no infinity, and does not escape
-    DEL.
-    """
-    if isinstance(value, list):
-        return f"[{', '.join(map(_literal, value))}]"
-    if isinstance(value, float):
-        return repr(value)
-    return msgspec.json.encode(value).decode().replace("\x7f", "\\u007f")

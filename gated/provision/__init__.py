@@ -4,7 +4,6 @@ it is done.
 
 answers    the installer's answers, from flags, a file or questions
 machine    checks that this machine can be a gate
-filling    writes the answers into the commented example of the settings
 boot       writes the pin settings into the Raspberry Pi's firmware configuration
 units      the systemd units that come with gated
 bringing   installs the vision unit on older gates, during an update

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gated.config import Settings, load_own
+from gated.config.keys import leaves, with_keys
 from gated.config.reading import read
 from gated.doctor.finding import Finding
 from gated.errors import ConfigError, GatedError, ProvisionError, StateError
@@ -70,14 +71,11 @@ class Making:
     @cached_property
     def draft(self) -> SettingsDraft:
         """Return a draft of the existing settings, or of the settings that the answers give. Changes nothing."""
-        tables = self.tables
-        data: dict[str, Any] = {**tables.get("", {}), **{name: keys for name, keys in tables.items() if name}}
-        if self.config.exists():
-            try:
-                data = read(self.config)
-            except ConfigError as error:
-                return SettingsDraft(None, error.problems)
-        return drafted(_nested(data), self.config.parent)
+        try:
+            data = read(self.config) if self.config.exists() else self.values
+        except ConfigError as error:
+            return SettingsDraft(None, error.problems)
+        return drafted(data, self.config.parent)
 
     @property
     def state(self) -> Path:
@@ -98,6 +96,16 @@ class Making:
         if answers.kiosk:
             usual["cues"] = {"screen_port": SCREEN_PORT}
         return merged(usual, answers.settings)
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """Return the answers as nested tables. The answers name an inner table with dots: `schedules.night`."""
+        keys = {
+            (*(table.split(".") if table else ()), *key): value
+            for table, values in self.tables.items()
+            for key, value in leaves(values)
+        }
+        return with_keys({}, keys)
 
     @property
     def config_txt(self) -> Path | None:
@@ -146,15 +154,3 @@ def check_writable(path: Path) -> None:
         raise StateError(f"{nearest}: is not a folder, but {path} must be made in it; move it away")
     if not os.access(nearest, os.W_OK):
         raise StateError(f"{path}: cannot be written; check that the card can be written (`mount`), and use sudo")
-
-
-def _nested(data: dict[str, Any]) -> dict[str, Any]:
-    """Split table names with a dot (`schedules.night`) into nested tables, as TOML reads them."""
-    nested: dict[str, Any] = {}
-    for name, value in data.items():
-        *above, last = name.split(".") if isinstance(value, dict) else [name]
-        at = nested
-        for step in above:
-            at = at.setdefault(step, {})
-        at[last] = {**at.get(last, {}), **value} if isinstance(value, dict) else value
-    return nested

@@ -19,6 +19,7 @@ from PIL import Image
 
 from gated.access.photos import EnrolmentApplicant, enrol_photos
 from gated.config import Settings, load
+from gated.config.toml_writing import with_tables
 from gated.errors import StateError
 from gated.events import PersonEnrolled
 from gated.face.pipeline import load_pipeline
@@ -60,7 +61,7 @@ class Desk:
         """`tables`: settings in addition to those of every desk."""
         self.folder, self.config, self.script = folder, folder / "gated.toml", folder / "scene/script.json"
         self.script.parent.mkdir(exist_ok=True)  # its own folder: vision may read everything in it
-        self.config.write_text(_toml(_tables(self.script, folder, tables)))
+        self.config.write_text(with_tables("", _tables(self.script, folder, tables)), "utf-8")
         self.settings: Settings = load(self.config)
         write_script(Script(), self.script)
         self._brain: subprocess.Popen[bytes] | None = None
@@ -182,17 +183,3 @@ def _tables(script: Path, folder: Path, more: dict[str, dict[str, Any]]) -> dict
     for name, table in more.items():
         tables[name] = {**tables.get(name, {}), **table}
     return {"state_dir": str(folder / "state"), **tables}
-
-
-def _toml(tables: dict[str, Any]) -> str:
-    """Return TOML: plain values first, then one table a chapter."""
-    lines = [f"{key} = {_value(value)}" for key, value in tables.items() if not isinstance(value, dict)]
-    for name, table in tables.items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]", *(f"{key} = {_value(value)}" for key, value in table.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _value(value: object) -> str:
-    """Return a string, number or boolean in TOML, which writes them as JSON does."""
-    return msgspec.json.encode(value).decode()

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from gated import wording
 from gated.atomic_files import atomic_write, sync_folder
+from gated.config.toml_writing import to_toml
 from gated.errors import PairingError, StateError, WireError
 from gated.protocol.certificate import request_for
 from gated.protocol.jose import Identity, Party
@@ -77,7 +78,7 @@ class Pairing:
 
     def toml(self) -> str:
         """Return the [sync] table as TOML text."""
-        return "[sync]\n" + "".join(f"{key} = {_quoted(value)}\n" for key, value in self.settings().items())
+        return to_toml({("sync", key): value for key, value in self.settings().items()})
 
 
 class PairingDraft:
@@ -231,8 +232,3 @@ def move(state: Path, url: str) -> str:
         advice = "free some space, and run this as the gate's user"
         raise StateError(f"{done.folder}: cannot be written ({error.strerror}); {advice}") from error
     return done.url
-
-
-def _quoted(text: str) -> str:
-    """Return a TOML basic string. Every JSON string is also one."""
-    return msgspec.json.encode(text).decode()

@@ -23,7 +23,6 @@ from gated.errors import OfficeError
 from gated.office.mosquitto import Place, write_broker
 from gated.office.office_creation import change_host, forget_host
 from gated.sync.pairing import Pairing
-from gated.sync.settings_file import with_key
 
 sys.path.append(str(Path(__file__).parents[1]))
 from contracts.office import GATE, SITE, Office, new_office
@@ -192,23 +191,6 @@ def test_an_address_that_is_none_or_silent_changes_nothing(paired, where, says):
 def test_a_gate_without_an_office_is_told_how_to_join_one(gate):
     done = moved(gate, "localhost:1")
     assert "`gated pair CODE`" in done.output
-
-
-@pytest.mark.parametrize(
-    ("text", "wanted"),
-    [
-        ("[a]\nurl = 'x'\n[sync]\nurl = \"old\" # why\nca = 'c'\n", {"url": "new", "ca": "c"}),
-        ("[sync]\n# url = \"\"   # comment\n[a]\nurl = 'x'\n", {"url": "new"}),
-        ("[sync]\n", {"url": "new"}),
-        ("[sync]", {"url": "new"}),
-        ("x = 1\n", {"url": "new"}),
-    ],
-)
-def test_one_key_is_set_and_everything_else_stays(text, wanted):
-    changed = tomllib.loads(with_key(text, "sync", "url", "new"))
-    assert changed["sync"] == wanted
-    assert changed.get("a", {"url": "x"}) == {"url": "x"}
-    assert with_key(with_key(text, "sync", "url", "new"), "sync", "url", "new") == with_key(text, "sync", "url", "new")
 
 
 def test_the_place_of_a_newer_office_is_read_by_an_older_one(folder):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gated.config import Settings, load, load_own
 from gated.config.overlay import ALLOWED, laid_over, office_keys
-from gated.config.settings_trial import to_toml
+from gated.config.toml_writing import to_toml
 from gated.errors import ConfigError
 
 OWN = """

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import socket
@@ -11,20 +10,11 @@ import sys
 import time
 from pathlib import Path
 
+import tomlkit
+
 from gated.doctor.diagnosis import lost_parts
 from gated.door.latch_client import LatchClient
 from gated.journal.journal import Journal
-
-
-def toml(tables: dict) -> str:
-    """Return settings as TOML: plain values first, then one table a chapter."""
-    plain = {key: value for key, value in tables.items() if not isinstance(value, dict)}
-    chapters = {key: value for key, value in tables.items() if isinstance(value, dict)}
-    return _lines(plain) + "".join(f"\n[{name}]\n{_lines(table)}" for name, table in chapters.items())
-
-
-def _lines(table: dict) -> str:
-    return "".join(f"{key} = {json.dumps(value)}\n" for key, value in table.items())
 
 
 class Daemon:
@@ -50,7 +40,7 @@ class Daemon:
     def start(self, timeout_s: float) -> float:
         """Start it. Return the seconds until READY."""
         config = self._folder / f"{self._command[0]}.toml"
-        config.write_text(toml(self.tables))
+        config.write_text(tomlkit.dumps(self.tables))
         name = f"gated-bench-{os.getpid()}-{self._command[0]}"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as heard, self._log().open("wb") as log:
             heard.bind(f"\0{name}")

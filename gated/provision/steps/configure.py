@@ -10,10 +10,10 @@ from typing import ClassVar
 from gated.atomic_files import atomic_write
 from gated.config import Settings
 from gated.config.reading import read
+from gated.config.toml_writing import with_tables
 from gated.doctor.finding import amber
 from gated.errors import ConfigError, GatedError, ProvisionError
 from gated.provision.draft import drafted
-from gated.provision.filling import filled
 from gated.provision.installer_answers import UNNAMED, merged
 from gated.provision.step_state import Making, attempted, check_writable, writing
 from gated.provision.steps.step import DONE, StepCheck
@@ -47,7 +47,7 @@ class WriteSettings:
         """Write the settings. Raises `ConfigError` with every problem, and then writes nothing. Raises `StateError`."""
         making = self.making
         maker_of(making.config, None)
-        text = filled(files("gated").joinpath("example.toml").read_text("utf-8"), making.tables)
+        text = with_tables(files("gated").joinpath("example.toml").read_text("utf-8"), making.values)
         aside = making.config.with_name(".gated.toml.draft")
         with writing(making.config):
             atomic_write(aside, text.encode())
