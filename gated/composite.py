@@ -77,6 +77,15 @@ class Composite:
         scaled = [np.float32(root) * part for root, part in zip(self.roots, checked, strict=True)]
         return check_embedding(np.concatenate(scaled), self.dimension)
 
+    def fitting(self, rows: Matrix) -> NDArray[np.bool_]:
+        """Return which rows have parts of the right norms. Other rows came from no embedder of this set."""
+        is_good = np.ones(len(rows), bool)
+        with np.errstate(all="ignore"):
+            for place, root in zip(self.slices, self.roots, strict=True):
+                norms = np.sqrt(np.einsum("ij,ij->i", rows[:, place], rows[:, place]))
+                is_good &= (norms >= SHORTEST * root) & (norms <= LONGEST * root)  # also False for NaN
+        return is_good
+
     @cached_property
     def centring(self) -> "Centring":
         """The centring on the general population, for places without a gallery."""
@@ -118,22 +127,21 @@ class Centring:
 
     def centre(self, rows: Matrix) -> NDArray[np.bool_]:
         """Centre rows in place. Return which rows are good; the others become zero, and score 0 with everything."""
-        is_good = np.ones(len(rows), bool)
         if self.mean is None:
-            return is_good
+            return np.ones(len(rows), bool)
+        is_good = self.composite.fitting(rows)
         for place, root in zip(self.composite.slices, self.composite.roots, strict=True):
             part = rows[:, place]
-            is_good &= _scale(part, SHORTEST * root, LONGEST * root, 1.0)
+            _scale(part, 1.0)
             part -= self.mean[place]
-            is_good &= _scale(part, NEAREST, np.inf, root)
+            is_good &= _scale(part, root) >= NEAREST
         rows[~is_good] = 0
         return is_good
 
 
-def _scale(part: Matrix, least: float, most: float, norm: float) -> NDArray[np.bool_]:
-    """Scale rows to a norm, in place. Return which rows had a norm from `least` to `most`."""
+def _scale(part: Matrix, norm: float) -> NDArray[np.float32]:
+    """Scale rows to a norm, in place. Return their norms before."""
     with np.errstate(all="ignore"):
-        norms = np.sqrt(np.einsum("ij,ij->i", part, part))
+        norms: NDArray[np.float32] = np.sqrt(np.einsum("ij,ij->i", part, part))
         part *= (np.float32(norm) / norms)[:, None]
-    is_good: NDArray[np.bool_] = (norms >= least) & (norms <= most)  # also False for NaN
-    return is_good
+    return norms

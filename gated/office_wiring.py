@@ -112,6 +112,7 @@ class OfficeLink:
             gate.on_change,
             self._revoked,
             settings.sync.most_new_in_batch,
+            models.composite if models is not None else None,
         )
         site, name = settings.site.id, settings.gate.id
         self.certificates = Certificates(settings.sync, site, name, gate.ends_soon, lock)

@@ -3,6 +3,7 @@
 """
 
 from collections import Counter
+from collections.abc import Callable
 from math import inf, isfinite
 
 import numpy as np
@@ -46,6 +47,8 @@ class LookRequirements(Struct, frozen=True):
     pad_threshold: float
     min_eye_px: float
     max_frame_age_s: float
+    score: Callable[[Embedding, Embedding], float] = lambda first, second: float(first @ second)
+    """The similarity of two looks, as the search computes it."""
 
 
 class EnrolmentLooks:
@@ -131,7 +134,7 @@ class EnrolmentLooks:
         if self._first is None:
             self._first = vector
         self._accepted_at = at
-        if not float(vector @ self._first) >= self._requirements.threshold:
+        if not self._requirements.score(vector, self._first) >= self._requirements.threshold:
             self.has_other_face = True
         elif not self.is_full:
             self.accepted.append(vector)

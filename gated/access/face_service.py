@@ -111,7 +111,12 @@ class FaceService:
             raise EnrolmentError("the gate sees nothing; check its camera first")
         rules = self._visits.rules
         requirements = LookRequirements(
-            self._gallery.dimension, rules.threshold, rules.pad_threshold, min_eye_px, rules.max_frame_age_s
+            self._gallery.dimension,
+            rules.threshold,
+            rules.pad_threshold,
+            min_eye_px,
+            rules.max_frame_age_s,
+            self._gallery.centring.score,
         )
         return await self._enrolment.enrol(subject, within_s, requirements, operator, counts)
 

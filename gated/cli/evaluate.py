@@ -132,7 +132,8 @@ def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Re
     ready = pipeline.ready()
     rules = rules_for(settings.access, ready)
     advance = begin(f"people, {ready.model_set}", len(people))
-    enrolled = enrol_all(folders.applicants(pipeline, people, advance), ready.dimension, rules.threshold)
+    applicants = folders.applicants(pipeline, people, advance)
+    enrolled = enrol_all(applicants, ready.dimension, rules.threshold, pipeline.composite)
     judge, outcomes = Judge(pipeline, enrolled.index(ready.dimension), rules), []
     advance = begin(f"pictures, {ready.model_set}", sum(map(len, probes.values())))
     for visit in folders.visits(probes, enrolled.subjects, people, rules.frames):

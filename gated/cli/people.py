@@ -62,9 +62,10 @@ def enrol(
     pipeline = load_pipeline(settings.models, settings.face)
     models = pipeline.model_set
     threshold = settings.access.threshold or models.threshold
+    origin = models.embedder_sha256, models.dimension, models.composite
     with (
         closing(_journal(context)) as journal,
-        closing(Gallery.open(settings.state, settings.site.id, models.embedder_sha256, models.dimension)) as gallery,
+        closing(Gallery.open(settings.state, settings.site.id, *origin)) as gallery,
     ):
         not_twice(name, household, gallery.people(), yes=yes)
         purposes = (TRANSFER,) if transfer else ()

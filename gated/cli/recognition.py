@@ -30,7 +30,8 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
     ready = pipeline.ready()
-    with closing(Gallery.open(settings.state, settings.site.id, ready.embedder_sha256, ready.dimension)) as gallery:
+    origin = ready.embedder_sha256, ready.dimension, pipeline.composite
+    with closing(Gallery.open(settings.state, settings.site.id, *origin)) as gallery:
         found = identify_photo(pipeline, gallery, photo, rules_for(settings.access, ready))
     if as_json:
         show_json(found)

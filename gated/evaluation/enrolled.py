@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gated.composite import Composite
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.evaluation.confidence import Rate
@@ -37,10 +38,12 @@ class EvaluationGallery:
     """People without a usable picture (FTE)."""
     alike: Rate
     """People whom the product would refuse: one of their pictures reaches the threshold with another person's."""
+    composite: Composite | None = None
+    """The parts of an embedding, with their centring."""
 
     def index(self, dimension: int) -> Index:
         """Return the gallery as a search index."""
-        return Index(self.rows, dimension)
+        return Index(self.rows, dimension, self.composite)
 
 
 def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
@@ -55,8 +58,12 @@ def portrait(pipeline: FacePipeline, frame: Frame) -> Embedding | None:
         return None
 
 
-def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float) -> EvaluationGallery:
-    """Enrol every person with a usable picture. `threshold`: from this score on, two faces count as one person's."""
+def enrol_all(
+    applicants: Iterable[Applicant], dimension: int, threshold: float, composite: Composite | None = None
+) -> EvaluationGallery:
+    """Enrol every person with a usable picture. `threshold`: from this score on, two faces count as one person's.
+    `composite`: see `Index`.
+    """
     rows: list[Row] = []
     subjects: dict[str, SubjectId] = {}
     failed: list[bool] = []
@@ -65,9 +72,13 @@ def enrol_all(applicants: Iterable[Applicant], dimension: int, threshold: float)
         if applicant.embeddings:
             subject = subjects[applicant.key] = SubjectId(applicant.key)
             rows += [Row(subject, applicant.household, "active", vector) for vector in applicant.embeddings]
-    alike = _alike(Index(rows, dimension), rows, threshold)
+    alike = _alike(Index(rows, dimension, composite), rows, threshold)
     return EvaluationGallery(
-        rows, subjects, Rate.among(failed), Rate.among(subject in alike for subject in subjects.values())
+        rows,
+        subjects,
+        Rate.among(failed),
+        Rate.among(subject in alike for subject in subjects.values()),
+        composite,
     )
 
 

@@ -15,6 +15,7 @@ from gated.evaluation.courtyard import Courtyard, Plan, RenderedPerson
 from gated.evaluation.enrolled import Applicant, EvaluationGallery, enrol_all, portrait
 from gated.evaluation.report import Report, report_visits
 from gated.evaluation.visit_runs import Judge, Visit, VisitOutcome
+from gated.face.manifest import load_set
 from gated.face.pipeline import FacePipeline, load_pipeline
 
 T = TypeVar("T")
@@ -49,6 +50,7 @@ def evaluate_courtyard(
             (Applicant(p.key, str(p.household), f[number]) for p, f in zip(residents, faces, strict=True)),
             ready[number].dimension,
             rules[number].threshold,
+            load_set(chosen[number].models).composite,
         )
         for number in range(len(chosen))
     ]

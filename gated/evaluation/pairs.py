@@ -67,7 +67,11 @@ def read_pairs(path: Path) -> list[Pair]:
 
 
 def compare(pipeline: FacePipeline, pairs: Sequence[Pair], advance: Callable[[], None]) -> Compared:
-    """Analyse each picture once, and compare the pairs. Raises `PictureError` when a file is no picture."""
+    """Analyse each picture once, and compare the pairs. Raises `PictureError` when a file is no picture.
+
+    A centred set uses the mean of its manifest, because there is no gallery.
+    """
+    score = pipeline.composite.centring.score
     faces: dict[Path, Embedding | None] = {}
     for picture in dict.fromkeys(_pictures(pairs)):
         faces[picture] = _face(pipeline, picture)
@@ -76,7 +80,7 @@ def compare(pipeline: FacePipeline, pairs: Sequence[Pair], advance: Callable[[],
     for pair in pairs:
         first, second = faces[pair.first], faces[pair.second]
         if first is not None and second is not None:
-            scores[pair.is_mated].append(float(first @ second))
+            scores[pair.is_mated].append(score(first, second))
     failed = Rate.among(face is None for face in faces.values())
     return Compared(np.array(scores[True]), np.array(scores[False]), failed)
 

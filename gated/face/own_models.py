@@ -5,6 +5,7 @@ The brain takes thresholds and names from here alone, never from vision: a pictu
 
 from collections.abc import Callable
 
+from gated.composite import Composite
 from gated.config import Settings
 from gated.errors import ModelError, WireError
 from gated.face.manifest import ModelSet, lawful_set
@@ -20,9 +21,10 @@ class OwnModels:
         self.now = self._found()
 
     @property
-    def embedder(self) -> tuple[str, int]:
-        """Digest and dimension of the embedder that the templates must come from. ("", 0) while there is no set."""
-        return ("", 0) if self.now is None else (self.now.embedder_sha256, self.now.dimension)
+    def embedder(self) -> tuple[str, int, Composite | None]:
+        """Origin, dimension and parts of the embeddings that the templates must be. ("", 0, None) without a set."""
+        now = self.now
+        return ("", 0, None) if now is None else (now.embedder_sha256, now.dimension, now.composite)
 
     def reload(self) -> bool:
         """Read the manifest again. Return whether the set changed. A manifest that cannot be read changes nothing."""

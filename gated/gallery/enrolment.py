@@ -64,7 +64,7 @@ def enrol(
     consented = tuple(Consent(purpose, paper, version, at) for purpose in (RECOGNISE, *purposes))
     subject = SubjectId(secrets.token_hex(8))
     person = Person(subject, plain_text("name", name), plain_text("household", household), "active", at, consented)
-    vectors = _one_face(embeddings, gallery.dimension, threshold)
+    vectors = _one_face(embeddings, gallery, threshold)
     with gallery.enrolling():
         _refuse_duplicate(gallery, vectors, threshold)
         gallery.add(person, vectors)
@@ -91,7 +91,7 @@ def enrol_known(
     `before` is called when all other checks have passed. An error from it leaves everything unchanged. The data is on
     disk at return; on an error nothing is stored. Raises the errors of `enrol`, and `SubjectNotFoundError`.
     """
-    vectors = _one_face(embeddings, gallery.dimension, threshold)
+    vectors = _one_face(embeddings, gallery, threshold)
     with gallery.enrolling():
         person = gallery.person(subject)
         recognition_consent(person)
@@ -128,29 +128,31 @@ def plain_text(field: str, value: str) -> str:
     return text
 
 
-def _one_face(embeddings: Sequence[Embedding], dimension: int, threshold: float) -> list[Embedding]:
-    """Return the checked embeddings. Raises `EnrolmentError` unless all show one person."""
-    vectors = _vectors(embeddings, dimension)
-    _refuse_strangers(vectors, threshold)
-    return vectors
+def _one_face(embeddings: Sequence[Embedding], gallery: Gallery, threshold: float) -> list[Embedding]:
+    """Return the checked embeddings. Raises `EnrolmentError` unless all show one person, as the search compares."""
+    checked = _each(embeddings, lambda embedding: check_embedding(embedding, gallery.dimension))
+    _refuse_strangers(_each(checked, gallery.centring.of), threshold)
+    return checked
 
 
-def _vectors(embeddings: Sequence[Embedding], dimension: int) -> list[Embedding]:
+def _each(embeddings: Sequence[Embedding], change: Callable[[Embedding], Embedding]) -> list[Embedding]:
+    """Return every embedding, changed. Raises `EnrolmentError` that names the picture if one is no valid embedding."""
     if not embeddings:
         raise EnrolmentError("no picture gave a face to enrol; take one with the face large, sharp and evenly lit")
-    checked = []
+    changed = []
     for number, embedding in enumerate(embeddings, 1):
         try:
-            checked.append(check_embedding(embedding, dimension))
+            changed.append(change(embedding))
         except EmbeddingError as error:
             raise EnrolmentError(f"picture {number}: {error}") from error
-    return checked
+    return changed
 
 
 def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
     """Raise `EnrolmentError` unless every picture shows the same person as the most typical picture.
 
-    The most typical picture has the highest sum of scores with all pictures.
+    `vectors`: one centred embedding for each picture. The most typical picture has the highest sum of scores with all
+    pictures.
     """
     stacked = np.stack(vectors)
     scores = stacked @ stacked.T

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
+from gated.composite import Centring, Composite
 from gated.embedding import Embedding
 from gated.errors import BusyError, StateError, TornError
 from gated.gallery.accepted import AcceptedRecord
@@ -27,10 +28,13 @@ class Gallery:
     is replaced as a whole, so a search in another thread sees either the old or the new index.
     """
 
-    def __init__(self, registers: Reopening[Register], embedder_sha256: str, dimension: int) -> None:
+    def __init__(
+        self, registers: Reopening[Register], embedder_sha256: str, dimension: int, composite: Composite | None = None
+    ) -> None:
         self._registers = registers
         self.embedder_sha256 = embedder_sha256
         self.dimension = dimension
+        self._composite = composite
         self.foreign_count = 0
         """Number of templates of other embedders. These are stored but not searched."""
         self.unreadable_count = 0
@@ -40,14 +44,16 @@ class Gallery:
         self._seen: tuple[int, ...] = ()
         self._counted: tuple[int, ...] = ()
         self._to_accept = (0, 0)
-        self._index = Index((), dimension)
+        self._index = Index((), dimension, composite)
 
     @classmethod
-    def open(cls, state: Path, site: str, embedder_sha256: str, dimension: int) -> "Gallery":
-        """Open the gallery in the state folder; create it if missing. Raises `StateError` if the gallery cannot be
-        used.
+    def open(
+        cls, state: Path, site: str, embedder_sha256: str, dimension: int, composite: Composite | None = None
+    ) -> "Gallery":
+        """Open the gallery in the state folder; create it if missing. `composite`: the parts of an embedding, with
+        their centring; None: one part, not centred. Raises `StateError` if the gallery cannot be used.
         """
-        gallery = cls(Reopening(lambda _: Register.open(state, site), state), embedder_sha256, dimension)
+        gallery = cls(Reopening(lambda _: Register.open(state, site), state), embedder_sha256, dimension, composite)
         try:
             gallery._follow()
         except BaseException:
@@ -56,11 +62,14 @@ class Gallery:
         return gallery
 
     @classmethod
-    def open_best(cls, state: Path, site: str, embedder_sha256: str, dimension: int) -> "Gallery":
+    def open_best(
+        cls, state: Path, site: str, embedder_sha256: str, dimension: int, composite: Composite | None = None
+    ) -> "Gallery":
         """Open the readable part of the gallery, possibly nothing. `reload_if_changed` later tries for a better one.
         Raises nothing.
         """
-        gallery = cls(Reopening(lambda why: Register.open(state, site, why), state), embedder_sha256, dimension)
+        registers = Reopening(lambda why: Register.open(state, site, why), state)
+        gallery = cls(registers, embedder_sha256, dimension, composite)
         try:
             try:
                 gallery._follow()
@@ -85,11 +94,19 @@ class Gallery:
         """Return why the gallery differs from the files on the disk or cannot be changed; empty without a problem."""
         return self._registers.why
 
-    def switch_embedder(self, embedder_sha256: str, dimension: int) -> None:
-        """Search the templates of this embedder from now on. `dimension`: the length of its embeddings."""
+    def switch_embedder(self, embedder_sha256: str, dimension: int, composite: Composite | None = None) -> None:
+        """Search the templates of this embedder from now on. `dimension`: the length of its embeddings. `composite`:
+        see `open`.
+        """
+        new = Index((), dimension, composite)
         if (embedder_sha256, dimension) != (self.embedder_sha256, self.dimension):
-            self.embedder_sha256, self.dimension, self._seen = embedder_sha256, dimension, ()
-            self._index = Index((), dimension)
+            self._index = new
+        self.embedder_sha256, self.dimension, self._composite, self._seen = embedder_sha256, dimension, composite, ()
+
+    @property
+    def centring(self) -> Centring:
+        """The centring of the search. Compare faces with it, and never two embeddings by their dot product."""
+        return self._index.centring
 
     @property
     def size(self) -> int:
@@ -164,7 +181,9 @@ class Gallery:
         self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], threshold: float
     ) -> AcceptedRecord | None:
         """Confirm a waiting face as in `Holdings.confirm`, and update the index."""
-        accepted = Holdings(self._register).confirm(subject, digest, probes, self.embedder_sha256, threshold)
+        accepted = Holdings(self._register).confirm(
+            subject, digest, probes, self.embedder_sha256, threshold, centring=self.centring
+        )
         if accepted is not None:
             self._follow()
             self._register.tidy()
@@ -199,7 +218,7 @@ class Gallery:
 
     def _load(self, version: tuple[int, ...]) -> None:
         opened = self._register.opened(self.embedder_sha256)
-        index = Index(opened.rows, self.dimension)
+        index = Index(opened.rows, self.dimension, self._composite)
         unreadable = opened.unreadable + index.dropped
         if unreadable > self.unreadable_count:
             log.warning("%d templates do not open and are not searched; was the site key replaced?", unreadable)

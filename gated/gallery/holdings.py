@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gated.composite import Centring
 from gated.embedding import Embedding
 from gated.errors import SubjectNotFoundError, TornError
 from gated.gallery.accepted import AcceptedRecord, made_here
@@ -209,19 +210,27 @@ class Holdings:
             return holding.credential_marks_of(connection, subject)
 
     def confirm(
-        self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], embedder_sha256: str, threshold: float
+        self,
+        subject: SubjectId,
+        digest: bytes,
+        probes: Sequence[Embedding],
+        embedder_sha256: str,
+        threshold: float,
+        *,
+        centring: Centring,
     ) -> AcceptedRecord | None:
         """Make a waiting face valid after the person entered by a card or PIN with this `digest`. Return None without a
         change.
 
-        `probes`: embeddings that the gate saw meanwhile. All must match the waiting face. The person must have had this
-        card or PIN before the face arrived.
+        `probes`: embeddings that the gate saw meanwhile. All must match the waiting face, compared with the `centring`
+        of the search. The person must have had this card or PIN before the face arrived.
         """
         held = self.get(PERSON + subject)
         if held.pending is None or not probes or digest.hex()[: holding.MARK_DIGITS] not in held.ways.split():
             return None
         waiting = self.waiting(subject, embedder_sha256)
-        if not waiting or not all(max(float(each @ probe) for each in waiting) >= threshold for probe in probes):
+        scores = (max(centring.score(each, probe) for each in waiting) for probe in probes)
+        if not waiting or not all(score >= threshold for score in scores):
             return None
         with self.register.changing() as connection:
             is_same = holding.get(connection, held.key) == held

@@ -1,6 +1,7 @@
 """The face search: one probe against all templates, by exact search in memory. `gallery.Gallery` uses it.
 
-Cosine similarity of unit vectors equals their dot product. So the search is one matrix-vector product; the other steps
+Cosine similarity of unit vectors equals their dot product. If the model set is centred, the rows are centred when the
+index is built, and the probe once for each search. So the search is one matrix-vector product; the other steps
 look at a few of its results only. An index tree would be faster only from about a million templates, and it would
 refuse some residents because its search is approximate.
 """
@@ -15,8 +16,10 @@ from operator import attrgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from gated.composite import Centring, Composite, Matrix
 from gated.embedding import PLAINLY, Embedding, check_embedding
 from gated.errors import EmbeddingError
+from gated.gallery.centring import gallery_centring, runs
 from gated.people.store import Status
 from gated.types import Score, SubjectId
 
@@ -56,13 +59,28 @@ class _Owner:
     rows: slice
 
 
+@dataclass(frozen=True, slots=True)
+class GalleryRows:
+    """Everybody in an index, to measure how similar they are to each other. Read only."""
+
+    matrix: Matrix = field(repr=False)
+    """The centred templates. Rows of one person are adjacent, and so are people of one household."""
+    people: dict[SubjectId, slice] = field(repr=False)
+    """The rows of each person."""
+    households: dict[str, slice] = field(repr=False)
+    """The rows of each household."""
+
+
 class Index:
     """All templates in one float32 matrix. An index never changes after construction, so any thread may search it."""
 
-    def __init__(self, rows: Iterable[Row], dimension: int) -> None:
-        """Build the index. Rows that are no embedding of length `dimension` are left out and counted in `dropped`."""
+    def __init__(self, rows: Iterable[Row], dimension: int, composite: Composite | None = None) -> None:
+        """Build the index. Rows that are no embedding of length `dimension` are left out and counted in `dropped`.
+
+        `composite`: the parts of an embedding. None: one part, not centred.
+        """
         offered = sorted(rows, key=attrgetter("household", "subject"))
-        checked, self._matrix = _checked(offered, dimension)
+        checked, self._matrix, self.centring = _centred(*_checked(offered, dimension), _parts(composite, dimension))
         self.dimension = dimension
         self.dropped = len(offered) - len(checked)
         self._owners: list[_Owner] = []
@@ -85,7 +103,7 @@ class Index:
 
         Raises `EmbeddingError` for a probe that is no finite unit vector of length `dimension`.
         """
-        probe = check_embedding(probe, self.dimension)
+        probe = self.centring.of(check_embedding(probe, self.dimension))
         if not self._owners:
             return ()
         scores = self._matrix @ probe
@@ -95,6 +113,12 @@ class Index:
             scores[self._households[found[0].household]] = HIDDEN
             found.extend(islice(ranked, 1))
         return tuple(found)
+
+    def enrolled(self) -> GalleryRows:
+        """Return everybody in the index. Nothing is copied."""
+        matrix = self._matrix.view()
+        matrix.flags.writeable = False
+        return GalleryRows(matrix, {owner.subject: owner.rows for owner in self._owners}, dict(self._households))
 
     def _ranked(self, scores: Scores) -> Iterator[Candidate]:
         """Yield all people, best first. Each step takes the best row and hides all rows of its person. Overwrites
@@ -118,7 +142,25 @@ class Index:
         self._owners += [_Owner(first.subject, first.household, first.status, whole)] * len(rows)
 
 
-def _checked(rows: list[Row], dimension: int) -> tuple[list[Row], NDArray[np.float32]]:
+def _parts(composite: Composite | None, dimension: int) -> Composite:
+    """Return the composite of this length; one part, not centred, for None or another length (there is no set yet)."""
+    is_fitting = composite is not None and composite.dimension == dimension
+    return composite if composite is not None and is_fitting else Composite.single(dimension)
+
+
+def _centred(rows: list[Row], matrix: Matrix, composite: Composite) -> tuple[list[Row], Matrix, Centring]:
+    """Return the rows with their vectors centred in place, and the centring. Rows with damaged parts are left out."""
+    if composite.mean is None:
+        return rows, matrix, composite.centring
+    centring = gallery_centring(composite, matrix, runs(row.subject for row in rows))
+    return *_kept(rows, matrix, centring.centre(matrix)), centring
+
+
+def _kept(rows: list[Row], matrix: Matrix, is_good: NDArray[np.bool_]) -> tuple[list[Row], Matrix]:
+    return (rows, matrix) if is_good.all() else (list(compress(rows, is_good)), matrix[is_good])
+
+
+def _checked(rows: list[Row], dimension: int) -> tuple[list[Row], Matrix]:
     """Return the rows with valid embeddings, and their vectors as a float32 matrix (rows x dimension).
 
     The check equals `check_embedding` for each row, done with one product for all rows.
@@ -133,7 +175,7 @@ def _checked(rows: list[Row], dimension: int) -> tuple[list[Row], NDArray[np.flo
         with suppress(EmbeddingError):
             matrix[at] = check_embedding(rows[at].vector, dimension)
             is_good[at] = True
-    return (rows, matrix) if is_good.all() else (list(compress(rows, is_good)), matrix[is_good])
+    return _kept(rows, matrix, is_good)
 
 
 def _is_like(vector: Embedding, other: Embedding) -> bool:

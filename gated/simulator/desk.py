@@ -76,7 +76,8 @@ class Desk:
         pipeline = load_pipeline(settings.models, settings.face)
         models = pipeline.model_set
         threshold = settings.access.threshold or models.threshold
-        gallery = Gallery.open(settings.state, settings.site.id, models.embedder_sha256, models.dimension)
+        origin = models.embedder_sha256, models.dimension, models.composite
+        gallery = Gallery.open(settings.state, settings.site.id, *origin)
         with closing(gallery), closing(self.journal()) as journal:
             for resident in residents:
                 photos = self._photos(resident)

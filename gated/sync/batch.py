@@ -173,7 +173,7 @@ class Batch:
         stored = [row for row in self._holdings.register.opened(own_embedder).rows if row.subject not in leaving]
         allowed = {draft.subject for draft in arriving if draft.holding.accepted == DUPLICATE}
         faces = [(draft.subject, draft.vectors) for draft in arriving]
-        found = find_duplicates(stored, faces, self._faces.threshold, allowed=allowed)
+        found = find_duplicates(stored, faces, self._faces.threshold, allowed=allowed, composite=self._faces.composite)
         for draft in arriving:
             if draft.subject in found:
                 draft.holding, draft.vectors = replace(draft.holding, quarantine=DUPLICATE), ()

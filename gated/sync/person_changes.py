@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from gated.composite import Composite
 from gated.embedding import Embedding
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
@@ -19,12 +20,14 @@ MOST_SETS = 64
 class Faces:
     """The requirements for a face that this gate can search.
 
-    `embedder_sha256` names the embedder, `dimension` is the length of a vector, `threshold` the score of a match.
+    `embedder_sha256` names the embedder, `dimension` is the length of a vector, `threshold` the score of a
+    match, `composite` the parts of a vector with their centring.
     """
 
     embedder_sha256: str
     dimension: int
     threshold: float
+    composite: Composite | None = None
 
 
 @dataclass(slots=True)

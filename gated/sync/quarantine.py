@@ -7,11 +7,14 @@ from collections import deque
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
+from gated.composite import Composite
 from gated.embedding import Embedding
+from gated.gallery.centring import gallery_centring, runs
 from gated.gallery.search import Row
 from gated.people.held_records import Allowed
 from gated.people.stored_time import LONG_PAST, time_of
@@ -102,13 +105,15 @@ def find_duplicates(
     threshold: float,
     *,
     allowed: Collection[str] = (),
+    composite: Composite | None = None,
 ) -> set[str]:
     """Return the subjects in `arriving` whose face scores `threshold` or more against another subject.
 
     Another subject is a stored one, or an earlier arriving one that is not a twin itself. Subjects in `allowed` are
     never twins. `arriving` holds subjects with their vectors. All vectors are checked and have one dimension.
+    `composite`: their parts. They are centred on everybody here, as the gallery will be.
     """
-    rows: list[tuple[str, Embedding]] = [(row.subject, row.vector) for row in stored]
+    rows: list[tuple[str, Embedding]] = [(row.subject, row.vector) for row in sorted(stored, key=attrgetter("subject"))]
     first = len(rows)
     rows += [(subject, vector) for subject, vectors in arriving for vector in vectors]
     if first == len(rows):
@@ -116,6 +121,8 @@ def find_duplicates(
     numbers = {subject: number for number, subject in enumerate(dict.fromkeys(subject for subject, _ in rows))}
     owners = np.array([numbers[subject] for subject, _ in rows])
     matrix = np.array([vector for _, vector in rows], np.float32)
+    if composite is not None:
+        gallery_centring(composite, matrix, runs(subject for subject, _ in rows)).centre(matrix)
     counts = np.ones(len(rows), bool)
     found: set[str] = set()
     for block in _blocks(arriving):

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from gated.composite import Composite
 from gated.errors import BusyError, SealError, StateError
 from gated.events import Event
 from gated.gallery.holdings import Holdings
@@ -74,15 +75,17 @@ class Replica:
         on_change: Callable[[], None],
         revoked: DeniedSubjects | None = None,
         most_new_in_batch: int = 0,
+        composite: Composite | None = None,
     ) -> None:
         """Open the records in the state folder.
 
         `report` receives events for the journal. `on_change` is called after access has changed on disk. `revoked`
-        holds subjects whose removal or suspension is not on disk yet.
+        holds subjects whose removal or suspension is not on disk yet. `composite`: the parts of an embedding, with
+        their centring.
         """
         self._revoked = revoked or DeniedSubjects(lambda _: None)
         self._peer, self._report, self._on_change = peer, report, on_change
-        self._faces = Faces(embedder_sha256, dimension, threshold)
+        self._faces = Faces(embedder_sha256, dimension, threshold, composite)
         self._in_all = most_new_in_batch
         with ExitStack() as opened:
             self._holdings = Holdings.open_best(state, peer.site)

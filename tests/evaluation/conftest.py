@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from gated.access.face_policy import FaceReason, FaceRules
+from gated.composite import Composite
 from gated.evaluation.visit_runs import Judge, Visit, VisitOutcome
 from gated.face.pipeline import PhotoAnalysis
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
@@ -143,6 +144,7 @@ class Colours:
     """A pipeline that identifies people by the colour of a picture. Black has no face, a wide picture has two."""
 
     model_set = SimpleNamespace(dimension=DIMENSION)
+    composite = Composite.single(DIMENSION)
 
     def __init__(self) -> None:
         self.photos, self.seen_at = 0, -math.inf

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gated.composite import Composite
 from gated.events import RecordQuarantined
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
@@ -352,8 +353,9 @@ def test_an_accepted_duplicate_is_that_face_and_no_later_one(home, office, kit):
 
 def confirm(home, kit, way, *looks, threshold=None):
     """Report that a card with digest `way` let the first person in while the gate saw these `looks`."""
+    same = Composite.single(kit.dimension).centring
     with closing(Holdings.open(home.state, kit.site)) as holdings:
-        return holdings.confirm(kit.subject(1), way, looks, kit.embedder, threshold or kit.threshold)
+        return holdings.confirm(kit.subject(1), way, looks, kit.embedder, threshold or kit.threshold, centring=same)
 
 
 def way_of(home, kit):
