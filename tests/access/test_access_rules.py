@@ -48,22 +48,22 @@ def asked(
     return judge_credential(credential, holder, door, at, CALENDAR)
 
 
-def test_a_resident_with_a_plain_card_passes_by_every_door_at_all_hours() -> None:
+def test_a_resident_with_a_plain_card_may_use_every_door_at_all_hours() -> None:
     for door in ("main", "second"):
         for at in (NOON, NOON + 12 * HOUR, None):
             assert asked(door=door, at=at) is None
 
 
-def test_what_is_not_known_does_not_open() -> None:
+def test_an_unknown_credential_does_not_open() -> None:
     assert asked(None) is Refusal.UNKNOWN
     assert asked(None, None) is Refusal.UNKNOWN
 
 
-def test_a_card_of_somebody_who_is_gone_is_nobodys() -> None:
+def test_a_card_of_a_removed_person_does_not_open() -> None:
     assert asked(CARD, None) is Refusal.UNKNOWN
 
 
-def test_a_guests_card_is_good_for_what_it_says_itself() -> None:
+def test_a_guests_card_is_valid_only_for_its_own_window() -> None:
     today = replace(GUEST, valid_from=NOON - HOUR, valid_until=NOON + HOUR)
     assert asked(today, None) is None
     assert asked(today, None, at=NOON + HOUR) is Refusal.EXPIRED
@@ -85,34 +85,34 @@ def test_a_card_without_uses_left_does_not_open(left: int) -> None:
     assert asked(replace(CARD, uses_left=1)) is None
 
 
-def test_a_suspended_person_is_refused_whatever_they_hold_and_whatever_their_rights() -> None:
+def test_a_suspended_person_is_refused_with_any_credential_and_rule() -> None:
     for at in (NOON, None):
         assert asked(holder=Holder(True, (AccessRule(),)), at=at) is Refusal.SUSPENDED
         assert judge_holder(Holder(True), "main", at, CALENDAR) is Refusal.SUSPENDED
 
 
-def test_a_right_to_one_door_is_none_to_the_other() -> None:
+def test_an_access_rule_for_one_door_does_not_open_the_other() -> None:
     holder = Holder(rules=(AccessRule(door="second"),))
     assert asked(holder=holder, door="second") is None
     assert asked(holder=holder, door="main") is Refusal.DOOR
 
 
-def test_one_right_that_lets_somebody_pass_is_enough() -> None:
+def test_one_matching_access_rule_is_enough() -> None:
     holder = Holder(rules=(AccessRule(schedule="sundays"), AccessRule(door="second"), AccessRule(schedule="days")))
     assert asked(holder=holder) is None
     assert asked(holder=holder, at=NOON + 8 * HOUR) is Refusal.SCHEDULE
 
 
-def test_a_schedule_that_is_gone_lets_nobody_pass() -> None:
+def test_a_deleted_schedule_lets_nobody_pass() -> None:
     assert asked(holder=Holder(rules=(AccessRule(schedule="gone"),))) is Refusal.SCHEDULE
 
 
-def test_rights_that_ended_do_not_turn_into_none_said_at_all() -> None:
+def test_expired_access_rules_do_not_become_unlimited_access() -> None:
     assert asked(holder=Holder(rules=(AccessRule(valid_until=NOON),))) is Refusal.EXPIRED
     assert asked(holder=Holder(rules=(AccessRule(valid_from=NOON + HOUR),))) is Refusal.NOT_YET
 
 
-def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_goes_on() -> None:
+def test_without_a_trusted_clock_only_access_that_needs_no_clock_is_granted() -> None:
     assert asked(at=None) is None
     assert asked(replace(CARD, uses_left=2), at=None) is None
     assert asked(replace(CARD, valid_until=NOON + HOUR), at=None) is Refusal.CLOCK
@@ -121,7 +121,7 @@ def test_without_a_trusted_clock_whatever_depends_on_it_is_refused_and_the_rest_
     assert asked(holder=Holder(rules=(AccessRule(door="main"),)), at=None) is None
 
 
-def test_of_several_refusals_the_nearest_is_told() -> None:
+def test_the_most_specific_of_several_refusals_is_reported() -> None:
     far = (AccessRule(door="second"), AccessRule(valid_until=NOON - HOUR), AccessRule(schedule="sundays"))
     assert asked(holder=Holder(rules=far)) is Refusal.SCHEDULE
     assert asked(holder=Holder(rules=far[:2])) is Refusal.EXPIRED
@@ -129,7 +129,7 @@ def test_of_several_refusals_the_nearest_is_told() -> None:
 
 
 @given(credentials, holders, doors, times)
-def test_every_answer_is_one_of_those_that_there_are(
+def test_every_answer_is_one_of_the_defined_answers(
     credential: Credential, holder: Holder, door: str, at: datetime | None
 ) -> None:
     answer = asked(credential, holder, door, at)
@@ -137,7 +137,7 @@ def test_every_answer_is_one_of_those_that_there_are(
 
 
 @given(credentials, holders, doors, times)
-def test_what_opens_without_a_clock_opens_at_every_hour(
+def test_access_granted_without_a_clock_is_granted_at_every_hour(
     credential: Credential, holder: Holder, door: str, at: datetime | None
 ) -> None:
     if asked(credential, holder, door, None) is None:
@@ -145,7 +145,7 @@ def test_what_opens_without_a_clock_opens_at_every_hour(
 
 
 @given(credentials, holders, doors, times)
-def test_what_opens_is_in_its_time_has_uses_and_belongs_to_somebody_who_may(
+def test_every_grant_is_in_its_window_has_uses_and_belongs_to_a_permitted_person(
     credential: Credential, holder: Holder, door: str, at: datetime | None
 ) -> None:
     if asked(credential, holder, door, at) is not None:
@@ -159,7 +159,7 @@ def test_what_opens_is_in_its_time_has_uses_and_belongs_to_somebody_who_may(
 
 
 @given(credentials, holders, doors, times, rights)
-def test_narrowing_never_opens(
+def test_a_narrower_access_rule_never_opens_more(
     credential: Credential, holder: Holder, door: str, at: datetime | None, right: AccessRule
 ) -> None:
     if asked(credential, holder, door, at) is not None:
@@ -171,7 +171,7 @@ def test_narrowing_never_opens(
 
 
 @given(holders, doors, times)
-def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door: str, at: datetime | None) -> None:
+def test_a_plain_card_has_exactly_the_access_of_the_face(holder: Holder, door: str, at: datetime | None) -> None:
     assert asked(CARD, holder, door, at) == judge_holder(holder, door, at, CALENDAR)
 
 
@@ -193,13 +193,13 @@ def test_a_plain_card_is_as_good_as_the_face_and_no_better(holder: Holder, door:
         ("/*", "east", "main", False),
     ],
 )
-def test_a_right_may_be_for_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
+def test_an_access_rule_may_name_one_gate(named: str | None, gate: str, door: str, may_pass: bool) -> None:
     holder = Holder(rules=(AccessRule(named),))
     assert judge_holder(holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
     assert judge_credential(CARD, holder, door, NOON, CALENDAR, gate=gate) is (None if may_pass else Refusal.DOOR)
 
 
-def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:
+def test_the_rule_under_another_spelling_must_also_permit_access() -> None:
     day, sunday = AccessRule(schedule="days"), AccessRule(schedule="sundays")
     assert judge_holder(Holder(rules=(day,)), "main", NOON, CALENDAR) is None
     assert judge_holder(Holder(rules=(day,), other_spellings=((sunday,),)), "main", NOON, CALENDAR) is Refusal.SCHEDULE
@@ -207,12 +207,12 @@ def test_what_is_said_under_another_spelling_must_let_in_as_well() -> None:
 
 
 @given(holders, st.lists(st.lists(rights, max_size=3).map(tuple), max_size=3).map(tuple), doors)
-def test_another_spelling_never_lets_in_whoever_is_refused(holder: Holder, also: tuple, door: str) -> None:
+def test_another_spelling_never_admits_a_refused_person(holder: Holder, also: tuple, door: str) -> None:
     refused = judge_holder(holder, door, NOON, CALENDAR)
     with_others = judge_holder(replace(holder, other_spellings=also), door, NOON, CALENDAR)
     assert refused is None or with_others is not None
 
 
-def test_a_schedule_is_found_however_its_name_is_spelt() -> None:
+def test_a_schedule_is_found_under_every_spelling() -> None:
     assert CALENDAR.allows("Ａlways", NOON)
     assert not CALENDAR.allows("sundays ", NOON)

@@ -49,14 +49,14 @@ def test_a_face_rests_after_three_attacks_within_a_minute(attack_response):
     assert not attack_response.is_resting(DOOR, ANN, NOW + 58 + FIRST_REST_S)
 
 
-def test_a_few_attacks_that_are_further_apart_rest_nothing(attack_response):
+def test_a_few_attacks_far_apart_cause_no_rest(attack_response):
     apart = [i * (ATTACK_WINDOW_S / 2 + 1) for i in range(50)]
     assert attacked(attack_response, apart[: FACE_ATTACKS_AN_HOUR - 1]) == []
     assert attacked(AttackResponse(), [i * FORGIVE_S / (FACE_ATTACKS_AN_HOUR - 1.5) for i in range(50)]) == []
     assert {rest.subject for rest in attacked(attack_response, apart, ())} == {None}, "no face rests"
 
 
-def test_whoever_waits_between_tries_has_no_more_than_a_few_an_hour(attack_response):
+def test_an_attacker_who_waits_gets_only_a_few_tries_an_hour(attack_response):
     """Try as often as possible for a day, but never three times within a minute, and not while the face rests."""
     tries, now = 0, 0.0
     while now < 24 * FORGIVE_S:
@@ -67,14 +67,14 @@ def test_whoever_waits_between_tries_has_no_more_than_a_few_an_hour(attack_respo
     assert tries / 24 <= 21
 
 
-def test_nobody_elses_face_rests_and_none_at_another_door(attack_response):
+def test_only_the_attacked_face_rests_and_only_at_that_door(attack_response):
     attacked(attack_response, range(ATTACKS_TO_REST))
     assert attack_response.is_resting(DOOR, ANN, NOW + 3)
     assert not attack_response.is_resting(DOOR, BOB, NOW + 3)
     assert not attack_response.is_resting("second", ANN, NOW + 3)
 
 
-def test_attacks_on_different_people_never_add_up_to_a_rest_but_make_pad_strict(attack_response):
+def test_attacks_on_different_people_cause_no_rest_but_make_pad_strict(attack_response):
     people = [SubjectId(f"{i:016x}") for i in range(20)]
     rests = [rest for at, who in enumerate(people) for rest in attacked(attack_response, (at, at + 0.5), [who])]
     assert rests == [FaceRest(None, FIRST_REST_S)], "the alarm comes once"
@@ -82,7 +82,7 @@ def test_attacks_on_different_people_never_add_up_to_a_rest_but_make_pad_strict(
     assert attack_response.bound(DOOR, 0.5, NOW + 20) > 0.5
 
 
-def test_whoever_rotates_pictures_of_a_whole_courtyard_has_few_tries_at_the_usual_bound():
+def test_an_attacker_with_many_peoples_pictures_gets_few_tries_at_the_usual_bound():
     """Show a print of another resident for a day: no face reaches its own limit soon."""
     for pause_s, most_an_hour in ((11, 16), (31, 36)):
         attack_response, tries = AttackResponse(), 0
@@ -92,7 +92,7 @@ def test_whoever_rotates_pictures_of_a_whole_courtyard_has_few_tries_at_the_usua
         assert tries / 24 <= most_an_hour, f"a try every {pause_s} s"
 
 
-def test_a_print_of_two_people_rests_both(attack_response):
+def test_a_print_that_matches_two_people_rests_both(attack_response):
     assert {rest.subject for rest in attacked(attack_response, range(ATTACKS_TO_REST), [ANN, BOB])} == {ANN, BOB}
 
 
@@ -106,7 +106,7 @@ def test_each_rest_is_twice_as_long_up_to_a_quarter_of_an_hour(attack_response):
     assert (lasts[0], lasts[-1]) == (FIRST_REST_S, LONGEST_REST_S)
 
 
-def test_what_is_tried_while_the_face_rests_lengthens_nothing_and_is_told_no_more(attack_response):
+def test_attacks_during_a_rest_do_not_extend_it_and_are_not_reported(attack_response):
     attacked(attack_response, range(ATTACKS_TO_REST))
     assert attacked(attack_response, np.arange(ATTACKS_TO_REST, 30, 0.5)) == []
     assert not attack_response.is_resting(DOOR, ANN, NOW + 2 + FIRST_REST_S)
@@ -119,12 +119,12 @@ def test_after_a_quiet_hour_the_first_rest_is_short_again(attack_response):
     assert attacked(attack_response, [2 * later + i for i in range(ATTACKS_TO_REST)])[0].lasts_s == FIRST_REST_S
 
 
-def test_attacks_that_look_like_nobody_rest_nobody_and_are_told(attack_response):
+def test_attacks_without_a_match_cause_no_rest_and_are_reported(attack_response):
     assert attacked(attack_response, range(ATTACKS_TO_REST), ()) == [FaceRest(None, FIRST_REST_S)]
     assert not attack_response.is_resting(DOOR, ANN, NOW + 3)
 
 
-def test_one_attack_that_looks_like_nobody_makes_pad_strict_for_a_while(attack_response):
+def test_one_attack_without_a_match_makes_pad_strict_for_a_while(attack_response):
     assert attack_response.bound(DOOR, 0.5, NOW) == 0.5
     attacked(attack_response, (0,), ())
     assert attack_response.bound(DOOR, 0.5, NOW + STRICT_PAD_S - 1) == pytest.approx(math.sqrt(0.5))
@@ -132,7 +132,7 @@ def test_one_attack_that_looks_like_nobody_makes_pad_strict_for_a_while(attack_r
     assert attack_response.bound(DOOR, 0.5, NOW + STRICT_PAD_S) == 0.5
 
 
-def test_an_attack_on_somebody_makes_pad_no_stricter_for_their_next_try_but_a_rest_does(attack_response):
+def test_an_attack_on_a_person_makes_pad_strict_only_after_a_rest(attack_response):
     attacked(attack_response, (0, 1))
     assert attack_response.bound(DOOR, 0.5, NOW + 1) == 0.5
     attacked(attack_response, (2,))
@@ -141,14 +141,14 @@ def test_an_attack_on_somebody_makes_pad_no_stricter_for_their_next_try_but_a_re
 
 
 @given(usual=st.floats(0, 1), at=st.floats() | st.floats(0, 5000))
-def test_whatever_the_time_pad_is_never_looser_and_can_be_reached(usual, at):
+def test_pad_is_never_looser_than_usual_and_always_satisfiable(usual, at):
     attack_response = AttackResponse()
     attacked(attack_response, range(ATTACKS_TO_REST), ())
     assert usual <= attack_response.bound(DOOR, usual, at) <= 1
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
-def test_a_time_that_is_none_counts_nothing_and_opens_nothing(attack_response, odd):
+def test_an_invalid_time_counts_nothing_and_opens_nothing(attack_response, odd):
     assert attack_response.record_attack(DOOR, [ANN], odd) == []
     attacked(attack_response, range(ATTACKS_TO_REST))
     if not odd > 0:
@@ -176,7 +176,7 @@ class Disk(dict):
         return rests
 
 
-def test_a_restart_between_two_tries_gives_no_tries_back():
+def test_a_restart_between_two_tries_gives_no_extra_tries():
     disk, rests = Disk(), []
     for at in (0, 20, 40):
         rests += disk.record_attack(disk.begin(), [at])
@@ -192,7 +192,7 @@ def test_a_restart_between_two_tries_gives_no_tries_back():
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 400), st.booleans()), max_size=40))
-def test_restarts_change_no_rest(steps):
+def test_a_restart_does_not_change_a_rest(steps):
     disk, at = Disk(), 0.0
     whole, often = AttackResponse(), disk.begin()
     for pause_s, is_restarted in steps:
@@ -209,7 +209,7 @@ def test_an_attack_that_does_not_count_is_not_stored():
     assert {len(times) for times in disk.values()} == {ATTACKS_TO_REST}
 
 
-def test_memory_has_an_end_and_keeps_what_was_attacked_last(attack_response):
+def test_memory_is_bounded_and_keeps_the_newest_attacks(attack_response):
     for i in range(3 * MOST_ATTACKED_FACES):
         attack_response.record_attack(DOOR, [SubjectId(f"{i:016x}")], NOW + i / 100)
     assert len(attack_response._faces) <= MOST_ATTACKED_FACES + 1
@@ -237,7 +237,7 @@ def test_an_attack_imitates_the_best_match_above_the_threshold(status):
 
 
 @pytest.mark.parametrize("household", ["1", "2"])
-def test_an_attack_imitates_everybody_whom_the_picture_could_pass_as(household):
+def test_an_attack_counts_against_every_person_that_it_matches(household):
     """A print of one of two near-twins can pass as the other in the next look."""
     near = Candidate(ANN, "1", 0.8, "active")
     assert judge_look([near, Candidate(BOB, household, 0.76, "active")], 0.1, RULES).imitated == {ANN, BOB}
@@ -264,40 +264,40 @@ def shown(visits, *looks, track=1):
     return visits.end(track, NOW + 1)
 
 
-def test_an_outcome_says_whom_the_attack_looked_like(visits):
+def test_an_outcome_names_the_imitated_person(visits):
     outcome = shown(visits, (0, 0.1), (0, 0.1), (0, 0.1))
     assert (outcome.decision.reason, outcome.imitated, outcome.is_attack) == (FaceReason.ATTACK, {ANN}, True)
     outcome = shown(visits, (3, 0.1), (3, 0.1), (3, 0.1), track=2)
     assert (outcome.decision.reason, outcome.imitated, outcome.is_attack) == (FaceReason.ATTACK, set(), True)
 
 
-def test_an_impostor_who_leaves_before_the_decision_has_tried_as_well(visits):
+def test_an_impostor_who_leaves_before_the_decision_still_counts(visits):
     outcome = shown(visits, (0, 0.9), (0, 0.1), (0, 0.9), (0, 0.9))
     assert not outcome.decision.grant
     assert outcome.decision.reason is FaceReason.UNDECIDED
     assert (outcome.imitated, outcome.is_attack) == ({ANN}, True)
 
 
-def test_who_is_let_in_was_no_attack(visits):
+def test_a_granted_visit_is_not_an_attack(visits):
     outcome = shown(visits, (0, 0.1), (0, 0.9), (0, 0.9), (0, 0.9))
     assert outcome.decision.grant
     assert not outcome.is_attack
 
 
-def test_a_stranger_of_whom_one_look_was_odd_makes_nothing_strict(visits):
+def test_one_odd_look_at_a_stranger_does_not_make_pad_strict(visits):
     outcome = shown(visits, (3, 0.9), (3, 0.1), (3, 0.9))
     assert outcome.decision.reason is FaceReason.UNKNOWN
     assert not outcome.is_attack
 
 
-def test_the_bound_of_the_moment_counts(visits):
+def test_the_current_bound_applies(visits):
     strict = Visits(visits._search, 4, RULES, bound=lambda usual, now: 0.7)
     assert shown(strict, *[(0, 0.6)] * 3).decision.reason is FaceReason.UNDECIDED
     assert shown(strict, *[(0, 0.8)] * 3, track=2).decision.grant
 
 
 @pytest.mark.parametrize("axis", [0, 3])
-def test_a_strict_bound_makes_an_attack_of_no_living_face(visits, axis):
+def test_a_strict_bound_does_not_turn_a_living_face_into_an_attack(visits, axis):
     """Otherwise one print of nobody starts an endless strict time: each resident with a low PAD score prolongs it, and
     is counted as an attack on their own face.
     """
@@ -307,7 +307,7 @@ def test_a_strict_bound_makes_an_attack_of_no_living_face(visits, axis):
 
 
 @pytest.mark.parametrize(("pad_score", "looks"), [(0.6, 0), (0.8, RULES.frames)])
-def test_the_bound_of_the_moment_counts_for_a_face_that_is_shown_with_a_card(visits, pad_score, looks):
+def test_the_current_bound_applies_to_a_face_shown_with_a_card(visits, pad_score, looks):
     """A look that passes only the normal threshold could confirm a pending face of another person."""
     strict = Visits(visits._search, 4, RULES, bound=lambda usual, now: 0.7)
     for i in range(5):

@@ -53,7 +53,7 @@ def gate():
     return Gate()
 
 
-def test_a_call_that_nobody_answers_ends_after_a_minute(gate):
+def test_an_unanswered_call_ends_after_a_minute(gate):
     gate.press()
     gate.wait(CALL_ANSWER_S - 1)
     assert gate.told == []
@@ -65,7 +65,7 @@ def test_a_call_that_nobody_answers_ends_after_a_minute(gate):
 
 
 @pytest.mark.parametrize("answer", ["opening", "nobody"])
-def test_an_answer_ends_the_call_and_a_second_operator_is_told_so(gate, answer):
+def test_an_answer_ends_the_call_and_a_second_operator_learns_it(gate, answer):
     gate.press()
     assert gate.answer(answer) == ""
     assert gate.answer("opening") == NO_CALL
@@ -73,7 +73,7 @@ def test_an_answer_ends_the_call_and_a_second_operator_is_told_so(gate, answer):
     assert gate.told == [CallAnswered(answer=answer)]
 
 
-def test_who_was_asked_to_wait_can_still_be_let_in_by_whoever_answers_next(gate):
+def test_a_waiting_caller_can_be_let_in_by_the_next_operator(gate):
     gate.press()
     gate.wait(50)
     assert gate.answer("wait") == ""
@@ -83,7 +83,7 @@ def test_who_was_asked_to_wait_can_still_be_let_in_by_whoever_answers_next(gate)
     assert [fact.answer for fact in gate.told] == ["wait", "wait", "opening"]
 
 
-def test_who_was_asked_to_wait_and_for_whom_nobody_came_is_told_so(gate):
+def test_a_caller_who_waits_in_vain_is_informed(gate):
     gate.press()
     gate.answer("wait")
     gate.wait(CALL_WAIT_S)
@@ -98,7 +98,7 @@ def test_a_call_that_is_over_cannot_be_answered(gate):
     assert gate.told == [CallEnded("unanswered")]
 
 
-def test_a_second_press_does_not_put_off_that_nobody_answers(gate):
+def test_a_second_press_does_not_delay_the_end_of_an_unanswered_call(gate):
     gate.press()
     gate.wait(50)
     gate.press()
@@ -106,7 +106,7 @@ def test_a_second_press_does_not_put_off_that_nobody_answers(gate):
     assert gate.told == [CallEnded("unanswered")]
 
 
-def test_a_press_after_wait_or_after_an_end_calls_anew(gate):
+def test_a_press_after_wait_or_after_the_end_starts_a_new_call(gate):
     gate.press()
     gate.answer("wait")
     gate.wait(100)
@@ -117,7 +117,7 @@ def test_a_press_after_wait_or_after_an_end_calls_anew(gate):
     assert gate.answer("nobody") == ""
 
 
-def test_without_a_link_it_is_said_at_once(gate):
+def test_without_a_link_the_caller_is_informed_at_once(gate):
     gate.is_linked = False
     gate.press()
     assert gate.told == [CallEnded("unreachable")]
@@ -125,7 +125,7 @@ def test_without_a_link_it_is_said_at_once(gate):
     assert len(gate.told) == 1
 
 
-def test_a_link_that_is_lost_in_the_middle_ends_the_call_at_once(gate):
+def test_a_link_lost_during_the_call_ends_it_at_once(gate):
     gate.press()
     gate.wait(20)
     gate.lose()
@@ -135,20 +135,20 @@ def test_a_link_that_is_lost_in_the_middle_ends_the_call_at_once(gate):
     assert gate.answer("wait") == NO_CALL
 
 
-def test_a_loss_of_something_else_ends_no_call(gate):
+def test_the_loss_of_another_part_ends_no_call(gate):
     gate.press()
     gate.calls.handle_event(Degraded(["vision"]))
     assert gate.told == []
 
 
-def test_who_was_asked_to_wait_is_still_waited_for_when_the_link_is_lost(gate):
+def test_a_caller_told_to_wait_keeps_waiting_after_the_link_is_lost(gate):
     gate.press()
     gate.answer("wait")
     gate.lose()
     assert gate.told == [CallAnswered(answer="wait")]
 
 
-def test_two_doors_call_by_themselves(gate):
+def test_calls_at_two_doors_are_independent(gate):
     gate.press("main")
     gate.press("second")
     assert gate.answer("wait") == SEVERAL_CALLS
@@ -159,7 +159,7 @@ def test_two_doors_call_by_themselves(gate):
 
 
 @pytest.mark.parametrize("cause", ["grant", "rex"])
-def test_a_door_that_opens_ends_the_call_at_it_and_at_no_other(gate, cause):
+def test_an_opened_door_ends_only_its_own_call(gate, cause):
     gate.press("main")
     gate.press("second")
     gate.calls.handle_event(DoorReleased(cause, 8.0, door="main"))
@@ -168,14 +168,14 @@ def test_a_door_that_opens_ends_the_call_at_it_and_at_no_other(gate, cause):
     assert gate.told[-1] == CallEnded("unanswered", "second")
 
 
-def test_the_release_that_answers_a_call_is_no_second_end(gate):
+def test_the_release_that_answers_a_call_does_not_end_it_twice(gate):
     gate.press()
     gate.answer("opening")
     gate.calls.handle_event(DoorReleased("grant", 8.0))
     assert gate.told == [CallAnswered(answer="opening")]
 
 
-async def test_the_end_comes_by_itself(monkeypatch):
+async def test_a_call_ends_without_any_input(monkeypatch):
     monkeypatch.setattr("gated.access.calls.CALL_ANSWER_S", 0.05)
     told = []
     calls = Calls(told.append, lambda: True, STATUS_S)
@@ -192,7 +192,7 @@ async def test_the_end_comes_by_itself(monkeypatch):
         await task
 
 
-def test_a_call_that_the_office_never_hears_is_said_to_be_so_after_seconds(gate):
+def test_an_unproved_call_is_reported_unheard_after_seconds(gate):
     gate.is_heard = False
     gate.press()
     gate.wait(PROOF_S - 0.1)
@@ -202,7 +202,7 @@ def test_a_call_that_the_office_never_hears_is_said_to_be_so_after_seconds(gate)
     assert PROOF_S <= 5.0
 
 
-def test_after_a_call_that_nobody_heard_the_next_one_is_said_to_be_so_at_once(gate):
+def test_after_an_unheard_call_the_next_one_is_reported_unheard_at_once(gate):
     gate.is_heard = False
     gate.press()
     gate.wait(PROOF_S)
@@ -211,14 +211,14 @@ def test_after_a_call_that_nobody_heard_the_next_one_is_said_to_be_so_at_once(ga
     assert gate.told == [CallEnded("unreachable")] * 2
 
 
-def test_an_office_that_has_not_answered_the_last_status_is_known_to_be_deaf_at_once(gate):
+def test_a_call_fails_at_once_if_the_last_status_is_unanswered(gate):
     gate.is_heard = False
     gate.wait(STATUS_S + PROOF_S + 0.1)
     gate.press()
     assert gate.told == [CallEnded("unreachable")]
 
 
-def test_an_office_that_was_silent_while_there_was_no_link_is_given_time_when_the_link_is_back(gate):
+def test_after_an_outage_the_office_gets_time_to_answer(gate):
     gate.lose()
     gate.wait(10 * STATUS_S)
     gate.is_linked = True
@@ -227,7 +227,7 @@ def test_an_office_that_was_silent_while_there_was_no_link_is_given_time_when_th
     assert gate.told == []
 
 
-def test_an_office_that_is_back_hears_the_next_call(gate):
+def test_a_returned_office_receives_the_next_call(gate):
     gate.is_heard = False
     gate.wait(STATUS_S * 3)
     gate.press()
@@ -239,7 +239,7 @@ def test_an_office_that_is_back_hears_the_next_call(gate):
     assert gate.answer("nobody") == ""
 
 
-def test_a_proof_from_before_the_call_proves_nothing_of_it(gate):
+def test_a_proof_older_than_the_call_does_not_count(gate):
     gate.is_heard = False
     gate.press()
     gate.calls.record_proof(gate.now - 0.1)
@@ -247,7 +247,7 @@ def test_a_proof_from_before_the_call_proves_nothing_of_it(gate):
     assert gate.told == [CallEnded("unreachable")]
 
 
-def test_every_call_asks_the_office_for_a_proof_and_a_second_press_does_not(gate):
+def test_every_call_requests_a_proof_and_a_second_press_does_not(gate):
     gate.press()
     gate.press()
     assert gate.calls.count == 1
@@ -257,7 +257,7 @@ def test_every_call_asks_the_office_for_a_proof_and_a_second_press_does_not(gate
     assert gate.calls.count == 3
 
 
-def test_who_was_answered_with_wait_was_heard(gate):
+def test_an_answer_of_wait_proves_that_the_call_arrived(gate):
     gate.is_heard = False
     gate.press()
     gate.answer("wait")
@@ -265,14 +265,14 @@ def test_who_was_answered_with_wait_was_heard(gate):
     assert gate.told == [CallAnswered(answer="wait")]
 
 
-def test_two_calls_end_with_one_link(gate):
+def test_the_loss_of_the_link_ends_both_calls(gate):
     gate.press("main")
     gate.press("second")
     gate.lose()
     assert gate.told == [CallEnded("unreachable", "main"), CallEnded("unreachable", "second")]
 
 
-async def test_that_nobody_hears_comes_by_itself(monkeypatch):
+async def test_an_unheard_call_is_reported_without_any_input(monkeypatch):
     monkeypatch.setattr("gated.access.calls.PROOF_S", 0.05)
     told = []
     calls = Calls(told.append, lambda: True, STATUS_S)

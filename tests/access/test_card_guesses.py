@@ -26,7 +26,7 @@ def looks(guesses, until_s, every_s):
 
 
 @pytest.mark.parametrize("every_s", [5.0, 15.1])
-def test_no_pace_gets_more_than_a_look_in_half_a_minute(every_s):
+def test_no_pace_gets_more_than_one_check_in_half_a_minute(every_s):
     times = looks(GuessCounts(SETTINGS), DAY_S + 2 * HOUR_S, every_s)
     slowest = DAY_S / SLOWEST_CARD_S
     assert (
@@ -35,26 +35,26 @@ def test_no_pace_gets_more_than_a_look_in_half_a_minute(every_s):
     assert SETTINGS.cards_hour <= sum(at < HOUR_S for at in times) <= HOUR_S / SLOWEST_CARD_S + SETTINGS.cards_hour
 
 
-def test_a_resident_waits_half_a_minute_at_the_worst_and_the_next_one_not_at_all():
+def test_a_resident_waits_at_most_half_a_minute_and_the_next_one_not_at_all():
     guesses = GuessCounts(SETTINGS)
     last = looks(guesses, 3 * HOUR_S, 1.0)[-1]
     assert 0 < guesses.card_pause_s("wiegand", last) <= SLOWEST_CARD_S
     assert guesses.card_pause_s("wiegand", last + SLOWEST_CARD_S) == 0  # a known card is no guess and costs nothing
 
 
-def test_another_reader_goes_on():
+def test_another_reader_still_works():
     guesses = GuessCounts(SETTINGS)
     looks(guesses, HOUR_S, 1.0)
     assert shown(guesses, HOUR_S, "a card", "the second door's")
 
 
-def test_a_bus_card_in_a_purse_counts_once_however_often_it_comes():
+def test_a_bus_card_in_a_purse_counts_once():
     guesses = GuessCounts(SETTINGS)
     assert sum(guesses.count_card("wiegand", n * 60.0, b"bus card")[0] is not None for n in range(2000)) == 1
     assert guesses.card_pause_s("wiegand", 120_000.0) == 0
 
 
-def test_an_hour_of_forty_other_cards_makes_pauses_of_seconds_and_ends_with_it():
+def test_forty_unknown_cards_in_an_hour_cause_pauses_until_the_hour_ends():
     guesses = GuessCounts(SETTINGS)
     for n in range(SETTINGS.cards_hour + 2):
         guesses.count_card("wiegand", n * 60.0, str(n).encode())
@@ -63,7 +63,7 @@ def test_an_hour_of_forty_other_cards_makes_pauses_of_seconds_and_ends_with_it()
     assert guesses.card_pause_s("wiegand", now + HOUR_S) == 0
 
 
-def test_each_cap_is_told_once_a_day():
+def test_each_cap_is_reported_once_a_day():
     guesses, told = GuessCounts(SETTINGS), []
     for n in range(400):
         told.append(guesses.count_card("wiegand", n * 40.0, str(n).encode())[1])
@@ -74,7 +74,7 @@ def test_each_cap_is_told_once_a_day():
     ]
 
 
-def test_no_restart_gives_looks_back_and_no_right_pin_does(tmp_path):
+def test_neither_a_restart_nor_a_correct_pin_restores_the_budget(tmp_path):
     time = [1000.0]
     for _ in range(SETTINGS.cards_hour + 6):
         log = GuessStore(tmp_path, lambda: time[0])
@@ -92,7 +92,7 @@ def test_no_restart_gives_looks_back_and_no_right_pin_does(tmp_path):
     guessing.close()
 
 
-def test_a_settings_file_that_lowers_the_cap_by_hundreds_holds_up_nothing():
+def test_lowering_the_cap_by_hundreds_blocks_nothing():
     many = ReaderSettings(cards_hour=1000, cards_day=10000)
     before = GuessCounts(many)
     counted = [
@@ -103,7 +103,7 @@ def test_a_settings_file_that_lowers_the_cap_by_hundreds_holds_up_nothing():
 
 
 @pytest.mark.parametrize("settings", [SETTINGS, ReaderSettings(cards_hour=150, cards_day=300)], ids=["own", "wide"])
-def test_a_stranger_with_an_emulator_is_let_in_when_the_budget_says(settings):
+def test_an_emulator_succeeds_no_sooner_than_the_budget_computes(settings):
     bits, cards, draw, days = 14, 8, random.Random(7), []
     for _ in range(6):
         space = 1 << bits
@@ -119,7 +119,7 @@ def test_a_stranger_with_an_emulator_is_let_in_when_the_budget_says(settings):
     assert expected / 2 < sum(days) / len(days) < expected * 2
 
 
-def test_no_pace_makes_more_looks_a_day_at_cards_of_24_bits_than_the_cap():
+def test_no_pace_gets_more_checks_of_24_bit_cards_a_day_than_the_cap():
     guesses, looks_at = GuessCounts(SETTINGS), []
     now = 0.0
     for number in range(4 * int(DAY_S / SLOWEST_CARD_S)):
@@ -129,7 +129,7 @@ def test_no_pace_makes_more_looks_a_day_at_cards_of_24_bits_than_the_cap():
     assert max(sum(at <= each < at + DAY_S for each in looks_at) for at in looks_at) <= SETTINGS.short_cards_day
 
 
-def test_what_is_shown_while_they_rest_makes_the_rest_no_longer():
+def test_cards_shown_during_the_rest_do_not_extend_it():
     """The attack: an attacker shows cards day and night, so that the residents' cards never work again."""
     guesses = GuessCounts(SETTINGS)
     for number in range(SETTINGS.short_cards_day):
@@ -140,7 +140,7 @@ def test_what_is_shown_while_they_rest_makes_the_rest_no_longer():
     assert not guesses.are_short_cards_resting("wiegand", DAY_S + 1)
 
 
-def test_the_rest_of_short_cards_is_told_once_a_day_and_is_that_readers_alone():
+def test_the_rest_of_24_bit_cards_is_reported_once_a_day_for_that_reader():
     guesses = GuessCounts(ReaderSettings(short_cards_day=5))
     told = [guesses.count_card("wiegand", n * 1.0, b"%d" % n)[1] for n in range(9)]
     assert [count for count in told if count] == [5]
@@ -149,7 +149,7 @@ def test_the_rest_of_short_cards_is_told_once_a_day_and_is_that_readers_alone():
     assert guesses.are_short_cards_resting("usb", float("nan"))
 
 
-def test_no_restart_ends_the_rest_of_short_cards(tmp_path):
+def test_a_restart_does_not_end_the_rest_of_24_bit_cards(tmp_path):
     time = [1000.0]
     for number in range(5):
         guessing = GuessBudget(ReaderSettings(short_cards_day=5), GuessStore(tmp_path, lambda: time[0]))
@@ -165,7 +165,7 @@ def test_no_restart_ends_the_rest_of_short_cards(tmp_path):
 
 
 @pytest.mark.parametrize("after_flat", [False, True])
-def test_a_stranger_with_an_emulator_of_24_bits_is_let_in_when_the_budget_says(after_flat):
+def test_a_24_bit_emulator_succeeds_no_sooner_than_the_budget_computes(after_flat):
     bits, flats, each, draw, days = 13, 4, 2, random.Random(7), []
     settings = ReaderSettings(short_cards_day=20 if after_flat else 300)
     for _ in range(8):
@@ -194,6 +194,6 @@ def test_a_stranger_with_an_emulator_of_24_bits_is_let_in_when_the_budget_says(a
 
 
 @pytest.mark.parametrize(("cards", "most", "least_days"), [(144, 2, YEAR_DAYS), (3600, 3, 60.0)])
-def test_what_cards_of_24_bits_are_worth(cards, most, least_days):
+def test_the_budget_of_24_bit_cards_has_known_values(cards, most, least_days):
     """Regression: older versions allowed only 40 days and 1.6 days."""
     assert short_card_days(cards, most, SETTINGS.short_cards_day) > least_days

@@ -123,7 +123,7 @@ def gate(tmp_path, office, monkeypatch) -> Iterator[Gate]:
     gate.close()
 
 
-async def test_a_residents_card_opens_and_is_told_in_the_journal_and_at_the_gate(gate):
+async def test_a_residents_card_opens_and_is_in_the_journal_and_on_the_cues(gate):
     card = gate.card()
     await gate.credentials.handle_card("12345678")
     assert gate.released == [(8.0, "main")]
@@ -140,7 +140,7 @@ async def test_a_residents_pin_opens(gate):
     assert granted == CredentialGranted("pin", granted.visit, pin.id, ANN, "second", is_first=True)
 
 
-async def test_a_visitors_pass_opens_as_often_as_it_says(gate, office):
+async def test_a_visitors_pass_opens_as_many_times_as_it_states(gate, office):
     text = office.issue(uses=2)
     for _ in range(3):
         await gate.credentials.handle_pass(text)
@@ -166,19 +166,19 @@ async def test_a_pass_for_another_place_or_hour_does_not_open(gate, office, told
     assert (gate.released, gate.reasons, gate.results) == ([], [reason], ["refused"])
 
 
-async def test_a_pass_that_the_site_did_not_sign_does_not_open(gate):
+async def test_a_pass_not_signed_by_the_site_does_not_open(gate):
     await gate.credentials.handle_pass("G1.AAAA")
     await gate.credentials.handle_pass("' OR 1=1 --")
     assert (gate.released, gate.reasons) == ([], [Refusal.FORGED] * 2)
 
 
-async def test_without_a_sites_key_no_pass_opens(gate, office):
+async def test_without_the_sites_key_no_pass_opens(gate, office):
     gate.credentials.passes = None
     await gate.credentials.handle_pass(office.issue())
     assert (gate.released, gate.reasons) == ([], [Refusal.UNKNOWN])
 
 
-async def test_a_site_key_that_cannot_be_read_is_no_fault_of_the_visitor(gate, office):
+async def test_an_unreadable_site_key_does_not_count_against_the_visitor(gate, office):
     """A pass the gate cannot check now does not count as an attempt. Otherwise visitors would block the passes of
     others.
     """
@@ -188,7 +188,7 @@ async def test_a_site_key_that_cannot_be_read_is_no_fault_of_the_visitor(gate, o
     assert (gate.released, gate.reasons) == ([], [Refusal.UNDECIDED] * 5)
 
 
-async def test_who_was_taken_back_opens_nothing_by_card_by_pin_or_by_face_whatever_is_stored(gate):
+async def test_a_revoked_person_opens_nothing_by_card_pin_or_face(gate):
     gate.card()
     gate.pin()
     gate.permissions.revoke(frozenset({ANN}))
@@ -199,7 +199,7 @@ async def test_who_was_taken_back_opens_nothing_by_card_by_pin_or_by_face_whatev
     assert (gate.released, gate.reasons) == ([], [Refusal.SUSPENDED] * 2)
 
 
-async def test_what_nobody_was_given_does_not_open_and_is_not_kept(gate):
+async def test_an_unknown_number_does_not_open_and_is_not_stored(gate):
     gate.card()
     gate.pin()
     await gate.credentials.handle_card("87654321")
@@ -210,7 +210,7 @@ async def test_what_nobody_was_given_does_not_open_and_is_not_kept(gate):
     assert not any(secret in repr(gate.reported + gate.told) for secret in ("87654321", "318205"))
 
 
-async def test_the_first_use_is_told_once_and_written_down(gate):
+async def test_the_first_use_is_reported_once_and_stored(gate):
     gate.card()
     for hours in range(3):
         gate.at = NOON + hours * HOUR
@@ -228,7 +228,7 @@ async def test_a_refused_card_was_not_used(gate):
     assert (gate.reasons, gate.store.all()[0].first_used_at) == (["expired"], None)
 
 
-async def test_a_guests_card_opens_today_only_and_only_so_often(gate):
+async def test_a_guests_card_opens_only_today_and_only_its_number_of_times(gate):
     gate.card(subject=None, valid_from=NOON - HOUR, valid_until=NOON + HOUR, uses=2)
     for at in (NOON - 2 * HOUR, NOON, NOON, NOON, NOON + HOUR):
         gate.at = at
@@ -237,7 +237,7 @@ async def test_a_guests_card_opens_today_only_and_only_so_often(gate):
     assert gate.reasons == ["not_yet", "used_up", "expired"]
 
 
-async def test_a_counted_use_is_counted_once_however_many_hold_the_card_at_once(gate):
+async def test_a_use_is_counted_once_even_with_parallel_presentations(gate):
     gate.card(uses=1)
     await asyncio.gather(
         *(gate.credentials.handle_card("12345678", door) for door in ("main", "second") for _ in range(2))
@@ -247,7 +247,7 @@ async def test_a_counted_use_is_counted_once_however_many_hold_the_card_at_once(
 
 
 @pytest.mark.parametrize("way", ["card", "pin"])
-async def test_a_suspended_person_is_refused_by_every_way(gate, way):
+async def test_a_suspended_person_is_refused_with_every_credential_kind(gate, way):
     gate.card()
     gate.pin()
     gate.register.suspend(ANN)
@@ -257,7 +257,7 @@ async def test_a_suspended_person_is_refused_by_every_way(gate, way):
     assert gate.permissions.judge_person(ANN, "main", NOON) is Refusal.SUSPENDED
 
 
-async def test_rights_hold_for_every_way_alike(gate):
+async def test_access_rules_apply_to_every_credential_kind_alike(gate):
     gate.card()
     gate.pin()
     gate.store.set_access_rules(ANN, [AccessRule("second", "days")])
@@ -278,14 +278,14 @@ async def test_rights_hold_for_every_way_alike(gate):
     assert len(gate.released) == 2
 
 
-def test_a_face_of_somebody_who_is_gone_does_not_pass(gate):
+def test_a_face_of_a_removed_person_is_refused(gate):
     assert gate.permissions.judge_person(ANN, "main", NOON) is None
     gate.register.remove(ANN)
     gate.follow()
     assert gate.permissions.judge_person(ANN, "main", NOON) is Refusal.UNKNOWN
 
 
-async def test_a_door_that_there_is_not_never_opens(gate, office):
+async def test_an_unknown_door_never_opens(gate, office):
     gate.card()
     gate.pin()
     await gate.credentials.handle_card("12345678", "cellar")
@@ -310,7 +310,7 @@ async def test_without_a_trusted_clock_plain_cards_and_pins_open_and_what_needs_
     assert gate.said(TooManyAttempts) == []
 
 
-async def test_in_a_lockdown_nobody_is_let_in_and_nobody_is_blamed(gate, office):
+async def test_in_a_lockdown_nobody_is_let_in_and_no_failure_is_counted(gate, office):
     gate.card()
     gate.pin()
     gate.permissions.is_locked_down = True
@@ -325,7 +325,7 @@ async def test_in_a_lockdown_nobody_is_let_in_and_nobody_is_blamed(gate, office)
     assert len(gate.released) == 1
 
 
-async def test_too_many_failures_rest_that_way_at_that_door_and_no_other(gate, office):
+async def test_too_many_failures_rest_only_that_credential_kind_at_that_door(gate, office):
     gate.card()
     gate.pin()
     for number in range(3):
@@ -342,7 +342,7 @@ async def test_too_many_failures_rest_that_way_at_that_door_and_no_other(gate, o
     assert [door for _, door in gate.released] == ["main", "main"]
 
 
-async def test_a_reader_that_rests_opens_for_a_card_that_is_known(gate):
+async def test_a_resting_reader_opens_for_a_known_card(gate):
     gate.card()
     for number in range(3):
         await gate.credentials.handle_card(f"8765432{number}")
@@ -351,7 +351,7 @@ async def test_a_reader_that_rests_opens_for_a_card_that_is_known(gate):
     assert gate.released == [(8.0, "main")]
 
 
-async def test_one_foreign_card_however_often_it_is_shown_rests_nothing(gate):
+async def test_one_foreign_card_shown_often_causes_no_rest(gate):
     gate.card()
     for _ in range(20):
         await gate.credentials.handle_card("87654321")
@@ -360,14 +360,14 @@ async def test_one_foreign_card_however_often_it_is_shown_rests_nothing(gate):
     assert len(gate.released) == 1
 
 
-async def test_one_wrong_pin_typed_again_and_again_rests_nothing(gate):
+async def test_one_wrong_pin_typed_often_causes_no_rest(gate):
     gate.pin()
     for _ in range(6):
         await gate.credentials.handle_pin("100000")
     assert gate.said(TooManyAttempts) == []
 
 
-async def test_failures_with_cards_are_counted_by_readers_and_not_by_doors(gate):
+async def test_card_failures_are_counted_for_each_reader_not_for_each_door(gate):
     for number in range(3):
         await gate.credentials.handle_card(f"8765432{number}", "main", "outer")
     assert gate.said(TooManyAttempts) == [TooManyAttempts("card", 3, "main")]
@@ -375,7 +375,7 @@ async def test_failures_with_cards_are_counted_by_readers_and_not_by_doors(gate)
     assert gate.results[-1] == "refused"
 
 
-async def test_while_a_reader_rests_guesses_are_a_second_apart_and_the_newest_is_looked_at(gate, monkeypatch):
+async def test_a_resting_reader_checks_one_guess_a_second_the_newest(gate, monkeypatch):
     gate.card()
     for number in range(3):
         await gate.credentials.handle_card(f"8765432{number}")
@@ -389,7 +389,7 @@ async def test_while_a_reader_rests_guesses_are_a_second_apart_and_the_newest_is
     assert again == [True] * 9 + [False]
 
 
-async def test_a_reading_that_two_people_share_opens_for_neither_and_the_installer_is_told(gate, caplog):
+async def test_a_reading_shared_by_two_people_opens_for_neither_and_is_reported(gate, caplog):
     gate.card("w32:04A1B2C3")
     twin = Credential(
         "f" * 16, "card", BOB, b"t" * 32, readings=gate.store.vault.readings(card_readings.given("w32:77A1B2C3"))
@@ -407,7 +407,7 @@ async def test_a_reading_that_two_people_share_opens_for_neither_and_the_install
     assert [event.subject for event in gate.said(CredentialGranted)] == [ANN, BOB]
 
 
-async def test_of_two_cards_of_one_person_that_a_reader_cannot_tell_the_good_one_opens(gate):
+async def test_of_two_indistinguishable_cards_of_one_person_the_valid_one_opens(gate):
     gate.card("w32:04A1B2C3", valid_until=NOON - HOUR)
     other = Credential(
         "f" * 16, "card", ANN, b"t" * 32, readings=gate.store.vault.readings(card_readings.given("w32:77A1B2C3"))
@@ -419,7 +419,7 @@ async def test_of_two_cards_of_one_person_that_a_reader_cannot_tell_the_good_one
     assert [event.credential for event in gate.said(CredentialGranted)] == [other.id]
 
 
-async def test_pins_that_are_typed_all_at_once_are_no_more_guesses_than_the_limit(gate, monkeypatch):
+async def test_parallel_pins_are_no_more_guesses_than_the_limit(gate, monkeypatch):
     gate.pin()
     asked = []
     result = Recipe.result
@@ -448,7 +448,7 @@ async def test_a_miss_and_a_hit_cost_the_same_number_of_verifications(gate, monk
     assert len(gate.released) == 2
 
 
-async def test_argon2_does_not_hold_up_the_gate(gate, monkeypatch):
+async def test_argon2_does_not_delay_the_gate(gate, monkeypatch):
     gate.pin()
     is_asked, may_answer = asyncio.Event(), threading.Event()
     loop, result = asyncio.get_running_loop(), Recipe.result
@@ -469,7 +469,7 @@ async def test_argon2_does_not_hold_up_the_gate(gate, monkeypatch):
     assert [granted.way for granted in gate.said(CredentialGranted)] == ["card", "pin"]
 
 
-async def test_a_duress_pin_opens_as_always_and_tells_only_the_journal(gate):
+async def test_a_duress_pin_opens_as_usual_and_only_the_journal_records_it(gate):
     gate.pin()
     gate.pin("318205", is_duress=True)
     await gate.credentials.handle_pin("492716")
@@ -481,7 +481,7 @@ async def test_a_duress_pin_opens_as_always_and_tells_only_the_journal(gate):
     assert gate.said(Duress) == [Duress(ANN, granted[1].visit, "main")]
 
 
-async def test_a_duress_that_does_not_open_still_calls_for_help(gate):
+async def test_a_refused_duress_pin_still_calls_for_help(gate):
     gate.pin()
     gate.pin("318205", is_duress=True)
     gate.register.suspend(ANN)
@@ -491,7 +491,7 @@ async def test_a_duress_that_does_not_open_still_calls_for_help(gate):
     assert len(gate.said(Duress)) == 1
 
 
-async def test_what_somebody_prefers_counts_from_the_moment_they_are_known(gate):
+async def test_preferences_apply_from_the_moment_of_recognition(gate):
     wish = Preferences(release_s=20.0, first="touch")
     gate.card()
     gate.store.set_preferences(ANN, wish)
@@ -503,7 +503,7 @@ async def test_what_somebody_prefers_counts_from_the_moment_they_are_known(gate)
     assert gate.permissions.preferences(BOB) == NO_PREFERENCES
 
 
-async def test_on_a_full_or_broken_disk_plain_ways_open_and_counted_ones_do_not(gate, office, caplog):
+async def test_on_a_broken_disk_plain_credentials_open_and_counted_ones_do_not(gate, office, caplog):
     gate.card()
     gate.pin()
     gate.card("11223344", BOB, uses=5)
@@ -523,7 +523,7 @@ async def test_on_a_full_or_broken_disk_plain_ways_open_and_counted_ones_do_not(
     assert gate.store.of(BOB)[0].uses_left == 5
 
 
-async def test_a_disk_that_does_not_answer_holds_up_no_plain_card(gate, monkeypatch):
+async def test_a_hanging_disk_does_not_delay_a_plain_card(gate, monkeypatch):
     monkeypatch.setattr("gated.access.use_writer.COUNT_S", 0.05)
     gate.card()
     gate.pin()
@@ -544,7 +544,7 @@ async def test_a_disk_that_does_not_answer_holds_up_no_plain_card(gate, monkeypa
     assert gate.store.of(BOB)[0].uses_left == 5
 
 
-async def test_where_no_latch_answers_nobody_is_told_that_it_opened_and_no_use_is_lost(gate):
+async def test_without_a_latch_no_cue_shows_open_and_no_use_is_lost(gate):
     gate.card(uses=1)
     gate.latch_answers = False
     await gate.credentials.handle_card("12345678")
@@ -555,7 +555,7 @@ async def test_where_no_latch_answers_nobody_is_told_that_it_opened_and_no_use_i
     assert len(gate.released) == 1
 
 
-async def test_where_no_latch_answers_a_visitors_pass_is_good_for_as_many_visits_as_before(gate, office):
+async def test_without_a_latch_a_visitors_pass_keeps_its_visits(gate, office):
     text = office.issue(uses=2)
     gate.latch_answers = False
     for _ in range(5):
@@ -567,14 +567,14 @@ async def test_where_no_latch_answers_a_visitors_pass_is_good_for_as_many_visits
     assert (len(gate.released), gate.reasons) == (2, [Refusal.REPLAYED])
 
 
-async def test_a_pass_that_is_refused_gives_no_use_back(gate, office):
+async def test_a_refused_pass_returns_no_use(gate, office):
     text = office.issue()
     for _ in range(3):
         await gate.credentials.handle_pass(text)
     assert (len(gate.released), gate.reasons) == (1, [Refusal.REPLAYED] * 2)
 
 
-async def test_on_a_disk_that_breaks_meanwhile_a_use_that_was_not_released_stays_counted(gate, office, caplog):
+async def test_if_the_disk_fails_meanwhile_an_unreleased_use_stays_counted(gate, office, caplog):
     text = office.issue()
     gate.latch_answers = False
     gate.on_release = lambda: gate.ledger._connection.execute("PRAGMA query_only = ON")
@@ -591,7 +591,7 @@ async def test_on_a_disk_that_breaks_meanwhile_a_use_that_was_not_released_stays
     ["' OR 1=1 --", "x'; DROP TABLE credentials; --", "12345678' UNION SELECT * FROM people --", "%", "\x00" * 100,
      "\udc80", "\uff11\uff12\uff13", "A" * 100_000, "", "\r\n", "${jndi:ldap://x}", "<script>alert(1)</script>"],
 )  # fmt: skip
-async def test_whatever_is_shown_or_typed_opens_nothing_and_is_written_nowhere(gate, hostile, caplog):
+async def test_random_input_opens_nothing_and_is_stored_nowhere(gate, hostile, caplog):
     gate.card()
     gate.pin()
     before = gate.store.all()
@@ -607,7 +607,7 @@ async def test_whatever_is_shown_or_typed_opens_nothing_and_is_written_nowhere(g
 # A release by the office for a visitor who called
 
 
-def test_the_office_lets_somebody_in_as_any_grant_does(gate):
+def test_a_release_by_the_office_is_like_any_grant(gate):
     assert gate.credentials.handle_remote("c" * 32) is None
     assert gate.credentials.handle_remote("d" * 32, "second") is None
     assert gate.released == [(8.0, "main"), (5.0, "second")]
@@ -618,26 +618,26 @@ def test_the_office_lets_somebody_in_as_any_grant_does(gate):
     assert first.visit != second.visit
 
 
-def test_in_a_lockdown_the_office_lets_nobody_in_either(gate):
+def test_in_a_lockdown_the_office_cannot_release_either(gate):
     gate.permissions.is_locked_down = True
     assert gate.credentials.handle_remote("c" * 32) is Refusal.LOCKDOWN
     assert gate.released == gate.told == gate.reported == []
 
 
-def test_a_door_that_is_not_there_is_not_released(gate):
+def test_an_unknown_door_is_not_released(gate):
     for _ in range(5):
         assert gate.credentials.handle_remote("c" * 32, "garage") is Refusal.DOOR
     assert gate.released == gate.told == gate.reported == [], "nobody at the gate tried anything"
 
 
-def test_a_release_that_the_latch_does_not_hear_of_is_no_release(gate):
+def test_a_release_that_the_latch_does_not_receive_is_not_reported_as_released(gate):
     gate.latch_answers = False
     assert gate.credentials.handle_remote("c" * 32) is Refusal.UNDECIDED
     assert gate.results == ["refused"]
     assert len(gate.said(ReleaseRefused)) == 1
 
 
-async def test_the_office_lets_somebody_in_while_cards_rest_and_ends_no_rest(gate):
+async def test_a_release_by_the_office_ends_no_rest_of_cards(gate):
     for number in range(4):
         await gate.credentials.handle_card(f"999{number}")
     assert gate.results[-1] == "resting"
@@ -658,7 +658,7 @@ async def test_a_guests_card_that_is_held_at_the_reader_spends_one_use(gate, mon
     assert len(gate.released) == 1
 
 
-async def test_a_foreign_card_that_is_held_locks_out_nobody_anywhere(gate, monkeypatch):
+async def test_a_foreign_card_held_at_the_reader_locks_nobody_out(gate, monkeypatch):
     """A fault seen in the field: one foreign card held at the reader blocked all cards for a minute."""
     gate.card()
     readers, now = ReaderSet(ReaderSettings(), gate.credentials), [1000.0]
@@ -674,7 +674,7 @@ async def test_a_foreign_card_that_is_held_locks_out_nobody_anywhere(gate, monke
     assert len(gate.released) == 1
 
 
-async def test_a_genuine_pass_opens_while_wrong_ones_are_at_rest(gate, office):
+async def test_a_genuine_pass_opens_while_wrong_passes_rest(gate, office):
     """Neither wrong codes nor a used-up pass keep other visitors out."""
     used = office.issue()
     await gate.credentials.handle_pass(used)
@@ -709,7 +709,7 @@ async def test_two_keypads_of_one_door_have_one_budget(gate):
     assert gate.released == [(5.0, "second")]
 
 
-async def test_a_residents_success_gives_a_guesser_nothing_back(gate):
+async def test_a_residents_success_restores_no_guess(gate):
     gate.pin()
     for number in (100, 200, 300):
         await guess(gate, 1, number)
@@ -724,7 +724,7 @@ async def test_a_residents_success_gives_a_guesser_nothing_back(gate):
     ]
 
 
-async def test_while_pins_rest_cards_faces_and_flat_numbers_go_on_and_the_office_hears_of_it(gate):
+async def test_while_pins_rest_everything_else_works_and_the_office_is_informed(gate):
     gate.pin()
     gate.card()
     await guess(gate, 3)
@@ -752,7 +752,7 @@ async def test_a_pin_after_a_flat_number_opens_for_that_flat_alone(gate):
     assert len(gate.released) == 1
 
 
-async def test_a_household_that_is_guessed_at_rests_and_no_other_does(gate):
+async def test_guesses_against_a_household_rest_only_that_household(gate):
     gate.pin()
     gate.register.admit(Person(SubjectId("c" * 16), "Neighbour c", "3-502", "active", NOON, ()))
     gate.pin("771903", SubjectId("c" * 16))
@@ -776,7 +776,7 @@ async def test_a_duress_pin_counts_and_rests_exactly_like_a_plain_one(gate, is_d
     assert len(gate.released) == 1
 
 
-async def test_a_right_pin_that_may_not_open_now_is_told_from_a_wrong_one_by_nothing(gate):
+async def test_a_correct_but_refused_pin_cannot_be_distinguished_from_a_wrong_one(gate):
     gate.pin()
     gate.store.set_access_rules(ANN, [AccessRule(schedule="days")])
     gate.follow()
@@ -786,7 +786,7 @@ async def test_a_right_pin_that_may_not_open_now_is_told_from_a_wrong_one_by_not
     assert gate.results == ["refused", "refused", "resting"]
 
 
-async def test_in_a_lockdown_nothing_is_learnt_and_nothing_counted(gate):
+async def test_in_a_lockdown_input_reveals_nothing_and_counts_nothing(gate):
     gate.pin()
     gate.permissions.is_locked_down = True
     await guess(gate, 8)
@@ -796,7 +796,7 @@ async def test_in_a_lockdown_nothing_is_learnt_and_nothing_counted(gate):
 
 
 @pytest.mark.parametrize("digits", ["0", "123123", "112233", "520520", "147258", "000000"])
-async def test_a_pin_that_is_tried_first_opens_nothing_however_it_came_to_be_stored(gate, digits, monkeypatch):
+async def test_an_obvious_pin_opens_nothing_even_if_it_is_stored(gate, digits, monkeypatch):
     monkeypatch.setattr("gated.people.issuing.is_weak", lambda *_: False)
     pin = gate.pin(digits)
     await gate.credentials.handle_pin(digits)
@@ -818,7 +818,7 @@ async def test_wrong_pins_still_count_after_a_restart(gate, office):
     assert (gate.released, gate.results[-1]) == ([], "resting")
 
 
-async def test_a_guess_is_on_disk_before_it_is_answered(gate):
+async def test_a_guess_is_on_disk_before_its_answer(gate):
     gate.pin()
     seen = []
     told = gate.credentials._responder._on_outcome
@@ -833,7 +833,7 @@ async def test_a_guess_is_on_disk_before_it_is_answered(gate):
     assert seen == [1, 2]
 
 
-async def test_what_was_typed_and_whose_flat_it_was_is_in_no_file(gate):
+async def test_no_file_contains_typed_digits_or_the_flat_number(gate):
     gate.pin()
     await guess(gate, 2, flat="2401")
     gate.credentials.close()
@@ -841,7 +841,7 @@ async def test_what_was_typed_and_whose_flat_it_was_is_in_no_file(gate):
     assert not any(told in kept for told in (b"860100", b"2401", b"2-401", b"main", b"household"))
 
 
-async def test_without_a_disk_a_pin_opens_and_guesses_rest_all_the_same(gate, monkeypatch):
+async def test_without_a_disk_pins_open_and_guesses_still_rest(gate, monkeypatch):
     gate.pin()
     gate.credentials.budget._store._connection.close()
     await gate.credentials.handle_pin("492716")
@@ -849,7 +849,7 @@ async def test_without_a_disk_a_pin_opens_and_guesses_rest_all_the_same(gate, mo
     assert gate.results == ["granted", "refused", "refused", "resting"]
 
 
-async def test_whoever_shows_number_after_number_is_slowed_and_told_and_a_known_card_is_followed_by_no_pause(gate):
+async def test_a_series_of_unknown_cards_is_slowed_and_reported_and_known_cards_are_not(gate):
     gate.card()
     gate.credentials.budget = gate.credentials._responder._budget = GuessBudget(
         ReaderSettings(cards_hour=5), GuessStore(gate.state)
@@ -868,7 +868,7 @@ async def test_whoever_shows_number_after_number_is_slowed_and_told_and_a_known_
     assert gate.released == [(8.0, "main")] * 3
 
 
-async def test_a_spent_budget_is_one_fact_for_the_office(gate):
+async def test_a_spent_budget_is_reported_to_the_office_once(gate):
     gate.pin()
     settings = ReaderSettings(attempts=100, attempts_hour=4)
     gate.credentials.budget = gate.credentials._responder._budget = GuessBudget(settings)
@@ -897,7 +897,7 @@ DATES = ["900512", "19900512", "240187", "0512"]
 
 
 @pytest.mark.parametrize("digits", DATES)
-async def test_a_date_from_before_the_rule_opens_and_the_office_is_told_once_whose_it_is(gate, digits, careless_pins):
+async def test_an_old_pin_that_is_a_date_opens_and_is_reported_once(gate, digits, careless_pins):
     gate.pin(digits)
     for _ in range(3):
         await gate.credentials.handle_pin(digits)
@@ -909,14 +909,14 @@ async def test_a_date_from_before_the_rule_opens_and_the_office_is_told_once_who
     assert not any(digits in str(event) for event in gate.reported)
 
 
-async def test_a_pin_that_will_do_is_told_of_nobody(gate):
+async def test_a_strong_pin_is_not_reported(gate):
     gate.pin()
     await gate.credentials.handle_pin("492716")
     await gate.credentials.handle_pin("900512")
     assert (gate.said(WeakPin), gate.store.weak()) == ([], set())
 
 
-async def test_another_weak_pin_is_told_anew_and_a_good_one_ends_it(gate, careless_pins):
+async def test_a_new_weak_pin_is_reported_again_and_a_strong_one_ends_the_report(gate, careless_pins):
     for digits in ("900512", "910623"):
         gate.pin(digits)
         assert gate.store.weak() == set()
@@ -927,7 +927,7 @@ async def test_another_weak_pin_is_told_anew_and_a_good_one_ends_it(gate, carele
     assert (gate.said(WeakPin), gate.store.weak()) == ([WeakPin(ANN)] * 2, set())
 
 
-async def test_a_weak_duress_pin_is_told_in_the_same_words_as_any_other(gate, careless_pins):
+async def test_a_weak_duress_pin_is_reported_like_any_weak_pin(gate, careless_pins):
     """The attack: a person who sees the marking or hears the gate learns which of two PINs is the duress PIN."""
     said = []
     for typed in ("900512", "492716"):
@@ -948,9 +948,7 @@ async def test_a_weak_duress_pin_is_told_in_the_same_words_as_any_other(gate, ca
     [("", NOON, []), ("2999-01-01", NOON, []), ("2000-01-01", NOON, ["weak_pin"]), ("2999-01-01", None, ["clock"]),
      (NOON.date().isoformat(), NOON, ["weak_pin"])],
 )  # fmt: skip
-async def test_from_the_day_that_the_site_sets_a_weak_pin_opens_nothing_and_others_do(
-    gate, until, at, reasons, careless_pins
-):
+async def test_from_the_sites_date_on_weak_pins_open_nothing(gate, until, at, reasons, careless_pins):
     gate.pin("900512")
     gate.pin("860274", subject=BOB)
     anew(gate, weak_pins_until=until)
@@ -962,7 +960,7 @@ async def test_from_the_day_that_the_site_sets_a_weak_pin_opens_nothing_and_othe
     assert gate.said(WeakPin) == [WeakPin(ANN)], "whether it opened or not"
 
 
-async def test_where_the_mark_cannot_be_written_the_person_comes_in_all_the_same(gate, careless_pins):
+async def test_if_the_report_cannot_be_stored_the_person_is_still_let_in(gate, careless_pins):
     gate.pin("900512")
     gate.store.record_weak_pin = lambda *_: (_ for _ in ()).throw(StateError("the disk is full"))
     await gate.credentials.handle_pin("900512")
@@ -988,7 +986,7 @@ def spent(gate):
     return now
 
 
-async def test_cards_of_24_bits_rest_when_the_days_looks_are_spent_and_others_go_on(gate, spent):
+async def test_cards_of_24_bits_rest_after_the_daily_budget_and_others_work(gate, spent):
     short(gate)
     gate.card("w34:17-4711", subject=BOB)
     await gate.credentials.handle_card("w26:12-3456")
@@ -1000,7 +998,7 @@ async def test_cards_of_24_bits_rest_when_the_days_looks_are_spent_and_others_go
     assert gate.results[-1] == "granted"
 
 
-async def test_a_known_and_an_unknown_card_cannot_be_told_apart_while_they_rest(gate, spent):
+async def test_known_and_unknown_cards_are_indistinguishable_while_they_rest(gate, spent):
     """The attack: learn at leisure which numbers are known, and return with one of them the next day."""
     short(gate)
     seen = []
@@ -1013,7 +1011,7 @@ async def test_a_known_and_an_unknown_card_cannot_be_told_apart_while_they_rest(
     assert seen[0] == seen[1]
 
 
-async def test_a_card_of_24_bits_after_its_holders_flat_number_goes_on(gate, spent):
+async def test_a_card_of_24_bits_works_after_its_holders_flat_number(gate, spent):
     short(gate)
     await gate.credentials.handle_card("w26:12-3456", flat="2401")
     assert gate.results == ["granted"]
@@ -1022,20 +1020,20 @@ async def test_a_card_of_24_bits_after_its_holders_flat_number_goes_on(gate, spe
         assert gate.results[-1] == "resting"
 
 
-async def test_a_guests_card_of_24_bits_rests_whatever_is_typed(gate, spent):
+async def test_a_guests_card_of_24_bits_rests_with_any_flat_number(gate, spent):
     short(gate, subject=None)
     await gate.credentials.handle_card("w26:12-3456", flat="2401")
     assert gate.results == ["resting"]
 
 
-async def test_a_card_given_by_24_bits_rests_also_where_more_is_told(gate, spent):
+async def test_a_card_registered_by_24_bits_rests_at_longer_readers_too(gate, spent):
     """At a 34-bit reader, an attacker still needs only the 24 bits stored for this card."""
     short(gate, "w26:162-45763")
     await gate.credentials.handle_card("w32:04A2B2C3")
     assert gate.results == ["resting"]
 
 
-async def test_a_card_given_whole_opens_by_all_of_it_and_rests_by_its_lower_24_bits(gate, spent):
+async def test_a_card_registered_by_all_bits_rests_only_at_24_bit_readers(gate, spent):
     short(gate, "w32:04A1B2C3")
     await gate.credentials.handle_card("w26:161-45763")
     await gate.credentials.handle_card("w32:04A1B2C3")

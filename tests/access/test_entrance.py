@@ -89,14 +89,14 @@ async def yard(tmp_path):
     yard.entrance.close()
 
 
-async def test_a_face_and_a_card_open_alike(yard):
+async def test_a_face_and_a_card_open_in_the_same_way(yard):
     yard.show_face()
     await yard.entrance.credentials.handle_card("4711")
     assert [r.lease_s for r in yard.door.released] == [8.0, 8.0]
     assert yard.kinds() == [AccessGranted, CredentialGranted]
 
 
-async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_does(yard):
+async def test_an_imitated_face_rests_and_the_persons_other_credentials_work(yard):
     """Three prints of Ann's face within a minute: her face opens nothing, her card still works, and the office is
     told.
     """
@@ -120,14 +120,14 @@ async def test_a_face_that_was_imitated_rests_and_nothing_else_of_that_person_do
     assert len(yard.door.released) == 3
 
 
-async def test_a_vision_that_ends_in_the_middle_of_an_attack_gives_no_try_back(yard):
+async def test_a_vision_restart_during_an_attack_gives_no_extra_try(yard):
     for _ in range(3):
         yard.show_face(pad_score=0.1, looks=2)
         yard.entrance.faces.stop()
     assert yard.reported == [PresentationAttack(3, FIRST_REST_S, ANN)]
 
 
-async def test_a_face_that_was_taken_here_and_is_shown_with_a_card_is_told_to_the_other_gates(yard):
+async def test_a_face_enrolled_here_and_shown_with_a_card_is_announced_to_other_gates(yard):
     with yard.gallery.enrolling():
         other = np.array([0, 0, 0, 1], np.float32)
         assert yard.gallery.store_capture(yard.gallery.person(ANN), [other], NOON), "it waits"
@@ -138,7 +138,7 @@ async def test_a_face_that_was_taken_here_and_is_shown_with_a_card_is_told_to_th
 
 
 @pytest.mark.parametrize("attacks", [0, 3])
-async def test_while_a_face_rests_no_card_confirms_another_for_it(yard, monkeypatch, attacks):
+async def test_while_a_face_rests_no_card_confirms_another_face(yard, monkeypatch, attacks):
     asked = []
     monkeypatch.setattr(yard.gallery, "confirm", lambda *said: asked.append(said))
     for _ in range(attacks):
@@ -150,7 +150,7 @@ async def test_while_a_face_rests_no_card_confirms_another_for_it(yard, monkeypa
     assert yard.kinds()[-1] is CredentialGranted
 
 
-async def test_a_print_of_nobody_stops_nobody(yard):
+async def test_a_print_without_a_match_stops_nobody(yard):
     for _ in range(9):
         yard.show_face(pad_score=0.1, face=(0, 0, 0, 1))
     assert yard.kinds().count(PresentationAttack) == 1
@@ -162,7 +162,7 @@ async def test_a_print_of_nobody_stops_nobody(yard):
     assert yard.kinds()[-1] is AccessGranted
 
 
-async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face(yard):
+async def test_the_rest_of_a_face_survives_a_restart_of_the_brain(yard):
     for _ in range(3):
         yard.show_face(pad_score=0.1)
         yard.entrance.close()
@@ -174,7 +174,7 @@ async def test_a_brain_that_starts_again_between_the_prints_still_rests_the_face
     assert yard.kinds()[-1] is CredentialGranted
 
 
-async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
+async def test_a_person_without_access_now_is_refused_by_face_and_by_card(tmp_path):
     yard = Yard(tmp_path, schedules={"night": {"start": "22:00", "end": "06:00"}})
     yard.store.set_access_rules(ANN, [AccessRule(schedule="night")])
     yard.entrance.close()
@@ -186,7 +186,7 @@ async def test_whoever_may_not_pass_now_is_refused_by_face_as_by_card(tmp_path):
     assert [(type(f), f.reason) for f in yard.reported] == [(AccessDenied, "schedule"), (CredentialDenied, "schedule")]
 
 
-async def test_what_somebody_asked_for_counts_from_the_moment_they_are_recognised(yard):
+async def test_preferences_apply_from_the_moment_a_face_is_recognised(yard):
     yard.store.set_preferences(ANN, Preferences(release_s=20.0, search_s=9.0, first="touch"))
     yard.entrance.close()
     yard.entrance = yard.opened()
@@ -195,12 +195,12 @@ async def test_what_somebody_asked_for_counts_from_the_moment_they_are_recognise
     assert yard.preferred == ["touch"]
 
 
-async def test_a_grant_to_somebody_who_asked_for_nothing_says_so(yard):
+async def test_a_grant_without_preferences_records_none(yard):
     yard.show_face()
     assert yard.preferred == [None]
 
 
-async def test_a_lockdown_refuses_face_and_card_until_it_is_ended(yard):
+async def test_a_lockdown_refuses_face_and_card_until_its_end(yard):
     assert yard.door.locked_down == [False], "the latch may remember an old one"
     task = asyncio.create_task(yard.entrance.run())
     begin_lockdown(yard.state, "the office", NOON)
@@ -218,7 +218,7 @@ async def test_a_lockdown_refuses_face_and_card_until_it_is_ended(yard):
     await asyncio.wait([task])
 
 
-async def test_a_gate_that_starts_in_a_lockdown_is_in_one(tmp_path):
+async def test_a_restarted_gate_stays_in_the_lockdown(tmp_path):
     begin_lockdown(tmp_path, "the office", NOON)
     yard = Yard(tmp_path)
     assert yard.door.locked_down == [True]
@@ -237,7 +237,7 @@ async def test_free_passage_is_renewed_at_its_own_door(tmp_path):
     assert yard.reported == [ScheduledUnlock("day", door=SECOND)]
 
 
-async def test_a_card_that_is_given_now_opens_within_a_moment(yard):
+async def test_a_new_card_opens_within_a_moment(yard):
     task = asyncio.create_task(yard.entrance.run())
     issue_card(yard.store, "9999", ANN)
     await until(lambda: yard.entrance._ring.card("9999") is not None)
@@ -247,7 +247,7 @@ async def test_a_card_that_is_given_now_opens_within_a_moment(yard):
     await asyncio.wait([task])
 
 
-async def test_a_people_database_that_is_gone_is_a_loss_and_whoever_was_known_still_gets_in(yard, monkeypatch):
+async def test_a_lost_people_database_is_a_loss_and_known_people_still_get_in(yard, monkeypatch):
     def fail():
         raise StateError("people.db: cannot be used")
 
@@ -266,7 +266,7 @@ async def until(holds, within_s=20.0):
             await asyncio.sleep(0.02)
 
 
-async def test_whoever_has_changed_something_need_not_wait_for_the_next_look(yard, monkeypatch):
+async def test_a_change_by_this_process_applies_without_waiting_for_the_next_check(yard, monkeypatch):
     monkeypatch.setattr(entrance, "CHANGE_CHECK_S", 3600.0)
     task = asyncio.create_task(yard.entrance.run())
     await until(lambda: "gallery" in yard.lost)  # the first check is done
@@ -277,7 +277,7 @@ async def test_whoever_has_changed_something_need_not_wait_for_the_next_look(yar
     await asyncio.wait([task])
 
 
-async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(tmp_path):
+async def test_schedules_of_the_office_apply_and_the_gates_own_schedules_win(tmp_path):
     yard = Yard(
         tmp_path, second_door={"lock_pin": 4, "free_passage": "day"},
         schedules={"day": {"start": "00:00", "end": "00:00"}},
@@ -298,7 +298,7 @@ async def test_hours_that_the_office_names_count_and_the_settings_own_ones_win(t
     await asyncio.wait([task])
 
 
-async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_schedule(tmp_path):
+async def test_calendar_days_of_the_office_apply_to_people_and_unlock_no_door(tmp_path):
     """The office declares a Saturday a working day. It applies to people's schedules, but not to the
     unlock schedule.
     """
@@ -319,7 +319,7 @@ async def test_days_that_the_office_names_count_for_people_and_open_no_door_by_s
     await asyncio.wait([task])
 
 
-def test_of_a_day_that_both_name_what_the_settings_say_counts():
+def test_for_a_day_that_both_name_the_gates_settings_win():
     own = Calendar({}, ("2026-10-01",), ZoneInfo("Asia/Shanghai"), ("2026-10-10",))
     holidays, workdays = ("2026-10-10", "2026-10-02"), ("2026-10-01", "2026-10-11", "2026-10-02")
     merged = with_office(own, {}, CalendarDays(frozenset(holidays), frozenset(workdays)))
@@ -330,7 +330,7 @@ def test_of_a_day_that_both_name_what_the_settings_say_counts():
 # A compromised vision process
 
 
-async def test_a_flood_of_faces_is_bounded_also_across_restarts_of_vision(yard):
+async def test_a_flood_of_faces_is_limited_across_restarts_of_vision(yard):
     """`VisionReady` resets the visits, but not the limit on new faces. The gate reports the limit."""
     for track in range(1000):
         yard.show_face(track, face=(0, 0, 1, 0))

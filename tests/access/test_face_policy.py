@@ -20,7 +20,7 @@ def match(subject="a", score=0.7, pad_score=0.9):
     return LookVerdict(FaceReason.MATCH, subject, score, pad_score)
 
 
-def test_somebody_enrolled_matches():
+def test_an_enrolled_person_matches():
     assert judge_look([candidate()], 0.9, RULES) == LookVerdict(FaceReason.MATCH, "a", 0.7, 0.9)
 
 

@@ -29,20 +29,20 @@ def most_within(times, span_s):
 
 
 @pytest.mark.parametrize("every_s", [2.5, 12.5, 15.1, 61.0, 450.1])
-def test_no_pace_of_guessing_gets_more_than_the_caps(every_s):
+def test_no_guessing_pace_exceeds_the_caps(every_s):
     times = looked_at(GuessCounts(SETTINGS), 3 * DAY_S, every_s)
     assert most_within(times, HOUR_S) <= SETTINGS.attempts_hour
     assert most_within(times, DAY_S) <= SETTINGS.attempts_day
     assert len(times) <= 3 * SETTINGS.attempts_day
 
 
-def test_rests_grow():
+def test_each_rest_is_longer_than_the_one_before():
     times = looked_at(GuessCounts(SETTINGS), HOUR_S, 1.0)
     waits = [after - before for before, after in pairwise(times)]
     assert waits == pytest.approx([1, 1, 1, 1, 60, 120, 240], abs=1.5)
 
 
-def test_no_success_of_anybody_gives_a_guess_back():
+def test_no_success_of_any_person_restores_a_guess():
     guesses, made = GuessCounts(SETTINGS), 0
     for n in range(2000):  # a resident enters before and after each guess
         for now in (n * 30.0, n * 30.0 + 10):
@@ -52,7 +52,7 @@ def test_no_success_of_anybody_gives_a_guess_back():
     assert made <= SETTINGS.attempts_day
 
 
-def test_what_let_somebody_in_counts_nowhere():
+def test_a_granted_pin_counts_nowhere():
     guesses = GuessCounts(SETTINGS)
     for n in range(1000):
         right = guesses.begin("main", ["2-401"], float(n))
@@ -60,7 +60,7 @@ def test_what_let_somebody_in_counts_nowhere():
     assert not guesses.has_counts
 
 
-def test_the_same_digits_again_are_no_second_guess():
+def test_repeated_digits_are_one_guess():
     guesses = GuessCounts(SETTINGS)
     assert all(guesses.begin("main", None, float(n), b"the same") for n in range(100))
     assert sum(guess(guesses, 100.0) for _ in range(10)) == SETTINGS.attempts - 1
@@ -73,7 +73,7 @@ def test_each_door_has_its_own_budget():
     assert guess(guesses, HOUR_S - 1, door="second")
 
 
-def test_guesses_against_one_household_rest_that_household_and_no_other():
+def test_guesses_against_one_household_rest_only_that_household():
     guesses = GuessCounts(SETTINGS)
     times = looked_at(guesses, DAY_S, 7.0, lambda n: ["2-401"])
     assert most_within(times, HOUR_S) <= SETTINGS.household_hour
@@ -81,7 +81,7 @@ def test_guesses_against_one_household_rest_that_household_and_no_other():
     assert guess(guesses, DAY_S - 1, ["3-502"])
 
 
-def test_where_pins_alone_rest_a_pin_after_a_flat_number_goes_on_and_at_worst_waits_three_minutes():
+def test_while_pins_rest_a_pin_after_a_flat_number_waits_at_most_three_minutes():
     guesses = GuessCounts(SETTINGS)
     looked_at(guesses, HOUR_S, 1.0)
     assert not guess(guesses, HOUR_S - 1)
@@ -91,19 +91,19 @@ def test_where_pins_alone_rest_a_pin_after_a_flat_number_goes_on_and_at_worst_wa
     assert guesses.begin("main", ["2-401"], HOUR_S + 5000 + SLOWEST_S)
 
 
-def test_a_flat_number_of_two_households_counts_for_both():
+def test_a_flat_number_shared_by_two_households_counts_for_both():
     guesses = GuessCounts(SETTINGS)
     times = looked_at(guesses, DAY_S, 60.0, lambda n: ["3-25-01", "32-5-01"] if n % 2 else ["3-25-01"])
     assert len(times) <= SETTINGS.household_day
     assert not guess(guesses, DAY_S - 1, ["3-25-01"])
 
 
-def test_unknown_flat_numbers_slow_the_door_like_others():
+def test_unknown_flat_numbers_slow_the_door_like_known_ones():
     guesses = GuessCounts(SETTINGS)
     assert len(looked_at(guesses, DAY_S, 9.0, lambda n: [])) <= DAY_S / SLOWEST_S + 20
 
 
-def test_a_cap_that_is_reached_is_told_once():
+def test_a_reached_cap_is_reported_once():
     guesses, told = GuessCounts(SETTINGS), []
     for n in range(int(2 * HOUR_S)):
         made = guesses.begin("main", None, float(n))
@@ -113,12 +113,12 @@ def test_a_cap_that_is_reached_is_told_once():
 
 
 @pytest.mark.parametrize("now", [nan, inf, -inf])
-def test_a_time_that_is_no_number_denies(now):
+def test_an_invalid_time_denies(now):
     assert not guess(GuessCounts(SETTINGS), now)
     assert not guess(GuessCounts(SETTINGS), now, ["2-401"])
 
 
-def test_after_a_day_all_is_forgotten_in_memory_as_well():
+def test_after_a_day_memory_forgets_every_guess():
     guesses = GuessCounts(SETTINGS)
     looked_at(guesses, DAY_S, 60.0, lambda n: [f"{n % 50}"])
     for n in range(50):
@@ -177,24 +177,24 @@ FAST = ReaderSettings(attempts_hour=20, attempts_day=40, household_hour=10, hous
 
 
 @pytest.mark.parametrize("pause_s", [15.1, 40.0, 300.0])
-def test_a_stranger_with_pins_alone_is_let_in_when_the_budget_says(pause_s):
+def test_a_stranger_with_pins_succeeds_no_sooner_than_the_budget_computes(pause_s):
     days = mean_days(lambda n: (None, pause_s), 3, FAST)
     assert expected(3, FAST).plain_days / 2 < days < expected(3, FAST).plain_days * 2
 
 
-def test_who_rotates_through_all_households_is_no_faster_than_the_budget_says():
+def test_rotating_through_all_households_is_no_faster_than_the_budget_computes():
     days = mean_days(lambda n: (n % FLATS, 60.0), 6, FAST, runs=12)
     assert expected(6, FAST).flat_days / 2 < days < expected(6, FAST).flat_days * 2
 
 
-def test_who_stays_with_one_household_is_slower_than_who_rotates():
+def test_guessing_at_one_household_is_slower_than_rotating():
     one, all_of_them = (
         len(looked_at(GuessCounts(FAST), DAY_S, 90.0, home)) for home in (lambda _: ["0"], lambda n: [f"{n % FLATS}"])
     )
     assert one <= FAST.household_day < all_of_them <= FLATS * FAST.household_day
 
 
-def test_who_waits_for_residents_successes_is_no_faster():
+def test_waiting_for_residents_successes_is_no_faster():
     class Watched(GuessCounts):
         """A resident enters before each guess of the stranger while the keypad is not at rest."""
 

@@ -63,12 +63,12 @@ def used(tmp_path):
     return state
 
 
-def test_every_column_is_damaged_below(used):
+def test_these_tests_damage_every_column(used):
     assert sorted(columns(used / GUESSES_DB)) == sorted(PLACES)
 
 
 @pytest.mark.parametrize(("table", "column"), PLACES)
-def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table, column):
+def test_no_damaged_value_restores_a_guess(used, tmp_path, table, column):
     state = tmp_path / "state"
     every = values_for(used / GUESSES_DB, table, column)
     for value in dice(f"guesses {table} {column}").sample(every, min(CASES, len(every))):
@@ -87,7 +87,7 @@ def test_whatever_one_value_has_become_no_guess_comes_back(used, tmp_path, table
 
 
 @pytest.mark.parametrize(("table", "column"), PLACES)
-def test_a_row_that_is_damaged_while_the_gate_runs_is_counted_at_the_next_start(used, tmp_path, table, column):
+def test_a_row_damaged_at_run_time_counts_at_the_next_start(used, tmp_path, table, column):
     state = tmp_path / "state"
     every = values_for(used / GUESSES_DB, table, column)
     for value in dice(f"guesses {table} {column}").sample(every, min(CASES, len(every))):
@@ -102,7 +102,7 @@ def test_a_row_that_is_damaged_while_the_gate_runs_is_counted_at_the_next_start(
         shutil.rmtree(state)
 
 
-def test_a_damaged_guess_counts_for_households_and_readers_as_well_and_is_told(used, caplog):
+def test_a_damaged_guess_counts_for_households_and_readers_and_is_reported(used, caplog):
     assert spoil(used / GUESSES_DB, "guesses", "place", b"x")
     life = Life(used)
     assert "damaged rows are left out (1 of guesses)" in caplog.text
@@ -112,7 +112,7 @@ def test_a_damaged_guess_counts_for_households_and_readers_as_well_and_is_told(u
     life.end()
 
 
-def test_guesses_from_before_are_kept_and_can_go_back(tmp_path):
+def test_guesses_of_an_older_version_are_kept_and_can_be_migrated_back(tmp_path):
     path = tmp_path / GUESSES_DB
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         old.execute("INSERT INTO guesses VALUES (7, x'0102030405060708', 50.0)")
@@ -125,7 +125,7 @@ def test_guesses_from_before_are_kept_and_can_go_back(tmp_path):
         assert [tuple(row) for row in old.execute("SELECT * FROM guesses")] == [(7, bytes(range(1, 9)), 50.0)]
 
 
-def test_a_damaged_guess_from_before_is_counted_after_the_change(tmp_path):
+def test_a_damaged_guess_of_an_older_version_counts_after_the_migration(tmp_path):
     path = tmp_path / GUESSES_DB
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         old.execute("PRAGMA writable_schema = ON")

@@ -34,7 +34,7 @@ asyncio.run(credentials.handle_pin(digits))
 """
 
 
-def test_a_kill_between_a_guess_and_its_answer_gives_no_guess_back(tmp_path):
+def test_a_kill_between_a_guess_and_its_answer_restores_no_guess(tmp_path):
     answers = []
     for digits in ("860100", "860101", "860102"):
         command = [sys.executable, "-c", BRAIN, tmp_path, digits]

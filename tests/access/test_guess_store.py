@@ -52,7 +52,7 @@ def gate(tmp_path):
     gate.log.close()
 
 
-def test_whoever_cuts_the_power_after_each_guess_gets_no_more(gate):
+def test_power_cuts_after_each_guess_give_no_extra_guess(gate):
     made = 0
     for _ in range(40):
         made += gate.guess()
@@ -61,28 +61,28 @@ def test_whoever_cuts_the_power_after_each_guess_gets_no_more(gate):
     assert made == 3
 
 
-def test_a_household_rests_over_a_restart_as_well(gate):
+def test_the_rest_of_a_household_survives_a_restart(gate):
     made = [gate.guess(["2-401"]) for _ in range(3)]
     gate.log.close()
     gate.start()
     assert (made, gate.guess(["2-401"]), gate.guess(["3-502"])) == ([True] * 3, False, True)
 
 
-def test_a_cut_right_after_a_right_pin_costs_one_guess_at_the_most(gate):
+def test_a_power_cut_right_after_a_correct_pin_costs_at_most_one_guess(gate):
     for _ in range(20):
         gate.guess(is_right=True)
     gate.cut()
     assert [gate.guess() for _ in range(3)] == [True, True, False]
 
 
-def test_what_was_right_is_gone_from_the_disk_when_the_gate_is_stopped(gate):
+def test_a_stopped_gate_leaves_no_correct_pin_on_disk(gate):
     gate.guess(is_right=True)
     gate.log.close()
     assert gate.rows() == 0
     gate.start()
 
 
-def test_time_goes_on_where_it_ended_and_never_backwards(gate):
+def test_stored_time_continues_after_a_restart_and_never_decreases(gate):
     for _ in range(3):
         gate.guess()
     gate.time += 500.0
@@ -94,7 +94,7 @@ def test_time_goes_on_where_it_ended_and_never_backwards(gate):
     assert gate.guess()
 
 
-def test_nothing_lives_longer_than_a_day(gate):
+def test_no_guess_is_stored_longer_than_a_day(gate):
     for _ in range(3):
         gate.guess(["2-401"])
     gate.time += DAY_S + 1
@@ -108,7 +108,7 @@ def test_nothing_lives_longer_than_a_day(gate):
     ["DELETE FROM clock", "UPDATE clock SET at = 9e999", "UPDATE clock SET at = -1e9",
      "UPDATE clock SET salt = zeroblob(100)", "UPDATE clock SET salt = x''"],
 )  # fmt: skip
-def test_a_clock_that_is_lost_gives_no_guess_back(gate, harm):
+def test_a_lost_clock_restores_no_guess(gate, harm):
     gate.guess()
     gate.log.close()
     with closing(sqlite3.connect(gate.state / GUESSES_DB, isolation_level=None)) as connection:
@@ -120,7 +120,7 @@ def test_a_clock_that_is_lost_gives_no_guess_back(gate, harm):
 
 
 @pytest.mark.parametrize("harm", ["DROP TABLE guesses", "DROP TABLE clock"])
-def test_a_damaged_file_is_set_aside_and_another_begun(gate, harm):
+def test_a_damaged_file_is_moved_aside_and_a_new_one_created(gate, harm):
     gate.guess()
     gate.log.close()
     with closing(sqlite3.connect(gate.state / GUESSES_DB, isolation_level=None)) as connection:
@@ -132,7 +132,7 @@ def test_a_damaged_file_is_set_aside_and_another_begun(gate, harm):
     assert not gate.guess()
 
 
-def test_a_file_of_noise_is_set_aside(gate):
+def test_a_file_of_noise_is_moved_aside(gate):
     gate.log.close()
     (gate.state / GUESSES_DB).write_bytes(b"\x00noise" * 999)
     gate.start()
@@ -141,7 +141,7 @@ def test_a_file_of_noise_is_set_aside(gate):
     assert not gate.guess()
 
 
-def test_whoever_destroys_the_file_between_two_guesses_gets_no_guesses_back(gate):
+def test_destroying_the_file_between_two_guesses_restores_no_guess(gate):
     """It counts as read and almost spent: a right PIN opens, and the first wrong one begins a rest."""
     made = 0
     for _ in range(10):
@@ -153,7 +153,7 @@ def test_whoever_destroys_the_file_between_two_guesses_gets_no_guesses_back(gate
     assert made == 10
 
 
-def test_a_row_from_the_future_holds_nobody_up(gate):
+def test_a_row_from_the_future_blocks_nobody(gate):
     gate.guess()
     gate.log.close()
     with closing(sqlite3.connect(gate.state / GUESSES_DB, isolation_level=None)) as connection:
@@ -166,7 +166,7 @@ def test_a_row_from_the_future_holds_nobody_up(gate):
     assert gate.guess(), "and no longer than a day"
 
 
-def test_without_a_folder_the_memory_counts_and_it_is_logged_once(tmp_path, caplog):
+def test_without_a_folder_guesses_are_counted_in_memory_and_logged_once(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     gate = Gate(tmp_path / "file" / "state")
     assert [gate.guess() for _ in range(5)] == [True, True, True, False, False]

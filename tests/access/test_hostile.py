@@ -88,7 +88,7 @@ def held_bytes():
     return sum(trace.size for trace in tracemalloc.take_snapshot().filter_traces(OURS).traces)
 
 
-def test_what_the_ways_in_hold_is_seen_and_what_others_hold_is_not():
+def test_the_memory_check_finds_only_the_memory_of_credentials():
     noise = []
     tracemalloc.start(FRAMES)
     try:
@@ -166,7 +166,7 @@ def hostile_bits(dice):
     return bits
 
 
-def test_no_bits_are_a_card_but_those_whose_parity_says_so(dice):
+def test_only_bits_with_correct_parity_are_a_card(dice):
     said = re.compile(r"w\d{2,3}:(\d{1,8}-\d{1,8}|[0-9A-F]{6,32})")
 
     def take(bits):
@@ -200,7 +200,7 @@ def hostile_number(dice):
     )
 
 
-def test_whatever_is_given_as_a_number_is_a_few_plain_readings_or_refused(dice):
+def test_any_given_number_has_a_few_readings_or_is_refused(dice):
     name = re.compile(r"<?\d{1,2}:[0-9A-F]{6,40}|W\d{2,3}:[0-9A-F-]{1,40}|[0-9A-Z]{1,40}")
 
     def take(text):
@@ -220,7 +220,7 @@ def test_whatever_is_given_as_a_number_is_a_few_plain_readings_or_refused(dice):
     Batch(0.05, lambda: hostile_number(dice)).feed(take)
 
 
-def test_no_other_number_opens_a_card_where_all_of_it_is_told(dice):
+def test_no_other_number_opens_a_card_at_a_reader_of_all_bits(dice):
     """An attacker who emulates a card must guess all of its bytes."""
     mine = card_readings.given("w32:04A1B2C3")
 
@@ -240,7 +240,7 @@ def test_no_other_number_opens_a_card_where_all_of_it_is_told(dice):
     Batch(0.02, make).feed(take)
 
 
-def test_a_reader_that_says_anything_at_any_time_is_remembered_little(dice):
+def test_memory_stays_small_for_any_output_of_a_reader(dice):
     presented, clock = RecentCards(), [1000.0]
 
     def take(number):
@@ -276,7 +276,7 @@ SHAPES = {"pin": "[0-9]{1,12}", "card": "[0-9A-Z][-0-9A-Z:,./ ]{1,38}[0-9A-Z]", 
 
 
 @pytest.mark.parametrize("kind", ["auto", "card", "keypad"])
-def test_no_keys_are_a_number_but_those_that_spell_it(dice, kind):
+def test_only_keys_that_spell_a_number_give_it(dice, kind):
     mine = [settings for settings in SETTINGS if settings.kind == kind]
     typists, clock = [NumberCollector(settings) for settings in mine], [1000.0]
     told = {"pin": 0, "card": 0, "odd": 0}
@@ -304,7 +304,7 @@ def test_no_keys_are_a_number_but_those_that_spell_it(dice, kind):
     assert told["card"] or kind == "keypad"
 
 
-def test_no_mutation_of_a_number_that_is_typed_is_that_number(dice):
+def test_no_mutation_of_a_typed_number_is_that_number(dice):
     """A number that lacks a key or has one too many opens nothing. Only `PIN` opens."""
     odd = [text for text in NASTY if text != "\n"]  # Enter ends the text before it
 
@@ -342,7 +342,7 @@ def hostile_stream(dice):
     return bytes(stream)
 
 
-def test_no_stream_of_a_device_is_more_than_keys(dice):
+def test_no_device_stream_gives_anything_but_keys(dice):
     keyboard, collector = Keyboard(), NumberCollector()
     known = {*KEYBOARD_KEYS.values(), *SHIFTED.values(), ODD_KEY}
 
@@ -359,7 +359,7 @@ def test_no_stream_of_a_device_is_more_than_keys(dice):
     Batch(0.15, lambda: hostile_stream(dice)).feed(take)
 
 
-def test_after_all_of_it_a_card_is_still_a_card(dice):
+def test_after_all_hostile_input_a_card_still_opens(dice):
     """A half event in `Keyboard` or a half number in `NumberCollector` ends with the next complete one."""
     for _ in range(200):
         keyboard, collector = Keyboard(), NumberCollector()

@@ -74,7 +74,7 @@ def sat(*given, begun_at=0.0, every_s=0.1):
 GOOD = [{}] * 20
 
 
-def test_five_looks_that_are_far_enough_apart_make_five_templates():
+def test_five_looks_far_enough_apart_give_five_templates():
     looks = sat(*GOOD)
     assert looks.is_full
     assert len(looks.accepted) == MOST_TEMPLATES
@@ -82,7 +82,7 @@ def test_five_looks_that_are_far_enough_apart_make_five_templates():
     assert len(sat(*GOOD[:8], every_s=LOOK_INTERVAL_S / 100).accepted) == 1
 
 
-def test_the_face_that_is_being_taken_is_held_and_no_other():
+def test_only_the_face_being_enrolled_is_held():
     looks = EnrolmentLooks(DEMANDS)
     assert looks.observe(look(0, 0.0, track=7), 0.0)
     assert not looks.observe(look(0, 0.0, track=8), 0.0)
@@ -111,22 +111,22 @@ def test_the_face_that_is_being_taken_is_held_and_no_other():
         ({"problem": "something new", "embedding": None}, "odd"),
     ],
 )
-def test_a_look_that_will_not_do_makes_no_template_and_says_what_to_do(odd, advice):
+def test_an_unusable_look_gives_no_template_and_some_advice(odd, advice):
     looks = sat(*[odd] * 20)
     assert looks.accepted == []
     assert looks.advice == LIVE_ADVICE[advice]
 
 
-def test_where_nobody_stood_that_is_what_is_said():
+def test_without_a_face_the_error_says_so():
     assert EnrolmentLooks(DEMANDS).advice == "nobody stood before the gate"
 
 
-def test_no_advice_asks_for_eyes_a_smile_or_anything_but_a_place_and_light():
+def test_advice_mentions_only_position_and_light():
     for text in LIVE_ADVICE.values():
         assert not {"eye", "eyes", "blink", "smile", "glasses", "mask", "hat", "look"} & set(text.split())
 
 
-def test_a_frame_with_two_faces_makes_no_template():
+def test_a_frame_with_two_faces_gives_no_template():
     looks = EnrolmentLooks(DEMANDS)
     for number in range(40):
         for track in (1, 2):
@@ -135,7 +135,7 @@ def test_a_frame_with_two_faces_makes_no_template():
     assert looks.advice == LIVE_ADVICE["crowd"]
 
 
-def test_somebody_in_the_background_does_no_harm():
+def test_a_person_in_the_background_does_no_harm():
     looks = EnrolmentLooks(DEMANDS)
     for number in range(20):
         looks.observe(look(number, 0.1 * number), 0.1 * number)
@@ -143,7 +143,7 @@ def test_somebody_in_the_background_does_no_harm():
     assert looks.is_full
 
 
-def test_a_face_that_leaves_is_begun_anew():
+def test_a_face_that_leaves_starts_again():
     looks = sat(*GOOD[:10])
     assert len(looks.accepted) >= LEAST_TEMPLATES
     assert not looks.observe(TrackEnded(2, 1.0), 1.0)
@@ -153,14 +153,14 @@ def test_a_face_that_leaves_is_begun_anew():
     assert looks.observe(look(11, 1.1, track=5), 1.1)
 
 
-def test_one_look_that_seems_an_attack_begins_anew():
+def test_one_look_that_resembles_an_attack_starts_again():
     assert sat(*GOOD[:10], {"pad_score": 0.1}).accepted == []
     mostly_attack = ([{}] * 4 + [{"pad_score": 0.1}]) * 30
     assert len(sat(*mostly_attack).accepted) < LEAST_TEMPLATES, "lucky looks do not add up"
 
 
 @pytest.mark.parametrize("age_s", [1.1, -0.1, NAN])
-def test_a_frame_that_is_too_old_or_from_the_future_is_held_and_not_taken(age_s):
+def test_a_stale_or_future_frame_is_held_and_not_used(age_s):
     looks = EnrolmentLooks(DEMANDS)
     for number in range(30):
         assert looks.observe(look(number, 100.0 + number), 100.0 + number + age_s)
@@ -180,7 +180,7 @@ LOOKS = st.fixed_dictionaries(
 
 @given(frames=st.lists(st.lists(LOOKS, min_size=1, max_size=2, unique_by=lambda one: one["track"]), max_size=60))
 @settings(deadline=None, max_examples=150)
-def test_whatever_is_seen_only_good_looks_at_one_face_are_taken(frames):
+def test_random_observations_give_only_good_looks_at_one_face(frames):
     looks, good = EnrolmentLooks(DEMANDS), []
     for number, faces in enumerate(frames):
         at = 0.1 * number
@@ -252,7 +252,7 @@ async def yard(tmp_path, monkeypatch):
     yard.close()
 
 
-async def test_whoever_is_enrolled_at_the_gate_is_let_in_at_once_and_not_before(yard):
+async def test_a_person_enrolled_at_the_gate_is_let_in_at_once_and_not_before(yard):
     task = yard.enrols()
     await yard.stand(task.done)
     assert task.result().templates == MOST_TEMPLATES
@@ -263,7 +263,7 @@ async def test_whoever_is_enrolled_at_the_gate_is_let_in_at_once_and_not_before(
     assert [fact.subject for fact in yard.said(AccessGranted)] == [ANN]
 
 
-async def test_what_they_agree_to_at_the_gate_is_in_the_journal_and_counts(yard):
+async def test_consents_given_at_the_gate_are_in_the_journal_and_count(yard):
     with offering_consents(yard.entrance._state, GivenConsents(ANN, ["transfer"], "paper-9", "2026-11")):
         task = yard.enrols()
         await yard.stand(task.done)
@@ -271,7 +271,7 @@ async def test_what_they_agree_to_at_the_gate_is_in_the_journal_and_counts(yard)
     assert Holdings(yard.gallery._register).agreed(ANN) == {"transfer"}
 
 
-async def test_an_operator_who_gives_up_leaves_no_consent_for_the_next_order(yard):
+async def test_a_cancelled_enrolment_leaves_no_consent_for_the_next_command(yard):
     yard.operator.may_answer.clear()
     with offering_consents(yard.entrance._state, GivenConsents(ANN, ["transfer"], "paper-9", "2026-11")):
         task = yard.enrols()
@@ -288,7 +288,7 @@ async def test_an_operator_who_gives_up_leaves_no_consent_for_the_next_order(yar
     assert Holdings(yard.gallery._register).agreed(ANN) == set()
 
 
-async def test_whoever_was_refused_before_they_were_enrolled_is_looked_at_anew(yard):
+async def test_a_refused_visitor_is_judged_again_after_enrolment(yard):
     yard.faces.observe(look(1, time.monotonic()))
     yard.faces.observe(TrackEnded(1, time.monotonic()))
     assert [fact.reason for fact in yard.said(AccessDenied)] == ["unknown"]
@@ -298,7 +298,7 @@ async def test_whoever_was_refused_before_they_were_enrolled_is_looked_at_anew(y
     assert len(yard.said(AccessGranted)) == 1
 
 
-async def test_while_somebody_is_enrolled_a_neighbour_beside_them_is_still_let_in(yard):
+async def test_during_an_enrolment_a_neighbour_is_still_let_in(yard):
     task = yard.enrols()
     await yard.stand(lambda: yard.faces._enrolment._looks is not None)
     yard.embeddings[2] = OTHER
@@ -309,7 +309,7 @@ async def test_while_somebody_is_enrolled_a_neighbour_beside_them_is_still_let_i
     assert task.result().templates == MOST_TEMPLATES
 
 
-async def test_whoever_stands_there_for_somebody_who_has_another_face_is_not_let_in(yard):
+async def test_a_person_with_another_face_is_not_let_in(yard):
     """The attack: an attacker with the office's key orders an enrolment of Bob, and stands at the gate."""
     task = yard.enrols(BOB)
     await yard.stand(task.done)
@@ -322,7 +322,7 @@ async def test_whoever_stands_there_for_somebody_who_has_another_face_is_not_let
     assert [fact.subject for fact in yard.said(AccessGranted)] == [BOB]
 
 
-async def test_the_face_of_a_neighbour_is_not_taken_for_somebody_else(yard):
+async def test_a_neighbours_face_is_not_enrolled_for_another_person(yard):
     yard.embeddings = {1: OTHER}
     task = yard.enrols()
     await yard.stand(task.done)
@@ -332,28 +332,28 @@ async def test_the_face_of_a_neighbour_is_not_taken_for_somebody_else(yard):
     assert yard.gallery.template_count == 1
 
 
-async def test_when_the_time_is_up_and_nobody_came_that_is_said(yard):
+async def test_after_the_time_limit_without_a_face_the_error_says_so(yard):
     with pytest.raises(EnrolmentError, match=r"^0 of 3 good looks in 0\.1 s: nobody stood before the gate$"):
         await yard.faces.enrol(ANN, 0.1, 60.0, yard.operator)
     await yard.stand(lambda: yard.said(AccessDenied), pad_score=0.1)
     assert yard.said(PersonEnrolled) == []
 
 
-def test_three_looks_will_do_when_the_time_is_up_and_two_will_not():
+def test_three_looks_are_enough_at_the_time_limit_and_two_are_not():
     assert len(_require_enough(sat(*GOOD[:8]), 60.0)) == LEAST_TEMPLATES
     with pytest.raises(EnrolmentError, match=r"^2 of 3 good looks in 60 s: let the person stand still"):
         _require_enough(sat(*GOOD[:5], {"problem": "blurred", "embedding": None}, {"problem": "blurred"}), 60.0)
 
 
 @pytest.mark.parametrize("consents", [(), (Consent("transfer", "paper-2", "2026-11", AT),)])
-async def test_nobody_is_enrolled_without_their_consent(tmp_path, consents):
+async def test_without_consent_nobody_is_enrolled(tmp_path, consents):
     yard = Yard(tmp_path, consents)
     with pytest.raises(EnrolmentError, match="has not agreed"):
         await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)
     yard.close()
 
 
-async def test_nobody_unknown_is_enrolled_and_nobody_while_another_is(yard):
+async def test_an_unknown_person_or_a_second_enrolment_at_once_is_refused(yard):
     with pytest.raises(SubjectNotFoundError):
         await yard.faces.enrol(SubjectId("f" * 16), 20.0, 60.0, yard.operator)
     task = yard.enrols()
@@ -367,13 +367,13 @@ async def test_nobody_unknown_is_enrolled_and_nobody_while_another_is(yard):
     assert task.result().templates == MOST_TEMPLATES, "what was broken off stands in nobody's way"
 
 
-async def test_a_gate_that_sees_nothing_enrols_nobody(yard):
+async def test_a_gate_without_vision_enrols_nobody(yard):
     yard.faces.stop()
     with pytest.raises(EnrolmentError, match="sees nothing"):
         await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)
 
 
-async def test_what_a_lost_camera_saw_is_not_taken_together_with_what_the_next_one_sees(yard):
+async def test_looks_of_a_lost_camera_are_not_combined_with_those_of_the_next(yard):
     task = yard.enrols()
     await yard.stand(lambda: yard.faces._enrolment._looks and len(yard.faces._enrolment._looks.accepted) == 2)
     yard.faces.stop()
@@ -383,7 +383,7 @@ async def test_what_a_lost_camera_saw_is_not_taken_together_with_what_the_next_o
     assert task.result().templates == MOST_TEMPLATES
 
 
-async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, monkeypatch):
+async def test_a_busy_gallery_is_reported_and_the_next_try_succeeds(yard, monkeypatch):
     def busy(*_, **__):
         raise BusyError("the gallery is being changed by another process; try again in a moment")
 
@@ -401,7 +401,7 @@ async def test_a_gallery_that_is_busy_is_said_and_the_next_try_goes_well(yard, m
 # Other people's faces, and orders without a waiting operator
 
 
-async def test_no_look_counts_before_whoever_stands_there_was_told_or_while_they_are_told_something_else(yard):
+async def test_no_look_counts_before_or_while_the_announcement_is_replaced(yard):
     yard.is_announced = False
     task = yard.enrols(within_s=0.4)
     await yard.stand(task.done)
@@ -410,7 +410,7 @@ async def test_no_look_counts_before_whoever_stands_there_was_told_or_while_they
     assert yard.gallery.template_count == 1
 
 
-async def test_the_notice_begins_anew_when_something_else_was_told_in_between(yard, monkeypatch):
+async def test_the_announcement_restarts_after_another_one_interrupted_it(yard, monkeypatch):
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 3600.0)
     task = yard.enrols(within_s=0.4)
     await yard.stand(task.done)
@@ -419,7 +419,7 @@ async def test_the_notice_begins_anew_when_something_else_was_told_in_between(ya
 
 
 @pytest.mark.parametrize("goes", [True, False])
-async def test_another_face_in_the_place_of_the_first_ends_it(yard, goes):
+async def test_another_face_ends_the_enrolment(yard, goes):
     """The first person leaves and another comes, or the tracker confuses the two."""
     yard.gallery._register.admit(Person(CAT, "Cat", "2-403", "active", AT, AGREED))
     task = yard.enrols(CAT)
@@ -434,7 +434,7 @@ async def test_another_face_in_the_place_of_the_first_ends_it(yard, goes):
     assert yard.gallery.template_count == 1
 
 
-async def test_another_face_ends_it_even_while_the_operator_is_asked(yard):
+async def test_another_face_ends_the_enrolment_while_the_operator_is_asked(yard):
     yard.operator.may_answer.clear()
     task = yard.enrols()
     await yard.stand(lambda: yard.operator.asked)
@@ -446,7 +446,7 @@ async def test_another_face_ends_it_even_while_the_operator_is_asked(yard):
     assert yard.gallery.template_count == 1
 
 
-async def test_whoever_comes_back_themselves_goes_on(yard):
+async def test_the_same_person_who_returns_may_continue(yard):
     task = yard.enrols()
     await yard.stand(lambda: yard.faces._enrolment._looks and yard.faces._enrolment._looks.accepted)
     yard.faces.observe(TrackEnded(1, time.monotonic()))
@@ -456,7 +456,7 @@ async def test_whoever_comes_back_themselves_goes_on(yard):
 
 
 @pytest.mark.parametrize("when", ["before", "while looking", "while asked"])
-async def test_an_operator_who_gives_up_at_any_moment_leaves_nothing(yard, when):
+async def test_a_cancellation_at_any_moment_leaves_nothing(yard, when):
     if when == "before":
         yard.operator.gives_up()
     if when == "while asked":
@@ -474,7 +474,7 @@ async def test_an_operator_who_gives_up_at_any_moment_leaves_nothing(yard, when)
     assert yard.reported == [Enrolling(), Enrolling(is_over=True)], "and the gate says enrolling no more"
 
 
-async def test_what_cannot_be_stored_while_the_confirmation_counts_is_not_stored(yard):
+async def test_templates_not_stored_while_the_confirmation_is_valid_are_dropped(yard):
     yard.operator.good_s = -0.1
     task = yard.enrols()
     await yard.stand(task.done)
@@ -483,7 +483,7 @@ async def test_what_cannot_be_stored_while_the_confirmation_counts_is_not_stored
     assert yard.gallery.template_count == 1
 
 
-async def test_the_operator_is_told_how_far_it_is(yard):
+async def test_the_operator_sees_the_progress(yard):
     task = yard.enrols()
     await yard.stand(task.done)
     assert yard.operator.told[0].startswith("the gate announces")
@@ -530,13 +530,13 @@ TestOrders = Orders.TestCase
 TestOrders.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
 
 
-def test_an_enrolment_that_is_not_going_on_holds_nobody():
+def test_without_an_enrolment_no_face_is_held():
     idle = LiveEnrolment(None, print)
     assert not idle.observe(look(1, 0.0), 0.0)
     idle.restart()
 
 
-def test_a_flood_of_faces_in_one_frame_is_not_kept():
+def test_a_flood_of_faces_in_one_frame_is_not_stored():
     """A compromised vision process may repeat the same frame without end during an enrolment."""
     looks = EnrolmentLooks(DEMANDS)
     for track in range(1000):

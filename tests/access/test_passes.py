@@ -24,7 +24,7 @@ from gated.errors import ConfigError, StateError
 ORDER = 2**252 + 27742317777372353535851937790883648493  # the order of Ed25519's group (RFC 8032, section 5.1)
 
 
-def test_a_pass_of_the_site_is_read(office):
+def test_a_pass_signed_by_the_site_is_read(office):
     read = office.read(office.issue(uses=3))
     assert isinstance(read, VisitorPass)
     assert (read.site, read.gate, read.door, read.uses) == ("courtyard-2", "front", "main", 3)
@@ -43,7 +43,7 @@ def test_a_pass_opens_one_door_of_one_gate_of_one_site(office):
     assert office.read(office.issue(site="courtyard-3")) is Refusal.DOOR
 
 
-def test_a_pass_is_good_from_its_first_second_until_before_its_last(office):
+def test_a_pass_is_valid_from_its_first_second_until_before_its_last(office):
     text, hour, second = office.issue(), timedelta(hours=1), timedelta(seconds=1)
     assert office.read(text, at=office.now - hour - second) is Refusal.NOT_YET
     assert isinstance(office.read(text, at=office.now - hour), VisitorPass)
@@ -61,13 +61,13 @@ def test_another_key_opens_nothing(office):
 
 
 @given(st.text(max_size=320))
-def test_no_text_is_a_pass_and_none_is_too_odd_to_refuse(office, text):
+def test_every_invalid_text_is_refused_without_an_exception(office, text):
     assert office.read(text) is Refusal.FORGED
     assert office.read("G1." + text) is Refusal.FORGED
 
 
 @given(st.integers(0, 10_000), st.integers(0, 10_000))
-def test_a_pass_with_one_letter_changed_is_forged(office, place, which):
+def test_a_pass_with_one_changed_letter_is_forged(office, place, which):
     """Each issued pass differs, so Hypothesis draws a position and an index instead of letters."""
     text = office.issue()
     at = place % len(text)
@@ -76,13 +76,13 @@ def test_a_pass_with_one_letter_changed_is_forged(office, place, which):
     assert office.read(text[:at] + other + text[at + 1 :]) is Refusal.FORGED
 
 
-def test_a_pass_is_spelt_in_one_way_only(office):
+def test_a_pass_has_only_one_valid_spelling(office):
     text = office.issue()
     for other in (text.lower(), text + "=", text + "\n", " " + text, text + "A", text[:-1], "G2" + text[2:], text * 2):
         assert office.read(other) is Refusal.FORGED
 
 
-def test_the_second_signature_of_the_same_words_is_no_other_pass(office):
+def test_a_second_signature_of_the_same_content_is_the_same_pass(office):
     """A careless verifier accepts S + L wherever it accepts S (RFC 8032, section 8.4)."""
     text = office.issue()
     signed = base64.b32decode(text[3:] + "=" * (-len(text[3:]) % 8))
@@ -90,7 +90,7 @@ def test_the_second_signature_of_the_same_words_is_no_other_pass(office):
     assert office.read(spelt(signed[:-32] + s.to_bytes(32, "little"))) is Refusal.FORGED
 
 
-def test_a_text_of_more_than_300_characters_is_refused_unread(office):
+def test_a_text_over_300_characters_is_refused_without_parsing(office):
     class Unread(str):
         def startswith(self, *args):
             raise AssertionError("it was read")
@@ -112,7 +112,7 @@ BODY = [bytes(16), "courtyard-2", "front", "main", 0, 2**39, 1]
         (4, 0.5), (5, 2**40), (5, float("nan")), (5, True), (6, 0), (6, -1), (6, 1001), (6, True), (6, "1"), (6, None),
     ],
 )  # fmt: skip
-def test_even_signed_words_that_are_no_pass_open_nothing(office, field, value):
+def test_signed_text_that_is_not_a_pass_opens_nothing(office, field, value):
     def read(body):
         return office.read(spelt(body + office.sign(SIGNING_LABEL + body)))
 
@@ -125,16 +125,16 @@ def test_even_signed_words_that_are_no_pass_open_nothing(office, field, value):
 
 
 @pytest.mark.parametrize("body", [b"", b"\xc0", b"\x90", b"\xdd\xff\xff\xff\xff", b"\x91" * 100, b"\x80", b"\xc1"])
-def test_signed_bytes_that_are_no_body_open_nothing(office, body):
+def test_signed_bytes_that_are_not_a_pass_body_open_nothing(office, body):
     assert office.read(spelt(body + office.sign(SIGNING_LABEL + body))) is Refusal.FORGED
 
 
-def test_a_later_form_with_more_to_say_is_refused_by_a_gate_that_would_not_understand_it(office):
+def test_a_pass_of_a_newer_format_with_unknown_fields_is_refused(office):
     body = msgspec.msgpack.encode([*BODY, "only on Mondays"])
     assert office.read(spelt(body + office.sign(SIGNING_LABEL + body))) is Refusal.FORGED
 
 
-def test_what_the_key_signed_for_another_purpose_is_no_pass(office):
+def test_a_signature_for_another_purpose_is_not_a_pass(office):
     body = msgspec.msgpack.encode(BODY)
     assert office.read(spelt(body + office.sign(body))) is Refusal.FORGED
 
@@ -145,7 +145,7 @@ def test_a_usual_pass_is_short_enough_for_a_phone_held_up(office):
     assert len(squares(office.issue())) <= 45  # QR version 7
 
 
-def test_a_pass_is_for_many_visits_and_names_of_any_usual_length(office):
+def test_a_pass_may_have_many_visits_and_long_usual_names(office):
     text = issue_pass(office.pem, "s" * 40, "g" * 40, office.now, office.now + timedelta(days=365), uses=1000)
     assert len(text) <= 300
     assert read_pass(text, office.public, "s" * 40, "g" * 40, "main", at=office.now).uses == 1000
@@ -160,12 +160,12 @@ def test_a_pass_is_for_many_visits_and_names_of_any_usual_length(office):
         ({"site": "s" * 63, "gate": "g" * 63}, "names too long"),
     ],
 )
-def test_a_pass_that_no_gate_would_take_is_not_issued(office, change, says):
+def test_a_pass_that_every_gate_would_refuse_is_not_issued(office, change, says):
     with pytest.raises(ConfigError, match=says):
         office.issue(**change)
 
 
-def test_a_key_that_is_none_is_named(office, tmp_path):
+def test_an_invalid_key_is_named(office, tmp_path):
     other = generate_private_key(SECP256R1())
     pem = other.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     for wrong in (b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n", office.public_pem, pem):
@@ -189,13 +189,13 @@ def ledger(tmp_path):
     ledger.close()
 
 
-def test_a_pass_is_spent_so_often_as_it_says_and_no_more(office, ledger):
+def test_a_pass_is_usable_exactly_as_often_as_it_states(office, ledger):
     one, three = office.read(office.issue()), office.read(office.issue(uses=3))
     assert [ledger.spend(one, office.now) for _ in range(3)] == [True, False, False]
     assert [ledger.spend(three, office.now) for _ in range(5)] == [True, True, True, False, False]
 
 
-def test_a_spent_pass_stays_spent_after_a_restart(office, tmp_path):
+def test_a_used_pass_stays_used_after_a_restart(office, tmp_path):
     visitor_pass = office.read(office.issue())
     for first in (True, False, False):
         ledger = PassLedger(tmp_path)
@@ -203,7 +203,7 @@ def test_a_spent_pass_stays_spent_after_a_restart(office, tmp_path):
         ledger.close()
 
 
-def test_a_use_is_on_disk_before_it_is_told(office, tmp_path):
+def test_a_use_is_on_disk_before_it_is_reported(office, tmp_path):
     """The process is killed right after the answer."""
     program = (
         "import os, sys; from datetime import datetime, UTC; from pathlib import Path\n"
@@ -224,7 +224,7 @@ def test_the_file_is_synced_with_every_use(ledger):
     assert ledger._connection.execute("PRAGMA synchronous").fetchone()[0] == 2
 
 
-def test_many_at_once_spend_a_pass_once(office, tmp_path):
+def test_parallel_presentations_use_a_pass_once(office, tmp_path):
     visitor_pass, spent = office.read(office.issue(uses=5)), []
 
     def spend():
@@ -240,7 +240,7 @@ def test_many_at_once_spend_a_pass_once(office, tmp_path):
     assert (len(spent), sum(spent)) == (20, 5)
 
 
-def test_a_use_that_came_to_nothing_is_given_back_and_no_more_than_that(office, ledger):
+def test_only_an_unreleased_use_is_returned(office, ledger):
     one, three = office.read(office.issue()), office.read(office.issue(uses=3))
     assert ledger.spend(one, office.now)
     ledger.give_back(one)
@@ -250,7 +250,7 @@ def test_a_use_that_came_to_nothing_is_given_back_and_no_more_than_that(office, 
     assert [ledger.spend(three, office.now) for _ in range(2)] == [True, False]
 
 
-def test_however_often_a_use_is_given_back_a_pass_has_no_more_than_it_says(office, ledger):
+def test_repeated_returns_never_give_a_pass_more_uses_than_it_states(office, ledger):
     unused, used = office.read(office.issue()), office.read(office.issue(uses=2))
     ledger.give_back(unused)
     assert ledger.spend(used, office.now)
@@ -262,7 +262,7 @@ def test_however_often_a_use_is_given_back_a_pass_has_no_more_than_it_says(offic
 
 @given(uses=st.integers(1, 4), steps=st.lists(st.sampled_from(["open", "fail", "restart"]), max_size=30))
 @settings(max_examples=20, deadline=None)
-def test_a_pass_opens_so_often_as_it_says_however_often_the_latch_does_not_answer(office, uses, steps):
+def test_a_pass_keeps_its_number_of_openings_when_the_latch_does_not_answer(office, uses, steps):
     visitor_pass, opened = office.read(office.issue(uses=uses)), 0
     with tempfile.TemporaryDirectory() as state:
         ledger = PassLedger(Path(state))
@@ -278,7 +278,7 @@ def test_a_pass_opens_so_often_as_it_says_however_often_the_latch_does_not_answe
     assert opened == uses
 
 
-def test_what_is_given_back_is_given_back_after_a_restart_too(office, tmp_path):
+def test_a_returned_use_survives_a_restart(office, tmp_path):
     visitor_pass = office.read(office.issue())
     for answers in ([True, False], [True, False], [True, False]):
         ledger = PassLedger(tmp_path)
@@ -287,7 +287,7 @@ def test_what_is_given_back_is_given_back_after_a_restart_too(office, tmp_path):
         ledger.close()
 
 
-def test_giving_back_brings_no_forgotten_pass_to_life(office, ledger):
+def test_a_return_does_not_revive_a_forgotten_pass(office, ledger):
     old, later = office.read(office.issue()), office.now + REMEMBERED_FOR + timedelta(hours=2)
     assert ledger.spend(old, office.now)
     assert ledger.spend(office.read(office.issue(ends_h=2)), later)
@@ -297,7 +297,7 @@ def test_giving_back_brings_no_forgotten_pass_to_life(office, ledger):
     assert rows(ledger) == 1
 
 
-def test_a_use_that_cannot_be_given_back_stays_counted(office, ledger):
+def test_a_use_that_cannot_be_returned_stays_counted(office, ledger):
     visitor_pass = office.read(office.issue())
     assert ledger.spend(visitor_pass, office.now)
     ledger._connection.execute("PRAGMA query_only = ON")
@@ -311,7 +311,7 @@ def rows(ledger):
     return ledger._connection.execute("SELECT count(*) FROM spent").fetchone()[0]
 
 
-def test_passes_long_expired_are_forgotten_and_stay_refused_whatever_the_clock_does(office, ledger):
+def test_long_expired_passes_are_deleted_and_stay_refused_at_any_clock(office, ledger):
     old = [office.read(office.issue(ends_h=hours)) for hours in (1, 2, 3)]
     assert [ledger.spend(visitor_pass, office.now) for visitor_pass in old] == [True] * 3
     later = office.now + REMEMBERED_FOR + timedelta(hours=2.5)
@@ -321,7 +321,7 @@ def test_passes_long_expired_are_forgotten_and_stay_refused_whatever_the_clock_d
     assert [ledger.spend(visitor_pass, office.now) for visitor_pass in (*old, fresh)] == [False] * 4
 
 
-def test_the_ledger_holds_no_more_than_the_passes_of_its_time(office, ledger):
+def test_the_ledger_contains_only_passes_that_are_still_valid(office, ledger):
     at = office.now
     for number in range(200):
         at += timedelta(days=1)
@@ -331,7 +331,7 @@ def test_the_ledger_holds_no_more_than_the_passes_of_its_time(office, ledger):
         assert rows(ledger) <= REMEMBERED_FOR.days + 2
 
 
-def test_a_ledger_that_cannot_be_written_spends_nothing(office, ledger):
+def test_an_unwritable_ledger_uses_no_pass(office, ledger):
     ledger._connection.execute("PRAGMA query_only = ON")
     visitor_pass = office.read(office.issue())
     with pytest.raises(StateError, match="until then no pass opens"):
@@ -340,7 +340,7 @@ def test_a_ledger_that_cannot_be_written_spends_nothing(office, ledger):
     assert ledger.spend(visitor_pass, office.now)
 
 
-def test_what_was_shown_is_nowhere_in_the_ledger(office, tmp_path):
+def test_the_ledger_contains_no_text_of_a_pass(office, tmp_path):
     text = office.issue()
     ledger = PassLedger(tmp_path)
     ledger.spend(office.read(text), office.now)
@@ -349,6 +349,6 @@ def test_what_was_shown_is_nowhere_in_the_ledger(office, tmp_path):
     assert text[3:40].encode() not in kept
 
 
-def test_the_time_of_day_may_come_in_any_zone(office, ledger):
+def test_the_time_may_have_any_time_zone(office, ledger):
     visitor_pass = office.read(office.issue())
     assert ledger.spend(visitor_pass, datetime.fromtimestamp(office.now.timestamp(), UTC))

@@ -49,13 +49,13 @@ PLACES = [("spent", "pass"), ("spent", "uses"), ("spent", "not_after"), ("spent"
 PLACES += [("horizon", "one"), ("horizon", "at"), ("horizon", "copy")]
 
 
-def test_every_column_is_damaged_below(used):
+def test_these_tests_damage_every_column(used):
     assert sorted(columns(used / "passes.db")) == sorted(PLACES)
 
 
 @pytest.mark.parametrize(("table", "column"), PLACES)
 @pytest.mark.parametrize("is_running", [False, True])
-def test_a_pass_that_was_used_up_opens_no_more_whatever_one_value_has_become(used, tmp_path, table, column, is_running):
+def test_no_damaged_value_lets_a_used_pass_open_again(used, tmp_path, table, column, is_running):
     state, path = tmp_path / "state", tmp_path / "state/passes.db"
     chosen = dice(f"passes {table} {column} {is_running}")
     for row in range(2 if table == "spent" else 1):
@@ -80,13 +80,13 @@ def test_a_pass_that_was_used_up_opens_no_more_whatever_one_value_has_become(use
             shutil.rmtree(state)
 
 
-def test_a_damaged_use_is_counted_and_told(used, caplog):
+def test_a_damaged_use_is_counted_and_reported(used, caplog):
     assert spoil(used / "passes.db", "spent", "uses", -1)
     PassLedger(used).close()
     assert "damaged rows are left out (1 of spent)" in caplog.text
 
 
-def test_a_use_of_which_nobody_can_tell_the_pass_closes_all_that_ended_by_then(used):
+def test_a_use_without_a_readable_pass_invalidates_all_passes_that_ended_by_then(used):
     for column in ("copy", "pass"):
         assert spoil(used / "passes.db", "spent", column, b"x", 0)
     with closing(PassLedger(used)) as ledger:
@@ -99,7 +99,7 @@ def test_a_use_of_which_nobody_can_tell_the_pass_closes_all_that_ended_by_then(u
         assert not spends(ledger, ONCE), "started again"
 
 
-def test_a_ledger_from_before_keeps_every_use_and_can_go_back(tmp_path):
+def test_a_ledger_of_an_older_version_keeps_every_use_and_can_be_migrated_back(tmp_path):
     path = tmp_path / "passes.db"
     with closing(database.connect(path, MIGRATIONS[:1])) as old:
         row = (visitor(ONCE).id, visitor(ONCE).not_after)

@@ -61,7 +61,7 @@ def test_a_lockdown_refuses_everybody_and_ends_an_unlock_schedule(permissions):
     assert answers(permissions) == (None, None)
 
 
-def test_a_revocation_ends_only_after_a_read_that_began_without_it(permissions):
+def test_a_revocation_stays_until_a_later_read_of_the_database(permissions):
     permissions.revoke(frozenset({ANN}))
     before = permissions.requested_revocations
     permissions.revoke(frozenset())
@@ -71,7 +71,7 @@ def test_a_revocation_ends_only_after_a_read_that_began_without_it(permissions):
     assert answers(permissions) == (None, None)
 
 
-def test_a_schedule_of_the_office_counts_for_people_and_unlocks_no_door(permissions):
+def test_a_schedule_of_the_office_applies_to_people_and_unlocks_no_door(permissions):
     permissions._ring.schedules = {"evening": Schedule(start="00:00", end="00:00")}
     permissions.refresh_calendar()
     assert permissions.calendar.allows("evening", NOON)

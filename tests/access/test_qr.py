@@ -8,7 +8,7 @@ from gated.access.qr import on_terminal, squares, write_png
 from gated.errors import StateError
 
 
-def test_the_picture_says_the_pass(office, tmp_path):
+def test_the_picture_contains_the_pass(office, tmp_path):
     text = office.issue()
     write_png(text, tmp_path / "pass.png")
     picture = Image.open(tmp_path / "pass.png")
@@ -16,7 +16,7 @@ def test_the_picture_says_the_pass(office, tmp_path):
     assert zxingcpp.read_barcode(picture).text == text
 
 
-def test_the_squares_are_those_of_the_picture(office, tmp_path):
+def test_the_drawn_squares_equal_the_picture(office, tmp_path):
     text = office.issue()
     write_png(text, tmp_path / "pass.png")
     rows = squares(text)
@@ -25,13 +25,13 @@ def test_the_squares_are_those_of_the_picture(office, tmp_path):
     assert rows[0][:8] == bytes([1, 1, 1, 1, 1, 1, 1, 0])
 
 
-def test_the_terminal_shows_every_row_of_it(office):
+def test_the_terminal_shows_every_row(office):
     text = office.issue()
     drawn = on_terminal(text)
     assert len(drawn.splitlines()) >= (len(squares(text)) + 8) // 2
     assert "G1." not in drawn
 
 
-def test_a_folder_that_is_not_there_is_named(office, tmp_path):
+def test_a_missing_folder_is_named(office, tmp_path):
     with pytest.raises(StateError, match="nowhere.*cannot be written"):
         write_png(office.issue(), tmp_path / "nowhere" / "pass.png")

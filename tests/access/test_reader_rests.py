@@ -15,14 +15,14 @@ def attempts() -> FailureCounts:
     return FailureCounts(limit=3, window_s=60, rest_s=30)
 
 
-def test_so_many_failures_and_a_way_rests_and_then_works_again(attempts: FailureCounts) -> None:
+def test_after_the_limit_of_failures_a_credential_kind_rests_and_then_works(attempts: FailureCounts) -> None:
     assert [attempts.record_failure("pin", "main", now) for now in (0, 1, 2)] == [False, False, True]
     assert not attempts.may_try("pin", "main", 2)
     assert not attempts.may_try("pin", "main", 31.9)
     assert attempts.may_try("pin", "main", 32)
 
 
-def test_failing_with_one_way_at_one_door_rests_no_other(attempts: FailureCounts) -> None:
+def test_failures_of_one_kind_at_one_door_rest_no_other(attempts: FailureCounts) -> None:
     for now in range(3):
         attempts.record_failure("pin", "main", now)
     assert not attempts.may_try("pin", "main", 3)
@@ -30,29 +30,29 @@ def test_failing_with_one_way_at_one_door_rests_no_other(attempts: FailureCounts
         assert attempts.may_try(way, door, 3)
 
 
-def test_failures_long_ago_are_forgotten(attempts: FailureCounts) -> None:
+def test_old_failures_are_forgotten(attempts: FailureCounts) -> None:
     assert not any(attempts.record_failure("pin", "main", now) for now in range(0, 6100, 61))
     assert attempts.may_try("pin", "main", 6100)
 
 
-def test_a_failure_exactly_as_old_as_the_window_still_counts(attempts: FailureCounts) -> None:
+def test_a_failure_exactly_at_the_window_limit_still_counts(attempts: FailureCounts) -> None:
     assert [attempts.record_failure("pin", "main", now) for now in (0, 30, 60)] == [False, False, True]
 
 
-def test_after_a_rest_counting_begins_anew(attempts: FailureCounts) -> None:
+def test_after_a_rest_the_count_starts_at_zero(attempts: FailureCounts) -> None:
     for now in range(3):
         attempts.record_failure("pin", "main", now)
     assert not attempts.record_failure("pin", "main", 40)
     assert attempts.may_try("pin", "main", 40)
 
 
-def test_the_same_again_is_no_second_guess(attempts: FailureCounts) -> None:
+def test_the_same_number_again_is_not_a_second_guess(attempts: FailureCounts) -> None:
     assert not any(attempts.record_failure("card", "main", now, b"one card") for now in range(50))
     assert not attempts.record_failure("card", "main", 50, b"another")
     assert attempts.record_failure("card", "main", 51, b"a third")
 
 
-def test_a_reader_that_rests_looks_at_one_thing_a_second(attempts: FailureCounts) -> None:
+def test_a_resting_reader_checks_one_number_a_second(attempts: FailureCounts) -> None:
     assert attempts.wait_s("card", "main", 0) == 0
     attempts.record_check("card", "main", 0)
     assert attempts.wait_s("card", "main", 0) == 0  # not at rest
@@ -65,18 +65,18 @@ def test_a_reader_that_rests_looks_at_one_thing_a_second(attempts: FailureCounts
     assert attempts.wait_s("card", "main", 32.0) == 0
 
 
-def test_a_limit_of_one_rests_at_once() -> None:
+def test_with_a_limit_of_one_the_first_failure_rests() -> None:
     attempts = FailureCounts(limit=1, window_s=60, rest_s=30)
     assert attempts.record_failure("card", "main", 0)
     assert not attempts.may_try("card", "main", 0)
 
 
 @pytest.mark.parametrize("now", [nan, inf, -inf])
-def test_a_time_that_is_no_number_denies(attempts: FailureCounts, now: float) -> None:
+def test_an_invalid_time_denies(attempts: FailureCounts, now: float) -> None:
     assert not attempts.may_try("pin", "main", now)
 
 
-def test_failures_at_no_time_count_and_strand_nobody_for_ever(attempts: FailureCounts) -> None:
+def test_failures_at_an_invalid_time_count_and_block_nobody_permanently(attempts: FailureCounts) -> None:
     assert not any(attempts.record_failure("pin", "main", nan) for _ in range(100))
     assert attempts.may_try("pin", "main", 5)
     assert attempts.record_failure("pin", "main", 5)
@@ -84,7 +84,7 @@ def test_failures_at_no_time_count_and_strand_nobody_for_ever(attempts: FailureC
 
 
 @given(st.lists(st.floats(allow_nan=True, allow_infinity=True), max_size=60))
-def test_whatever_the_times_no_more_is_remembered_than_is_needed(times: list[float]) -> None:
+def test_memory_is_bounded_for_any_times(times: list[float]) -> None:
     attempts = FailureCounts(limit=3, window_s=60, rest_s=30)
     for now in times:
         attempts.record_failure("pin", "main", now)

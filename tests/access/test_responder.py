@@ -35,13 +35,13 @@ def street():
     return Street()
 
 
-def test_the_door_comes_first_then_the_people_then_the_journal(street):
+def test_the_door_is_released_before_cues_and_journal(street):
     assert street.responder.act(CARD, None)
     assert street.kinds() == [tuple, CredentialOutcome, CredentialGranted]
     assert street.done[0] == (8.0, "main")
 
 
-def test_a_refusal_is_told_and_releases_nothing(street):
+def test_a_refusal_is_reported_and_releases_nothing(street):
     assert not street.responder.act(CARD, Refusal.EXPIRED)
     assert street.done == [
         CredentialOutcome("refused", "card", "main"),
@@ -50,7 +50,7 @@ def test_a_refusal_is_told_and_releases_nothing(street):
 
 
 @pytest.mark.parametrize("refusal", sorted(set(Refusal) - CAUSED_BY_GATE))
-def test_whatever_is_refused_for_their_own_sake_counts_as_a_failure(street, refusal):
+def test_a_refusal_because_of_the_person_counts_as_a_failure(street, refusal):
     street.responder.act(CARD, refusal)
     assert street.responder.may_try("card", "main")
     street.responder.act(CARD, refusal)
@@ -61,13 +61,13 @@ def test_whatever_is_refused_for_their_own_sake_counts_as_a_failure(street, refu
 
 
 @pytest.mark.parametrize("refusal", sorted(CAUSED_BY_GATE))
-def test_whatever_is_refused_for_the_gates_sake_does_not(street, refusal):
+def test_a_refusal_because_of_the_gate_does_not_count_as_a_failure(street, refusal):
     for _ in range(10):
         street.responder.act(CARD, refusal)
     assert street.responder.may_try("card", "main")
 
 
-def test_a_grant_gives_back_nothing_of_what_others_failed_with(street):
+def test_a_grant_restores_no_failure_of_others(street):
     for _ in range(2):
         street.responder.act(CARD, Refusal.UNKNOWN)
         street.responder.act(CARD, None)
@@ -75,7 +75,7 @@ def test_a_grant_gives_back_nothing_of_what_others_failed_with(street):
 
 
 @pytest.mark.parametrize("refusal", [None, Refusal.SCHEDULE])
-def test_a_duress_is_in_the_journal_alone(refusal):
+def test_a_duress_pin_is_only_in_the_journal(refusal):
     plain, forced = Street(), Street()
     plain.responder.act(PresentedCredential(CredentialKind.PIN, "main", "p", ANN), refusal)
     forced.responder.act(PresentedCredential(CredentialKind.PIN, "main", "p", ANN, is_duress=True), refusal)
@@ -85,7 +85,7 @@ def test_a_duress_is_in_the_journal_alone(refusal):
     assert isinstance(told, Duress)
 
 
-def test_where_the_latch_refuses_people_are_not_told_that_it_is_open(street):
+def test_if_the_latch_refuses_no_cue_shows_open(street):
     def silent(*_, **__):
         raise LatchError("the latch does not answer")
 
@@ -97,19 +97,19 @@ def test_where_the_latch_refuses_people_are_not_told_that_it_is_open(street):
 
 
 @pytest.mark.parametrize(("wish", "lease_s"), [(None, 8.0), (5.0, 5.0), (30.0, 30.0)])
-def test_the_lock_stays_released_as_long_as_they_asked_for(street, wish, lease_s):
+def test_the_lock_stays_released_for_the_preferred_time(street, wish, lease_s):
     street.responder.act(
         PresentedCredential(CredentialKind.CARD, "main", "c", ANN, preferences=Preferences(release_s=wish)), None
     )
     assert street.done[0] == (lease_s, "main")
 
 
-def test_every_visit_has_an_id_of_its_own(street):
+def test_every_visit_has_its_own_id(street):
     for _ in range(50):
         street.responder.act(CARD, None)
     assert len({each.visit for each in street.done if isinstance(each, CredentialGranted)}) == 50
 
 
-def test_when_the_time_is_no_number_nothing_may_be_tried(street, monkeypatch):
+def test_at_an_invalid_time_no_credential_is_checked(street, monkeypatch):
     monkeypatch.setattr("time.monotonic", lambda: nan)
     assert not street.responder.may_try("card", "main")

@@ -26,7 +26,7 @@ def within(schedule: Schedule, text: str, holidays: tuple[str, ...] = ()) -> boo
     return is_within(schedule, at(text), holidays, ZHENGZHOU)
 
 
-def test_the_start_is_within_and_the_end_is_not() -> None:
+def test_the_start_is_inside_a_schedule_and_the_end_is_not() -> None:
     office = Schedule(WORKDAYS, "08:00", "18:00")
     assert not within(office, "2026-05-04T07:59:59")  # a Monday
     assert within(office, "2026-05-04T08:00:00")
@@ -34,17 +34,17 @@ def test_the_start_is_within_and_the_end_is_not() -> None:
     assert not within(office, "2026-05-04T18:00:00")
 
 
-def test_a_weekday_that_is_not_named_is_not_within() -> None:
+def test_an_unlisted_weekday_is_outside() -> None:
     assert not within(Schedule(WORKDAYS, "08:00", "18:00"), "2026-05-03T12:00:00")  # a Sunday
 
 
-def test_the_hours_are_those_of_the_site_and_not_of_whoever_asks() -> None:
+def test_a_schedule_uses_the_time_zone_of_the_site() -> None:
     morning = Schedule(("mon",), "08:00", "09:00")
     assert is_within(morning, datetime(2026, 5, 4, 0, 30, tzinfo=UTC), (), ZHENGZHOU)
     assert not is_within(morning, datetime(2026, 5, 4, 8, 30, tzinfo=UTC), (), ZHENGZHOU)
 
 
-def test_hours_past_midnight_belong_to_the_day_on_which_they_began() -> None:
+def test_hours_past_midnight_belong_to_the_day_of_their_start() -> None:
     friday_night = Schedule(("fri",), "22:00", "06:00")
     assert within(friday_night, "2026-05-08T23:00:00")
     assert within(friday_night, "2026-05-09T05:59:59")
@@ -53,45 +53,45 @@ def test_hours_past_midnight_belong_to_the_day_on_which_they_began() -> None:
     assert not within(friday_night, "2026-05-09T23:00:00")
 
 
-def test_the_two_alike_are_all_day_and_only_that_day() -> None:
+def test_equal_start_and_end_mean_the_whole_day() -> None:
     sunday = Schedule(("sun",), "08:00", "08:00")
     assert within(sunday, "2026-05-03T00:00:00")
     assert within(sunday, "2026-05-03T23:59:59")
     assert not within(sunday, "2026-05-04T00:00:00")
 
 
-def test_a_holiday_is_no_weekday() -> None:
+def test_a_holiday_does_not_count_as_a_weekday() -> None:
     holidays = ("2026-05-04",)
     assert not within(Schedule(WORKDAYS, "08:00", "18:00"), "2026-05-04T12:00:00", holidays)
     assert within(Schedule(("holiday",), "08:00", "18:00"), "2026-05-04T12:00:00", holidays)
     assert not within(Schedule(("holiday",), "08:00", "18:00"), "2026-05-05T12:00:00", holidays)
 
 
-def test_the_night_before_a_holiday_goes_on_into_it_and_the_holidays_own_does_not_begin() -> None:
+def test_the_night_before_a_holiday_continues_and_the_holidays_own_night_does_not_start() -> None:
     nights, holidays = Schedule(WORKDAYS, "22:00", "06:00"), ("2026-05-05",)
     assert within(nights, "2026-05-05T05:00:00", holidays)
     assert not within(nights, "2026-05-05T23:00:00", holidays)
     assert not within(nights, "2026-05-06T05:00:00", holidays)
 
 
-def test_no_days_are_never() -> None:
+def test_a_schedule_without_days_never_applies() -> None:
     assert not within(Schedule((), "00:00", "00:00"), "2026-05-04T12:00:00")
 
 
-def test_an_hour_that_comes_twice_in_autumn_is_within_twice() -> None:
+def test_a_repeated_hour_in_autumn_is_inside_both_times() -> None:
     hour = Schedule(("sun",), "02:00", "03:00")
     for fold in (0, 1):
         assert is_within(hour, at("2026-10-25T02:30:00", BERLIN, fold), (), BERLIN)
     assert not is_within(hour, at("2026-10-25T03:00:00", BERLIN), (), BERLIN)
 
 
-def test_an_hour_that_spring_leaves_out_is_no_time_at_all() -> None:
+def test_a_skipped_hour_in_spring_is_no_time() -> None:
     hour, before = Schedule(("sun",), "02:00", "03:00"), datetime(2026, 3, 29, 0, 59, 59, tzinfo=UTC)
     assert not is_within(hour, before, (), BERLIN)
     assert not is_within(hour, before + timedelta(seconds=1), (), BERLIN)
 
 
-def test_a_night_in_which_the_clocks_change_ends_when_the_clock_says_so() -> None:
+def test_a_night_with_a_clock_change_ends_at_its_wall_clock_time() -> None:
     night = Schedule(("sat",), "22:00", "06:00")
     for text in ("2026-03-29T05:59:00", "2026-10-25T05:59:00"):
         assert is_within(night, at(text, BERLIN), (), BERLIN)
@@ -100,12 +100,12 @@ def test_a_night_in_which_the_clocks_change_ends_when_the_clock_says_so() -> Non
 
 
 @given(schedules, moments)
-def test_a_moment_without_a_time_zone_is_never_within(schedule: Schedule, moment: datetime) -> None:
+def test_a_time_without_a_zone_is_never_inside(schedule: Schedule, moment: datetime) -> None:
     assert not is_within(schedule, moment.replace(tzinfo=None), (), ZHENGZHOU)
 
 
 @given(schedules, moments, zones)
-def test_however_a_moment_is_written_it_is_the_same_moment(
+def test_the_same_moment_in_any_zone_gives_the_same_answer(
     schedule: Schedule, moment: datetime, zone: ZoneInfo
 ) -> None:
     answers = {is_within(schedule, moment.astimezone(other), (), zone) for other in (UTC, ZHENGZHOU, BERLIN)}
@@ -113,7 +113,7 @@ def test_however_a_moment_is_written_it_is_the_same_moment(
 
 
 @given(schedules, moments, zones)
-def test_every_day_all_day_is_always_and_a_narrower_schedule_is_within_it(
+def test_every_day_all_day_is_always_inside_and_contains_every_schedule(
     schedule: Schedule, moment: datetime, zone: ZoneInfo
 ) -> None:
     assert is_within(Schedule(), moment, (), zone)
@@ -123,7 +123,7 @@ def test_every_day_all_day_is_always_and_a_narrower_schedule_is_within_it(
 
 
 @given(moments, clocks, clocks, zones)
-def test_of_a_schedule_and_its_complement_exactly_one_holds(
+def test_exactly_one_of_a_schedule_and_its_complement_applies(
     moment: datetime, start: str, end: str, zone: ZoneInfo
 ) -> None:
     if start != end:
@@ -132,14 +132,16 @@ def test_of_a_schedule_and_its_complement_exactly_one_holds(
 
 
 @given(schedules, moments, zones)
-def test_where_every_day_is_a_holiday_only_holidays_count(schedule: Schedule, moment: datetime, zone: ZoneInfo) -> None:
+def test_if_every_day_is_a_holiday_only_holiday_schedules_apply(
+    schedule: Schedule, moment: datetime, zone: ZoneInfo
+) -> None:
     today = moment.astimezone(zone).date()
     holidays = {date.fromordinal(today.toordinal() + n).isoformat() for n in (-1, 0)}
     if is_within(schedule, moment, holidays, zone):
         assert "holiday" in schedule.days
 
 
-def test_a_calendar_never_allows_a_schedule_that_is_not_in_the_settings() -> None:
+def test_a_calendar_allows_no_schedule_that_is_not_in_the_settings() -> None:
     calendar = Calendar({"always": Schedule()}, (), ZHENGZHOU)
     assert calendar.allows("always", at("2026-05-04T12:00:00"))
     assert not calendar.allows("gone", at("2026-05-04T12:00:00"))
@@ -161,7 +163,7 @@ def made_up(schedule: Schedule, text: str, holidays: tuple[str, ...] = ()) -> bo
     return is_within(schedule, at(text), holidays, ZHENGZHOU, MADE_UP)
 
 
-def test_a_made_up_saturday_is_a_day_of_whoever_works_from_monday_to_friday() -> None:
+def test_a_make_up_saturday_counts_for_monday_to_friday_schedules() -> None:
     office = Schedule(WORKDAYS, "08:00", "18:00")
     assert made_up(office, "2026-02-14T09:00")
     assert not within(office, "2026-02-14T09:00")
@@ -169,21 +171,21 @@ def test_a_made_up_saturday_is_a_day_of_whoever_works_from_monday_to_friday() ->
     assert not made_up(office, "2026-02-21T09:00")  # another Saturday
 
 
-def test_a_made_up_saturday_is_no_day_of_the_weekend_and_of_nobody_who_comes_on_some_weekdays() -> None:
+def test_a_make_up_saturday_counts_for_no_weekend_or_partial_week_schedule() -> None:
     for days in (("sat", "sun"), ("sat",), ("mon",), ("mon", "wed", "fri"), ("holiday",), ()):
         assert not made_up(Schedule(days), "2026-02-14T09:00")
 
 
-def test_whoever_comes_every_day_comes_on_a_made_up_one() -> None:
+def test_an_every_day_schedule_includes_a_make_up_day() -> None:
     assert made_up(Schedule(), "2026-02-14T09:00")
 
 
-def test_a_day_that_is_said_to_be_both_is_a_holiday() -> None:
+def test_a_day_named_as_both_is_a_holiday() -> None:
     office = Schedule(WORKDAYS, "08:00", "18:00")
     assert not made_up(office, "2026-02-14T09:00", holidays=MADE_UP)
 
 
-def test_the_night_of_a_made_up_day_lasts_until_morning() -> None:
+def test_the_night_of_a_make_up_day_lasts_until_morning() -> None:
     night = Schedule(WORKDAYS, "22:00", "06:00")
     assert made_up(night, "2026-02-14T23:00")
     assert made_up(night, "2026-02-15T05:59")
@@ -191,7 +193,7 @@ def test_the_night_of_a_made_up_day_lasts_until_morning() -> None:
 
 
 @pytest.mark.parametrize(("start", "inside", "outside"), [("08:00", "23:59:59", "07:59"), ("00:00", "00:00", None)])
-def test_the_end_of_a_day_may_be_called_24_00(start: str, inside: str, outside: str | None) -> None:
+def test_the_end_of_a_day_may_be_written_24_00(start: str, inside: str, outside: str | None) -> None:
     day = Schedule(("mon",), start, "24:00")
     assert within(day, f"2026-05-04T{inside}")
     assert not within(day, "2026-05-05T00:00")
@@ -210,9 +212,9 @@ def test_the_end_of_a_day_may_be_called_24_00(start: str, inside: str, outside: 
         (["rubbish"], "2026-12-31T12:00", [2027]),
     ],
 )
-def test_from_december_on_somebody_must_enter_the_next_year(days: list[str], on: str, unknown: list[int]) -> None:
+def test_from_december_on_the_next_years_calendar_is_requested(days: list[str], on: str, unknown: list[int]) -> None:
     assert years_unknown(days, at(on), ZHENGZHOU) == unknown
 
 
-def test_december_begins_at_the_site() -> None:
+def test_december_begins_in_the_time_zone_of_the_site() -> None:
     assert years_unknown([], datetime(2026, 11, 30, 16, 0, tzinfo=UTC), ZHENGZHOU) == [2027]

@@ -34,18 +34,18 @@ def gate():
     return Gate()
 
 
-def test_it_is_renewed_while_the_schedule_holds_and_told_once(gate):
+def test_an_unlock_is_renewed_while_the_schedule_applies_and_reported_once(gate):
     for _ in range(3):
         gate.unlock.renew()
     assert gate.renewed == [(MAIN, UNLOCK_LEASE_S)] * 3
     assert gate.told == [ScheduledUnlock("day")]
 
 
-def test_a_lease_outlives_two_renewals_that_are_missed():
+def test_a_lease_survives_two_missed_renewals():
     assert UNLOCK_LEASE_S > 2 * RENEW_INTERVAL_S
 
 
-def test_it_ends_with_the_schedule(gate):
+def test_an_unlock_ends_with_its_schedule(gate):
     gate.unlock.renew()
     gate.at = NOON + timedelta(hours=6)
     gate.unlock.renew()
@@ -54,7 +54,7 @@ def test_it_ends_with_the_schedule(gate):
 
 
 @pytest.mark.parametrize("trouble", ["clock", "lockdown"])
-def test_it_ends_when_the_time_is_in_doubt_and_in_lockdown(gate, trouble):
+def test_an_unlock_ends_with_an_untrusted_clock_and_in_a_lockdown(gate, trouble):
     gate.unlock.renew()
     if trouble == "clock":
         gate.at = None
@@ -65,7 +65,7 @@ def test_it_ends_when_the_time_is_in_doubt_and_in_lockdown(gate, trouble):
     assert gate.told[-1].is_over
 
 
-def test_a_schedule_that_is_gone_releases_nothing():
+def test_a_deleted_schedule_releases_nothing():
     gate = Gate(main="night")
     gate.unlock.renew()
     assert gate.renewed == gate.told == []
@@ -77,7 +77,7 @@ def test_each_door_has_its_own():
     assert gate.renewed == [(SECOND, UNLOCK_LEASE_S)]
 
 
-def test_a_latch_that_is_gone_is_asked_again(gate):
+def test_a_lost_latch_gets_the_unlock_again_after_its_return(gate):
     gate.has_latch = False
     gate.unlock.renew()
     gate.has_latch = True

@@ -16,13 +16,13 @@ class Hours:
         return count
 
 
-def test_a_flood_of_new_faces_is_bounded_in_every_minute():
+def test_new_faces_are_limited_in_every_minute():
     hours = Hours()
     assert hours.admitted(60_000, 60) <= VISITS_AT_ONCE + 60 * VISITS_A_SECOND + 1
     assert hours.admitted(60_000, 60) <= 60 * VISITS_A_SECOND + 1
 
 
-def test_a_flood_is_told_once_and_once_when_it_is_over():
+def test_the_begin_and_end_of_a_flood_are_each_reported_once():
     hours = Hours()
     hours.admitted(60_000, 60)
     hours.now += 30
@@ -33,13 +33,13 @@ def test_a_flood_is_told_once_and_once_when_it_is_over():
     assert [(part, why is None) for part, why in hours.told] == [(RATE_PART, False), (RATE_PART, True)]
 
 
-def test_a_schools_end_is_admitted_whole():
+def test_all_visitors_at_the_end_of_a_school_day_are_admitted():
     hours = Hours()
     assert hours.admitted(200, 90) == 200
     assert hours.told == []
 
 
-def test_a_flood_of_passes_is_bounded_and_leaves_faces_alone():
+def test_a_flood_of_passes_is_limited_and_does_not_affect_faces():
     hours = Hours()
     assert sum(hours.crowd.admits_pass() for _ in range(1000)) == PASSES_AT_ONCE
     assert hours.crowd.admits()

@@ -23,7 +23,7 @@ def told(monkeypatch):
     return json.loads(done.stdout)
 
 
-def test_every_figure_is_of_a_real_gate_office_and_broker(told):
+def test_every_figure_comes_from_a_real_gate_office_and_broker(told):
     assert (told["fill"]["people"], told["fill"]["templates of each"]) == (20, 2)
     assert 0 < told["fill"]["s to an empty gate"] < load.PATIENCE_S
     assert told["revoke"]["n"] == 3
@@ -37,7 +37,7 @@ def test_every_figure_is_of_a_real_gate_office_and_broker(told):
     assert all(cost["memory_mb"] > 1 for cost in told["costs"])
 
 
-def test_without_a_broker_it_says_what_to_install(monkeypatch):
+def test_without_a_broker_the_error_names_the_package_to_install(monkeypatch):
     monkeypatch.setattr(bench_sync, "find_mosquitto", lambda: None)
     done = CliRunner().invoke(main, ["bench", "--sync"])
     assert done.exit_code == 3

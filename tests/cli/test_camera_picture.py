@@ -15,7 +15,7 @@ SEEN[240:] = (10, 200, 30)
 FRAME = Frame(SEEN, SEEN[:, :, 0], 0.0, 0)
 
 
-def test_a_file_is_for_who_asked_alone_also_where_one_lay_that_was_for_all(tmp_path):
+def test_a_picture_file_is_readable_only_by_its_owner_even_if_it_replaces_a_public_one(tmp_path):
     path = tmp_path / "view.png"
     path.touch(0o644)
     show_picture(path, FRAME)
@@ -23,7 +23,7 @@ def test_a_file_is_for_who_asked_alone_also_where_one_lay_that_was_for_all(tmp_p
     assert np.array_equal(np.asarray(Image.open(path)), SEEN)
 
 
-def test_the_drawing_has_its_shape_and_its_colours():
+def test_the_drawing_has_the_shape_and_colours_of_the_picture():
     lines = drawn(Image.fromarray(SEEN), 40).splitlines()
     assert [len(re.findall("▀", line)) for line in lines] == [40] * 15
     assert "38;2;0;0;0;48;2;0;0;0m" in lines[0]
@@ -31,13 +31,13 @@ def test_the_drawing_has_its_shape_and_its_colours():
     assert all(line.endswith("\x1b[0m") for line in lines)
 
 
-def test_into_a_pipe_nothing_is_drawn(capsys):
+def test_nothing_is_drawn_into_a_pipe(capsys):
     with pytest.raises(PictureError, match="no terminal to draw on"):
         show_picture(TERMINAL, FRAME)
     assert "▀" not in str(capsys.readouterr())
 
 
 @pytest.mark.parametrize("name", ["nowhere/view.png", "view.strange"])
-def test_a_place_that_cannot_be_written_is_said(tmp_path, name):
+def test_an_unwritable_path_is_reported(tmp_path, name):
     with pytest.raises(PictureError, match="name a .png"):
         show_picture(tmp_path / name, FRAME)

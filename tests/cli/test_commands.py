@@ -34,7 +34,7 @@ def only_line(done):
 
 
 @pytest.mark.parametrize("command", ["", *COMMANDS])
-def test_every_command_explains_itself(command):
+def test_every_command_has_a_help_text(command):
     result = CliRunner().invoke(main, [*command.split(), "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
@@ -58,7 +58,7 @@ def test_an_unknown_command_is_a_usage_error():
     assert CliRunner().invoke(main, ["opne"]).exit_code == 2
 
 
-def test_the_example_is_valid_and_what_it_leaves_out_is_the_default():
+def test_the_example_is_valid_and_its_missing_keys_have_defaults():
     settings = parse(tomllib.loads(EXAMPLE.read_text()), Path("/"))
     plain = parse({"site": {"id": "courtyard-2"}, "gate": {"id": "front"}}, Path("/"))
     assert settings == plain
@@ -84,14 +84,14 @@ def test_config_new_prints_the_example(gate):
 
 
 @pytest.mark.parametrize("arguments", [["run"], ["check"], ["people", "list"], ["events", "list"], ["models", "list"]])
-def test_misspelt_settings_are_one_clear_message(gate, arguments):
+def test_misspelt_settings_give_one_clear_message(gate, arguments):
     gate.config.write_text(gate.config.read_text().replace("release_s", "realease_s") + "[smell]\n")
     message = only_line(gate.run(*arguments, check=2))
     assert "door.realease_s: unknown key; did you mean 'release_s'?" in message
     assert "smell: unknown key" in message
 
 
-def test_settings_that_are_not_there_say_how_to_make_them(gate):
+def test_missing_settings_give_an_error_that_names_the_command_to_create_them(gate):
     gate.config.unlink()
     assert "config new" in only_line(gate.run("check", check=2))
 
@@ -105,14 +105,14 @@ def test_the_settings_may_come_from_the_environment(gate):
 
 
 @pytest.mark.parametrize("arguments", [["people", "list"], ["events", "list"]])
-def test_a_state_folder_that_cannot_be_used_is_one_clear_message(gate, arguments):
+def test_an_unusable_state_folder_gives_one_clear_message(gate, arguments):
     gate.state.write_text("a file where a folder belongs")
     message = only_line(gate.run(*arguments, check=3))
     assert str(gate.state) in message
     assert gate.state.read_text() == "a file where a folder belongs"
 
 
-def test_a_gate_whose_state_folder_cannot_be_used_starts_and_says_it_once(gate, wait_for):
+def test_a_gate_with_an_unusable_state_folder_starts_and_logs_it_once(gate, wait_for):
     gate.state.write_text("a file where a folder belongs")
     gate.write(door={"socket": str(gate.folder / "latch.sock")}, models={"dir": "nowhere"})
     gate.start("latch")
@@ -128,7 +128,7 @@ def test_a_gate_whose_state_folder_cannot_be_used_starts_and_says_it_once(gate, 
     assert gate.state.read_text() == "a file where a folder belongs"
 
 
-def test_a_database_that_is_none_is_one_clear_message_and_is_left_alone(gate):
+def test_a_file_that_is_not_a_database_gives_one_clear_message_and_is_unchanged(gate):
     gate.state.mkdir()
     (gate.state / "people.db").write_bytes(b"no database" * 1000)
     only_line(gate.run("people", "list", check=3))
@@ -136,12 +136,12 @@ def test_a_database_that_is_none_is_one_clear_message_and_is_left_alone(gate):
 
 
 @pytest.mark.parametrize("verb", ["show", "suspend", "resume", "remove"])
-def test_an_unknown_person_is_not_found(gate, verb):
+def test_an_unknown_person_gives_not_found(gate, verb):
     assert "0123456789abcdef" in only_line(gate.run("people", verb, "0123456789abcdef", check=1))
     assert gate.events() == []
 
 
-def test_an_empty_journal_verifies_and_lists_nothing(gate):
+def test_an_empty_journal_verifies_and_has_no_rows(gate):
     assert gate.json("events", "list", check=0) == []
     assert gate.json("events", "verify", check=0) == {"ok": True, "rows": 0, "first_bad": None, "why": None}
 
@@ -167,7 +167,7 @@ def test_an_altered_journal_names_its_first_bad_row(gate, wait_for):
     assert len(gate.json("events", "list", check=0)) == 5
 
 
-def test_newest_events_come_last_and_few_can_be_asked_for(gate):
+def test_the_newest_events_are_last_and_their_number_can_be_limited(gate):
     from datetime import UTC, datetime
 
     from gated.events import Stopped
@@ -182,13 +182,13 @@ def test_newest_events_come_last_and_few_can_be_asked_for(gate):
     assert "59" in gate.run("events", "list", check=0).stdout
 
 
-def test_real_pins_are_refused_on_a_desk_by_check(gate):
+def test_check_refuses_real_pins_on_a_desk(gate):
     gate.write(door={"pins": "gpio"})
     checks = {c["part"]: c["problem"] for c in gate.json("check", check=3)["checks"]}
     assert 'pins = "mock"' in checks["pins"]
 
 
-def test_check_finds_everything_that_is_wrong_at_once(gate):
+def test_check_reports_every_problem_at_once(gate):
     gate.state.mkdir(mode=0o755)
     gate.write(
         models={"dir": "/nowhere"},
@@ -202,7 +202,7 @@ def test_check_finds_everything_that_is_wrong_at_once(gate):
     assert gate.run("check", check=3).stdout.count("fix  ") >= 4
 
 
-def test_an_unknown_model_set_says_what_there_is(gate):
+def test_an_unknown_model_set_gives_an_error_that_lists_the_sets(gate):
     gate.write(models={"set": "evalution"})
     assert "evaluation" in only_line(gate.run("models", "verify", check=3))
 

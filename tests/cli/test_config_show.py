@@ -10,14 +10,14 @@ def shown(gate):
     return json.loads(gate.run("config", "show", check=0).stdout)
 
 
-def test_without_an_office_all_is_the_gate_s_own(gate):
+def test_without_an_office_every_value_comes_from_the_gate(gate):
     found = shown(gate)
     assert (found["office"], found["on_trial"]) == ([], [])
     assert found["settings"]["door"]["release_s"] == 2.0
     assert found["settings"]["access"]["frames"] == 3
 
 
-def test_what_the_office_has_set_is_named_and_what_is_on_trial_is_not_in_force(gate):
+def test_values_of_the_office_are_marked_and_values_on_trial_are_not_in_force(gate):
     propose(gate.config, "access.frames = 7\n[schedules.day]\nstart = '06:00'\n")
     begin(gate.config).trial.settle(SettingsTried("kept"))
     propose(gate.config, "access.margin = 0.5\n")
@@ -27,7 +27,7 @@ def test_what_the_office_has_set_is_named_and_what_is_on_trial_is_not_in_force(g
     assert (found["settings"]["access"]["frames"], found["settings"]["access"]["margin"]) == (7, 0.05)
 
 
-def test_the_latch_serves_whatever_the_office_has_written(gate):
+def test_the_latch_runs_with_any_settings_of_the_office(gate):
     gate.state.mkdir(mode=0o700)
     (gate.state / "office.toml").write_text("door.lock_pin = 4\n")
     done = gate.run("config", "show", check=2)

@@ -67,7 +67,7 @@ def agreed(yard, subject):
     return Holdings(yard.gallery._register).agreed(subject)
 
 
-def test_what_is_said_while_the_face_is_taken_counts_and_the_command_ends(yard):
+def test_a_consent_given_during_enrolment_counts_and_the_command_ends(yard):
     done = meanwhile(lambda: when_said(yard.state, ANN, 0))
     said = yard.give("Ann", *GIVE)
     done()
@@ -77,14 +77,14 @@ def test_what_is_said_while_the_face_is_taken_counts_and_the_command_ends(yard):
     assert not (yard.state / NAME).exists()
 
 
-def test_when_nobody_is_enrolled_nothing_is_noted(yard):
+def test_without_an_enrolment_no_consent_is_stored(yard):
     said = yard.give("Ann", *GIVE, "--minutes", "0.01")
     assert said.exit_code == 1
     assert "nothing was recorded" in said.output
     assert agreed(yard, ANN) == set()
 
 
-def test_when_another_is_enrolled_nothing_is_noted_of_either(yard, monkeypatch):
+def test_the_enrolment_of_another_person_stores_no_consent_of_either(yard, monkeypatch):
     done = meanwhile(lambda: when_said(yard.state, BOB, 0))
     said = yard.give("Ann", *GIVE, "--minutes", "0.01")
     done()
@@ -92,7 +92,7 @@ def test_when_another_is_enrolled_nothing_is_noted_of_either(yard, monkeypatch):
     assert agreed(yard, ANN) == set() == agreed(yard, BOB)
 
 
-def test_with_a_face_that_waits_nothing_is_noted_and_that_is_said(yard):
+def test_for_a_waiting_face_no_consent_is_stored_and_the_command_reports_it(yard):
     when_said_nothing = partial(enrol_known, yard.gallery, ANN, threshold=0.7, at=NOW)
     when_said_nothing([np.eye(4, dtype=np.float32)[0]])
     done = meanwhile(lambda: when_said(yard.state, ANN, 1))
@@ -104,7 +104,7 @@ def test_with_a_face_that_waits_nothing_is_noted_and_that_is_said(yard):
 
 
 @pytest.mark.parametrize("missing", ["--transfer", "--consent", "--notice", "--yes"])
-def test_nothing_is_said_without_a_purpose_a_paper_a_notice_and_somebody_s_word(yard, missing):
+def test_a_consent_needs_purpose_paper_notice_and_operator(yard, missing):
     at = GIVE.index(missing)
     left = GIVE[:at] + GIVE[at + (2 if missing in ("--consent", "--notice") else 1) :]
     said = yard.give("Ann", *left)
@@ -112,11 +112,11 @@ def test_nothing_is_said_without_a_purpose_a_paper_a_notice_and_somebody_s_word(
     assert not (yard.state / NAME).exists()
 
 
-def test_of_nobody_nothing_is_said(yard):
+def test_a_consent_for_an_unknown_person_is_refused(yard):
     assert yard.give("Cat", *GIVE).exit_code == 1
 
 
-def test_the_command_is_where_people_look_for_it(yard):
+def test_the_command_is_in_the_people_group(yard):
     shown = CliRunner().invoke(main, ["people", "consents", "--help"]).output
     assert "give" in shown
     assert (

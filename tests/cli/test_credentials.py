@@ -49,7 +49,7 @@ def cards(office):
     return json.loads(office.office("card", "list", "--json").output)
 
 
-def test_somebody_without_a_face_is_added_and_shown(office, ann):
+def test_a_person_without_a_face_is_added_and_shown(office, ann):
     shown = has(office, ann)
     assert (shown["name"], shown["templates"], shown["consents"]) == ("Ann", 0, [])
     assert (shown["ways"], shown["rights"], shown["household_rights"]) == ([], [], [])
@@ -57,7 +57,7 @@ def test_somebody_without_a_face_is_added_and_shown(office, ann):
     assert [event["subject"] for event in office.events("person_added")] == [ann]
 
 
-def test_a_card_is_given_shown_without_its_number_and_taken_away(office, ann):
+def test_a_card_is_added_shown_without_its_number_and_removed(office, ann):
     office.office("card", "add", ann, "--number", "9081726354", "--label", "grey", "--uses", "3")
     (way,) = has(office, ann)["ways"]
     assert (way["way"], way["label"], way["uses_left"], way["subject"]) == ("card", "grey", 3, ann)
@@ -74,14 +74,14 @@ def test_a_card_is_given_shown_without_its_number_and_taken_away(office, ann):
     assert "9081726354" not in str(facts)
 
 
-def test_a_card_is_good_to_the_end_of_its_last_day_where_the_site_is(office, ann):
+def test_a_card_is_valid_until_the_end_of_its_last_day_at_the_site(office, ann):
     office.office("card", "add", ann, "--number", "12345678", "--from", day(1), "--until", day(2))
     (card,) = cards(office)
     assert card["valid_from"] == f"{day(1)}T00:00:00+08:00"
     assert card["valid_until"] == f"{day(3)}T00:00:00+08:00"
 
 
-def test_a_guests_card_is_for_today_only(office):
+def test_a_guests_card_is_valid_today_only(office):
     office.office("guest", "--number", "12345678", "--label", "the plumber")
     (card,) = cards(office)
     assert (card["subject"], card["label"]) == (None, "the plumber")
@@ -105,19 +105,19 @@ def test_a_wrong_day_or_number_of_uses_is_a_usage_error(office, ann, wrong):
     assert cards(office) == []
 
 
-def test_the_last_day_that_there_is_will_do(office, ann):
+def test_the_last_day_of_the_calendar_is_accepted(office, ann):
     office.office("card", "add", ann, "--number", "12345678", "--until", "9999-12-31")
     assert len(cards(office)) == 1
 
 
 @pytest.mark.parametrize("number", ["", "123", "0000", "' OR 1=1 --", "x'; DROP TABLE credentials; --"])
-def test_a_number_that_is_none_is_refused(office, ann, number):
+def test_an_invalid_number_is_refused(office, ann, number):
     message = office.office("card", "add", ann, "--number", number, check=1).output
     assert message.startswith("gated: a card's number has 4 to 40")
     assert cards(office) == []
 
 
-def test_a_card_that_is_given_out_already_is_refused(office, ann):
+def test_a_card_of_another_person_is_refused(office, ann):
     office.office("card", "add", ann, "--number", "12345678")
     message = office.office("guest", "--number", "0012345678", check=1).output
     assert cards(office)[0]["credential"] in message
@@ -134,7 +134,7 @@ def test_a_pin_is_read_from_standard_input_and_never_shown(office, ann):
     assert [way["way"] for way in has(office, ann)["ways"]] == ["pin"]
 
 
-def test_a_pin_is_made_by_default_shown_once_and_will_do(office, ann):
+def test_a_strong_pin_is_made_by_default_and_shown_once(office, ann):
     output = office.office("pin", "set", ann, typed="").output
     shown = re.search(r"the PIN is ([0-9 ]+);", output)[1].replace(" ", "")
     assert not is_weak(shown, 6)
@@ -143,12 +143,12 @@ def test_a_pin_is_made_by_default_shown_once_and_will_do(office, ann):
     assert re.search(r"the PIN is ([0-9 ]+);", duress)[1].replace(" ", "") != shown
 
 
-def test_who_insists_and_then_types_nothing_gets_no_pin(office, ann):
+def test_choosing_a_pin_and_typing_nothing_stores_no_pin(office, ann):
     assert "will not do" in office.office("pin", "set", ann, "--choose", typed="", check=1).output
     assert has(office, ann)["ways"] == []
 
 
-def test_no_option_takes_a_pin(office, ann):
+def test_no_option_accepts_a_pin(office, ann):
     office.office("pin", "set", ann, "492716", check=2)
     assert "--pin" not in office.office("pin", "set", "--help").output
 
@@ -161,13 +161,13 @@ def test_a_weak_pin_is_refused(office, ann, typed):
     assert has(office, ann)["ways"] == []
 
 
-def test_the_least_number_of_digits_is_in_the_settings(office, ann):
+def test_the_minimum_number_of_digits_is_a_setting(office, ann):
     office.write(readers={"pin_digits": 8})
     assert "8 to 12 digits" in office.office("pin", "set", ann, typed="492716\n", check=1).output
     office.office("pin", "set", ann, typed="49271603\n")
 
 
-def test_a_new_pin_takes_the_place_of_the_old_one_and_both_are_in_the_journal(office, ann):
+def test_a_new_pin_replaces_the_old_one_and_both_changes_are_in_the_journal(office, ann):
     for typed in ("492716\n", "318205\n"):
         office.office("pin", "set", ann, typed=typed)
     facts = office.events("credential_added", "credential_removed")
@@ -176,7 +176,7 @@ def test_a_new_pin_takes_the_place_of_the_old_one_and_both_are_in_the_journal(of
     assert len(has(office, ann)["ways"]) == 1
 
 
-def test_a_duress_pin_needs_a_pin_and_goes_alone_or_with_it(office, ann):
+def test_a_duress_pin_needs_a_pin_and_can_be_removed_alone_or_with_it(office, ann):
     assert "first" in office.office("pin", "set", ann, "--duress", typed="318205\n", check=1).output
     office.office("pin", "set", ann, typed="492716\n")
     office.office("pin", "set", ann, "--duress", typed="318205\n")
@@ -192,7 +192,7 @@ def test_a_duress_pin_needs_a_pin_and_goes_alone_or_with_it(office, ann):
     assert "no such PIN" in office.office("pin", "remove", ann, check=1).output
 
 
-def test_a_card_is_no_pin_to_remove_and_a_pin_no_card(office, ann):
+def test_card_and_pin_commands_remove_only_their_own_kind(office, ann):
     office.office("card", "add", ann, "--number", "12345678")
     office.office("pin", "remove", ann, check=1)
     office.office("pin", "set", ann, typed="492716\n")
@@ -213,13 +213,13 @@ def test_a_card_is_no_pin_to_remove_and_a_pin_no_card(office, ann):
         (["prefer", NOBODY, "--first", "touch"], None),
     ],
 )
-def test_nobody_is_given_anything_and_nothing_is_journalled(office, arguments, typed):
+def test_for_an_unknown_person_nothing_is_stored_or_journalled(office, arguments, typed):
     message = office.office(*arguments, check=1, typed=typed).output
     assert re.match(r"gated: .*0123456789abcdef", message)
     assert office.events() == []
 
 
-def test_a_card_is_given_by_what_is_printed_and_its_readings_are_shown(office, ann):
+def test_a_card_is_added_by_its_printed_number_and_its_readings_are_shown(office, ann):
     told = office.office("card", "add", ann, "--number", "0006729715 102,45043").output
     for reading in ("decimal: 0006729715", "hex: 0066AFF3", "w26:102-45043, printed 102,45043", "w34:102-45043"):
         assert reading in told

@@ -40,7 +40,7 @@ def load_maker():
 
 
 @pytest.mark.slow
-def test_the_morning_goes_as_it_must_and_is_recorded(tmp_path, request):
+def test_the_morning_goes_as_expected_and_is_recorded(tmp_path, request):
     if own_set() == "evaluation":
         request.getfixturevalue("shared")
     done = demo("--fast", "--record", str(tmp_path / "pictures"))
@@ -55,7 +55,7 @@ def test_the_morning_goes_as_it_must_and_is_recorded(tmp_path, request):
     assert (made.size, made.mode) == (kept.size, kept.mode)
 
 
-def test_a_set_that_is_not_there_is_named():
+def test_a_missing_model_set_is_named():
     done = demo("--set", "evaluatoin")
     assert done.returncode == 3
     assert "did you mean 'evaluation'" in done.stderr
@@ -81,7 +81,7 @@ def test_without_a_display_no_browser_is_started(browser):
 
 
 @pytest.mark.parametrize("display", ["DISPLAY", "WAYLAND_DISPLAY"])
-def test_where_a_display_and_a_browser_are_the_gate_screen_opens(browser, monkeypatch, display):
+def test_with_a_display_and_a_browser_the_gate_screen_opens(browser, monkeypatch, display):
     monkeypatch.setenv(display, ":0")
     assert show_page("http://127.0.0.1:1/") is True
     for _ in wait_for(10.0):
@@ -108,7 +108,7 @@ def printed(board):
     return board._console.file.getvalue()
 
 
-def test_in_a_pipe_each_thing_is_told_once_in_a_line(board):
+def test_in_a_pipe_each_event_is_printed_once_on_one_line(board):
     now = Now(title="Wang Yu comes home", vision="sees", network="up", facts=[(GRANTED, "Wang Yu")])
     with board:
         for _ in range(3):
@@ -127,7 +127,7 @@ def test_in_a_pipe_each_thing_is_told_once_in_a_line(board):
     ]
 
 
-def test_on_a_terminal_one_glance_tells_all(board):
+def test_on_a_terminal_the_board_shows_everything(board):
     now = Now(
         title="a stranger tries", in_view="a stranger", says="closed: unknown", door="secured", vision="sees",
         network="CUT", waiting=7, people=6, facts=[(GRANTED, "Wang Yu")] * 9,
@@ -140,7 +140,7 @@ def test_on_a_terminal_one_glance_tells_all(board):
     assert len(text.splitlines()) <= 24
 
 
-def test_the_table_says_what_was_expected_and_what_happened(board):
+def test_the_table_shows_expected_and_actual_results(board):
     home = MorningStep("home", let_in=("Wang Yu",))
     attack = MorningStep("a print", also="refused", is_attack=True)
     board.table(
@@ -154,7 +154,7 @@ def test_the_table_says_what_was_expected_and_what_happened(board):
     assert "not judged for this model set" in printed(board)
 
 
-def test_claims_and_decisions_read_as_words():
+def test_expectations_and_decisions_are_shown_as_words():
     assert claim(("b", "a"), "events wait") == "open for a, b; events wait"
     assert claim((), "") == "nothing"
     assert decision(GRANTED, "Wang Yu").endswith(

@@ -48,20 +48,20 @@ async def dial(gate, hello):
     return channel
 
 
-def test_without_a_latch_that_is_said_and_no_state_is_claimed(desk):
+def test_without_a_latch_the_doctor_reports_it_and_shows_no_state(desk):
     told = desk.json("doctor")
     assert told["latch"] is False
     assert {line["state"] for line in told["lines"]} == {"unknown"}
     assert lights(told)["latch"] == "amber"
 
 
-def test_looking_changes_nothing(desk):
+def test_the_doctor_changes_nothing(desk):
     desk.json("doctor")
     assert not desk.state.exists()
     assert not desk.trace_file.exists()  # no pin was claimed, not even a mock pin
 
 
-def test_a_latch_tells_what_its_lines_are_and_its_pins_stay_its_own(desk, latch):
+def test_the_doctor_shows_the_lines_of_the_latch_and_claims_no_pin(desk, latch):
     before = desk.trace()
     told = desk.json("doctor")
     assert told["latch"] is True
@@ -75,7 +75,7 @@ def test_a_latch_tells_what_its_lines_are_and_its_pins_stay_its_own(desk, latch)
     assert desk.trace() == before
 
 
-async def test_what_is_so_is_what_is_told(desk, latch, wait_for):
+async def test_the_doctor_reports_the_actual_state(desk, latch, wait_for):
     world = await dial(desk, Hello(observer=True))
     world.send(DriveLine("contact", True))
     await asyncio.to_thread(
@@ -86,7 +86,7 @@ async def test_what_is_so_is_what_is_told(desk, latch, wait_for):
     assert lines(told)["main.lock"]["state"] == "the leaf is open"
 
 
-async def test_beside_a_brain_it_disturbs_nobody(desk, latch, wait_for):
+async def test_the_doctor_beside_a_brain_disturbs_nothing(desk, latch, wait_for):
     brain = await dial(desk, Hello())
     brain.send(ReleaseLock("visit", 30, time.monotonic()))
     await asyncio.to_thread(wait_for, desk.lock_is_on)
@@ -114,7 +114,7 @@ def test_both_doors_readers_and_cues_are_listed(desk):
     assert {line["direction"] for line in found.values()} == {"in", "out"}
 
 
-def test_a_red_light_ends_with_one_and_none_with_zero(desk, shared):
+def test_a_red_finding_gives_exit_code_one_and_no_red_gives_zero(desk, shared):
     assert lights(desk.json("doctor", check=1))["models"] == "red"
     desk.write(models={"dir": str(shared / "models")})
     told = desk.json("doctor", check=0)
@@ -130,13 +130,13 @@ def test_a_gate_with_real_pins_that_does_not_run_is_red(desk):
     assert found["wiring"] == "green"
 
 
-def test_a_lockdown_is_told(desk, latch):
+def test_the_doctor_reports_a_lockdown(desk, latch):
     begin_lockdown(desk.state, "the office", datetime.now(UTC))
     told = desk.json("doctor")
     assert lights(told)["lockdown"] == "amber"
 
 
-def test_everything_that_was_asked_for_is_looked_at(desk):
+def test_every_requested_part_is_checked(desk):
     desk.write(readers={"devices": ["/dev/input/by-id/none"], "pass_key": "site.pub"})
     found = lights(desk.json("doctor"))
     assert {
@@ -146,7 +146,7 @@ def test_everything_that_was_asked_for_is_looked_at(desk):
     assert found["reader /dev/input/by-id/none"] == found["pass key"] == "red"
 
 
-def test_people_read_words_and_signs_and_programs_json_and_nobody_a_traceback(desk):
+def test_people_get_words_and_signs_programs_get_json_and_nobody_a_traceback(desk):
     done = CliRunner().invoke(main, ["--config", str(desk.config), "doctor"])
     assert done.exit_code == 1
     for light, sign in SIGNS.items():
@@ -161,7 +161,7 @@ def test_wrong_settings_are_a_usage_error(gate):
     assert "unknown key" in gate.run("doctor", check=2).stderr
 
 
-def test_a_gate_that_runs_tells_which_ways_work_while_it_sees_nothing(desk, wait_for):
+def test_a_running_gate_without_vision_shows_which_credentials_work(desk, wait_for):
     """The whole gate without models: cards and PINs work, faces do not, and the doctor says so."""
     desk.write(door={"wiegand_pins": [12, 13]}, cues={"screen_port": 0})
     desk.start("run")

@@ -64,7 +64,7 @@ async def leaf(gate, *, is_open):
 
 
 @pytest.mark.parametrize(("holds", "light"), [("y", "✓ green"), ("n", "✗ red")])
-def test_a_door_is_opened_once_with_somebody_at_it_and_their_word_counts(desk, wait_for, holds, light):
+def test_a_door_trial_opens_once_and_uses_the_observers_answer(desk, wait_for, holds, light):
     terminal = Terminal(desk, "--door", "--by", "Liu")
     wait_for(lambda: "A person must stand at it" in terminal.said)
     assert not desk.lock_is_on()  # the person has not said yes yet
@@ -82,7 +82,7 @@ def test_a_door_is_opened_once_with_somebody_at_it_and_their_word_counts(desk, w
     assert not desk.lock_is_on()
 
 
-def test_a_door_that_nobody_stands_at_is_left_alone(desk, wait_for):
+def test_without_an_observer_at_the_door_it_is_not_opened(desk, wait_for):
     terminal = Terminal(desk, "--door", "--by", "Liu")
     wait_for(lambda: "A person must stand at it" in terminal.said)
     terminal.answer("n")
@@ -91,7 +91,7 @@ def test_a_door_that_nobody_stands_at_is_left_alone(desk, wait_for):
     assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
 
 
-def test_lamps_are_walked_and_a_dark_one_is_red(desk, wait_for):
+def test_each_lamp_is_switched_on_in_turn_and_a_dark_one_is_red(desk, wait_for):
     terminal = Terminal(desk, "--lights", "--sound")
     wait_for(lambda: "each of the 2" in terminal.said)
     terminal.answer("n")
@@ -106,17 +106,17 @@ def test_lamps_are_walked_and_a_dark_one_is_red(desk, wait_for):
 
 
 @pytest.mark.parametrize("what", [("--door", "--by", "Liu"), ("--lights",), ("--sound",)])
-def test_without_a_terminal_nothing_is_tried(desk, what):
+def test_without_a_terminal_no_trial_runs(desk, what):
     said = desk.run("doctor", *what, check=2).stderr
     assert "need a person at a terminal" in said
     assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
 
 
-def test_who_opens_a_door_says_who_they_are(desk):
+def test_opening_a_door_needs_the_operators_name(desk):
     assert "write a name" in desk.run("doctor", "--door", check=2).stderr
 
 
-def test_beside_a_gate_that_runs_it_says_whom_to_stop(desk, wait_for):
+def test_beside_a_running_gate_the_trial_names_the_service_to_stop(desk, wait_for):
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())
     terminal = Terminal(desk, "--door", "--by", "Liu")

@@ -93,7 +93,7 @@ def test_a_limit_that_was_not_measured_is_not_met(gate, town):
 
 
 @pytest.mark.slow
-def test_two_sets_meet_the_same_courtyard(gate, shared):
+def test_two_model_sets_are_evaluated_on_the_same_courtyard(gate, shared):
     models = shared / "models"
     sets = ["--set", f"evaluation={models}", "--set", f"evaluation={models}"]
     one, other = gate.json("evaluate", *SMALL, *sets, check=0)["reports"]
@@ -126,7 +126,7 @@ def test_two_sets_meet_the_same_courtyard(gate, shared):
         (["--visits", "0"], "--visits"),
     ],
 )
-def test_what_does_not_go_together_is_a_usage_error(arguments, told):
+def test_conflicting_options_are_a_usage_error(arguments, told):
     done = CliRunner().invoke(main, ["evaluate", *arguments])
     assert done.exit_code == 2
     assert told in done.output
@@ -140,7 +140,7 @@ def test_what_does_not_go_together_is_a_usage_error(arguments, told):
         (["--set", "evaluation=nowhere", *SMALL], 3, "models.dir"),
     ],
 )
-def test_what_is_missing_is_one_clear_message(gate, arguments, code, told):
+def test_missing_input_gives_one_clear_message(gate, arguments, code, told):
     done = gate.run("evaluate", *arguments, check=code)
     assert told in done.stderr
     assert done.stderr.count("gated: ") == 1
@@ -156,7 +156,7 @@ def test_no_settings_are_needed_on_a_desk(tmp_path, monkeypatch):
     assert "gated config new" not in done.output
 
 
-def test_settings_that_were_named_must_be_there(tmp_path):
+def test_a_named_settings_file_must_exist(tmp_path):
     done = CliRunner().invoke(main, ["--config", str(tmp_path / "no.toml"), "evaluate", "--pairs", "none.csv"])
     assert done.exit_code == 2
     assert "no.toml" in done.output
@@ -196,7 +196,7 @@ MEASURED = reported(
         ({"max_iapar": 0.03}, []),
     ],
 )
-def test_every_limit_is_checked_and_no_other(limits, missed):
+def test_exactly_the_named_limits_are_checked(limits, missed):
     found = list(_missed(MEASURED, NO_LIMITS | limits))
     assert len(found) == len(missed)
     assert all(text.startswith(f"tiny: {name}") for name, text in zip(missed, found, strict=True))
@@ -207,7 +207,7 @@ def test_nothing_measured_meets_no_limit(limit):
     assert len(list(_missed(reported(), NO_LIMITS | {limit: 1.0}))) == 1
 
 
-def test_a_help_page_says_what_the_exit_codes_are():
+def test_the_help_lists_the_exit_codes():
     done = CliRunner().invoke(main, ["evaluate", "--help"])
     assert "Exit 0; 1 when a limit" in done.output
     assert "accura" not in done.output.lower()

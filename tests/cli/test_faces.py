@@ -41,18 +41,18 @@ def in_grey(home, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["obama_2.jpg", "biden_1.jpg", "stranger_1.jpg"])
-def test_a_living_face_in_grey_is_no_attack(home, in_grey, name):
+def test_a_grey_picture_of_a_living_face_is_not_an_attack(home, in_grey, name):
     found = home.json("identify", in_grey(name), check=1)
     assert (found["outcome"], found["reason"], found["subject"]) == ("poor_quality", "no_colour", None)
 
 
-def test_nobody_is_enrolled_by_a_grey_photo_and_told_why(home, in_grey):
+def test_a_grey_photo_is_refused_for_enrolment_with_the_reason(home, in_grey):
     done = enrol(home, in_grey("obama_1.jpg"), check=1)
     assert done["subject"] is None
     assert done["rejected"][0]["reason"] == "the picture has no colour; take a photo in colour"
 
 
-def test_check_notes_a_camera_without_colour(home, in_grey):
+def test_check_shows_a_note_for_a_camera_without_colour(home, in_grey):
     home.write(camera={"kind": "replay", "path": str(in_grey("obama_1.jpg"))})
     (line,) = [line for line in home.run("check").stdout.splitlines() if "camera" in line]
     assert line.startswith("note  camera: no_colour")
@@ -61,7 +61,7 @@ def test_check_notes_a_camera_without_colour(home, in_grey):
     assert "good  camera" in home.run("check").stdout
 
 
-def test_the_second_picture_is_the_same_person(home):
+def test_a_second_picture_of_the_person_is_recognised(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
     found = home.json("identify", home.faces / "obama_2.jpg", check=0)
     assert (found["outcome"], found["subject"]) == ("grant", subject)
@@ -75,38 +75,38 @@ def test_the_second_picture_is_the_same_person(home):
 @pytest.mark.parametrize(
     ("picture", "outcome"), [("stranger_1", "deny"), ("biden_1", "deny"), ("pad_attack", "attack")]
 )
-def test_others_are_not(home, picture, outcome):
+def test_other_people_are_not_recognised(home, picture, outcome):
     enrol(home, home.faces / "obama_1.jpg")
     found = home.json("identify", home.faces / f"{picture}.jpg", check=1)
     assert (found["outcome"], found["subject"]) == (outcome, None)
 
 
-def test_an_attack_is_one_even_when_that_face_is_enrolled(home):
+def test_an_attack_is_reported_even_for_an_enrolled_face(home):
     enrol(home, home.faces / "pad_bona_fide.jpg")
     assert home.json("identify", home.faces / "pad_bona_fide.jpg", check=0)["outcome"] == "grant"
     assert home.json("identify", home.faces / "pad_attack.jpg", check=1)["outcome"] == "attack"
 
 
-def test_of_two_people_the_larger_face_counts(home):
+def test_of_two_faces_the_larger_one_is_used(home):
     enrol(home, home.faces / "biden_1.jpg")
     found = home.json("identify", home.faces / "obama_and_biden.jpg", check=1)
     assert found["outcome"] == "deny"
     assert found["faces"] >= 2
 
 
-def test_several_photos_are_several_templates(home):
+def test_several_photos_give_several_templates(home):
     done = enrol(home, home.faces / "obama_1.jpg", home.faces / "obama_2.jpg")
     assert done["templates"] == 2
     (person,) = home.json("people", "list")
     assert (person["name"], person["templates"], person["status"]) == ("Somebody", 2, "active")
 
 
-def test_an_empty_gallery_lets_nobody_in(home):
+def test_an_empty_gallery_admits_nobody(home):
     found = home.json("identify", home.faces / "obama_1.jpg", check=1)
     assert (found["outcome"], found["candidates"], found["score"]) == ("deny", [], None)
 
 
-def test_a_face_that_is_somebodys_already_is_refused_by_id_and_not_by_name(home):
+def test_a_face_of_another_person_is_refused_by_id_and_not_by_name(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
     done = home.run("enrol", *PERSON, "--photo", home.faces / "obama_2.jpg", "--yes", check=1)
     assert subject in only_line(done)
@@ -114,7 +114,7 @@ def test_a_face_that_is_somebodys_already_is_refused_by_id_and_not_by_name(home)
     assert len(home.json("people", "list")) == 1
 
 
-def test_a_second_person_of_a_name_in_a_household_is_asked_about(home):
+def test_a_second_person_with_the_same_name_in_a_household_needs_confirmation(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
     done = home.run("enrol", *PERSON, "--photo", home.faces / "biden_1.jpg", check=2)
     assert f"{subject} has the same name" in done.stderr
@@ -123,14 +123,14 @@ def test_a_second_person_of_a_name_in_a_household_is_asked_about(home):
     assert enrol(home, home.faces / "biden_1.jpg", more=["--yes"])["subject"] not in (None, subject)
 
 
-def test_a_program_is_told_of_a_refusal_in_its_own_words(home):
+def test_a_refusal_as_json_has_its_own_fields(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
     refused = enrol(home, home.faces / "obama_2.jpg", more=["--yes"], check=1)
     assert (refused["subject"], refused["templates"]) == (None, 0)
     assert subject in refused["rejected"][0]["reason"]
 
 
-def test_photos_of_two_people_are_nobody(home):
+def test_photos_of_two_people_are_refused(home):
     done = home.run(
         "enrol", *PERSON, "--photo", home.faces / "obama_1.jpg", "--photo", home.faces / "biden_1.jpg", check=1
     )
@@ -165,7 +165,7 @@ def bad(tmp_path_factory, shared):
     return folder
 
 
-def test_every_bad_photo_is_told_with_its_reason_and_the_good_one_is_used(home, bad):
+def test_every_bad_photo_is_reported_with_its_reason_and_the_good_one_is_used(home, bad):
     done = enrol(home, *(bad / name for name in BAD), home.faces / "obama_1.jpg")
     assert done["templates"] == 1
     told = {row["photo"].rsplit("/", 1)[1]: row["reason"] for row in done["rejected"]}
@@ -174,18 +174,18 @@ def test_every_bad_photo_is_told_with_its_reason_and_the_good_one_is_used(home, 
         assert word in told[name], f"{name}: {told[name]}"
 
 
-def test_without_one_good_photo_nobody_is_enrolled(home, bad):
+def test_without_a_good_photo_nobody_is_enrolled(home, bad):
     done = enrol(home, bad / "wall.jpg", home.faces / "obama_and_biden.jpg", check=1)
     assert (done["subject"], done["templates"], len(done["rejected"])) == (None, 0, 2)
     assert home.events() == []
 
 
 @pytest.mark.parametrize("name", ["truncated.jpg", "text.jpg", "empty.jpg", "huge.png", "missing.jpg"])
-def test_a_bad_picture_to_identify_is_one_clear_message(home, bad, name):
+def test_a_bad_picture_gives_one_clear_message(home, bad, name):
     assert name in only_line(home.run("identify", bad / name, check=1))
 
 
-def test_a_picture_without_a_face_has_none(home, bad):
+def test_identify_reports_a_picture_without_a_face(home, bad):
     found = home.json("identify", bad / "wall.jpg", check=1)
     assert (found["outcome"], found["faces"], found["pad_score"]) == ("no_face", 0, None)
 
@@ -203,14 +203,14 @@ def altered_models(gate, shared, change):
     gate.write(models={"dir": str(folder)})
 
 
-def test_a_missing_model_is_one_clear_message(home, shared):
+def test_a_missing_model_gives_one_clear_message(home, shared):
     altered_models(home, shared, lambda file: file.unlink())
     assert "mobilefacenet_128d.onnx" in only_line(home.run("identify", home.faces / "obama_1.jpg", check=3))
     done = home.json("models", "verify", check=3)
     assert [row["file"] for row in done["models"] if row["problem"]] == ["mobilefacenet_128d.onnx"]
 
 
-def test_one_altered_byte_of_a_model_is_noticed(home, shared):
+def test_one_altered_byte_of_a_model_is_detected(home, shared):
     def alter(file):
         file.chmod(0o644)
         data = bytearray(file.read_bytes())
@@ -227,7 +227,7 @@ def test_the_models_can_be_named_on_the_command_line(home, shared):
     home.run("--models", shared / "models", "models", "verify", check=0)
 
 
-def test_bench_tells_stages_ratio_and_search(home):
+def test_bench_reports_stages_ratio_and_search(home):
     told = home.json("bench", "--rounds", "10", "--photo", home.faces / "obama_1.jpg", check=0)
     print(f"pipeline over bare models {told['ratio']:.2f}, search over bare product {told['search']['ratio']:.2f}")
     assert set(told["stages_ms"]) >= {"detect", "pad", "embed"}
@@ -238,7 +238,7 @@ def test_bench_tells_stages_ratio_and_search(home):
     assert "ours over bare" in home.run("bench", "--rounds", "5", check=0).stdout
 
 
-def test_suspended_is_not_let_in_and_resumed_is(home):
+def test_a_suspended_person_is_refused_and_a_resumed_one_admitted(home):
     subject = enrol(home, home.faces / "obama_1.jpg")["subject"]
     home.run("people", "suspend", subject, check=0)
     assert home.json("identify", home.faces / "obama_2.jpg", check=1)["reason"] == "suspended"

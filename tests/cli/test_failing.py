@@ -22,18 +22,18 @@ def end(monkeypatch, capsys):
     return of
 
 
-def test_a_fault_alone_and_in_groups_ends_with_its_code_and_never_in_a_traceback(end):
+def test_a_fault_alone_or_in_a_group_gives_its_exit_code_and_no_traceback(end):
     fault = ModelError("no such set")
     for error in (fault, ExceptionGroup("a", [fault]), BaseExceptionGroup("a", [ExceptionGroup("b", [fault])])):
         assert end(error) == (3, "gated: no such set\n")
 
 
-def test_the_same_fault_of_several_tasks_is_said_once(end):
+def test_the_same_fault_of_several_tasks_is_printed_once(end):
     group = ExceptionGroup("a", [StateError("full"), StateError("full"), ModelError("no such set")])
     assert end(group) == (StateError.exit_code, "gated: full\ngated: no such set\n")
 
 
-def test_a_fault_of_the_program_in_the_same_group_is_never_hidden(monkeypatch):
+def test_a_programming_error_in_the_same_group_is_not_hidden(monkeypatch):
     def invoke(*_):
         raise ExceptionGroup("a", [ModelError("no such set"), ZeroDivisionError()])
 

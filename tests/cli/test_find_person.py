@@ -52,7 +52,7 @@ EVERYBODY = [WANG, WANG_LI, LI]
         ("  ", []),
     ],
 )
-def test_somebody_is_found_by_id_or_name_or_a_part(words, found):
+def test_a_person_is_found_by_id_name_or_part_of_a_name(words, found):
     assert matching(words, EVERYBODY) == found
 
 
@@ -87,7 +87,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_every_command_takes_a_name(office, command):
+def test_every_command_accepts_a_name(office, command):
     words = command[:2] if command[0] == "card" else command[:1]
     said = office.office(*words, "li na", *command[len(words) :])
     if command[0] not in ("show", "role"):
@@ -101,7 +101,7 @@ def test_a_pin_is_set_and_removed_by_name(office):
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_of_several_nobody_is_guessed_where_nobody_can_choose(office, command):
+def test_several_matches_without_a_terminal_are_refused(office, command):
     words = command[:2] if command[0] == "card" else command[:1]
     said = office.office(*words, "wang", *command[len(words) :], check=1)
     assert office.ids["Wang Fang"] in said
@@ -110,7 +110,7 @@ def test_of_several_nobody_is_guessed_where_nobody_can_choose(office, command):
     assert [each["status"] for each in json.loads(office.office("list", "--json"))] == ["active"] * 3
 
 
-def test_of_several_one_is_chosen_on_a_terminal(office, answering):
+def test_several_matches_on_a_terminal_offer_a_choice(office, answering):
     said = office.office("suspend", "wang", typed="2\n")
     assert "1  Wang Fang (3-502)" in said
     assert "suspended Wang Fei (3-503)" in said
@@ -119,14 +119,14 @@ def test_of_several_one_is_chosen_on_a_terminal(office, answering):
     ]
 
 
-def test_a_removal_is_asked_about_and_named(office, answering):
+def test_a_removal_needs_confirmation_and_names_the_person(office, answering):
     assert "Erase Li Na (3-502)" in office.office("remove", "Li Na", typed="n\n", check=1)
     assert len(json.loads(office.office("list", "--json"))) == 3
     assert "removed Li Na (3-502)" in office.office("remove", "Li Na", typed="y\n")
     assert len(json.loads(office.office("list", "--json"))) == 2
 
 
-def test_a_removal_that_nobody_can_confirm_is_refused(office):
+def test_a_removal_without_a_terminal_or_yes_is_refused(office):
     said = office.office("remove", "Li Na", check=2)
     assert "--yes" in said
     assert "Li Na" not in said.replace("'Li Na'", "")
@@ -135,24 +135,24 @@ def test_a_removal_that_nobody_can_confirm_is_refused(office):
 
 @pytest.mark.parametrize("spelling", ["3-502", "３－５０２", "3–502"])
 @pytest.mark.parametrize("name", ["Li Na", "LI NA", "Ｌｉ Ｎａ"])
-def test_a_second_person_of_a_name_in_a_household_is_asked_about(office, name, spelling):
+def test_a_second_person_with_the_same_name_in_a_household_needs_confirmation(office, name, spelling):
     assert "--yes" in office.office("add", "--name", name, "--household", spelling, check=2)
     assert len(json.loads(office.office("list", "--json"))) == 3
     office.office("add", "--name", name, "--household", spelling, "--yes")
     assert len(json.loads(office.office("list", "--json"))) == 4
 
 
-def test_the_same_name_in_another_household_is_not_asked_about(office):
+def test_the_same_name_in_another_household_needs_no_confirmation(office):
     office.office("add", "--name", "Li Na", "--household", "9-101")
 
 
 @pytest.mark.parametrize("near", ["3502", "3-5O2", "3号楼502室", "03-502"])
-def test_a_household_that_is_nearly_another_is_asked_about(office, near):
+def test_a_household_similar_to_a_known_one_needs_confirmation(office, near):
     assert "nearly the same name" in office.office("add", "--name", "Zhao", "--household", near, check=2)
     office.office("add", "--name", "Zhao", "--household", near, "--yes")
 
 
-def test_a_role_that_is_nearly_another_is_asked_about(office):
+def test_a_role_similar_to_a_known_one_needs_confirmation(office):
     office.office("role", "Li Na", "staff")
     assert "'staff'" in office.office("role", "Wang Fei", "staf", check=2)
     office.office("role", "Wang Fei", "STAFF")
@@ -160,12 +160,12 @@ def test_a_role_that_is_nearly_another_is_asked_about(office):
 
 
 @pytest.mark.parametrize(("option", "wrong"), [("--schedule", "wrok"), ("--gate", "frnot"), ("--door", "mian")])
-def test_what_is_not_known_is_refused_with_what_may_be_meant(office, option, wrong):
+def test_an_unknown_name_is_refused_with_similar_names(office, option, wrong):
     office.write(**{"schedules.work": {"start": "08:00", "end": "18:00"}})
     assert "did you mean" in office.office("rights", "Li Na", option, wrong, check=2)
 
 
-def test_a_right_may_be_for_this_gate_alone(office):
+def test_an_access_rule_may_be_for_this_gate_only(office):
     office.office("rights", "Li Na", "--gate", "Front", "--door", "MAIN")
     assert json.loads(office.office("show", "Li Na", "--json"))["rights"][0]["door"] == "front/main"
     office.office("rights", "Li Na", "--gate", "front")
@@ -175,7 +175,7 @@ def test_a_right_may_be_for_this_gate_alone(office):
     ]
 
 
-def test_a_question_is_put_on_a_real_terminal(gate):
+def test_the_question_appears_on_a_real_terminal(gate):
     gate.run("people", "add", "--name", "Li Na", "--household", "3-502", check=0)
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gated", "--config", str(gate.config), "people", "remove", "na"]

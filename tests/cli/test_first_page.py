@@ -114,7 +114,7 @@ def shell(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_gate_is_at_work_after_the_five_commands(shell):
+def test_five_commands_make_a_working_gate(shell):
     write, check, enrol, run, status = commands("Your own gate in five commands")
     Image.fromarray(portrait(residents(1)[0], View(smile=0.2))).save(shell.folder / "a.jpg", quality=95)
     shell.run(write)
@@ -127,7 +127,7 @@ def test_a_gate_is_at_work_after_the_five_commands(shell):
 
 @pytest.mark.slow
 @pytest.mark.skipif(find_mosquitto() is None, reason="mosquitto is not installed")
-def test_a_gate_has_joined_after_the_five_commands_of_the_office(shell):
+def test_five_commands_of_the_office_join_a_gate(shell):
     ports = free_port(), free_port()
     init, broker, serve, invite, pair = commands("The office in five commands")
     init = init.replace("office.example.org", f"127.0.0.1 --port {ports[0]} --pairing-port {ports[1]}")

@@ -65,7 +65,7 @@ def unit():
     return np.eye(1, 128, dtype=np.float32)[0]
 
 
-def test_a_gate_is_listed_with_its_fingerprint_and_accepted_by_it(yard):
+def test_a_gate_is_listed_and_accepted_by_its_fingerprint(yard):
     shown = fingerprint(SITE, "back", OTHER)
     (own, row) = json.loads(yard.say("gates", "list", "--json"))
     assert (own["state"], row) == (
@@ -87,7 +87,7 @@ def screened(yard, monkeypatch):
     return yard
 
 
-def test_what_is_shown_here_of_a_gate_is_what_that_gate_shows_of_itself(screened):
+def test_a_gate_shows_the_same_fingerprint_here_and_on_itself(screened):
     """One person reads it aloud at one gate, another follows at the other: the same groups in the same order."""
     assert screened.say("gates", "show", "back") == f"back: {fingerprint(SITE, 'back', OTHER)}\n"
     own = json.loads(screened.say("gates", "list", "--json"))[0]
@@ -95,7 +95,7 @@ def test_what_is_shown_here_of_a_gate_is_what_that_gate_shows_of_itself(screened
     assert own["fingerprint"] == fingerprint(SITE, own["gate"], screened.own)
 
 
-def test_the_screen_shows_it_while_the_command_runs_and_not_after(screened, monkeypatch):
+def test_the_screen_shows_the_fingerprint_only_while_the_command_runs(screened, monkeypatch):
     seen = []
     monkeypatch.setattr("gated.cli.gates.time.sleep", lambda _: seen.append(requested_fingerprint(screened.state)))
     said = screened.say("gates", "show", "back", "--on-screen", "--minutes", "0.001")
@@ -104,7 +104,7 @@ def test_the_screen_shows_it_while_the_command_runs_and_not_after(screened, monk
     assert requested_fingerprint(screened.state) is None
 
 
-def test_keys_that_are_replaced_while_they_are_on_the_screen_are_shown_no_more(screened, monkeypatch):
+def test_keys_replaced_while_shown_disappear_from_the_screen(screened, monkeypatch):
     def replaced(_):
         screened.holdings.apply([keys("back", THIEF, 9)], 9, NOW)
 
@@ -113,17 +113,17 @@ def test_keys_that_are_replaced_while_they_are_on_the_screen_are_shown_no_more(s
     assert requested_fingerprint(screened.state) is None
 
 
-def test_a_gate_without_a_screen_is_told_to_use_the_command_line(yard):
+def test_a_gate_without_a_screen_names_the_command_line(yard):
     assert "no screen" in yard.say("gates", "show", "back", "--on-screen", check=1)
     assert fingerprint(SITE, "back", OTHER) in yard.say("gates", "show", "back")
     assert "unknown gate" in yard.say("gates", "show", "front-yard", check=1)
 
 
-def test_a_gate_that_is_not_paired_has_no_fingerprint_to_show(yard):
+def test_an_unpaired_gate_has_no_fingerprint(yard):
     assert "is not paired" in yard.say("gates", "show", check=1)
 
 
-def test_what_waits_is_counted_and_this_gate_is_none_of_it(yard):
+def test_waiting_gates_are_counted_without_this_gate(yard):
     gallery = Gallery(Reopening(lambda _: yard.holdings.register, yard.state), "ab" * 32, 128)
     assert gallery.to_accept("front") == (1, 1)
     assert gallery.to_accept("back") == (1, 1), "counted once, until something changes"
@@ -134,13 +134,13 @@ def test_what_waits_is_counted_and_this_gate_is_none_of_it(yard):
     assert gallery.to_accept("front") == (0, 0), "what the office says of this gate itself"
 
 
-def test_another_fingerprint_than_the_office_s_lets_no_face_go(yard):
+def test_a_fingerprint_different_from_the_offices_shares_no_face(yard):
     said = yard.say("gates", "accept", "back", "--fingerprint", fingerprint(SITE, "back", THIEF), check=1)
     assert "a different fingerprint" in said
     assert not yard.holdings.neighbours()[0].is_trusted
 
 
-def test_nobody_accepts_a_gate_without_having_compared(yard):
+def test_accepting_a_gate_needs_the_compared_fingerprint(yard):
     assert "no person has compared" in yard.say("gates", "accept", "back", check=2)
     assert "unknown gate" in yard.say("gates", "accept", "front", check=1)
     assert not yard.holdings.neighbours()[0].is_trusted
@@ -148,7 +148,7 @@ def test_nobody_accepts_a_gate_without_having_compared(yard):
     assert yard.holdings.neighbours()[0].is_trusted
 
 
-def test_keys_that_change_are_told_and_wait_again(yard):
+def test_changed_keys_are_reported_and_wait_again(yard):
     yard.say("gates", "accept", "back", "--yes")
     yard.holdings.apply([keys("back", THIEF, 5)], 5, NOW)
     assert json.loads(yard.say("gates", "list", "--json"))[1]["state"] == "keys differ from the accepted ones"
@@ -156,7 +156,7 @@ def test_keys_that_change_are_told_and_wait_again(yard):
     assert "replaced since" in json.loads(yard.say("gates", "list", "--json"))[1]["state"]
 
 
-def test_consents_of_whoever_was_enrolled_here_are_listed_by_name_and_accepted_together(yard):
+def test_consents_of_people_enrolled_here_are_listed_and_accepted_together(yard):
     (row,) = json.loads(yard.say("people", "consents", "list", "--json"))
     assert (row["subject"], row["purposes"], row["papers"]) == (ANN, ["transfer"], "transfer: paper-4")
     assert "there is no terminal to ask at" in yard.say("people", "consents", "accept", check=2)
@@ -167,7 +167,7 @@ def test_consents_of_whoever_was_enrolled_here_are_listed_by_name_and_accepted_t
     assert json.loads(yard.say("people", "consents", "list", "--json")) == []
 
 
-def test_nothing_is_accepted_of_who_does_not_wait(yard):
+def test_a_person_without_waiting_consents_cannot_be_accepted(yard):
     said = yard.say("people", "consents", "accept", BOB, "--yes", check=1)
     assert "has no waiting consent" in said
     assert yard.holdings.agreed(ANN) == set() == yard.holdings.agreed(BOB)

@@ -43,7 +43,7 @@ def names(folder):
     return [str(each.value) for each in there]
 
 
-def test_the_certificate_is_for_the_new_host_and_those_of_before(folder):
+def test_the_certificate_names_the_new_host_and_the_former_ones(folder):
     authority = (folder / "ca.pem").read_bytes()
     change_host(folder, "office.lan", NOW)
     place = change_host(folder, "courtyard.example.org", NOW)
@@ -55,7 +55,7 @@ def test_the_certificate_is_for_the_new_host_and_those_of_before(folder):
     assert "127.0.0.1" not in (folder / "mosquitto.conf").read_text(), "others than this machine come now"
 
 
-def test_a_host_of_before_that_is_forgotten_is_certified_no_more(folder):
+def test_a_forgotten_former_host_is_not_in_the_certificate(folder):
     change_host(folder, "office.lan", NOW)
     change_host(folder, "courtyard.example.org", NOW)
     assert forget_host(folder, "office.lan", NOW).former == ("localhost",)
@@ -64,21 +64,21 @@ def test_a_host_of_before_that_is_forgotten_is_certified_no_more(folder):
         forget_host(folder, "office.lan", NOW)
 
 
-def test_going_back_to_a_host_of_before_is_a_move_like_any_other(folder):
+def test_moving_back_to_a_former_host_is_an_ordinary_move(folder):
     change_host(folder, "office.lan", NOW)
     place = change_host(folder, "localhost", NOW)
     assert (place.host, place.former) == ("localhost", ("office.lan",))
 
 
 @pytest.mark.parametrize("host", ["", "Office.lan", "a b", "a/b", "x" * 300])
-def test_what_is_no_host_changes_nothing(folder, host):
+def test_an_invalid_host_changes_nothing(folder, host):
     before = (folder / "server.pem").read_bytes()
     with pytest.raises(OfficeError, match="is not a host"):
         change_host(folder, host, NOW)
     assert (folder / "server.pem").read_bytes() == before
 
 
-def test_an_office_of_before_has_no_former_hosts(folder):
+def test_an_older_office_has_no_former_hosts(folder):
     (folder / "place.json").write_text('{"host": "office.lan", "port": 8883, "pairing_port": 8884}')
     assert Place.load(folder).hosts == ("office.lan", "localhost", "127.0.0.1")
 
@@ -99,7 +99,7 @@ def paired(tmp_path, gate):
         yield office, gate
 
 
-def test_the_command_says_what_to_do_at_each_gate(paired):
+def test_the_command_names_the_step_at_each_gate(paired):
     office, _ = paired
     done = command(office.folder, "Office.lan")
     assert done.exit_code == 0, done.output
@@ -133,7 +133,7 @@ def moved(gate, where):
     return CliRunner().invoke(main, ["--config", str(gate.config), "pair", "--moved", where])
 
 
-def test_a_gate_moves_after_it_has_proved_that_the_office_is_there(paired):
+def test_a_gate_moves_only_after_it_has_verified_the_office_at_the_address(paired):
     office, gate = paired
     gate.config.write_text(gate.config.read_text() + "\n# mine\n")
     port = office.registrar.place.port
@@ -155,7 +155,7 @@ def test_a_gate_moves_after_it_has_proved_that_the_office_is_there(paired):
     assert gate.config.read_text().endswith("# mine\n")
 
 
-def test_another_office_there_is_not_moved_to(paired, tmp_path):
+def test_a_gate_does_not_move_to_another_office(paired, tmp_path):
     office, gate = paired
     place = office.registrar.place
     other = tmp_path / "other"
@@ -179,7 +179,7 @@ def test_another_office_there_is_not_moved_to(paired, tmp_path):
         ("x:99999", "is no address"),
     ],
 )
-def test_an_address_that_is_none_or_silent_changes_nothing(paired, where, says):
+def test_an_invalid_or_silent_address_changes_nothing(paired, where, says):
     _, gate = paired
     before = gate.config.read_text()
     done = moved(gate, where)
@@ -188,12 +188,12 @@ def test_an_address_that_is_none_or_silent_changes_nothing(paired, where, says):
     assert gate.config.read_text() == before
 
 
-def test_a_gate_without_an_office_is_told_how_to_join_one(gate):
+def test_a_gate_without_an_office_gets_the_command_to_join_one(gate):
     done = moved(gate, "localhost:1")
     assert "`gated pair CODE`" in done.output
 
 
-def test_the_place_of_a_newer_office_is_read_by_an_older_one(folder):
+def test_an_older_office_reads_the_place_file_of_a_newer_one(folder):
     change_host(folder, "office.lan", NOW)
     kinds = [("host", str), ("port", int), ("pairing_port", int)]
     before = msgspec.defstruct("Place", kinds, frozen=True)

@@ -80,7 +80,7 @@ ORDERS = {
 ALONE = {"office forms", "office watch", "update", "models verify"}
 """Commands with their own test below."""
 MODELS = {"office invite", "enrol", "readers show", "identify", "evaluate", "bench"}
-"""Commands that need an authority, models, a reader or minutes: see `test_no_command_prints_past_the_one_place`."""
+"""Commands that need an authority, models, a reader or minutes: see `test_every_command_prints_through_the_one_output_function`."""
 TRIED = sorted(LISTING - {*ORDERS, *ALONE, *MODELS})
 
 
@@ -123,13 +123,13 @@ def office(tmp_path):
 
 
 @pytest.mark.parametrize("command", [each for each in TRIED if each.startswith("office ")])
-def test_the_office_prints_nothing_of_a_gate_that_a_terminal_obeys(office, command):
+def test_the_office_prints_no_control_sequence_of_a_gate(office, command):
     words = ["office", "--dir", str(office), *command.split()[1:], *ARGUMENTS.get(command, [])]
     for printed in (*run(*words), *run(*words, "--json")):
         assert is_harmless(printed), ascii(printed)
 
 
-def test_what_a_program_reads_of_a_hostile_gate_is_exact(office):
+def test_json_of_a_hostile_gate_is_exact(office):
     [gate] = json.loads(run("office", "--dir", str(office), "gates", "--json")[0])
     assert (gate["version"], gate["degraded"]) == (EVIL, [EVIL, EVIL])
     assert "\\u001b]52;c" in run("office", "--dir", str(office), "gates")[0], "it is shown, not swallowed"
@@ -159,13 +159,13 @@ def config(tmp_path):
 
 
 @pytest.mark.parametrize("command", [each for each in TRIED if not each.startswith("office ")])
-def test_the_gate_prints_nothing_of_a_name_or_a_journal_that_a_terminal_obeys(config, command):
+def test_the_gate_prints_no_control_sequence_of_a_name_or_journal(config, command):
     words = ["--config", str(config), *command.split(), *ARGUMENTS.get(command, [])]
     for printed in (*run(*words), *run(*words, "--json")):
         assert is_harmless(printed), ascii(printed)
 
 
-def test_what_a_program_reads_of_a_hostile_journal_is_exact(config):
+def test_json_of_a_hostile_journal_is_exact(config):
     [event] = json.loads(run("--config", str(config), "events", "list", "--json")[0])
     assert event["why"] == EVIL
 
@@ -177,7 +177,7 @@ def test_what_a_program_reads_of_a_hostile_journal_is_exact(config):
      ["pass", "show", EVIL], ["office", "pass", "issue", EVIL], ["pair", EVIL]],
     ids=str,
 )  # fmt: skip
-def test_an_error_that_quotes_what_was_said_is_harmless(config, words):
+def test_an_error_that_quotes_input_has_no_control_sequence(config, words):
     for printed in run("--config", str(config), *words):
         assert printable(printed) == printed, ascii(printed)
 
@@ -188,7 +188,7 @@ def test_an_error_that_quotes_what_was_said_is_harmless(config, words):
      [ModelError("these:", f"  {EVIL}")]],
     ids=str,
 )  # fmt: skip
-def test_no_end_of_a_line_in_what_an_error_quotes_begins_a_line(errors, capsys):
+def test_a_line_break_in_quoted_input_starts_no_line(errors, capsys):
     with streams.guarded(), pytest.raises(SystemExit):
         fail(errors)
     printed = capsys.readouterr().err
@@ -196,7 +196,7 @@ def test_no_end_of_a_line_in_what_an_error_quotes_begins_a_line(errors, capsys):
     assert len(printed.splitlines()) == sum(len(error.lines) for error in errors)
 
 
-def test_check_has_a_line_for_each_thing_whatever_a_fault_quotes(config, monkeypatch):
+def test_check_prints_one_line_for_each_part_with_any_quoted_text(config, monkeypatch):
     def look(_):
         raise StateError(EVIL)
 
@@ -209,7 +209,7 @@ def test_check_has_a_line_for_each_thing_whatever_a_fault_quotes(config, monkeyp
     assert [each["problem"] for each in checks if each["part"] == "camera"] == [EVIL]
 
 
-def test_steps_that_are_only_tried_say_each_fault_as_one(capsys):
+def test_a_dry_run_prints_each_fault_on_one_line(capsys):
     with streams.guarded(), pytest.raises(SystemExit):
         check_steps([], [OfficeError(EVIL), ConfigError("here", [EVIL, "that"])])
     printed = capsys.readouterr().err
@@ -217,7 +217,7 @@ def test_steps_that_are_only_tried_say_each_fault_as_one(capsys):
     assert len(printed.splitlines()) == 2 + 1 + 3
 
 
-def test_the_watch_rings_nothing_that_a_gate_has_said(office, tmp_path, monkeypatch):
+def test_the_watch_rings_no_bell_that_a_gate_sent(office, tmp_path, monkeypatch):
     def end(_):
         raise KeyboardInterrupt
 
@@ -229,7 +229,7 @@ def test_the_watch_rings_nothing_that_a_gate_has_said(office, tmp_path, monkeypa
         assert is_harmless("".join(printed)), ascii(printed)
 
 
-def test_forms_are_told_of_without_what_their_facts_say(office, tmp_path):
+def test_messages_about_forms_contain_no_control_sequence_of_their_facts(office, tmp_path):
     facts = tmp_path / f"facts{FILE}.toml"
     facts.write_text(f"controller = {json.dumps(EVIL)}\n")
     for words in ([], ["--json"]):
@@ -238,7 +238,7 @@ def test_forms_are_told_of_without_what_their_facts_say(office, tmp_path):
         assert is_harmless("".join(printed)), ascii(printed)
 
 
-def test_versions_and_keys_of_elsewhere_are_shown_for_what_they_are(config, tmp_path):
+def test_foreign_versions_and_keys_are_printed_escaped(config, tmp_path):
     root = tmp_path / "root"
     (root / "releases" / f"1.0{FILE}").mkdir(parents=True)
     (root / "release.pub").write_text(f"ssh-ed25519 AAAA {EVIL}\n")
@@ -250,14 +250,14 @@ def test_versions_and_keys_of_elsewhere_are_shown_for_what_they_are(config, tmp_
         assert is_harmless("".join(printed)), ascii(printed)
 
 
-def test_models_that_fail_are_told_in_a_line_each(config, monkeypatch):
+def test_each_failing_model_is_reported_on_one_line(config, monkeypatch):
     monkeypatch.setattr(models, "problem_of", lambda *_: EVIL)
     text = "".join(run("--config", str(config), "models", "verify"))
     assert "u001b]52;c" in text
     assert is_harmless(text), ascii(text)
 
 
-def test_no_command_prints_past_the_one_place():
+def test_every_command_prints_through_the_one_output_function():
     """Composed text goes through `streams.say`, which makes each sentence one line. Constant text need not."""
     own = {"streams.py", "table_output.py"}
     past = [
@@ -280,7 +280,7 @@ def _is_ours(text):
 
 
 @pytest.mark.parametrize("command", sorted(ORDERS))
-def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypatch, command):
+def test_an_answer_of_a_gate_to_a_command_is_printed_escaped(office, tmp_path, monkeypatch, command):
     def answer(waiting):
         """Act as the serving process, with the words of a hostile gate."""
         with closing(Store.open(office)) as store:
@@ -310,7 +310,7 @@ def test_what_a_gate_answers_to_an_order_is_harmless(office, tmp_path, monkeypat
         assert is_harmless("".join(printed)), ascii(printed)
 
 
-def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
+def test_an_answer_of_a_gate_is_one_escaped_line(office, capsys):
     from gated.cli.office.command_runner import _sentence
 
     with closing(Store.open(office)) as store:
@@ -325,7 +325,7 @@ def test_an_answer_of_a_gate_is_one_harmless_line(office, capsys):
     assert len(printed.splitlines()) == 1
 
 
-def test_on_a_terminal_a_table_has_our_colours_and_none_of_theirs(config):
+def test_a_table_on_a_terminal_has_only_the_colours_of_the_program(config):
     """Runs on a real terminal, as a person sees it."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gated", "--config", str(config), "people", "list"]
@@ -347,7 +347,7 @@ def test_on_a_terminal_a_table_has_our_colours_and_none_of_theirs(config):
     assert "\\u001b]52;c" in text.replace("\n", "")
 
 
-def test_a_log_line_is_one_line_whatever_it_quotes():
+def test_a_log_line_stays_one_line_with_any_quoted_text():
     record = logging.LogRecord("gated", logging.WARNING, "", 0, "%s says %s", ("gate-1", EVIL), None)
     for formatter in (logs.OneLineFormatter("%(message)s"), logs.JournalFormatter("%(message)s")):
         said = formatter.format(record)
@@ -360,7 +360,7 @@ def test_a_log_line_is_one_line_whatever_it_quotes():
     assert printable(logs.OneLineFormatter("%(message)s").format(record)).count("\x1b") == 0
 
 
-def test_a_trace_of_an_error_that_nobody_foresaw_is_harmless():
+def test_the_traceback_of_an_unexpected_error_is_escaped():
     script = "import gated.cli as c; c.show_json = None; c.Gated.invoke = lambda *_: 1 / int(EVIL); c.main(['check'])"
     done = subprocess.run(
         [sys.executable, "-c", f"EVIL = {EVIL!r}\n{script}"], capture_output=True, text=True, check=False

@@ -52,7 +52,7 @@ def verdict(folder, text, days=0.0):
     return "good" if isinstance(answer, StillGood) else answer.why
 
 
-def test_ten_gates_have_ten_codes_at_once_each_for_its_own_gate(run, folder):
+def test_ten_gates_have_ten_codes_at_once(run, folder):
     lines = run("invite", *GATES, "--days", 7).stdout.splitlines()
     codes = [PairingCode.parse(line) for line in lines]
     assert [code.gate for code in codes] == GATES
@@ -63,7 +63,7 @@ def test_ten_gates_have_ten_codes_at_once_each_for_its_own_gate(run, folder):
         assert registrar.judge(moved, datetime.now(UTC)).why == "wrong"
 
 
-def test_a_code_lives_as_long_as_the_office_said(run, folder):
+def test_a_code_is_valid_as_long_as_the_office_set(run, folder):
     week = run("invite", "gate-1", "--days", 7).stdout.strip()
     assert (verdict(folder, week, 6.9), verdict(folder, week, 7.1)) == ("good", "old")
     hour = run("invite", "gate-2").stdout.strip()
@@ -71,11 +71,11 @@ def test_a_code_lives_as_long_as_the_office_said(run, folder):
 
 
 @pytest.mark.parametrize("days", [0, -1, 31, "nan", "inf", "x"])
-def test_no_code_lives_for_ever(run, days):
+def test_every_code_expires(run, days):
     assert run("invite", "gate-1", "--days", days, check=2).exit_code == 2
 
 
-def test_until_when_is_told(run):
+def test_the_end_of_validity_is_printed(run):
     until = datetime.now(UTC) + timedelta(days=7, hours=8)
     assert f"until {until:%Y-%m-%d}" in run("invite", "gate-1", "--days", 7).stderr
 
@@ -83,14 +83,14 @@ def test_until_when_is_told(run):
 @pytest.mark.parametrize(
     ("gates", "says"), [(["gate-1", "gate!"], "cannot be the name of a gate"), (["a", "A"], "twice")]
 )
-def test_one_wrong_name_and_no_code_is_made(run, folder, gates, says):
+def test_one_invalid_name_prevents_every_code(run, folder, gates, says):
     done = run("invite", *gates, check=1)
     assert isinstance(done.exception, OfficeError)
     assert says in str(done.exception)
     assert run("invitations").stdout == "nothing to list\n"
 
 
-def test_a_sheet_has_a_slip_for_each_gate_that_a_phone_can_read_and_is_its_owners(run, folder, tmp_path):
+def test_the_sheet_has_a_scannable_slip_for_each_gate_and_is_private(run, folder, tmp_path):
     done = run("invite", *GATES, "--days", 7, "--sheet", tmp_path / "codes.html")
     assert done.stdout == "", "a code on paper is not on the screen as well"
     page = (tmp_path / "codes.html").read_text()
@@ -101,7 +101,7 @@ def test_a_sheet_has_a_slip_for_each_gate_that_a_phone_can_read_and_is_its_owner
     assert all(qr.svg(code.upper()) in page for code in codes)
 
 
-def test_what_is_drawn_is_the_code(run, tmp_path):
+def test_the_drawn_picture_is_the_code(run, tmp_path):
     text = run("invite", "gate-1").stdout.strip()
     qr.write_png(text.upper(), tmp_path / "code.png")
     from PIL import Image
@@ -110,13 +110,13 @@ def test_what_is_drawn_is_the_code(run, tmp_path):
     assert PairingCode.parse(read.text) == PairingCode.parse(text)
 
 
-def test_a_sheet_that_cannot_be_written_spends_nothing(run, tmp_path):
+def test_an_unwritable_sheet_uses_no_code(run, tmp_path):
     done = run("invite", "gate-1", "--sheet", tmp_path / "nowhere/codes.html", check=1)
     assert "cannot be written" in str(done.exception)
     assert run("invitations").stdout == "nothing to list\n"
 
 
-def test_who_is_expected_is_listed_without_the_codes_and_can_be_cancelled(run, folder):
+def test_invitations_are_listed_without_codes_and_can_be_cancelled(run, folder):
     text = run("invite", "gate-1", "gate-2", "--days", 3).stdout.splitlines()[0]
     rows = json.loads(run("invitations", "--json").stdout)
     assert [row["gate"] for row in rows] == ["gate-1", "gate-2"]
@@ -127,7 +127,7 @@ def test_who_is_expected_is_listed_without_the_codes_and_can_be_cancelled(run, f
     assert "has no valid code" in str(run("invitations", "--cancel", "gate-1", check=1).exception)
 
 
-def test_wrong_tries_are_told_and_kill_no_code(run, folder):
+def test_wrong_codes_are_reported_and_invalidate_no_code(run, folder):
     text = run("invite", "gate-1", "--days", 30).stdout.strip()
     code = PairingCode.parse(text)
     wrong = PairingCode(code.host, code.port, code.gate, code.fingerprint, bytes(10)).text()
@@ -136,7 +136,7 @@ def test_wrong_tries_are_told_and_kill_no_code(run, folder):
     assert verdict(folder, text) == "good"
 
 
-def test_an_office_of_before_has_codes_of_an_hour(tmp_path):
+def test_codes_of_an_older_office_are_valid_for_an_hour(tmp_path):
     """The table has the form from before codes had a lifetime."""
     from gated.office import invitations
     from gated.storage import database

@@ -21,12 +21,12 @@ def office(gate):
     return run
 
 
-def test_there_is_none_until_it_is_ordered(office, gate):
+def test_without_a_command_there_is_no_lockdown(office, gate):
     assert "no lockdown" in office("status")
     assert gate.json("lockdown", "status", check=0) == {"on": False, "by": None, "at": None}
 
 
-def test_an_order_says_who_and_when(office, gate):
+def test_a_lockdown_shows_who_began_it_and_when(office, gate):
     assert "ordered by the office" in office("on", "--by", "the office")
     assert "ordered by the office" in office("status")
     status = gate.json("lockdown", "status", check=0)
@@ -34,24 +34,24 @@ def test_an_order_says_who_and_when(office, gate):
     assert status["at"].endswith("Z")
 
 
-def test_a_second_order_does_not_take_the_firsts_place(office, gate):
+def test_a_second_lockdown_command_does_not_replace_the_first(office, gate):
     office("on", "--by", "the office")
     assert "ordered by the office" in office("on", "--by", "the guard")
     assert read_lockdown(gate.state).by == "the office"
 
 
-def test_who_ended_it_is_kept(office, gate):
+def test_the_person_who_ended_the_lockdown_is_recorded(office, gate):
     office("on", "--by", "the office")
     assert "no lockdown" in office("off", "--by", "the guard")
     assert read_lockdown(gate.state) is None
     assert read_last_record(gate.state).by == "the guard"
 
 
-def test_ending_what_is_not_there_is_no_error(office):
+def test_ending_no_lockdown_is_not_an_error(office):
     assert "no lockdown" in office("off", "--by", "the guard")
 
 
-def test_an_order_that_cannot_be_read_can_be_seen_and_ended(office, gate):
+def test_an_unreadable_lockdown_can_be_shown_and_ended(office, gate):
     (gate.state / "lockdown.json").write_bytes(b"{")
     assert "a file that cannot be read" in office("status")
     office("off", "--by", "the guard")
@@ -60,17 +60,17 @@ def test_an_order_that_cannot_be_read_can_be_seen_and_ended(office, gate):
 
 @pytest.mark.parametrize("verb", ["on", "off"])
 @pytest.mark.parametrize("name", [None, "", "  ", "two\nlines", "x" * 101, "\x1b[31mred"])
-def test_nobody_in_particular_orders_or_ends_nothing(office, gate, verb, name):
+def test_beginning_and_ending_a_lockdown_need_a_name(office, gate, verb, name):
     office(verb, *([] if name is None else ["--by", name]), check=2)
     assert read_last_record(gate.state) is None
 
 
-def test_where_there_is_no_gate_nothing_begins(gate):
+def test_without_a_gate_no_lockdown_begins(gate):
     done = gate.run("lockdown", "on", "--by", "the office", check=3)
     assert "no lockdown has begun" in done.stderr
 
 
-def test_a_gate_that_runs_obeys_and_writes_down_who_began_and_who_ended_it(gate, wait_for):
+def test_a_running_gate_obeys_and_records_who_began_and_ended_the_lockdown(gate, wait_for):
     gate.write(models={"dir": "nowhere"})
     gate.start("run")
     wait_for(lambda: "on duty" in gate.log())

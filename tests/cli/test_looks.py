@@ -59,7 +59,7 @@ def runner(gate):
 
 
 @pytest.mark.parametrize("command", LOOKS, ids=" ".join)
-def test_a_look_at_a_gate_that_was_never_started_makes_nothing(gate, run, command):
+def test_reading_a_never_started_gate_creates_no_file(gate, run, command):
     gate.write(models={"dir": "nowhere"})
     before = listing(gate.folder)
     run(*command)
@@ -68,7 +68,7 @@ def test_a_look_at_a_gate_that_was_never_started_makes_nothing(gate, run, comman
 
 
 @pytest.mark.parametrize("command", LOOKS, ids=" ".join)
-def test_a_look_at_a_gate_that_rests_leaves_every_byte_as_it_was(gate, run, command):
+def test_reading_a_stopped_gate_changes_no_byte(gate, run, command):
     gate.write(models={"dir": "nowhere"})
     run("people", "add", "--name", "Ann", "--household", "2-401", check=0)
     before = listing(gate.folder)
@@ -77,7 +77,7 @@ def test_a_look_at_a_gate_that_rests_leaves_every_byte_as_it_was(gate, run, comm
 
 
 @pytest.mark.parametrize("command", LOOKS, ids=" ".join)
-def test_a_look_after_a_crash_makes_nothing_and_sees_what_the_log_holds(gate, run, command):
+def test_reading_after_a_crash_creates_no_file_and_includes_the_write_ahead_log(gate, run, command):
     """The write-ahead log exists without its index. SQLite would create the index, and root's would block the gate."""
     gate.write(models={"dir": "nowhere"})
     run("people", "add", "--name", "Ann", "--household", "2-401", check=0)
@@ -94,7 +94,7 @@ def test_a_look_after_a_crash_makes_nothing_and_sees_what_the_log_holds(gate, ru
         assert "Ann Li" in said
 
 
-def test_a_look_while_the_gate_has_its_files_open_sees_the_newest(gate, run):
+def test_reading_a_running_gate_shows_the_newest_rows(gate, run):
     with closing(Journal.open(gate.state, "courtyard-2", "front")) as journal:
         journal.append(Stopped("one"), datetime.now(UTC))
         before = {path.name for path in gate.state.iterdir()}
@@ -104,14 +104,14 @@ def test_a_look_while_the_gate_has_its_files_open_sees_the_newest(gate, run):
         assert {path.name for path in gate.state.iterdir()} == before
 
 
-def test_a_look_at_an_older_schema_migrates_nothing(gate, run):
+def test_reading_an_older_schema_migrates_nothing(gate, run):
     database.connect(gate.state / "people.db", PEOPLE[:3]).close()
     before = listing(gate.state)
     assert "nothing to list" in run("people", "list", check=0)
     assert listing(gate.state) == before
 
 
-def test_a_look_at_what_is_no_database_says_so(gate, run):
+def test_reading_a_file_that_is_not_a_database_reports_it(gate, run):
     gate.state.mkdir(mode=0o700)
     (gate.state / "people.db").write_bytes(b"no database" * 1000)
     with pytest.raises(StateError), read_only_mode():
@@ -120,7 +120,7 @@ def test_a_look_at_what_is_no_database_says_so(gate, run):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="root may write everywhere")
-def test_roots_look_leaves_nothing_of_roots_behind(gate_at, open_folder):
+def test_reading_as_root_leaves_no_file_of_root(gate_at, open_folder):
     with gate_at(open_folder) as gate:
         run = runner(gate)
         gate.write(models={"dir": "nowhere"})
@@ -136,7 +136,7 @@ def test_roots_look_leaves_nothing_of_roots_behind(gate_at, open_folder):
 
 
 @pytest.mark.parametrize("command", OFFICE_LOOKS, ids=" ".join)
-def test_a_look_at_the_office_makes_nothing(tmp_path, command):
+def test_reading_the_office_creates_no_file(tmp_path, command):
     folder = tmp_path / "office"
     with closing(Store.create(folder, "market-south")) as store:
         store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
@@ -161,7 +161,7 @@ def checks(run):
     return found
 
 
-def test_a_state_folder_that_cannot_be_is_named(gate, run):
+def test_an_impossible_state_folder_is_named(gate, run):
     gate.write(state_dir=str(gate.config / "state"))  # a file in place of the folder
     assert "is not a folder" in checks(run)["state folder"][1]
     gate.state.mkdir(mode=0o755)
@@ -169,7 +169,7 @@ def test_a_state_folder_that_cannot_be_is_named(gate, run):
     assert "chmod 700" in checks(run)["state folder"][1]
 
 
-def test_a_schedule_of_the_offices_is_not_missing(gate, run):
+def test_a_schedule_of_the_office_does_not_count_as_missing(gate, run):
     run("people", "add", "--name", "Ann", "--household", "2-401", check=0)
     with closing(database.connect(gate.state / "people.db", PEOPLE)) as people:
         people.execute("INSERT INTO schedules (name, days, start, until) VALUES ('Day', 'mon', '06:00', '22:00')")
@@ -193,7 +193,9 @@ def test_a_schedule_of_the_offices_is_not_missing(gate, run):
         (date(2026, 6, 1), ["2026-02-30"], "", "2026-02-30 is not a day of the calendar"),
     ],
 )
-def test_in_december_the_days_of_next_year_are_missed(gate, run, monkeypatch, day, holidays, office, says):
+def test_in_december_a_missing_calendar_of_the_next_year_is_reported(
+    gate, run, monkeypatch, day, holidays, office, says
+):
     class Then(datetime):
         @classmethod
         def now(cls, tz=None):

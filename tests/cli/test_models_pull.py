@@ -51,14 +51,14 @@ def desk(gate):
     return gate
 
 
-def test_without_a_word_on_the_licences_nothing_comes(desk):
+def test_without_acceptance_of_the_licences_nothing_is_copied(desk):
     done = desk.run("models", "pull", "--from", desk.stick, check=3)
     assert "finds.onnx: Licence of finds" in done.stderr
     assert "add --accept-licence" in done.stderr
     assert list(desk.models.glob("*.onnx")) == []
 
 
-def test_a_set_comes_from_a_stick_and_a_pipe_is_told_only_what_came(desk):
+def test_a_set_is_copied_from_a_stick_and_a_pipe_gets_only_the_result(desk):
     done = desk.run("models", "pull", "--from", desk.stick, "--accept-licence", check=0)
     assert done.stdout.splitlines() == [f"{name}: copied, SHA-256 is correct" for name in FILES]
     assert done.stderr.splitlines() == [f"{name}: Licence of {name.removesuffix('.onnx')}" for name in FILES]
@@ -75,7 +75,7 @@ def test_another_folder_may_be_named(desk):
     assert not desk.models.exists()
 
 
-def test_what_cannot_be_had_is_told_with_what_to_do(desk):
+def test_an_unavailable_model_is_reported_with_the_next_step(desk):
     done = desk.run("models", "pull", "--accept-licence", check=3)
     assert done.stderr.count("the manifest has no address for it; copy it with --from") == 3
 
@@ -85,7 +85,7 @@ def test_a_misspelt_set_gets_a_hint(desk):
 
 
 @pytest.mark.parametrize(("answer", "code"), [(b"y\n", 0), (b"n\n", 3)])
-def test_on_a_terminal_people_are_asked_and_shown_a_bar(desk, answer, code):
+def test_on_a_terminal_there_is_a_question_and_a_progress_bar(desk, answer, code):
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "gated", "--config", desk.config, "models", "pull", "--from", desk.stick]
     env = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
@@ -105,7 +105,7 @@ def test_on_a_terminal_people_are_asked_and_shown_a_bar(desk, answer, code):
     assert (b"1.0/1.0 kB" in said) == (code == 0)
 
 
-def test_no_settings_are_needed_to_bring_models(tmp_path):
+def test_models_are_pulled_without_settings(tmp_path):
     command = [sys.executable, "-m", "gated", "models", "pull", "courtyard"]
     env = {name: value for name, value in os.environ.items() if name != "GATED_CONFIG"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=True)

@@ -44,13 +44,13 @@ def shown(office, subject):
     return json.loads(office("person", "show", subject, "--json"))
 
 
-def test_a_folder_without_an_office_says_how_to_make_one(tmp_path):
+def test_a_folder_without_an_office_gives_the_command_to_create_one(tmp_path):
     done = CliRunner().invoke(main, ["office", "--dir", str(tmp_path / "none"), "gates"])
     assert done.exit_code == 1
     assert "gated office init" in done.output
 
 
-def test_somebody_is_added_changed_and_listed(office, ann):
+def test_a_person_is_added_changed_and_listed(office, ann):
     office("person", "change", ann, "--name", "Anne", "--role", "staff")
     [row] = json.loads(office("person", "list", "--json"))
     assert (row["subject"], row["name"], row["household"], row["role"]) == (ann, "Anne", "2-401", "staff")
@@ -58,7 +58,7 @@ def test_somebody_is_added_changed_and_listed(office, ann):
     assert "2-401" in office("person", "show", ann)
 
 
-def test_an_id_that_a_gate_gave_is_kept_and_counts_once(office):
+def test_an_id_made_by_a_gate_is_kept_and_unique(office):
     arguments = ("person", "add", "--name", "Bo", "--household", "1", "--subject", "0123456789abcdef")
     assert office(*arguments) == "added Bo (1), 0123456789abcdef\n"
     assert "exists already" in office(*arguments, check=1)
@@ -83,14 +83,14 @@ def test_a_consent_is_withdrawn(office, ann, withdrawn, left):
     assert [each["purpose"] for each in shown(office, ann)["consents"]] == left
 
 
-def test_somebody_is_suspended_and_resumed(office, ann):
+def test_a_person_is_suspended_and_resumed(office, ann):
     office("person", "suspend", ann)
     assert shown(office, ann)["status"] == "suspended"
     office("person", "resume", ann)
     assert shown(office, ann)["status"] == "active"
 
 
-def test_who_is_removed_is_gone_for_good(office, store, ann):
+def test_a_removed_person_stays_removed(office, store, ann):
     assert "add --yes" in office("person", "remove", ann, check=2)
     office("person", "remove", ann, "--yes")
     assert isinstance(store.book.get(f"person/{ann}"), Tombstone)
@@ -98,12 +98,12 @@ def test_who_is_removed_is_gone_for_good(office, store, ann):
     assert "removed for good" in office("person", "add", "--name", "X", "--household", "1", "--subject", ann, check=1)
 
 
-def test_an_unknown_id_is_told_with_the_way_to_find_the_right_one(office):
+def test_an_unknown_id_gives_an_error_that_names_the_search_command(office):
     for command in ("show", "suspend", "resume", "remove"):
         assert "person list" in office("person", command, "0123456789abcdef", check=1)
 
 
-def test_a_card_is_nobodys_twice_and_its_number_is_never_shown(office, ann, store):
+def test_a_card_belongs_to_one_person_and_its_number_is_never_shown(office, ann, store):
     bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
     card = office("person", "card", ann, "--number", "0006729715", "--label", "blue").split()[-1]
     assert "in use already" in office("person", "card", bo, "--number", "6729715", check=1)
@@ -123,7 +123,7 @@ def test_a_card_is_nobodys_twice_and_its_number_is_never_shown(office, ann, stor
         ("w32:04A1B2C3", "w32:77A1B2C3", "lower 24 bits are the same"),
     ],
 )
-def test_a_card_that_a_reader_cannot_tell_from_anothers_is_refused_with_the_reason(office, ann, given, again, why):
+def test_an_indistinguishable_card_is_refused_with_the_reason(office, ann, given, again, why):
     bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
     card = office("person", "card", ann, "--number", given).split()[-1]
     told = office("person", "card", bo, "--number", again, check=1)
@@ -139,12 +139,12 @@ def test_a_random_number_is_refused_and_the_readings_of_a_card_are_shown(office,
     assert "w34:102-45043" in told
 
 
-def test_a_card_that_is_none_is_refused(office, ann):
+def test_an_invalid_card_is_refused(office, ann):
     assert "digits or letters" in office("person", "card", ann, "--number", "12", check=1)
     office("person", "card", ann, check=2)
 
 
-def test_a_card_is_good_from_the_first_to_the_last_day(office, ann, store):
+def test_a_card_is_valid_from_its_first_to_its_last_day(office, ann, store):
     today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
     office("person", "card", ann, "--number", "1234", "--until", today.isoformat(), "--uses", "3")
     [card] = store.book.person(ann).cards
@@ -153,7 +153,7 @@ def test_a_card_is_good_from_the_first_to_the_last_day(office, ann, store):
     office("person", "card", ann, "--number", "5678", "--until", "2020-01-01", check=2)
 
 
-def test_a_pin_is_read_from_the_input_and_never_shown(office, ann, store):
+def test_a_pin_is_read_from_standard_input_and_never_shown(office, ann, store):
     office("person", "pin", ann, typed="739154\n")
     office("person", "pin", ann, "--duress", typed="286094\n")
     who = store.book.person(ann)
@@ -165,7 +165,7 @@ def test_a_pin_is_read_from_the_input_and_never_shown(office, ann, store):
     assert (who.has_pin, who.has_duress_pin) == (False, False)
 
 
-def test_the_office_makes_a_pin_shows_it_once_and_says_the_budget(office, ann, store):
+def test_the_office_makes_a_pin_shows_it_once_and_prints_the_budget(office, ann, store):
     said = office("person", "pin", ann, typed="")
     pin = "".join(re.search(r"(\d{3}) (\d{3})", said).groups())
     assert not is_weak(pin, 6)
@@ -176,7 +176,7 @@ def test_the_office_makes_a_pin_shows_it_once_and_says_the_budget(office, ann, s
     assert "years" in office("pins")
 
 
-def test_a_weak_pin_and_a_neighbours_are_refused_in_the_same_words(office, ann):
+def test_a_weak_pin_and_a_neighbours_pin_get_the_same_refusal(office, ann):
     bo = office("person", "add", "--name", "Bo", "--household", "1").split()[-1]
     office("person", "pin", ann, typed="739154\n")
     said = {
@@ -187,7 +187,7 @@ def test_a_weak_pin_and_a_neighbours_are_refused_in_the_same_words(office, ann):
     assert "needs a PIN beside it" in office("person", "pin", bo, "--duress", typed="286094\n", check=1)
 
 
-def test_rights_and_wishes_of_somebody_are_said_and_cleared(office, ann, store):
+def test_access_rules_and_preferences_of_a_person_are_set_and_cleared(office, ann, store):
     office("schedule", "set", "day", "--days", "mon,fri", "--start", "06:00", "--end", "22:00")
     office("person", "rights", ann, "--door", "main", "--schedule", "day")
     office("person", "prefer", ann, "--release-s", "12", "--first", "touch")
@@ -202,7 +202,7 @@ def test_rights_and_wishes_of_somebody_are_said_and_cleared(office, ann, store):
     office("person", "rights", ann, check=2)
 
 
-def test_rights_of_households_and_roles(office):
+def test_access_rules_of_households_and_roles_are_set(office):
     office("person", "add", "--name", "Ann", "--household", "2-401")
     office("schedule", "set", "day", "--end", "22:00")
     office("rights", "household", "2-401", "--door", "main")
@@ -227,7 +227,7 @@ def test_rights_of_households_and_roles(office):
         ("--end", "18.00", "HH:MM"),
     ],
 )
-def test_a_time_or_a_day_that_is_none_is_named(office, option, wrong, says):
+def test_an_invalid_time_or_day_is_named(office, option, wrong, says):
     told = office("schedule", "set", "day", option, wrong, check=1)
     assert says in told
     assert not any(word in told for word in ("regex", "enum", "`", "null"))
@@ -250,7 +250,7 @@ def test_schedules_are_listed_and_removed(office):
 # -- gates ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_gates_are_listed_with_how_far_they_are(office, store, gate, ann):
+def test_the_gates_are_listed_with_their_progress(office, store, gate, ann):
     assert json.loads(office("gates", "--json"))[0]["state"] == "never heard"
     status = Status(site=SITE, gate=gate, version="0.1.0", door="secured", degraded=["vision"])
     store.gate_table.record_status(gate, status, is_changed=True, is_fresh=True, at="2026-11-23T07:58:00Z")
@@ -283,7 +283,7 @@ def test_the_newest_events_are_shown(office, store, gate):
     office("events", "--gate", "nowhere", check=1)
 
 
-def test_a_deeply_nested_event_of_a_stolen_gate_is_shown_as_it_is(office, store, gate):
+def test_a_deeply_nested_event_of_a_stolen_gate_is_shown_unchanged(office, store, gate):
     body = '{"kind":"tampered","more":' + "[" * 7000 + "]" * 7000 + "}"
     at, first = "2026-11-23T07:58:00Z", genesis(SITE, gate, "j")
     row = WireEvent(1, at, "tampered", body, row_digest(first, 1, at.encode(), b"tampered", body.encode()))
@@ -294,7 +294,7 @@ def test_a_deeply_nested_event_of_a_stolen_gate_is_shown_as_it_is(office, store,
     assert "unreadable" in office("events")
 
 
-def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
+def test_receipts_show_which_gates_have_not_answered(office, store, gate, ann):
     store.add_gate("gate-0", Identity.make().party.dump(), "0a0c")
     office("person", "add", "--name", "Bo", "--household", "1")
     n = store.book.remove(f"person/{ann}")
@@ -307,7 +307,7 @@ def test_receipts_tell_who_has_not_answered(office, store, gate, ann):
     office("receipts")
 
 
-def test_an_alarm_stands_until_it_is_settled(office, store, gate):
+def test_an_alarm_is_open_until_it_is_marked_as_handled(office, store, gate):
     office("alarms")
     store.alarms.open(gate, "cloned", "", "2026-11-23T08:00:00Z")
     assert "another device has its keys" in office("alarms", check=1)
@@ -348,7 +348,7 @@ def serving(store, served, tmp_path):
     return settle
 
 
-def test_a_release_says_what_came_of_it(office, gate, serving):
+def test_a_release_prints_its_result(office, gate, serving):
     thread = serving("done", "the door is released")
     order = ("release", gate, "--operator", "li", "--reason", "a delivery", "--wait", 30)
     assert office(*order) == "gate-1: done: the door is released\n"
@@ -358,7 +358,7 @@ def test_a_release_says_what_came_of_it(office, gate, serving):
     thread.join()
 
 
-def test_a_release_needs_somebody_who_orders_it_and_a_reason(office, gate):
+def test_a_release_needs_an_operator_and_a_reason(office, gate):
     office("release", gate, "--reason", "x", check=2)
     office("release", gate, "--operator", "li", check=2)
     office("release", "gate-9", "--operator", "li", "--reason", "x", check=1)
@@ -375,7 +375,7 @@ ORDERS = [
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_where_no_office_serves_nothing_is_ordered_and_that_is_said_at_once(office, store, gate, order):
+def test_without_a_serving_office_no_command_is_sent_and_the_error_is_immediate(office, store, gate, order):
     began = time.monotonic()
     said = office(*order, check=1)
     assert time.monotonic() - began < 5, "no waiting"
@@ -386,7 +386,7 @@ def test_where_no_office_serves_nothing_is_ordered_and_that_is_said_at_once(offi
 
 
 @pytest.mark.parametrize("order", ORDERS)
-def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, gate, served, order):
+def test_a_command_reported_as_failed_is_cancelled_on_disk(office, store, gate, served, order):
     said = office(*order, "--wait", 0.1, check=1)
     assert "not done: no answer in 0.1 s" in said
     assert "will not carry it out later" in said
@@ -395,20 +395,20 @@ def test_an_order_that_was_told_to_have_failed_is_void_on_disk(office, store, ga
     assert cancelled.state == "cancelled"
 
 
-def test_a_gate_of_an_older_version_is_to_be_updated_before_it_is_ordered_anything(office, store, gate, served):
+def test_a_gate_of_an_older_version_gets_no_command_until_it_is_updated(office, store, gate, served):
     status = Status(site=SITE, gate=gate, version="0.1.0")
     store.gate_table.record_status(gate, status, is_changed=True, is_fresh=True, at="2026-11-23T07:58:00Z")
     assert "update that gate first" in office("restart", gate, check=1)
     assert store.commands.open() == []
 
 
-def test_a_serve_that_speaks_for_other_gates_is_none_for_this_one(office, store, gate, tmp_path):
+def test_an_office_process_for_other_gates_does_not_count_for_this_gate(office, store, gate, tmp_path):
     others = [(number, 4) for number in range(4) if not owner_check(number, 4)(gate)]
     with closing(serving_for(tmp_path / "office", *others[0])):
         assert "no `gated office serve`" in office("restart", gate, check=1)
 
 
-def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, serving, monkeypatch):
+def test_a_command_with_unknown_result_is_not_reported_as_failed(office, store, gate, serving, monkeypatch):
     """The office gave the final word, and no answer came in time."""
     monkeypatch.setattr("gated.office.command_store.GO_S", 0.3)
 
@@ -425,7 +425,7 @@ def test_what_may_have_happened_is_not_told_to_have_failed(office, store, gate, 
     assert f"gated office events --gate {gate}" in said
 
 
-def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, serving):
+def test_progress_messages_of_a_gate_are_shown(office, store, gate, serving):
     def talks(another, placed):
         another.commands.store_progress(placed.id, "2 of 5 looks")
         time.sleep(0.3)
@@ -435,7 +435,7 @@ def test_what_a_gate_says_while_it_is_at_it_is_shown(office, store, gate, servin
     thread.join()
 
 
-def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate, served):
+def test_a_lockdown_of_all_gates_is_sent_to_every_gate(office, store, gate, served):
     store.add_gate("gate-2", Identity.make().party.dump(), "0a0c")
     said = office("lockdown", "all", "on", "--wait", 0.2, "--operator", "li", check=1)
     assert [(each.gate, each.content.action.on) for each in store.commands.unreported_cancellations()] == [
@@ -446,7 +446,7 @@ def test_a_lockdown_of_all_goes_to_every_gate(office, store, gate, served):
     assert "gate-2: not done" in said
 
 
-def test_what_a_doctor_says_is_shown(office, gate, serving):
+def test_the_findings_of_a_doctor_command_are_shown(office, gate, serving):
     thread = serving("done", findings=[ReplyFinding("camera", "bad", "no frames")])
     assert "no frames" in office("diagnose", gate, "--wait", 30)
     thread.join()
@@ -456,12 +456,12 @@ def test_what_a_doctor_says_is_shown(office, gate, serving):
     thread.join()
 
 
-def test_nobodys_face_is_taken_who_has_not_agreed(office, store, gate, ann):
+def test_a_person_without_consent_is_not_enrolled(office, store, gate, ann):
     assert "not agreed" in office("enrol", gate, ann, check=1)
     assert store.commands.open() == []
 
 
-def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, store, gate, served, tmp_path):
+def test_too_long_settings_are_refused_before_sending(office, store, gate, served, tmp_path):
     file = tmp_path / "gate.toml"
     for text in ("#" + "x" * 20_000, "#" + "户" * 19_000):
         file.write_text(text)
@@ -471,7 +471,7 @@ def test_settings_that_are_too_long_are_refused_before_they_are_sent(office, sto
     assert store.commands.unreported_cancellations()[0].content.action.toml.startswith("[access]")
 
 
-def test_a_change_that_fails_leaves_everything_as_it_was(office, ann, store):
+def test_a_failed_change_leaves_everything_unchanged(office, ann, store):
     office("person", "change", ann, "--name", "x" * 300, check=1)
     assert isinstance(store.book.get(f"person/{ann}"), OfficePerson)
     assert store.book.person(ann).name == "Ann"

@@ -51,25 +51,25 @@ def call(store, door="main"):
 
 
 @pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
-def test_an_answer_is_ordered_at_the_gate(office, store, answer):
+def test_an_answer_is_sent_to_the_gate(office, store, answer):
     said = office("answer", "gate-1", f"--{answer}", "--operator", "li", "--wait-s", 0.1, check=1)
     assert "will not carry it out later" in said
     [placed] = store.commands.unreported_cancellations()
     assert (placed.content.action, placed.content.reason) == (AnswerCall(answer), "a call")
 
 
-def test_whoever_lets_somebody_in_says_who_they_are_as_for_a_release(office, store):
+def test_letting_a_caller_in_needs_the_operators_name(office, store):
     assert "--operator" in office("answer", "gate-1", "--opening", check=2)
     assert store.commands.unreported_cancellations() == []
 
 
-def test_an_answer_is_not_ordered_where_no_office_serves(office, store, served):
+def test_without_a_serving_office_no_answer_is_sent(office, store, served):
     served.close()
     assert "no `gated office serve`" in office("answer", "gate-1", "--opening", "--operator", "li", check=1)
     assert store.commands.unreported_cancellations() == []
 
 
-def test_an_answer_may_name_the_door_and_must_say_what(office, store):
+def test_an_answer_may_name_the_door_and_must_name_the_action(office, store):
     office("answer", "gate-1", "--wait", "--door", "second", "--operator", "li", "--wait-s", 0, check=1)
     [placed] = store.commands.unreported_cancellations()
     assert (placed.content.action, placed.content.operator) == (AnswerCall("wait", "second"), "li")
@@ -77,7 +77,7 @@ def test_an_answer_may_name_the_door_and_must_say_what(office, store):
     office("answer", "gate-9", "--wait", "--wait-s", 0, check=1)
 
 
-def test_a_call_is_listed_with_what_to_do(office, store):
+def test_a_call_is_listed_with_the_next_step(office, store):
     call(store)
     said = " ".join(office("alarms", check=1).split())
     assert "call_pressed" in said
@@ -103,7 +103,7 @@ def watched(tmp_path, monkeypatch):
     return run
 
 
-def test_the_watch_tells_what_stands_what_comes_and_what_is_over(watched, store):
+def test_the_watch_shows_open_new_and_ended_alarms(watched, store):
     call(store)
     said = watched(
         lambda: call(store, "second"),
@@ -116,7 +116,7 @@ def test_the_watch_tells_what_stands_what_comes_and_what_is_over(watched, store)
     assert "gated office answer" in lines[0]
 
 
-def test_the_watch_gives_a_program_each_alarm_once(watched, store, tmp_path):
+def test_the_watch_passes_each_alarm_to_a_program_once(watched, store, tmp_path):
     hook, heard = tmp_path / "hook", tmp_path / "heard"
     hook.write_text(f"#!/bin/sh\ncat >> {heard}\necho >> {heard}\n")
     hook.chmod(0o755)
@@ -128,7 +128,7 @@ def test_the_watch_gives_a_program_each_alarm_once(watched, store, tmp_path):
     ]  # fmt: skip
 
 
-def test_a_program_that_fails_is_said_and_the_watch_goes_on(watched, store, tmp_path):
+def test_a_failing_program_is_reported_and_the_watch_continues(watched, store, tmp_path):
     hook = tmp_path / "hook"
     hook.write_text("#!/bin/sh\nexit 3\n")
     hook.chmod(0o755)
@@ -137,7 +137,7 @@ def test_a_program_that_fails_is_said_and_the_watch_goes_on(watched, store, tmp_
     assert said.count("check that it is executable") == 2
 
 
-def test_the_watch_says_once_that_no_office_serves_and_again_when_it_ends_later(watched, store, served, tmp_path):
+def test_the_watch_reports_a_missing_office_once_and_again_after_a_later_end(watched, store, served, tmp_path):
     again = []
 
     def serve():
@@ -151,11 +151,11 @@ def test_the_watch_says_once_that_no_office_serves_and_again_when_it_ends_later(
     assert said.count("no `gated office serve` serves gate-1") == 2
 
 
-def test_a_watch_over_an_office_at_work_complains_of_nothing(watched, store):
+def test_the_watch_of_a_serving_office_prints_no_warning(watched, store):
     assert "no `gated office serve`" not in watched(lambda: None)
 
 
-def test_the_watch_for_a_program_is_one_object_a_line(watched, store):
+def test_the_watch_as_json_prints_one_object_a_line(watched, store):
     call(store)
     [line] = watched(options=["--json"]).splitlines()[:1]
     assert json.loads(line)["kind"] == "call_pressed"
@@ -165,7 +165,7 @@ def alarm(kind="call_pressed", over_at=None):
     return Alarm(1, "gate-1", kind, "main", stamp(datetime.now(UTC)), over_at)
 
 
-def test_the_bell_rings_on_a_terminal_while_somebody_calls_and_at_no_other_time(monkeypatch, capsys):
+def test_the_bell_rings_on_a_terminal_only_during_a_call(monkeypatch, capsys):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     assert watch.ring([alarm()])
     assert capsys.readouterr().out == "\a"

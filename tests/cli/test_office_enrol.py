@@ -97,7 +97,7 @@ def asked(store, terminal):
     return placed.id
 
 
-def test_the_face_is_kept_only_after_a_yes(store, terminal, tmp_path):
+def test_a_face_is_stored_only_after_a_yes(store, terminal, tmp_path):
     there = terminal()
     order = asked(store, there)
     assert is_waiting(tmp_path / "office", order), "while it is asked it waits"
@@ -110,7 +110,7 @@ def test_the_face_is_kept_only_after_a_yes(store, terminal, tmp_path):
 
 
 @pytest.mark.parametrize("typed", ["n\n", "\n", "\x03"])
-def test_a_no_and_ctrl_c_leave_nothing(store, terminal, typed):
+def test_a_no_or_ctrl_c_stores_nothing(store, terminal, typed):
     there = terminal()
     order = asked(store, there)
     there.type(typed)
@@ -121,21 +121,21 @@ def test_a_no_and_ctrl_c_leave_nothing(store, terminal, typed):
     assert "Traceback" not in there.said
 
 
-def test_with_yes_nobody_is_asked(store, terminal):
+def test_the_yes_option_skips_the_question(store, terminal):
     there = terminal("--yes")
     there.until(store.commands.open, "the order")
     [placed] = store.commands.open()
     assert placed.is_confirmed
 
 
-def test_who_is_enrolled_is_named_before_and_in_the_question(store, terminal):
+def test_the_person_is_named_before_the_enrolment_and_in_the_question(store, terminal):
     there = terminal()
     asked(store, there)
     assert "enrolling Ann (2) at gate-1" in there.said
     assert "Did Ann (2) stand there, alone?" in there.said
 
 
-def test_without_a_terminal_nothing_is_ordered_unless_somebody_has_said_yes(tmp_path, store):
+def test_without_a_terminal_an_enrolment_needs_the_yes_option(tmp_path, store):
     command = [sys.executable, "-m", "gated", "office", "--dir", str(tmp_path / "office"), "enrol", "gate-1", ANN]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     assert (done.returncode, store.commands.open()) == (2, [])

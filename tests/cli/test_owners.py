@@ -36,7 +36,7 @@ def all_commands(group=main, path=()):
             yield from all_commands(command, here)
 
 
-def test_every_command_is_done_by_the_holder_or_stands_in_the_table_with_its_reason():
+def test_every_command_runs_as_the_owner_or_is_an_exception_with_a_reason():
     commands = dict(all_commands())
     assert len(commands) > 90
     by_holder = {path for path, command in commands.items() if hasattr(command.callback, owners.MARK)}
@@ -163,7 +163,7 @@ def _imported(tmp_path_factory):
 
 @roots
 @pytest.mark.parametrize("words", GATE.values(), ids=GATE)
-def test_what_root_does_at_a_gate_is_its_users_and_no_link_of_theirs_leads_root_elsewhere(
+def test_files_that_root_makes_at_a_gate_belong_to_its_user_and_links_mislead_nobody(
     config, open_folder, secret, words
 ):
     state = open_folder / "state"
@@ -180,7 +180,7 @@ def test_what_root_does_at_a_gate_is_its_users_and_no_link_of_theirs_leads_root_
 
 @roots
 @pytest.mark.parametrize("words", OFFICE.values(), ids=OFFICE)
-def test_what_root_does_at_an_office_is_its_users_and_no_link_of_theirs_leads_root_elsewhere(office, secret, words):
+def test_files_that_root_makes_at_an_office_belong_to_its_user_and_links_mislead_nobody(office, secret, words):
     command = ["office", "--dir", office, *words]
     before = files_in(office)
     run(*command)
@@ -190,7 +190,7 @@ def test_what_root_does_at_an_office_is_its_users_and_no_link_of_theirs_leads_ro
 
 
 @roots
-def test_a_state_folder_that_is_a_link_of_theirs_gets_nothing_of_roots(config, open_folder, secret):
+def test_a_linked_state_folder_of_another_user_gets_no_file_of_root(config, open_folder, secret):
     (open_folder / "theirs").mkdir()
     (open_folder / "roots").mkdir()
     (open_folder / "theirs/state").symlink_to(open_folder / "roots")
@@ -203,7 +203,7 @@ def test_a_state_folder_that_is_a_link_of_theirs_gets_nothing_of_roots(config, o
 
 
 @roots
-def test_an_office_begins_as_the_one_in_whose_place_it_is(open_folder):
+def test_a_new_office_belongs_to_the_owner_of_its_place(open_folder):
     (open_folder / "home").mkdir()
     give(open_folder / "home")
     folder = open_folder / "home/office"
@@ -213,7 +213,7 @@ def test_an_office_begins_as_the_one_in_whose_place_it_is(open_folder):
 
 
 @roots
-def test_in_a_folder_of_roots_everything_is_as_ever(open_folder, config):
+def test_in_a_folder_of_root_files_belong_to_root(open_folder, config):
     give(open_folder / "state", 0)
     run("--config", config, "people", "add", "--name", "Ann", "--household", "2-401", check=0)
     assert {path.stat().st_uid for path in (open_folder / "state").rglob("*")} == {0}
@@ -221,7 +221,7 @@ def test_in_a_folder_of_roots_everything_is_as_ever(open_folder, config):
 
 
 @roots
-def test_a_folder_of_roots_that_others_may_write_is_refused(open_folder, config):
+def test_a_folder_of_root_that_others_may_write_is_refused(open_folder, config):
     give(open_folder / "state", 0)
     (open_folder / "state").chmod(0o777)
     said = run("--config", config, "people", "add", "--name", "Ann", "--household", "2-401", check=3)
@@ -233,7 +233,7 @@ def test_a_folder_of_roots_that_others_may_write_is_refused(open_folder, config)
 
 
 @roots
-def test_a_program_that_a_command_starts_is_not_root_and_cannot_be(open_folder):
+def test_a_program_started_by_a_command_is_not_root_and_cannot_become_root(open_folder):
     (open_folder / "state").mkdir()
     give(open_folder / "state")
     said = []
@@ -260,7 +260,7 @@ def home(open_folder):
 
 @roots
 @pytest.mark.parametrize(("name", "words"), NAMED.items(), ids=NAMED)
-def test_a_file_that_is_named_is_made_by_the_one_in_whose_folder_it_lies(office, home, secret, words, name):
+def test_a_named_file_is_created_by_the_owner_of_its_folder(office, home, secret, words, name):
     command = ["office", "--dir", office, *(word.format(home / name) for word in words)]
     run(*command)
     made = list(home.rglob("*"))
@@ -275,7 +275,7 @@ def test_a_file_that_is_named_is_made_by_the_one_in_whose_folder_it_lies(office,
 
 
 @roots
-def test_a_file_that_is_named_is_read_by_the_one_in_whose_folder_it_lies(office, home, secret):
+def test_a_named_file_is_read_as_the_owner_of_its_folder(office, home, secret):
     (home / "new.toml").symlink_to(secret)
     give(home, DAEMON)
     said = run("office", "--dir", office, "settings", "gate-1", home / "new.toml", check=2)
@@ -288,14 +288,14 @@ def test_a_file_that_is_named_is_read_by_the_one_in_whose_folder_it_lies(office,
 
 
 @roots
-def test_settings_that_only_root_may_read_do_for_roots_command(config):
+def test_settings_that_only_root_may_read_work_for_roots_command(config):
     config.chmod(0o600)
     run("--config", config, "people", "add", "--name", "Ann", "--household", "2-401", check=0)
     assert "Ann" in run("--config", config, "people", "list", check=0)
 
 
 @roots
-def test_learning_a_reader_gives_nothing_of_roots_away(config, open_folder, secret):
+def test_learning_a_reader_reveals_no_file_of_root(config, open_folder, secret):
     (open_folder / "state/readers.loan").symlink_to(secret)
     (open_folder / ".gated.toml.new").symlink_to(secret)
     give(open_folder / "state")

@@ -57,7 +57,7 @@ def code_of(office):
     return done.stdout.strip()
 
 
-def test_an_office_is_made_with_one_command_that_says_what_to_do_next(tmp_path):
+def test_one_command_creates_an_office_and_prints_the_next_step(tmp_path):
     folder = tmp_path / "office"
     arguments = ["--site", SITE, "--host", "Office.lan", "--port", "18883", "--pairing-port", "18884"]
     done = CliRunner().invoke(init, arguments, obj=folder)
@@ -70,7 +70,7 @@ def test_an_office_is_made_with_one_command_that_says_what_to_do_next(tmp_path):
         assert (store.site, store.gates()) == (SITE, [])
 
 
-def test_an_office_is_not_made_twice(tmp_path):
+def test_an_office_is_not_created_twice(tmp_path):
     arguments = ["--site", SITE, "--host", "office.lan"]
     assert CliRunner().invoke(init, arguments, obj=tmp_path / "office").exit_code == 0
     again = CliRunner().invoke(init, arguments, obj=tmp_path / "office")
@@ -78,7 +78,7 @@ def test_an_office_is_not_made_twice(tmp_path):
     assert "not empty" in str(again.exception)
 
 
-def test_a_code_is_one_line_for_a_pipe(office):
+def test_a_pipe_gets_the_code_as_one_line(office):
     text = code_of(office)
     assert len(text.splitlines()) == 1
     code = PairingCode.parse(text)
@@ -86,13 +86,13 @@ def test_a_code_is_one_line_for_a_pipe(office):
 
 
 @pytest.mark.parametrize("name", ["gate.1", "a b", "门", "a/b", "x" * 64])
-def test_what_no_gate_can_be_called_is_not_invited(office, name):
+def test_an_invalid_gate_name_is_not_invited(office, name):
     done = CliRunner().invoke(invite, [name], obj=office.folder)
     assert isinstance(done.exception, OfficeError)
     assert "cannot be the name of a gate" in str(done.exception)
 
 
-def test_nobody_is_invited_to_where_no_office_is(tmp_path):
+def test_without_an_office_no_gate_is_invited(tmp_path):
     done = CliRunner().invoke(invite, [GATE], obj=tmp_path)
     assert isinstance(done.exception, OfficeError)
 
@@ -106,7 +106,7 @@ def test_a_gate_joins_with_one_command_and_prints_its_settings(office, gate, joi
     assert office.store.gate(GATE).gate == GATE
 
 
-def test_who_pairs_anew_without_the_site_key_is_told_of_other_keys(office, gate, join, tmp_path, monkeypatch):
+def test_pairing_again_without_the_site_key_reports_the_changed_keys(office, gate, join, tmp_path, monkeypatch):
     """The site key is a systemd credential. A command at a terminal does not have it."""
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "site-key").write_bytes(bytes(32))
@@ -123,13 +123,13 @@ def test_who_pairs_anew_without_the_site_key_is_told_of_other_keys(office, gate,
     assert "other keys" not in join(code_of(office)).output
 
 
-def test_a_code_may_be_typed_in_groups_or_when_it_is_asked_for(office, gate, join):
+def test_a_code_may_be_typed_in_groups_or_at_a_prompt(office, gate, join):
     where, symbols = code_of(office).rsplit("/", 1)
     assert "has joined its office" in join(f"{where}/", *symbols.lower().split("-")).stderr
     assert "has joined its office" in join(input=code_of(office) + "\n").stderr
 
 
-def test_the_settings_can_be_written_where_they_belong(office, gate, join):
+def test_the_settings_are_written_into_the_settings_file_on_request(office, gate, join):
     code, before = code_of(office), gate.config.read_text()
     join(code, "--write-to", gate.config)
     assert gate.config.read_text().startswith(before)
@@ -141,7 +141,7 @@ def test_the_settings_can_be_written_where_they_belong(office, gate, join):
     assert gate.config.read_text() == written
 
 
-def test_the_table_takes_its_place_in_the_commented_example(office, gate, join):
+def test_the_table_replaces_the_commented_example(office, gate, join):
     example = gate.run("config", "new", check=0).stdout
     own = {"site": f'id = "{SITE}"', "gate": f'id = "{GATE}"', "door": 'pins = "mock"'}
     for table, line in own.items():
@@ -158,7 +158,7 @@ def test_the_table_takes_its_place_in_the_commented_example(office, gate, join):
     assert gate.config.stat().st_mode & 0o777 == 0o640
 
 
-def test_an_empty_table_in_an_odd_spelling_is_filled_and_nothing_is_lost(office, gate, join):
+def test_an_unusual_empty_table_is_reported_and_nothing_is_lost(office, gate, join):
     before = gate.config.read_text() + "\n[ 'sync' ] # mine\n"
     gate.config.write_text(before)
     join(code_of(office), "--write-to", gate.config)
@@ -166,7 +166,7 @@ def test_an_empty_table_in_an_odd_spelling_is_filled_and_nothing_is_lost(office,
     assert load(gate.config).sync.url == office.registrar.place.url
 
 
-def test_other_settings_of_a_link_are_not_touched(office, gate, join):
+def test_different_settings_of_a_link_are_not_changed(office, gate, join):
     gate.write(sync={"protocol": "3.1.1"})
     before = gate.config.read_text()
     done = join(code_of(office), "--write-to", gate.config, check=2)
@@ -175,7 +175,7 @@ def test_other_settings_of_a_link_are_not_touched(office, gate, join):
     assert gate.config.read_text() == before
 
 
-def test_a_file_that_cannot_be_written_is_said_and_nothing_is_lost(office, gate, join, tmp_path):
+def test_an_unwritable_file_is_reported_and_nothing_is_lost(office, gate, join, tmp_path):
     done = join(code_of(office), "--write-to", tmp_path / "nowhere" / "gated.toml", check=2)
     assert "add the table above by hand" in done.stderr
     assert tomllib.loads(done.stdout)["sync"]["url"] == office.registrar.place.url
@@ -189,7 +189,7 @@ def test_a_code_for_another_gate_is_not_tried(office, gate, join):
     join(code)
 
 
-def test_a_slip_of_the_finger_and_an_absent_office_are_said(office, gate, join):
+def test_a_typing_error_and_an_absent_office_are_reported(office, gate, join):
     code = code_of(office)
     assert "letter or more" in join(code[:-1] + ("0" if code[-1] != "0" else "2"), check=1).stderr
     office.shut()

@@ -41,7 +41,7 @@ def issue(keys, *words, until="2099-12-31 18:00"):
     return gated("pass", "issue", "--key", keys[0], "--site", "s", "--gate", "g", "--until", until, *words)
 
 
-def test_a_pass_from_the_desk_opens_the_gate_it_is_for(keys):
+def test_a_pass_made_at_the_desk_opens_its_gate(keys):
     done = issue(keys, "--uses", 3, "--door", "second")
     assert done.exit_code == 0
     read = read_pass(done.output.strip(), read_pass_key(keys[1]), "s", "g", "second", at=datetime.now(UTC))
@@ -49,7 +49,7 @@ def test_a_pass_from_the_desk_opens_the_gate_it_is_for(keys):
     assert read.uses == 3
 
 
-def test_times_are_the_sites_own(keys):
+def test_times_are_in_the_zone_of_the_site(keys):
     text = issue(keys, "--from", "2098-05-01 09:00").output.strip()
     shown = json.loads(gated("pass", "show", text, "--key", keys[1], "--json").output)
     assert shown["from"] == "2098-05-01T09:00:00+08:00"
@@ -57,12 +57,12 @@ def test_times_are_the_sites_own(keys):
     assert (shown["now"], shown["uses"], shown["door"]) == ("not_yet", 1, "main")
 
 
-def test_the_picture_is_the_pass(keys, tmp_path):
+def test_the_picture_contains_the_pass(keys, tmp_path):
     done = issue(keys, "--png", tmp_path / "pass.png")
     assert zxingcpp.read_barcode(Image.open(tmp_path / "pass.png")).text == done.output.strip()
 
 
-def test_in_a_pipe_there_is_the_text_alone(keys):
+def test_a_pipe_gets_only_the_text(keys):
     output = issue(keys).output
     assert output.startswith("G1.")
     assert len(output.splitlines()) == 1
@@ -75,7 +75,7 @@ def test_site_gate_and_key_come_from_the_settings(gate, keys):
     assert (shown["site"], shown["gate"], shown["now"]) == ("courtyard-2", "front", "good")
 
 
-def test_a_pass_is_shown_for_people_too(keys):
+def test_a_pass_is_shown_in_readable_form_too(keys):
     shown = gated("pass", "show", issue(keys).output.strip(), "--key", keys[1])
     assert shown.exit_code == 0
     assert [line.split()[0] for line in shown.output.splitlines()] == [
@@ -84,7 +84,7 @@ def test_a_pass_is_shown_for_people_too(keys):
 
 
 @pytest.mark.parametrize("text", ["", "hello", "G1.AAAA"])
-def test_what_the_site_did_not_sign_is_said(keys, text):
+def test_a_pass_not_signed_by_the_site_is_reported(keys, text):
     shown = gated("pass", "show", text, "--key", keys[1])
     assert shown.exit_code == 1
     assert "not a pass of this site" in shown.output
@@ -99,21 +99,21 @@ def test_what_the_site_did_not_sign_is_said(keys, text):
         (["--png", "nowhere/pass.png"], "cannot be written"),
     ],
 )
-def test_what_cannot_be_signed_is_one_clear_line(keys, words, says):
+def test_an_unsignable_pass_gives_one_clear_line(keys, words, says):
     done = issue(keys, *words)
     assert done.exit_code in (2, 3)
     assert says in done.output
     assert "Traceback" not in done.output
 
 
-def test_without_settings_the_place_must_be_named(keys, gate):
+def test_without_settings_site_and_gate_must_be_named(keys, gate):
     gate.config.unlink()
     done = gate.run("pass", "issue", "--key", keys[0], "--until", "2099-12-31")
     assert done.returncode in (2, 3)
     assert done.stderr.startswith("gated: ")
 
 
-def test_without_the_sites_key_nothing_is_shown(keys, gate):
+def test_without_the_sites_key_no_pass_is_shown(keys, gate):
     done = gate.run("pass", "show", "G1.AAAA")
     assert done.returncode == 2
     assert "readers.pass_key" in done.stderr
@@ -132,20 +132,20 @@ def test_on_a_terminal_the_code_is_drawn_too(keys, tmp_path):
 # -- without openssl --------------------------------------------------------------------------------------------------
 
 
-def test_a_key_is_made_once_and_only_its_owner_reads_it(tmp_path):
+def test_a_key_is_created_once_and_only_its_owner_can_read_it(tmp_path):
     first = gated("pass", "key", tmp_path / "site.key")
     assert first.exit_code == 0, first.output
     assert (tmp_path / "site.key").stat().st_mode & 0o777 == 0o600
     assert gated("pass", "key", tmp_path / "site.key").output == first.output
 
 
-def test_a_key_of_openssl_is_shown_as_well(keys):
+def test_a_key_made_by_openssl_is_shown_too(keys):
     text = gated("pass", "key", keys[0]).output.strip()
     assert pass_key_pem(text) == keys[1].read_bytes()
 
 
 @pytest.mark.parametrize("spell", [str.lower, lambda text: text.replace("-", " "), lambda text: text.replace("-", "")])
-def test_a_public_key_is_typed_as_it_comes(keys, spell):
+def test_a_public_key_is_accepted_as_it_is_printed(keys, spell):
     text = gated("pass", "key", keys[0]).output.strip()
     assert pass_key_pem(spell(text)) == keys[1].read_bytes()
 
@@ -160,7 +160,7 @@ def test_every_wrong_letter_of_a_public_key_is_found(keys):
 
 
 @pytest.mark.parametrize("text", ["", "GK1-", "x" * 500, "G1.ABC", "\u5bc6"])
-def test_what_is_no_public_key_is_said(text):
+def test_an_invalid_public_key_is_reported(text):
     with pytest.raises(ConfigError, match="a letter or more is wrong"):
         pass_key_pem(text)
 
@@ -174,7 +174,7 @@ def office(tmp_path):
     return folder
 
 
-def test_from_the_office_to_the_gate_without_a_key_in_anybodys_hand(office, gate):
+def test_the_office_sends_the_pass_key_to_the_gate_without_a_manual_copy(office, gate):
     """The whole path: the gate trusts the office's key and accepts a pass."""
     gate.state.mkdir(mode=0o700)
     gate.write(site={"id": SITE}, gate={"id": "gate-2"})
@@ -194,13 +194,13 @@ def test_from_the_office_to_the_gate_without_a_key_in_anybodys_hand(office, gate
     assert json.loads(gated("--config", gate.config, "pass", "show", signed.strip(), "--json").output)["now"] == "good"
 
 
-def test_a_gate_that_is_none_gets_no_pass(office):
+def test_an_unknown_gate_gets_no_pass(office):
     done = gated("office", "--dir", office, "pass", "issue", "gate-9", "--until", "2099-12-31")
     assert done.exit_code == 1
     assert "gate-9" in done.output
 
 
-def test_another_key_is_only_taken_when_that_is_said(keys, office, gate):
+def test_a_different_key_is_accepted_only_on_request(keys, office, gate):
     gate.state.mkdir(mode=0o700)
     first, second = gated("pass", "key", keys[0]).output.strip(), gated("office", "--dir", office, "pass", "key").stdout
     assert gated("--config", gate.config, "pass", "trust", first).exit_code == 0
@@ -232,13 +232,13 @@ def test_a_pass_until_a_day_ends_with_that_day_at_the_site(keys, until, ends):
 @pytest.mark.parametrize(
     "wrong", ["tomorrow", "2099-13-01", "2099-12-31 25:00", "2099-12-31 24:01", "2099-12-31T18:00Z"]
 )
-def test_a_time_of_a_pass_that_is_none_is_named(keys, wrong):
+def test_an_invalid_time_of_a_pass_is_named(keys, wrong):
     done = issue(keys, until=wrong)
     assert done.exit_code == 2
     assert wrong in done.output
 
 
 @pytest.mark.parametrize("option", ["--site", "--gate"])
-def test_a_site_and_a_gate_are_one_name_however_they_are_spelt(keys, option):
+def test_site_and_gate_are_recognised_in_every_spelling(keys, option):
     text = issue(keys, option, "Ｍain–１").output.strip()
     assert json.loads(gated("pass", "show", text, "--key", keys[1], "--json").output)[option[2:]] == "main-1"

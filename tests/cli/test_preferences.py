@@ -28,7 +28,7 @@ def said(office, whose="rights"):
     return [(right["door"], right["schedule"]) for right in office.has(office.ann)[whose]]
 
 
-def test_a_right_is_said_and_shown_and_forgotten(office):
+def test_an_access_rule_is_set_shown_and_cleared(office):
     office.office(
         "rights", office.ann, "--door", "main", "--schedule", "work", "--from", "2099-01-01", "--until", "2099-01-31"
     )
@@ -44,7 +44,7 @@ def test_a_right_is_said_and_shown_and_forgotten(office):
     assert [event["subject"] for event in office.events("rights_changed")] == [office.ann] * 2
 
 
-def test_what_was_said_of_another_door_stays(office):
+def test_the_rules_of_another_door_stay(office):
     office.office("rights", office.ann, "--schedule", "work")
     assert said(office) == [(None, "work")]
     office.office("rights", office.ann, "--door", "main", "--door", "second")
@@ -55,7 +55,7 @@ def test_what_was_said_of_another_door_stays(office):
     assert said(office) == [(None, "work")]
 
 
-def test_a_household_has_rights_together(office):
+def test_a_household_has_access_rules(office):
     bob = office.office("add", "--name", "Bob", "--household", "2-401").split()[-1]
     office.office("rights", office.ann, "--door", "second", "--household")
     for subject in (office.ann, bob):
@@ -65,7 +65,7 @@ def test_a_household_has_rights_together(office):
     assert "2-401" not in str(office.events())
 
 
-def test_a_role_is_shown_and_given_and_listed(office):
+def test_a_role_is_assigned_shown_and_listed(office):
     assert office.office("role", office.ann) == "resident\n"
     assert office.events("rights_changed") == []
     office.office("role", office.ann, "Staff")
@@ -78,14 +78,14 @@ def test_a_role_is_shown_and_given_and_listed(office):
     assert "staff" not in str(fact)
 
 
-def test_a_role_of_which_nothing_is_said_yet_is_pointed_out(office):
+def test_a_role_without_rules_gives_a_note(office):
     assert "has no rule" in office.office("role", office.ann, "staff")
     office.office("rights", office.ann, "--role", "--schedule", "work")
     assert "has no rule" not in office.office("role", office.ann, "staff")
     assert "has no rule" not in office.office("role", office.ann, "resident")
 
 
-def test_a_role_has_rights_together_wherever_they_live(office):
+def test_a_role_has_access_rules_across_households(office):
     bob = office.office("add", "--name", "Bob", "--household", "1-101").split()[-1]
     for subject in (office.ann, bob):
         office.office("role", subject, "staff")
@@ -103,13 +103,13 @@ def test_a_role_has_rights_together_wherever_they_live(office):
 
 
 @pytest.mark.parametrize("wrong", ["", "two words", "r" * 21])
-def test_a_role_that_cannot_be_is_refused_and_changes_nothing(office, wrong):
+def test_an_impossible_role_is_refused_and_changes_nothing(office, wrong):
     office.office("role", office.ann, wrong, check=1)
     assert office.has(office.ann)["role"] == "resident"
     assert office.events("rights_changed") == []
 
 
-def test_nobody_has_no_role(office):
+def test_everybody_has_a_role(office):
     assert "people list" in office.office("role", "0" * 16, check=1)
     office.office("role", "0" * 16, "staff", check=1)
     assert office.events("rights_changed") == []
@@ -128,13 +128,13 @@ def test_nobody_has_no_role(office):
         ["--household"],
     ],
 )
-def test_a_right_that_cannot_be_is_a_usage_error_and_changes_nothing(office, wrong):
+def test_an_impossible_access_rule_is_a_usage_error_and_changes_nothing(office, wrong):
     office.office("rights", office.ann, *wrong, check=2)
     assert said(office) == []
     assert office.events("rights_changed") == []
 
 
-def test_preferences_are_said_one_by_one_and_forgotten_together(office):
+def test_preferences_are_set_one_by_one_and_cleared_together(office):
     office.office("prefer", office.ann, "--release-s", "15")
     office.office("prefer", office.ann, "--first", "speech", "--search-s", "6")
     assert office.has(office.ann)["preferences"] == {"release_s": 15.0, "search_s": 6.0, "first": "speech"}
@@ -142,7 +142,7 @@ def test_preferences_are_said_one_by_one_and_forgotten_together(office):
     assert set(office.has(office.ann)["preferences"].values()) == {None}
 
 
-def test_the_journal_says_that_somebody_asked_and_not_for_what(office):
+def test_the_journal_records_a_change_of_preferences_without_its_content(office):
     office.office("prefer", office.ann, "--first", "touch")
     (fact,) = office.events("preferences_changed")
     assert fact["subject"] == office.ann
@@ -160,12 +160,12 @@ def test_the_journal_says_that_somebody_asked_and_not_for_what(office):
         ["--first", "smell"],
     ],
 )
-def test_a_preference_that_cannot_be_is_a_usage_error(office, wrong):
+def test_an_impossible_preference_is_a_usage_error(office, wrong):
     office.office("prefer", office.ann, *wrong, check=2)
     assert set(office.has(office.ann)["preferences"].values()) == {None}
 
 
-def test_no_number_is_taken_for_a_wish_that_nobody_could_grant(office):
+def test_a_number_beyond_the_limits_is_not_accepted_as_a_preference(office):
     for wish in ("nan", "inf", "-inf"):
         CliRunner().invoke(main, ["--config", str(office.config), "people", "prefer", office.ann, "--release-s", wish])
         assert office.has(office.ann)["preferences"]["release_s"] is None

@@ -41,7 +41,7 @@ def held(gate):
     return gate
 
 
-def test_what_is_held_back_is_listed_with_why(held):
+def test_held_people_are_listed_with_the_reason(held):
     assert json.loads(held.held("list", "--json")) == [
         {"subject": ANN, "why": "bulk", "record": 3},
         {"subject": BOB, "why": "duplicate", "record": 4},
@@ -51,7 +51,7 @@ def test_what_is_held_back_is_listed_with_why(held):
     assert "duplicate" in shown
 
 
-def test_what_is_accepted_is_held_back_no_more_and_the_journal_says_so(held):
+def test_an_accepted_person_is_not_held_any_more_and_the_journal_records_it(held):
     assert held.held("accept", BOB) == f"accepted {BOB}\n"
     assert [row["subject"] for row in json.loads(held.held("list", "--json"))] == [ANN]
     assert [event["subject"] for event in held.events("record_accepted")] == [BOB]
@@ -60,12 +60,12 @@ def test_what_is_accepted_is_held_back_no_more_and_the_journal_says_so(held):
     holdings.close()
 
 
-def test_several_are_accepted_at_once(held):
+def test_several_people_are_accepted_at_once(held):
     held.held("accept", ANN, BOB)
     assert json.loads(held.held("list", "--json")) == []
 
 
-def test_of_whom_nothing_is_held_back_there_is_nothing_to_accept_and_the_others_are(held):
+def test_a_person_who_is_not_held_is_refused_and_the_others_are_accepted(held):
     said = held.held("accept", "c" * 16, ANN, check=1)
     assert "quarantine list" in said
     assert f"accepted {ANN}" in said
@@ -73,7 +73,7 @@ def test_of_whom_nothing_is_held_back_there_is_nothing_to_accept_and_the_others_
     held.held("accept", ANN, check=1)
 
 
-def test_somebody_at_the_gate_lets_the_office_bring_people_anew(held):
+def test_an_operator_at_the_gate_restores_the_offices_allowance(held):
     holdings = Holdings.open(held.state, "courtyard-2")
     holdings.allow(Allowed(spent=216))
     holdings.close()
@@ -82,11 +82,11 @@ def test_somebody_at_the_gate_lets_the_office_bring_people_anew(held):
     assert "had brought 0 of 300" in held.held("renew")
 
 
-def test_nobody_is_accepted_without_a_name(held):
+def test_accepting_needs_a_name(held):
     held.held("accept", check=2)
 
 
-def test_the_commands_are_where_people_look_for_them(held):
+def test_the_commands_are_in_the_people_group(held):
     done = CliRunner().invoke(main, ["people", "--help"])
     assert "quarantine" in done.output
 
@@ -115,7 +115,7 @@ def changed(held):
     return held
 
 
-def test_a_face_that_was_made_here_and_is_accepted_is_told_to_the_other_gates(changed):
+def test_an_accepted_face_made_here_is_announced_to_the_other_gates(changed):
     """The gate's journal names the enrolled person. The office then orders the record for the other gates."""
     changed.held("accept", CAT)
     assert [event["kind"] for event in changed.events("record_accepted", "person_enrolled", "consent_held")] == [
@@ -127,6 +127,6 @@ def test_a_face_that_was_made_here_and_is_accepted_is_told_to_the_other_gates(ch
     )  # fmt: skip
 
 
-def test_a_record_that_brings_no_face_of_this_gate_s_tells_of_no_enrolment(changed):
+def test_a_record_without_a_face_of_this_gate_announces_no_enrolment(changed):
     changed.held("accept", ANN, BOB)
     assert changed.events("person_enrolled") == []

@@ -63,7 +63,7 @@ def device(tmp_path):
         holder.join(10)
 
 
-def test_a_reader_is_learnt_from_one_card_and_written_into_the_settings(gate, run, device):
+def test_a_reader_is_learnt_from_one_card_and_written_to_the_settings(gate, run, device):
     path = device(strokes("0006729715", [TAB], 0.06))
     told = run("learn", "--device", path)
     assert "10 keys, at most 60 ms apart, then Tab" in told
@@ -75,33 +75,33 @@ def test_a_reader_is_learnt_from_one_card_and_written_into_the_settings(gate, ru
     assert not is_borrowed(gate.state)
 
 
-def test_a_keypad_is_learnt_as_one(gate, run, device):
+def test_a_keypad_is_learnt_as_a_keypad(gate, run, device):
     path = device(strokes("1234", [ENTER], 0.3))
     run("learn", "--device", path, "--keypad")
     assert load(gate.config).readers.usb == {path: UsbSettings("keypad")}
 
 
-def test_with_dry_run_the_lines_are_told_and_nothing_is_written(gate, run, device):
+def test_a_dry_run_prints_the_lines_and_writes_nothing(gate, run, device):
     before = gate.config.read_text()
     path = device(strokes("0006729715", [ENTER], 0.01))
     assert f'[readers.usb."{path}"]' in run("learn", "--device", path, "--dry-run")
     assert gate.config.read_text() == before
 
 
-def test_what_a_hand_types_teaches_nothing_and_the_way_is_told(gate, run, device):
+def test_typing_by_hand_is_refused_with_the_next_step(gate, run, device):
     before = gate.config.read_text()
     path = device(strokes("13579246", [ENTER], 0.9))
     assert "--keypad" in run("learn", "--device", path, check=2)
     assert gate.config.read_text() == before
 
 
-def test_where_nothing_is_typed_or_plugged_in_it_is_said(run, tmp_path):
+def test_without_input_or_device_the_error_says_so(run, tmp_path):
     os.mkfifo(tmp_path / "silent")
     assert "nothing was typed" in run("learn", "--device", str(tmp_path / "silent"), "--seconds", "1", check=3)
     assert "plug one in" in run("learn", "--device", str(tmp_path / "none"), check=3)
 
 
-def test_a_reader_is_shown_in_every_reading_with_the_card_that_it_is(gate, run, device):
+def test_an_output_is_shown_with_every_reading_and_its_card(gate, run, device):
     path = device(strokes("0006729715", [TAB], 0.06))
     config = gate.config.read_text()
     gate.config.write_text(f'{config}\n[readers]\ndevices = ["{path}"]\n')
@@ -111,7 +111,7 @@ def test_a_reader_is_shown_in_every_reading_with_the_card_that_it_is(gate, run, 
     assert "w34:102-45043" in told
 
 
-def test_what_the_brain_tells_is_shown(gate, run):
+def test_reports_of_the_brain_are_shown(gate, run):
     said = [
         ReaderReading("wiegand of the main door", "main", "card", "w26:12-3456", "a card, 26 bits"),
         ReaderReading("wiegand of the main door", "main", "odd", what="35 bits, parity wrong: D0 and D1 swapped?"),
@@ -179,7 +179,7 @@ class TestWithAGateThatRuns:
         time.sleep(0.3)
         os.close(fd)
 
-    def test_what_is_shown_learnt_and_refused(self, running, usb, wait_for):
+    def test_results_of_show_and_learn_are_shown_to_people_and_programs(self, running, usb, wait_for):
         showing = running.start("readers", "show", "--seconds", "60")
         wait_for((running.state / READINGS_SOCKET).exists)
         channel_play(running.state / "latch.sock", "wiegand:" + turned(framed(f"{102:08b}{45043:016b}")))

@@ -46,7 +46,7 @@ def public(tmp_path):
         return store.handovers.key
 
 
-def test_in_a_terminal_a_new_office_asks_where_its_recovery_key_goes(somebody, init, tmp_path):
+def test_on_a_terminal_a_new_office_asks_where_to_store_its_recovery_key(somebody, init, tmp_path):
     done = init(answer=f"{tmp_path / 'stick'}\n")
     assert done.exit_code == 0, done.output
     assert public(tmp_path) == RecoveryKey.parse((tmp_path / "stick").read_text()).public
@@ -54,7 +54,7 @@ def test_in_a_terminal_a_new_office_asks_where_its_recovery_key_goes(somebody, i
 
 
 @pytest.mark.parametrize("answer", ["\n", "  \n"])
-def test_whoever_wants_none_now_is_told_plainly_what_is_missing(somebody, init, tmp_path, answer):
+def test_declining_a_recovery_key_prints_what_is_missing(somebody, init, tmp_path, answer):
     done = init(answer=answer)
     assert done.exit_code == 0, done.output
     assert public(tmp_path) == ""
@@ -62,13 +62,13 @@ def test_whoever_wants_none_now_is_told_plainly_what_is_missing(somebody, init, 
     assert f"gated office --dir {tmp_path / 'office'} recovery FILE" in done.output
 
 
-def test_a_script_is_not_asked_and_told_the_same(init, tmp_path):
+def test_without_a_terminal_the_missing_recovery_key_is_reported_without_a_question(init, tmp_path):
     done = init()
     assert done.exit_code == 0, done.output
     assert "NO recovery key" in done.output
 
 
-def test_nobody_is_asked_for_an_office_that_cannot_be_made(somebody, init, tmp_path):
+def test_an_office_that_cannot_be_created_asks_no_question(somebody, init, tmp_path):
     (tmp_path / "office").mkdir()
     (tmp_path / "office" / "letter").touch()
     done = init(answer=f"{tmp_path / 'stick'}\n")
@@ -77,7 +77,7 @@ def test_nobody_is_asked_for_an_office_that_cannot_be_made(somebody, init, tmp_p
 
 
 @pytest.mark.parametrize("place", ["office/key", "link/key", "office/../office/sub/key"])
-def test_the_key_is_never_written_into_the_folder_that_it_is_to_replace(init, command, tmp_path, place):
+def test_the_recovery_key_is_never_written_into_the_office_folder(init, command, tmp_path, place):
     assert init().exit_code == 0
     (tmp_path / "office" / "sub").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "office")
@@ -89,7 +89,7 @@ def test_the_key_is_never_written_into_the_folder_that_it_is_to_replace(init, co
 
 
 @pytest.mark.parametrize("place", ["there", "nowhere/key", "."])
-def test_what_cannot_be_written_makes_no_office_and_changes_no_file(init, tmp_path, place):
+def test_an_unwritable_recovery_key_creates_no_office_and_changes_no_file(init, tmp_path, place):
     (tmp_path / "there").write_text("mine")
     done = init("--recovery", tmp_path / place)
     assert done.exit_code != 0
@@ -97,7 +97,7 @@ def test_what_cannot_be_written_makes_no_office_and_changes_no_file(init, tmp_pa
     assert (tmp_path / "there").read_text() == "mine"
 
 
-def test_a_key_that_became_nobodys_is_not_left_behind(init, command, tmp_path, monkeypatch):
+def test_an_unused_recovery_key_is_deleted(init, command, tmp_path, monkeypatch):
     assert init().exit_code == 0
 
     def failing(*_):
@@ -108,7 +108,7 @@ def test_a_key_that_became_nobodys_is_not_left_behind(init, command, tmp_path, m
     assert not (tmp_path / "stick").exists()
 
 
-def test_an_office_without_one_alarms_at_every_start_until_it_has_one(init, command, tmp_path):
+def test_an_office_without_a_recovery_key_raises_an_alarm_at_every_start(init, command, tmp_path):
     assert init().exit_code == 0
     with closing(Store.open(tmp_path / "office")) as store:
         for share in (1, 0, 0):

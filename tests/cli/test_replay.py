@@ -13,7 +13,7 @@ def replay(*arguments):
 
 
 @pytest.mark.slow
-def test_who_has_two_pictures_is_enrolled_and_let_in_and_nobody_else_is(shared, tmp_path):
+def test_a_person_with_two_pictures_is_enrolled_and_admitted_and_no_other(shared, tmp_path):
     for name in ("obama_1", "obama_2", "stranger_1"):
         shutil.copy(shared / "faces" / f"{name}.jpg", tmp_path)
     done = replay("--pictures", tmp_path, "--models", shared / "models")
@@ -22,7 +22,7 @@ def test_who_has_two_pictures_is_enrolled_and_let_in_and_nobody_else_is(shared, 
     assert "stranger_1.jpg         closed: unknown" in done.stdout
 
 
-def test_a_folder_without_pictures_of_anybody_says_what_to_do(tmp_path):
+def test_a_folder_without_pictures_of_people_gives_the_next_step(tmp_path):
     done = replay("--pictures", tmp_path)
     assert done.returncode == 3
     assert "--pictures" in done.stderr

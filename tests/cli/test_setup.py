@@ -42,7 +42,7 @@ def without_exit_button(office, **door):
         )
 
 
-def test_a_door_that_nobody_can_leave_by_is_refused(office):
+def test_a_door_without_an_exit_is_refused(office):
     office.write(door={"pins": "gpio"})
     without_exit_button(office)
     problem = checks(office)["wiring"]["problem"]
@@ -50,14 +50,14 @@ def test_a_door_that_nobody_can_leave_by_is_refused(office):
     assert "rex_waiver" in problem
 
 
-def test_the_second_door_needs_its_own_way_out(office):
+def test_the_second_door_needs_its_own_exit(office):
     office.write(door={"pins": "gpio"}, second_door={"lock_pin": 11})
     problem = checks(office)["wiring"]["problem"]
     assert "second_door.rex_pin" in problem
     assert "door.rex_pin" not in problem.replace("second_door", "")
 
 
-def test_a_written_waiver_is_heeded_and_an_empty_one_is_none(office):
+def test_a_written_waiver_is_accepted_and_an_empty_one_is_not(office):
     office.write(door={"pins": "gpio"})
     without_exit_button(office, rex_waiver="the office, 2027-01-15: a window of ground floor height")
     assert checks(office)["wiring"]["problem"] is None
@@ -66,7 +66,7 @@ def test_a_written_waiver_is_heeded_and_an_empty_one_is_none(office):
     assert checks(office)["wiring"]["problem"] is not None
 
 
-def test_on_a_desk_no_exit_button_is_demanded(office):
+def test_on_a_desk_no_exit_button_is_required(office):
     without_exit_button(office)
     assert checks(office)["wiring"]["problem"] is None
 
@@ -75,13 +75,13 @@ def test_on_a_desk_no_exit_button_is_demanded(office):
     ("door", "says"),
     [({"rex_pin": 22}, "pin 22 is used twice"), ({"lock": "strike", "fail": "safe"}, "fail-secure")],
 )
-def test_wires_that_contradict_each_other_are_refused_before_anything_is_looked_at(office, door, says):
+def test_contradictory_wiring_is_refused_before_any_other_check(office, door, says):
     office.write(door=door)
     done = office.run("check", check=2)
     assert says in done.stderr
 
 
-def test_the_key_for_passes_must_be_one(office):
+def test_the_pass_key_must_be_a_valid_key(office):
     assert checks(office)["pass key"]["problem"] is None
     office.write(readers={"pass_key": "site.pub"})
     assert "cannot be read" in checks(office)["pass key"]["problem"]
@@ -92,7 +92,7 @@ def test_the_key_for_passes_must_be_one(office):
     assert checks(office)["pass key"]["problem"] is None
 
 
-def test_missing_prompts_are_a_note_and_no_refusal(office):
+def test_missing_prompts_give_a_note_and_no_refusal(office):
     assert checks(office)["prompts"] == {"part": "prompts", "problem": None, "warning": None, "says": ""}
     office.write(cues={"sound": "alsa"})
     found = checks(office)["prompts"]
@@ -101,7 +101,7 @@ def test_missing_prompts_are_a_note_and_no_refusal(office):
     assert "note  prompts: " in office.office("check").output
 
 
-def test_a_right_whose_hours_are_not_written_down_is_found(office):
+def test_an_access_rule_with_an_unknown_schedule_is_found(office):
     office.write(**{"schedules.daytime": {"start": "07:00", "end": "19:00"}})
     subject = office.office("people", "add", "--name", "Ann", "--household", "2-401").output.split()[-1]
     assert office.office("people", "rights", subject, "--schedule", "daytime").exit_code == 0
@@ -113,18 +113,18 @@ def test_a_right_whose_hours_are_not_written_down_is_found(office):
     assert subject not in problem
 
 
-def test_a_gate_without_rights_is_well(office):
+def test_a_gate_without_access_rules_passes_the_check(office):
     assert checks(office)["rights"]["problem"] is None
 
 
-def test_what_is_well_is_good_and_what_is_not_is_to_be_mended(office):
+def test_a_passed_part_is_good_and_a_failed_one_is_to_be_fixed(office):
     done = office.office("check")
     assert done.exit_code == 3
     words = {line.split()[0] for line in done.output.splitlines() if line.strip()}
     assert {"good", "fix"} <= words
 
 
-def test_check_writes_nothing_into_the_journal_that_did_not_happen(office):
+def test_check_writes_no_false_event_into_the_journal(office):
     office.office("check")
     assert office.events() == []
     journal = Journal.open(office.state, "courtyard-2", "front")
@@ -153,12 +153,12 @@ def paired(office):
     return office
 
 
-def test_a_gate_with_all_that_pairing_leaves_is_well(paired):
+def test_a_completely_paired_gate_passes_the_check(paired):
     assert checks(paired)["server"]["problem"] is None
 
 
 @pytest.mark.parametrize("which", ["ca", "cert", "key", "gate_keys", "office_keys"])
-def test_each_file_of_the_pairing_that_is_missing_or_is_none_is_named(paired, which):
+def test_each_missing_or_invalid_file_of_the_pairing_is_named(paired, which):
     file = paired.files[which]
     file.write_bytes(b"nothing of the kind")
     assert file.name in checks(paired)["server"]["problem"]
@@ -166,12 +166,12 @@ def test_each_file_of_the_pairing_that_is_missing_or_is_none_is_named(paired, wh
     assert f"{file}: cannot be read" in checks(paired)["server"]["problem"]
 
 
-def test_private_keys_that_others_may_read_are_to_be_mended(paired):
+def test_private_keys_that_others_may_read_are_a_problem(paired):
     paired.files["gate_keys"].chmod(0o644)
     assert "chmod 600" in checks(paired)["server"]["problem"]
 
 
-def test_private_keys_that_others_may_read_cost_the_link_and_nothing_else(paired):
+def test_private_keys_that_others_may_read_disable_only_the_link(paired):
     """The link is refused because the keys may have been copied. The gate opens as before and reports this."""
     paired.files["gate_keys"].chmod(0o644)
     brain = paired.start("run")

@@ -14,14 +14,14 @@ def desk(gate):
     return gate
 
 
-def test_without_a_gate_it_says_what_to_start(desk):
+def test_without_a_gate_the_status_names_the_command_to_start(desk):
     told = desk.json("status", check=1)
     assert (told["ok"], told["brain"], told["doors"]) == (False, "", {})
     said = desk.run("status", check=1).stdout
     assert "not on duty; start it: `gated run`" in said
 
 
-def test_to_ask_makes_nothing(desk):
+def test_reading_the_status_creates_no_file(desk):
     """A folder that root's command made would block the gate's user."""
     desk.run("status", check=1)
     desk.run("doctor")
@@ -36,7 +36,7 @@ def test_people_and_templates_are_counted_and_nobody_is_named(desk):
     assert "Wang Fang" not in str(told)
 
 
-def test_a_gate_that_runs_tells_how_it_stands(desk, wait_for):
+def test_a_running_gate_shows_its_state(desk, wait_for):
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())
     told = desk.json("status", check=1)
@@ -49,7 +49,7 @@ def test_a_gate_that_runs_tells_how_it_stands(desk, wait_for):
     assert "lost      vision" in said
 
 
-def test_a_gate_that_has_lost_nothing_is_well(desk, wait_for):
+def test_a_gate_without_a_lost_part_is_well(desk, wait_for):
     from PIL import Image
 
     Image.new("RGB", (1280, 960), (90, 90, 90)).save(desk.folder / "frames/a.png")
@@ -59,7 +59,7 @@ def test_a_gate_that_has_lost_nothing_is_well(desk, wait_for):
     assert desk.json("status", check=0)["lost"] == []
 
 
-def test_the_doctor_measures_where_no_gate_has_the_camera_and_writes_the_page(desk, tmp_path):
+def test_the_doctor_measures_an_unused_camera_and_writes_the_page(desk, tmp_path):
     from PIL import Image
 
     Image.new("RGB", (1280, 960), (90, 90, 90)).save(desk.folder / "frames/a.png")
@@ -74,7 +74,7 @@ def test_the_doctor_measures_where_no_gate_has_the_camera_and_writes_the_page(de
     assert "courtyard" in page.read_text()
 
 
-def test_beside_a_gate_that_runs_the_doctor_leaves_the_camera_alone(desk, wait_for, tmp_path):
+def test_beside_a_running_gate_the_doctor_does_not_open_the_camera(desk, wait_for, tmp_path):
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())
     told = desk.json("doctor", "--measure")
@@ -82,5 +82,5 @@ def test_beside_a_gate_that_runs_the_doctor_leaves_the_camera_alone(desk, wait_f
     assert any("nothing was measured" in each for each in says)
 
 
-def test_a_page_that_cannot_be_written_is_said(desk):
+def test_an_unwritable_page_is_reported(desk):
     assert "name another place" in desk.run("doctor", "--report", "/nowhere/page.html", check=3).stderr

@@ -63,19 +63,19 @@ def gated(*words, config=None, **options):
 
 
 @pytest.mark.parametrize("env", PLACES.values(), ids=PLACES)
-def test_in_every_encoding_people_are_listed(config, env):
+def test_people_are_listed_in_every_encoding(config, env):
     done = gated("people", "list", config=config, env=env)
     assert (done.returncode, done.stderr) == (0, b"")
     assert b"3f2a9c1b7d00aa11" in done.stdout
 
 
 @pytest.mark.parametrize("name", ["strict ascii", "latin-1", "gbk", "utf-8"])
-def test_what_a_program_reads_has_every_character_in_every_encoding(config, name):
+def test_json_has_every_character_in_every_encoding(config, name):
     done = gated("people", "list", "--json", config=config, env=PLACES[name])
     assert json.loads(done.stdout)[0]["name"] == "王芳 · Ω"
 
 
-def test_what_a_terminal_lacks_is_written_by_its_look_or_its_number(config):
+def test_a_missing_character_is_replaced_by_a_similar_one_or_its_number(config):
     shown = gated("people", "list", config=config, env=PLACES["strict ascii"]).stdout.decode("ascii")
     assert r"\u738b\u82b3 - \u03a9" in shown
     assert "王芳" in gated("people", "list", config=config, env=PLACES["gbk"]).stdout.decode("gbk")
@@ -103,7 +103,7 @@ def test_an_error_with_a_name_in_it_is_one_line(config):
     assert b"Traceback" not in done.stderr
 
 
-def test_bytes_that_are_no_text_here_are_refused_by_name(config):
+def test_bytes_that_cannot_be_decoded_are_refused_by_name(config):
     done = gated("people", "show", b"\xcd\xf5\xb7\xbc", config=config)
     assert done.returncode == 2
     assert b"not valid text in this terminal's encoding" in done.stderr
@@ -123,7 +123,7 @@ def test_a_file_may_have_any_name(tmp_path):
 
 
 @pytest.mark.parametrize("words", [["config", "new"], ["--help"], ["people", "list"], ["people", "list", "--json"]])
-def test_a_reader_that_has_enough_is_no_error_to_tell(config, words):
+def test_a_pipe_closed_by_its_reader_is_not_an_error(config, words):
     ours, theirs = os.pipe()
     os.close(ours)
     command = [sys.executable, "-m", "gated", "--config", str(config), *words]
@@ -134,7 +134,7 @@ def test_a_reader_that_has_enough_is_no_error_to_tell(config, words):
 
 
 @pytest.mark.parametrize("words", [["config", "new"], ["people", "list"], ["people", "list", "--json"]])
-def test_a_disk_that_is_full_is_said_in_one_line(config, words):
+def test_a_full_disk_is_reported_in_one_line(config, words):
     command = [sys.executable, "-m", "gated", "--config", str(config), *words]
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, check=False, timeout=60)
@@ -143,14 +143,14 @@ def test_a_disk_that_is_full_is_said_in_one_line(config, words):
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&-", ">&- 2>&- <&-"])
-def test_streams_that_were_closed_before_are_nothing(config, closed):
+def test_closed_standard_streams_raise_nothing(config, closed):
     command = f"exec {sys.executable} -m gated --config {config} people list {closed}"
     done = subprocess.run(["/bin/sh", "-c", command], capture_output=True, check=False, timeout=60)
     assert done.returncode == 0
     assert b"Traceback" not in done.stderr
 
 
-def test_an_answer_that_is_no_text_is_an_answer_that_will_not_do(config):
+def test_an_undecodable_answer_is_an_invalid_answer(config):
     done = gated("pair", config=config, input=b"\xcd\xf5\n")
     assert b"Traceback" not in done.stderr
     assert done.returncode in {1, 2}
@@ -176,7 +176,7 @@ def on_a_terminal(command, env):
 
 
 @pytest.mark.parametrize("encoding", ["ascii", "gbk", "utf-8"])
-def test_a_code_can_be_read_from_any_terminal(office_pass, encoding):
+def test_a_code_is_readable_on_every_terminal(office_pass, encoding):
     """Rebuilds the picture from the terminal output, and reads it as a phone would."""
     text = office_pass
     script = (
@@ -213,7 +213,7 @@ def by_colour(drawn):
     return [row for row in rows if row]
 
 
-def test_a_stream_of_another_kind_is_left_alone(monkeypatch):
+def test_a_stream_of_another_type_is_not_changed(monkeypatch):
     import io
 
     monkeypatch.setattr(sys, "stdout", io.StringIO())

@@ -29,7 +29,7 @@ def terminal(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("width", [10, 20, 30, 40, 60, 80, 100, 160])
-def test_on_no_terminal_is_an_id_a_time_or_a_number_broken(terminal, width):
+def test_no_terminal_width_breaks_an_id_a_time_or_a_number(terminal, width):
     said = terminal(width, ["id", "at", "gate", "subject", "what"], [[COMMAND, AT, "gate-2", ID, TEXT]] * 2)
     for whole in (COMMAND, AT, "gate-2", ID):
         assert len(re.findall(rf"(?<!\S){re.escape(whole)}(?!\S)", said)) == 2, said
@@ -37,14 +37,14 @@ def test_on_no_terminal_is_an_id_a_time_or_a_number_broken(terminal, width):
     assert " ".join(said.split()).count("somebody") == 2
 
 
-def test_free_text_is_folded_between_its_words(terminal):
+def test_free_text_is_wrapped_between_words(terminal):
     said = terminal(40, ["subject", "name", "status"], [[ID, "Wang Fang", TEXT]])
     assert said.splitlines()[2].startswith(f"{ID}  Wang")
     assert max(map(cell_len, said.splitlines())) <= 40
     assert set(TEXT.split()) <= set(said.split())
 
 
-def test_where_no_table_fits_each_row_is_a_few_lines(terminal):
+def test_if_no_table_fits_each_row_takes_a_few_lines(terminal):
     said = terminal(30, ["id", "at", "what"], [[COMMAND, AT, TEXT], [COMMAND, "", "short"]])
     first, second = said.split("\n\n")
     assert first.splitlines()[:2] == ["id:", f"  {COMMAND}"]
@@ -52,20 +52,20 @@ def test_where_no_table_fits_each_row_is_a_few_lines(terminal):
     assert second.splitlines()[-1] == "what: short"
 
 
-def test_the_cells_of_chinese_are_counted(terminal):
+def test_chinese_characters_count_as_two_cells(terminal):
     said = terminal(40, ["subject", "name", "household"], [[ID, "欧阳 王芳", "三号楼 二单元 五零二"]])
     assert ID in said.split()
     assert max(map(cell_len, said.splitlines())) <= 40
 
 
-def test_in_a_pipe_a_row_is_a_line_and_nothing_is_cut(capsys, monkeypatch):
+def test_a_pipe_gets_each_row_as_one_uncut_line(capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "40")
     columns = [f"c{number}" for number in range(6)]
     show(columns, [[COMMAND] * 6])
     assert capsys.readouterr().out.splitlines()[-1].split() == [COMMAND] * 6
 
 
-def test_a_name_is_no_markup_and_an_empty_table_says_so(capsys):
+def test_a_name_is_not_parsed_as_markup_and_an_empty_table_says_so(capsys):
     show(["name"], [["[red]Wang[/red]"], [""]])
     assert "[red]Wang[/red]" in capsys.readouterr().out
     show(["name"], [])

@@ -47,12 +47,12 @@ def update(gate, root):
     return run
 
 
-def test_one_thing_at_a_time_is_asked_for(update):
+def test_one_update_action_at_a_time_is_accepted(update):
     assert "give one of" in update(check=2)
     assert "give one of" in update("--status", "--back", check=2)
 
 
-def test_the_versions_that_are_here_and_the_trial_are_shown(update, root):
+def test_the_installed_versions_and_the_trial_are_shown(update, root):
     no_key = "this gate trusts no release key yet; set one with `gated update --key release.pub`\n"
     assert update("--status") == f"0.1.0  runs\n0.2.0\n{no_key}"
     Releases(root).program("0.2.0").write_text("#!/usr/bin/python3.7-of-before\n")
@@ -64,13 +64,13 @@ def test_the_versions_that_are_here_and_the_trial_are_shown(update, root):
     assert "parts lost during the trial: vision" in update("--status")
 
 
-def test_a_program_can_read_them(update, root):
+def test_versions_are_available_as_json(update, root):
     VersionTrial("0.1.0", "0.2.0", since=4).write(root)
     said = json.loads(update("--status", "--json"))
     assert (said["current"], said["whole"], said["trial"]["since"]) == ("0.1.0", ["0.1.0", "0.2.0"], 4)
 
 
-def test_whether_there_is_a_newer_one_is_told_and_nothing_is_done(update, tmp_path):
+def test_checking_for_a_newer_version_changes_nothing(update, tmp_path):
     place = tmp_path / "releases"
     place.mkdir(mode=0o755)
     assert "no newer version" in update("--check", "--from", place)
@@ -79,7 +79,7 @@ def test_whether_there_is_a_newer_one_is_told_and_nothing_is_done(update, tmp_pa
     assert "0.1.0  runs" in update("--status")
 
 
-def test_only_root_may_change_what_runs(update, monkeypatch):
+def test_only_root_may_change_the_current_version(update, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     assert "use sudo" in update("--back", check=1)
     assert "use sudo" in update("--to", "newest", check=1)
@@ -94,14 +94,14 @@ def test_what_is_not_there_is_told_with_the_next_step(update, tmp_path):
     assert "0.1.0 runs already" in update("--to", "newest", "--from", place)
 
 
-def test_a_folder_that_others_may_write_is_no_source(update, tmp_path):
+def test_a_folder_that_others_may_write_is_not_a_source(update, tmp_path):
     place = tmp_path / "releases"
     place.mkdir()
     place.chmod(0o777)
     assert "other users may write it" in update("--to", "newest", "--from", place, check=1)
 
 
-def test_a_bundle_that_is_damaged_is_told_and_the_old_version_goes_on(update, root, tmp_path):
+def test_a_damaged_bundle_is_reported_and_the_old_version_continues(update, root, tmp_path):
     (tmp_path / "bundle.tar").write_bytes(b"no tar")
     said = update("--to", tmp_path / "bundle.tar", check=1)
     assert "copy the file again" in said
@@ -109,11 +109,11 @@ def test_a_bundle_that_is_damaged_is_told_and_the_old_version_goes_on(update, ro
     assert Releases(root).current == "0.1.0"
 
 
-def test_a_look_says_how_the_gate_is_for_another_version(update):
+def test_the_look_step_prints_the_state_of_the_gate_for_another_version(update):
     assert json.loads(update("--step", "look"))["latch"] != ""
 
 
-def test_a_person_with_root_names_the_key_and_sees_both_fingerprints(update, root, tmp_path, monkeypatch):
+def test_trusting_a_key_as_root_shows_both_fingerprints(update, root, tmp_path, monkeypatch):
     """For a gate from an older version, or where the old key is lost."""
     keys = [make_key(tmp_path, name) for name in ("old", "new")]
     shown = [
@@ -133,14 +133,14 @@ def test_a_person_with_root_names_the_key_and_sees_both_fingerprints(update, roo
     assert "use sudo" in update("--key", tmp_path / "old.pub", "--yes", check=1)
 
 
-def test_a_private_key_is_no_key_to_believe(update, root, tmp_path):
+def test_a_private_key_is_refused_as_a_release_key(update, root, tmp_path):
     make_key(tmp_path)
     update("--key", tmp_path / "release", "--yes", check=1)
     assert Releases(root).keys == []
 
 
 @pytest.mark.parametrize("damage", ["", "ssh-ed25519 AAAA", "link"])
-def test_a_damaged_file_of_keys_is_mended_by_naming_the_key(update, root, tmp_path, damage):
+def test_trusting_a_key_repairs_a_damaged_key_file(update, root, tmp_path, damage):
     make_key(tmp_path)
     if damage == "link":
         (root / "release.pub").symlink_to("nowhere")
@@ -151,7 +151,7 @@ def test_a_damaged_file_of_keys_is_mended_by_naming_the_key(update, root, tmp_pa
     assert not (root / "release.pub").is_symlink()
 
 
-def test_check_and_doctor_say_which_key_signs_updates_or_that_none_does(gate, root, tmp_path, monkeypatch):
+def test_check_and_doctor_show_the_release_key_or_that_there_is_none(gate, root, tmp_path, monkeypatch):
     def told():
         findings = list(of_release_key())
         said = CliRunner().invoke(main, ["--config", str(gate.config), "check", "--json"]).stdout

@@ -35,7 +35,7 @@ READ = {
 
 
 @pytest.mark.parametrize("data", READ.values(), ids=READ)
-def test_what_can_be_told_is_read(data):
+def test_text_in_a_recognisable_encoding_is_read(data):
     assert text_of(data) == TOML
 
 
@@ -48,7 +48,7 @@ def test_gbk_is_named_with_its_line_and_how_to_save_it(encoding):
 @pytest.mark.parametrize(
     "data", ["# \n# caf\xe9\n".encode("latin-1"), b"# \n\xff\xff\xff", "# \n# 門\n".encode("big5")]
 )
-def test_another_encoding_is_named_and_never_guessed(data):
+def test_another_encoding_is_reported_and_never_guessed(data):
     with pytest.raises(HandwritingError, match=r"is not UTF-8 \(line 2\).*save it as UTF-8"):
         text_of(data)
 
@@ -57,18 +57,18 @@ def test_another_encoding_is_named_and_never_guessed(data):
     ("data", "line"),
     [(b"\0" * 20, 1), (TOML.encode() + b"\0\0\0", 6), (b"a = 1\nb = \0\n", 2), (b"\xef\xbb\xbfa\0b", 1)],
 )
-def test_nul_bytes_are_damage_and_their_line_is_told(data, line):
+def test_nul_bytes_are_reported_as_damage_with_their_line(data, line):
     with pytest.raises(HandwritingError, match=f"NUL bytes from line {line} on: the file is damaged"):
         text_of(data)
 
 
-def test_a_utf_16_file_that_broke_off_is_said_to_be_damaged():
+def test_a_truncated_utf_16_file_is_reported_as_damaged():
     with pytest.raises(HandwritingError, match=r"UTF-16-LE but is damaged|NUL bytes"):
         text_of(b"\xff\xfe" + TOML.encode("utf-16-le")[:-1])
 
 
 @given(st.binary(max_size=200))
-def test_any_bytes_are_text_or_a_named_problem(data):
+def test_any_bytes_give_text_or_a_named_problem(data):
     try:
         text = text_of(data)
     except HandwritingError:
@@ -79,19 +79,19 @@ def test_any_bytes_are_text_or_a_named_problem(data):
 
 @given(st.text(st.characters(codec="utf-16", exclude_characters="\0\r\ufeff"), max_size=80))
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
-def test_no_text_is_changed(encoding, text):
+def test_valid_text_is_returned_unchanged(encoding, text):
     text = f"a = 1 # {text}"
     assert text_of(text.encode(encoding)) == text
 
 
-def test_a_file_that_is_none_says_what_to_do(tmp_path):
+def test_a_path_that_is_not_a_file_gives_the_next_step(tmp_path):
     with pytest.raises(HandwritingError, match=r"No such file.*; name an existing file"):
         read_text(tmp_path / "none.toml")
     with pytest.raises(HandwritingError, match="this is a folder; name a file in it"):
         read_text(tmp_path)
 
 
-def test_a_file_that_others_may_not_read_says_as_whom_to_read_it(open_folder):
+def test_an_unreadable_file_names_the_user_who_may_read_it(open_folder):
     (open_folder / "gated.toml").write_text(TOML)
     (open_folder / "gated.toml").chmod(0)
     uid = os.geteuid()
@@ -110,14 +110,14 @@ def test_a_file_that_others_may_not_read_says_as_whom_to_read_it(open_folder):
      ("\u3000id = 1", "write a blank for"),
      ("【gate】", r"write [ for 【, ] for 】"), ("pins = [1，2]", "write , for ，")],
 )  # fmt: skip
-def test_signs_that_only_look_right_are_named(line, advice):
+def test_lookalike_characters_are_named(line, advice):
     with pytest.raises(HandwritingError) as error:
         toml_of(f'name = "“很好”"\n{line}\n')
     assert advice in str(error.value)
     assert "line 2" in str(error.value)
 
 
-def test_signs_within_text_are_nobodys_business():
+def test_lookalike_characters_inside_text_are_accepted():
     assert toml_of('name = "“很好”，是"\n') == {"name": "“很好”，是"}
     with pytest.raises(HandwritingError) as error:
         toml_of('name = "“很好”"\nid = \n')
@@ -125,7 +125,7 @@ def test_signs_within_text_are_nobodys_business():
 
 
 @pytest.mark.parametrize("data", [b"", b"\n \n", b"\xff\xfe", b"\xef\xbb\xbf"])
-def test_a_file_with_nothing_in_it_is_said_to_be_empty(tmp_path, data):
+def test_an_empty_file_is_reported_as_empty(tmp_path, data):
     (tmp_path / "gated.toml").write_bytes(data)
     with pytest.raises(ConfigError, match=r"gated\.toml: is empty; `gated config new` writes"):
         read(tmp_path / "gated.toml")
@@ -135,12 +135,12 @@ def test_a_file_with_nothing_in_it_is_said_to_be_empty(tmp_path, data):
 
 
 @pytest.mark.parametrize("data", READ.values(), ids=READ)
-def test_the_settings_are_read_in_any_of_them(tmp_path, data):
+def test_settings_are_read_in_every_supported_encoding(tmp_path, data):
     (tmp_path / "gated.toml").write_bytes(data)
     assert load_own(tmp_path / "gated.toml").gate.id == "gate-2"
 
 
-def test_settings_that_cannot_be_read_name_the_file(tmp_path):
+def test_unreadable_settings_name_the_file(tmp_path):
     (tmp_path / "gated.toml").write_bytes(TOML.encode("gbk"))
     with pytest.raises(ConfigError, match=r"gated\.toml: is not UTF-8 .*GBK"):
         load_own(tmp_path / "gated.toml")
@@ -150,7 +150,7 @@ def test_settings_that_cannot_be_read_name_the_file(tmp_path):
         read(tmp_path)
 
 
-def test_the_manifest_of_models_is_read_with_a_mark_and_named_otherwise(tmp_path):
+def test_the_model_manifest_is_read_with_a_byte_order_mark_and_other_encodings_are_named(tmp_path):
     from gated.config import ModelSettings
     from gated.face.manifest import find_manifest, load_manifest
 
@@ -163,7 +163,7 @@ def test_the_manifest_of_models_is_read_with_a_mark_and_named_otherwise(tmp_path
         load_manifest(other)
 
 
-def test_a_command_says_it_in_one_line_and_without_a_traceback(tmp_path):
+def test_a_command_reports_the_encoding_in_one_line_without_a_traceback(tmp_path):
     (tmp_path / "gated.toml").write_bytes(TOML.encode("gbk"))
     command = [sys.executable, "-m", "gated", "--config", str(tmp_path / "gated.toml"), "config", "show"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -172,7 +172,7 @@ def test_a_command_says_it_in_one_line_and_without_a_traceback(tmp_path):
     assert "probably GBK" in done.stderr
 
 
-def test_the_answers_of_an_installer_are_read_and_named_like_settings(tmp_path):
+def test_installer_answers_are_read_like_settings(tmp_path):
     from gated.provision.installer_answers import answered
 
     file = tmp_path / "answers.toml"
@@ -183,7 +183,7 @@ def test_the_answers_of_an_installer_are_read_and_named_like_settings(tmp_path):
         answered(file, {}, None)
 
 
-def test_one_place_reads_the_toml_that_people_write():
+def test_only_one_module_reads_hand_written_toml():
     """`overlay` reads settings from the office and from gated itself; `answers` reads a single command-line value."""
     package = Path(gated.__file__).parent
     readers = {path.relative_to(package).as_posix() for path in package.rglob("*.py") if "tomllib" in path.read_text()}
@@ -196,7 +196,7 @@ def test_a_table_is_written_into_settings_of_any_encoding(tmp_path):
 
 
 @pytest.mark.parametrize("read", [read_text, read_toml])
-def test_what_never_ends_is_not_read_into_memory(read, tmp_path):
+def test_an_endless_file_is_not_read_into_memory(read, tmp_path):
     with pytest.raises(HandwritingError, match="longer than"):
         read(Path("/dev/zero"))
     with (tmp_path / "hole").open("wb") as file:

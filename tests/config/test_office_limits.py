@@ -74,7 +74,7 @@ def keep(config, toml):
     (config.parent / "state" / "office.toml").write_text(toml)
 
 
-def test_every_key_that_the_office_may_set_says_its_direction_or_that_it_protects_nobody():
+def test_every_key_of_the_office_has_a_direction_or_protects_nobody():
     words = permissions_of(Settings)
     assert set(words) == ALLOWED
     numbers = {key for key, word in words.items() if word in {Safe.MORE, Safe.LESS}}
@@ -88,14 +88,14 @@ def test_every_key_that_the_office_may_set_says_its_direction_or_that_it_protect
     [("", "2027-01-01", False), ("2027-01-01", "2026-12-31", False), ("2027-01-01", "2027-01-02", True),
      ("2027-01-01", "", True), ("", "", False)],
 )  # fmt: skip
-def test_the_office_ends_weak_pins_sooner_and_never_later(own, new, is_refused):
+def test_the_office_may_end_weak_pins_earlier_and_never_later(own, new, is_refused):
     assert loosens(Safe.SOONER, own, new) == is_refused
 
 
 EXAMPLE = Path(gated.__file__).with_name("example.toml")
 
 
-def test_the_example_says_the_direction_of_every_key_beside_it():
+def test_the_example_shows_the_direction_of_every_key():
     text = EXAMPLE.read_text("utf-8")
     for (table, *key), word in permissions_of(Settings).items():
         if table == "second_door":
@@ -114,16 +114,16 @@ def test_a_loosening_is_refused_with_its_key_and_its_bound(config, key):
     assert load(config) == load_own(config)
 
 
-def test_all_loosenings_are_told_at_once(config):
+def test_all_loosenings_are_reported_at_once(config):
     assert len(refused(config, to_toml(THIEF))) == len(THIEF)
 
 
-def test_one_loosening_takes_the_whole_proposal_with_it(config):
+def test_one_loosening_refuses_the_whole_proposal(config):
     refused(config, "access.frames = 9\naccess.margin = 0.0\n")
     assert begin(config).settings == load_own(config)
 
 
-def test_what_tightens_is_taken(config):
+def test_a_tightening_is_accepted(config):
     tight = {
         ("access", "threshold"): 0.9, ("access", "margin"): 0.2, ("access", "frames"): 9, ("readers", "attempts"): 2,
         ("readers", "rest_s"): 600.0, ("door", "release_s"): 5.0, ("cues", "volume"): QUIETEST,
@@ -133,26 +133,26 @@ def test_what_tightens_is_taken(config):
     assert (found.access.threshold, found.access.frames, found.door.release_s) == (0.9, 9, 5.0)
 
 
-def test_without_a_threshold_of_the_installer_s_the_manifest_s_is_the_bound(config):
+def test_without_the_installers_threshold_the_manifests_is_the_bound(config):
     own = load_own(config)
     bound = load_manifest(own.models).model_set(own.models.set).threshold
     assert f"here it is {bound}" in refused(config, f"access.threshold = {bound - 0.001}")[0]
     assert laid_over(config, f"access.threshold = {bound}", "x").access.threshold == bound
 
 
-def test_the_installer_s_own_threshold_is_the_bound_also_where_it_is_below_the_manifest_s(config):
+def test_the_installers_threshold_is_the_bound_even_below_the_manifests(config):
     config.write_text(OWN + "[access]\nthreshold = 0.2\npad_threshold = 0.3\n")
     assert laid_over(config, "access.threshold = 0.2", "x").access.threshold == 0.2
     assert "here it is 0.2" in refused(config, "access.threshold = 0.19")[0]
     assert "here it is 0.3" in refused(config, "access.pad_threshold = 0.29")[0]
 
 
-def test_without_a_manifest_nothing_can_be_compared_and_nothing_is_taken(config):
+def test_without_a_manifest_every_proposal_is_refused(config):
     config.write_text(OWN + '[models]\nmanifest = "none.toml"\n')
     assert "no comparable value" in refused(config, "access.threshold = 0.99")[0]
 
 
-def test_a_threshold_that_was_measured_with_another_set_does_not_loosen_the_office_s(config):
+def test_a_threshold_measured_with_another_set_does_not_loosen_the_offices(config):
     """The installer measured 0.2 with the set "evaluation". For the set "site" the manifest requires more."""
     config.write_text(OWN + "[access]\nthreshold = 0.2\npad_threshold = 0.2\n")
     site = measured(load_own(config).models, "site")
@@ -162,7 +162,7 @@ def test_a_threshold_that_was_measured_with_another_set_does_not_loosen_the_offi
     assert begin(config).settings.access.threshold == site.threshold
 
 
-def test_a_set_of_a_lower_grade_is_refused_and_a_higher_one_taken(config):
+def test_a_set_of_lower_grade_is_refused_and_of_higher_grade_accepted(config):
     config.write_text(OWN + '[models]\nset = "site"\n')
     for lower in ("evaluation", "courtyard"):
         with pytest.raises(ConfigError, match="same grade or a higher one; here it is site"):
@@ -188,7 +188,7 @@ PASSAGE = OWN.replace("[door]\n", '[door]\nfree_passage = "cleaners"\n')
         "site.workdays = ['2026-10-10']",
     ],
 )
-def test_what_a_door_stands_open_by_is_the_installer_s(config, toml):
+def test_release_times_are_set_by_the_installer_only(config, toml):
     config.write_text(PASSAGE)
     assert refused(config, toml)
     keep(config, toml)
@@ -200,14 +200,14 @@ def test_what_a_door_stands_open_by_is_the_installer_s(config, toml):
     assert (found.schedules["cleaners"], found.site) == (own.schedules["cleaners"], own.site)
 
 
-def test_hours_and_days_that_open_no_door_are_the_office_s(config):
+def test_schedules_and_days_that_unlock_no_door_are_set_by_the_office(config):
     toml = "schedules.cleaners.end = '09:00'\nschedules.new.start = '05:00'\nsite.holidays = ['2027-01-01']\n"
     assert laid_over(config, toml, "x").schedules["cleaners"].end == "09:00"
     config.write_text(PASSAGE)
     assert "new" in laid_over(config, "schedules.new.start = '05:00'", "x").schedules
 
 
-def test_nothing_is_won_by_going_one_way_and_back(config):
+def test_going_back_and_forth_loosens_nothing(config):
     """The office tightens, then restores the software's default, which is looser than the installer's value."""
     config.write_text(OWN + "[access]\nframes = 6\nmargin = 0.2\n[readers]\nattempts = 3\n")
     keep(config, "access.frames = 9\nreaders.attempts = 2\n")
@@ -217,7 +217,7 @@ def test_nothing_is_won_by_going_one_way_and_back(config):
     assert begin(config).settings == load_own(config)
 
 
-def test_what_was_kept_and_is_looser_now_does_not_count_and_the_rest_does(config):
+def test_a_stored_value_that_is_now_looser_is_ignored_and_the_rest_applies(config):
     keep(config, "access.frames = 4\naccess.margin = 0.5\nreaders.attempts = 100\n")
     config.write_text(OWN + "[access]\nframes = 6\n")
     start = begin(config)
@@ -228,7 +228,7 @@ def test_what_was_kept_and_is_looser_now_does_not_count_and_the_rest_does(config
     assert load(config) == start.settings
 
 
-def test_a_model_set_that_is_ordered_takes_no_looser_key_along(config):
+def test_a_commanded_model_set_brings_no_looser_key(config):
     keep(config, "access.margin = 0.0\naccess.frames = 7\n")
     propose_models(config, "site")
     settings = begin(config).settings
@@ -237,7 +237,7 @@ def test_a_model_set_that_is_ordered_takes_no_looser_key_along(config):
 
 @pytest.mark.parametrize("value", ["nan", "-nan", "inf", "-inf", "-0.0", "1e-320", "true", "'0.5'"])
 @pytest.mark.parametrize("key", [".".join(key) for key, word in permissions_of(Settings).items() if word is Safe.MORE])
-def test_no_odd_number_loosens_or_is_taken_for_the_most(config, key, value):
+def test_no_special_number_loosens_or_counts_as_a_maximum(config, key, value):
     if key.startswith("second_door"):
         return
     assert refused(config, f"{key} = {value}")
@@ -251,7 +251,7 @@ keys = st.sampled_from(
 
 @settings(max_examples=80, deadline=None)
 @given(st.dictionaries(keys, values, min_size=1, max_size=4))
-def test_whatever_numbers_an_office_sends_no_bound_gives_way(tmp_path_factory, sent):
+def test_no_number_of_the_office_passes_a_bound(tmp_path_factory, sent):
     folder = tmp_path_factory.getbasetemp() / "bounds"
     folder.mkdir(exist_ok=True)
     config = folder / "gated.toml"
@@ -269,7 +269,7 @@ def test_whatever_numbers_an_office_sends_no_bound_gives_way(tmp_path_factory, s
         assert (after >= before) if word is Safe.MORE else (after <= before) if word is Safe.LESS else True
 
 
-def test_every_word_is_compared_by_somebody():
+def test_every_literal_of_the_settings_is_compared():
     """`loosened` must know every kind of `Safe`. An unknown kind would permit every change."""
     own = msgspec.convert({"site": {"id": "a"}, "gate": {"id": "b"}}, Settings)
     assert not loosened(own, own)

@@ -54,7 +54,7 @@ def tried(gate):
     return [(event["outcome"], event.get("why", "")) for event in gate.events("settings_tried")]
 
 
-def test_settings_that_the_gate_is_well_with_are_kept(home):
+def test_settings_with_which_all_parts_work_are_kept(home):
     propose(home.config, "access.frames = 7\n")
     process = brain(home)
     patiently(home, lambda: tried(home))
@@ -65,7 +65,7 @@ def test_settings_that_the_gate_is_well_with_are_kept(home):
     assert not (home.state / "office.trial.toml").exists()
 
 
-def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_without_them(home):
+def test_settings_that_lose_a_part_are_rolled_back_by_a_restart(home):
     propose(home.config, 'models.set = "evaluation"\n')  # this set's files are missing here
     assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
     assert tried(home) == [("rolled_back", "parts lost during the trial: vision")]
@@ -73,13 +73,13 @@ def test_settings_that_cost_a_part_are_taken_back_and_the_brain_ends_to_begin_wi
     assert home.events("stopped")[-1]["why"] == "settings rolled back"
 
 
-def test_a_model_set_that_there_is_not_ends_no_brain_and_is_taken_back(home):
+def test_a_missing_model_set_ends_no_brain_and_is_rolled_back(home):
     propose(home.config, 'models.set = "there-is-none"\n')
     assert brain(home, healthy_s=2.0, decided_s=2.5).wait(60) == 0
     assert tried(home) == [("rolled_back", "parts lost during the trial: vision")]
 
 
-def test_settings_with_which_the_brain_ends_are_gone_after_three_starts(home):
+def test_settings_that_end_the_brain_are_dropped_after_three_starts(home):
     propose(home.config, "access.frames = 7\n")
     for start in range(1, 4):
         process = brain(home, healthy_s=600.0)
@@ -94,7 +94,7 @@ def test_settings_with_which_the_brain_ends_are_gone_after_three_starts(home):
     assert process.wait(20) == 0
 
 
-def test_a_brain_that_is_killed_on_trial_has_had_one_of_its_starts_and_one_too_many_has_had_none(home):
+def test_a_kill_during_a_trial_counts_as_one_of_the_three_starts(home):
     propose(home.config, "access.frames = 7\n")
     for start in range(1, 3):
         process = brain(home, healthy_s=600.0)

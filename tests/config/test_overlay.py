@@ -51,12 +51,12 @@ def is_free(key):
     return key in ALLOWED or key[:1] in ALLOWED
 
 
-def test_the_list_names_only_what_there_is():
+def test_the_list_names_only_existing_keys():
     known = set(every_key()) | {(table,) for table in TABLES}
     assert known >= ALLOWED
 
 
-def test_no_wire_no_path_no_key_and_no_way_to_the_office_is_on_the_list():
+def test_the_list_has_no_wiring_path_key_or_office_address():
     free = {key for key in every_key() if is_free(key)}
     assert not {key for key in free if key[0] in {"sync", "camera", "gate", "state_dir"}}
     wired = {"pin", "pins", "path", "dir", "socket", "trace", "device", "devices", "user", "waiver", "kind", "port"}
@@ -64,25 +64,25 @@ def test_no_wire_no_path_no_key_and_no_way_to_the_office_is_on_the_list():
     assert {key for key in free if set(key[-1].split("_")) & wired} == of_people
 
 
-def test_of_a_door_only_what_the_brain_reads_is_on_the_list():
+def test_of_a_door_the_list_has_only_keys_that_the_brain_reads():
     """The latch is another process and reads only the gate's own file."""
     assert {key for key in ALLOWED if key[0] in {"door", "second_door"}} == {
         ("door", "release_s"), ("second_door", "release_s")
     }  # fmt: skip
 
 
-def test_every_other_key_is_refused_by_its_name(config):
+def test_a_key_outside_the_list_is_refused_by_name(config):
     others = [".".join(key) for key in every_key() if not is_free(key)]
     assert len(others) > 50
     for name in others:
         assert f"{name}: the office may not set this key" in problems(config, f"{name} = 1")
 
 
-def test_without_the_office_a_gate_has_its_own_settings(config):
+def test_without_an_office_a_gate_uses_its_own_settings(config):
     assert load(config) == load_own(config)
 
 
-def test_what_the_office_has_set_counts_and_the_rest_is_the_gate_s_own(config):
+def test_keys_of_the_office_apply_and_the_rest_is_the_gates(config):
     (config.parent / "state" / "office.toml").write_text('access.frames = 7\nsite.holidays = ["2027-01-01"]\n')
     found = load(config)
     assert (found.access.frames, found.access.margin) == (7, 0.1)
@@ -91,7 +91,7 @@ def test_what_the_office_has_set_counts_and_the_rest_is_the_gate_s_own(config):
     assert load_own(config).access.frames == 4
 
 
-def test_every_problem_is_told_at_once_what_is_not_allowed_and_what_is_wrong(config):
+def test_forbidden_keys_and_wrong_values_are_reported_together(config):
     found = problems(
         config,
         'state_dir = "/"\n[access]\nframes = 0\nmargim = 1\n[door]\nlock_pin = 4\n[schedules.day]\nstart = "25:00"\n',
@@ -102,28 +102,28 @@ def test_every_problem_is_told_at_once_what_is_not_allowed_and_what_is_wrong(con
     assert "did you mean 'margin'" in "".join(found)
 
 
-def test_what_goes_against_the_gate_s_own_settings_is_refused(config):
+def test_a_conflict_with_the_gates_own_settings_is_refused(config):
     config.write_text(config.read_text() + '[schedules.day]\nstart = "06:00"\n')
     assert laid_over(config, 'schedules.day.start = "07:00"', "x").schedules["day"].start == "07:00"
     assert "schedules: " in problems(config, "schedules.day = 3")[0]
 
 
-def test_the_office_cannot_make_a_second_door(config):
+def test_the_office_cannot_add_a_second_door(config):
     assert "second_door: this gate has no second door" in problems(config, "second_door.release_s = 6.0")
     config.write_text(config.read_text() + "[second_door]\nlock_pin = 5\n")
     assert laid_over(config, "second_door.release_s = 6.0", "x").second_door.release_s == 6.0
 
 
 @pytest.mark.parametrize("toml", ["", "\n# nothing\n", "[access]\n", "[schedules]\n", "access = {}", "face = {}"])
-def test_an_empty_table_takes_nothing_away(config, toml):
+def test_an_empty_table_removes_nothing(config, toml):
     assert laid_over(config, toml, "x") == load_own(config)
 
 
-def test_hours_may_be_new_and_empty(config):
+def test_schedules_may_be_new_and_empty(config):
     assert laid_over(config, "[schedules.always]\n", "x").schedules["always"].start == "00:00"
 
 
-def test_an_empty_table_that_is_not_on_the_list_is_refused_all_the_same(config):
+def test_an_empty_table_outside_the_list_is_refused(config):
     assert problems(config, "[sync]\n") == ["sync: the office may not set this key"]
 
 
@@ -131,12 +131,12 @@ def test_an_empty_table_that_is_not_on_the_list_is_refused_all_the_same(config):
     "toml",
     ["[access", "a = 1\na = 2", "a = " + "[" * 19_000, "a = " + "9" * 5000, "# \ud800", "a = '\ud800'", "\0", "\ufeff"],
 )
-def test_what_is_no_toml_is_one_clear_error(config, toml):
+def test_invalid_toml_gives_one_clear_error(config, toml):
     assert "is not valid TOML" in problems(config, toml)[0]
 
 
 @pytest.mark.parametrize("first", ["access", "sync", "a"])
-def test_keys_of_keys_of_keys_without_end_are_refused(config, first):
+def test_endlessly_nested_keys_are_refused(config, first):
     (problem,) = problems(config, f"{first}." + ".".join("a" * 9000) + " = 1")
     assert "may not set" in problem or "not valid" in problem
 
@@ -144,7 +144,7 @@ def test_keys_of_keys_of_keys_without_end_are_refused(config, first):
 @pytest.mark.parametrize(
     "value", ["nan", "inf", "-inf", "1e400", "-1", "'0.5'", "true", "[0.5]", "2026-11-23", "{a = 1}"]
 )
-def test_a_threshold_that_is_none_is_refused(config, value):
+def test_a_nan_threshold_is_refused(config, value):
     assert "access.threshold" in problems(config, f"access.threshold = {value}")[0]
 
 
@@ -159,7 +159,7 @@ flat = st.dictionaries(st.tuples(names, names) | st.tuples(names, names, names),
 
 @settings(max_examples=60)
 @given(flat)
-def test_what_is_written_as_toml_reads_back_as_it_was(keys):
+def test_written_toml_reads_back_unchanged(keys):
     if any(a != b and b[: len(a)] == a for a in keys for b in keys):
         return  # a value and a table cannot have the same name
     written = to_toml(keys)
@@ -177,7 +177,7 @@ office_tables = st.dictionaries(
 
 @settings(max_examples=60)
 @given(office_tables)
-def test_whatever_an_office_sends_it_changes_nothing_that_is_not_its_to_set(tmp_path_factory, tables):
+def test_no_proposal_of_the_office_changes_a_forbidden_key(tmp_path_factory, tables):
     folder = tmp_path_factory.getbasetemp() / "any"
     folder.mkdir(exist_ok=True)
     config = folder / "gated.toml"
@@ -195,7 +195,7 @@ def test_whatever_an_office_sends_it_changes_nothing_that_is_not_its_to_set(tmp_
     assert tomllib.loads(toml).keys() <= TABLES.keys()
 
 
-def test_a_damaged_file_of_the_office_is_an_error_that_says_what_to_do(config):
+def test_a_damaged_office_file_gives_an_error_with_the_next_step(config):
     office = config.parent / "state" / "office.toml"
     office.write_bytes(b"\xff\xfe")
     with pytest.raises(ConfigError, match=r"office\.toml: is damaged .* remove it"):

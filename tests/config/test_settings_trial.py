@@ -48,13 +48,13 @@ def in_force(config):
 # -- one trial --------------------------------------------------------------------------------------------------------
 
 
-def test_a_gate_without_an_office_starts_with_its_own(config):
+def test_a_gate_without_an_office_starts_with_its_own_settings(config):
     start = begin(config)
     assert (start.trial, start.dropped, number_of(start.settings)) == (None, "", "own")
     assert list((config.parent / "state").iterdir()) == []
 
 
-def test_what_is_proposed_is_tried_by_the_next_start_and_by_nobody_else(config):
+def test_a_proposal_is_tried_by_the_next_start_only(config):
     propose(config, office(7))
     assert in_force(config) == "own"
     start = begin(config)
@@ -62,7 +62,7 @@ def test_what_is_proposed_is_tried_by_the_next_start_and_by_nobody_else(config):
     assert in_force(config) == "own"
 
 
-def test_what_is_kept_counts_for_everybody_from_then_on(config):
+def test_kept_settings_apply_to_every_process(config):
     propose(config, office(7))
     assert begin(config).trial.apply_verdict(KEPT)
     assert in_force(config) == 7
@@ -70,7 +70,7 @@ def test_what_is_kept_counts_for_everybody_from_then_on(config):
     assert (start.trial, number_of(start.settings)) == (None, 7)
 
 
-def test_what_is_taken_back_leaves_what_was_in_force(config):
+def test_a_rolled_back_proposal_leaves_the_settings_in_force(config):
     propose(config, office(6))
     begin(config).trial.apply_verdict(KEPT)
     propose(config, office(7))
@@ -79,7 +79,7 @@ def test_what_is_taken_back_leaves_what_was_in_force(config):
     assert begin(config).trial is None
 
 
-def test_an_empty_text_is_the_way_back_to_the_gate_s_own_and_is_tried_as_well(config):
+def test_an_empty_proposal_restores_the_gates_own_settings_after_a_trial(config):
     propose(config, office(7))
     begin(config).trial.apply_verdict(KEPT)
     propose(config, "")
@@ -90,7 +90,7 @@ def test_an_empty_text_is_the_way_back_to_the_gate_s_own_and_is_tried_as_well(co
     assert in_force(config) == "own"
 
 
-def test_after_three_starts_that_proved_nothing_a_proposal_is_gone(config):
+def test_after_three_unproved_starts_a_proposal_is_dropped(config):
     propose(config, office(7))
     for _ in range(STARTS):
         assert number_of(begin(config).settings) == 7
@@ -100,13 +100,13 @@ def test_after_three_starts_that_proved_nothing_a_proposal_is_gone(config):
     assert begin(config).dropped == ""
 
 
-def test_a_start_is_on_disk_before_it_is_made(config):
+def test_a_start_is_counted_on_disk_before_it_happens(config):
     propose(config, office(7))
     begin(config)
     assert '"starts":1' in (config.parent / "state" / "office.trial.toml").read_text()
 
 
-def test_what_is_wrong_is_refused_with_every_problem_and_nothing_changes(config):
+def test_an_invalid_proposal_is_refused_with_every_problem_and_changes_nothing(config):
     propose(config, office(7))
     with pytest.raises(ConfigError) as caught:
         propose(config, "access.frames = 0\ndoor.lock_pin = 3\nsync.url = 'mqtts://evil'\n")
@@ -114,7 +114,7 @@ def test_what_is_wrong_is_refused_with_every_problem_and_nothing_changes(config)
     assert number_of(begin(config).settings) == 7
 
 
-def test_a_proposal_that_no_longer_goes_with_the_gate_s_own_is_dropped_at_the_start(config):
+def test_a_proposal_that_conflicts_with_the_gates_settings_is_dropped_at_the_start(config):
     config.write_text(f"{OWN}[second_door]\nlock_pin = 5\n")
     propose(config, "second_door.release_s = 6.0\n")
     config.write_text(OWN)
@@ -124,7 +124,7 @@ def test_a_proposal_that_no_longer_goes_with_the_gate_s_own_is_dropped_at_the_st
     assert begin(config).dropped == ""
 
 
-def test_kept_settings_that_no_longer_go_with_the_gate_s_own_keep_no_gate_from_starting(config):
+def test_kept_settings_that_conflict_with_the_gates_own_do_not_prevent_a_start(config):
     config.write_text(f"{OWN}[second_door]\nlock_pin = 5\n")
     propose(config, "second_door.release_s = 6.0\n")
     begin(config).trial.apply_verdict(KEPT)
@@ -147,13 +147,13 @@ def test_a_damaged_proposal_is_dropped(config, content):
     assert begin(config).dropped == ""
 
 
-def test_damaged_kept_settings_keep_no_gate_from_starting(config):
+def test_damaged_kept_settings_do_not_prevent_a_start(config):
     (config.parent / "state" / "office.toml").write_bytes(b"\xff\xfe")
     assert number_of(begin(config).settings) == "own"
     assert "damaged" in begin(config).dropped
 
 
-def test_the_gate_s_own_mistakes_are_told_and_cost_the_office_nothing(config):
+def test_an_error_in_the_gates_own_settings_is_reported_and_keeps_the_offices(config):
     propose(config, office(7))
     config.write_text("[site]\n")
     with pytest.raises(ConfigError, match=r"site\.id: is required"):
@@ -162,7 +162,7 @@ def test_the_gate_s_own_mistakes_are_told_and_cost_the_office_nothing(config):
     assert number_of(begin(config).settings) == 7
 
 
-def test_a_proposal_that_comes_while_another_is_on_trial_gets_a_trial_of_its_own(config):
+def test_a_proposal_during_a_trial_gets_its_own_trial(config):
     propose(config, office(7))
     first = begin(config).trial
     propose(config, office(8))
@@ -172,7 +172,7 @@ def test_a_proposal_that_comes_while_another_is_on_trial_gets_a_trial_of_its_own
     assert number_of(begin(config).settings) == 8
 
 
-def test_another_model_set_lets_all_else_be(config):
+def test_a_new_model_set_changes_no_other_key(config):
     propose(config, office(7) + '[schedules.day]\nstart = "06:00"\ndays = ["mon", "holiday"]\n')
     begin(config).trial.apply_verdict(KEPT)
     propose_models(config, "site", ["vision"])
@@ -182,7 +182,7 @@ def test_another_model_set_lets_all_else_be(config):
     assert start.trial.proposal.mark.lost == ["vision"]
 
 
-def test_a_model_set_is_proposed_where_the_office_has_set_nothing(config):
+def test_a_model_set_is_proposed_without_earlier_office_settings(config):
     propose_models(config, "site")
     assert begin(config).settings.models.set == "site"
 
@@ -200,30 +200,30 @@ def judged(lost_before, lost_at, until_s=200):
     return None, until_s
 
 
-def test_a_gate_that_is_well_for_30_s_keeps_them():
+def test_settings_are_kept_after_30_s_with_all_parts():
     assert judged([], lambda s: []) == (KEPT, HEALTHY_S)
 
 
-def test_what_was_lost_before_is_not_held_against_them():
+def test_a_part_lost_before_the_trial_does_not_count_against_the_settings():
     assert judged(["camera", "vision"], lambda s: ["vision"]) == (KEPT, HEALTHY_S)
 
 
 @pytest.mark.parametrize("part", ["network", "server", "clock"])
-def test_what_no_setting_can_take_away_is_not_held_against_them(part):
+def test_a_loss_that_no_setting_can_cause_does_not_count(part):
     assert judged([], lambda s: [part]) == (KEPT, HEALTHY_S)
 
 
-def test_a_part_that_stays_lost_takes_them_back_after_60_s():
+def test_a_part_lost_for_60_s_rolls_the_settings_back():
     verdict, second = judged(["screen"], lambda s: ["vision", "screen"])
     assert (verdict.outcome, second) == ("rolled_back", DECIDED_S)
     assert verdict.why == "parts lost during the trial: vision"
 
 
-def test_a_part_that_comes_late_gets_its_30_s():
+def test_a_part_that_returns_late_still_gets_30_s():
     assert judged([], lambda s: ["vision"] if s < 12 else []) == (KEPT, 12 + HEALTHY_S)
 
 
-def test_a_part_that_comes_and_goes_takes_them_back():
+def test_a_part_that_is_lost_repeatedly_rolls_the_settings_back():
     verdict, second = judged([], lambda s: ["vision"] if s % 7 == 0 else [])
     assert (verdict.outcome, second) == ("rolled_back", DECIDED_S)
     assert "vision" in verdict.why
@@ -231,14 +231,14 @@ def test_a_part_that_comes_and_goes_takes_them_back():
 
 @given(st.lists(st.frozensets(st.sampled_from(["vision", "latch", "journal", "network"])), min_size=70, max_size=70))
 @settings(max_examples=100)
-def test_every_trial_is_over_after_60_s_and_is_kept_only_after_30_s_without_a_loss(lost):
+def test_every_trial_ends_within_60_s_and_keeping_needs_30_s_without_a_loss(lost):
     verdict, second = judged(["journal"], lambda s: lost[s])
     assert second <= DECIDED_S
     if verdict.outcome == "kept":
         assert not any(parts & {"vision", "latch"} for parts in lost[second - int(HEALTHY_S) : second + 1])
 
 
-def test_a_clock_that_says_nothing_keeps_nothing():
+def test_an_invalid_clock_keeps_nothing():
     on_trial = SettingsTrial(None, proposal.SettingsProposal(proposal.Mark(1, []), ""))
     assert all(on_trial.judge([], math.nan) is None for _ in range(100))
 
@@ -407,7 +407,7 @@ POINTS: list[str] = []
 
 
 @pytest.mark.parametrize("what", SEEDS)
-def test_the_power_may_go_at_any_call_and_the_gate_has_the_old_settings_or_the_new(what, config, monkeypatch):
+def test_a_power_cut_at_any_call_leaves_the_old_or_the_new_settings(what, config, monkeypatch):
     use(monkeypatch, QUICK)
     state, running, outcomes = config.parent / "state", scene(config, what), set()
     files = {path.name: path.read_bytes() for path in state.iterdir()}
@@ -438,13 +438,13 @@ ENDS = {"propose": (6, 3), "start": (6, 2), "keep": (7, 0), "drop": (6, 0), "thr
 """Results without a power cut: the settings in force, and the starts with 7 that are left."""
 
 
-def test_the_power_went_at_a_thousand_points_and_more():
+def test_the_power_cut_test_covers_over_a_thousand_points():
     print(len(POINTS), "points")
     assert len(POINTS) > 1000 or set(POINTS) != set(SEEDS), "so few only where a test was run alone"
 
 
 @pytest.mark.parametrize("what", ["propose", "start", "keep", "drop"])
-def test_a_disk_that_fails_at_any_call_leaves_whole_settings_and_a_gate_that_starts(what, config, monkeypatch):
+def test_a_disk_error_at_any_call_leaves_complete_settings_and_a_starting_gate(what, config, monkeypatch):
     failing, is_done = 1, False
     while not is_done:
         use(monkeypatch, QUICK)
@@ -464,7 +464,7 @@ def test_a_disk_that_fails_at_any_call_leaves_whole_settings_and_a_gate_that_sta
     assert failing > 4
 
 
-def test_a_start_that_cannot_be_counted_is_made_without_the_proposal(config, monkeypatch):
+def test_a_start_that_cannot_be_counted_ignores_the_proposal(config, monkeypatch):
     propose(config, office(7))
     for _ in range(10):
         disk = ForgetfulFolder(config.parent / "state", random.Random(1), failing=1)
@@ -484,7 +484,7 @@ def test_a_start_that_cannot_be_counted_is_made_without_the_proposal(config, mon
     st.randoms(use_true_random=False),
 )
 @settings(max_examples=60, deadline=None)
-def test_a_long_life_with_the_power_going_ends_in_whole_settings(tmp_path_factory, life, dice):
+def test_repeated_power_cuts_end_in_complete_settings(tmp_path_factory, life, dice):
     config = make(tmp_path_factory.mktemp("life"))
     number, may_be, starts, running = 5, {"own"}, 0, None
     disk = ForgetfulFolder(config.parent / "state", dice)
@@ -519,7 +519,7 @@ def number_of_trial(running):
     return int(running.proposal.toml.split()[2])
 
 
-def test_the_module_has_no_other_way_to_the_disk():
+def test_the_module_writes_only_through_the_tested_functions():
     """The test above counts only calls in `CALLS`, so `proposal` may write in no other way."""
     for module in (proposal, settings_trial):
         text = module.__loader__.get_source(module.__name__)

@@ -35,14 +35,14 @@ class CameraContract:
         assert frame.lores.shape[0] % 6 == 0
         assert frame.lores.shape[1] % 2 == 0
 
-    def test_numbers_and_times_rise_and_no_frame_is_from_the_future(self, opened):
+    def test_frame_numbers_and_times_rise_and_no_frame_is_from_the_future(self, opened):
         frames = []
         for _ in range(8):
             frames.append(opened.frame(PATIENCE_S))
             assert frames[-1].at <= time.monotonic()
         assert all(a.number < b.number and a.at < b.at for a, b in pairwise(frames))
 
-    def test_a_frame_is_ours_and_the_next_one_leaves_it_alone(self, opened):
+    def test_a_frame_stays_unchanged_when_the_next_one_arrives(self, opened):
         frame = opened.frame(PATIENCE_S)
         main, lores = frame.main.copy(), frame.lores.copy()
         opened.frame(PATIENCE_S)
@@ -56,7 +56,7 @@ class CameraContract:
         assert after.number > before.number + 1
         assert after.at > before.at + 0.2
 
-    def test_no_frame_is_given_twice_and_none_in_time_is_an_error(self, opened):
+    def test_no_frame_is_returned_twice_and_a_late_frame_is_an_error(self, opened):
         given = []
 
         def read_for_ever():
@@ -72,20 +72,20 @@ class CameraContract:
         assert opened.exhausted is False
         assert opened.name
 
-    def test_it_can_be_closed_twice_and_before_it_was_open(self, camera):
+    def test_a_camera_can_be_closed_twice_and_before_opening(self, camera):
         camera.close()
         camera.open()
         camera.close()
         camera.close()
 
-    def test_closed_it_gives_no_frame(self, camera):
+    def test_a_closed_camera_gives_no_frame(self, camera):
         camera.open()
         camera.frame(PATIENCE_S)
         camera.close()
         with pytest.raises(CameraError, match="closed"):
             camera.frame(0.1)
 
-    def test_it_opens_again_after_closing(self, camera):
+    def test_a_camera_opens_again_after_closing(self, camera):
         for _ in range(3):
             camera.open()
             assert camera.frame(PATIENCE_S).main.any()

@@ -25,7 +25,7 @@ class DoorContract:
     def test_the_lock_is_secured_at_first(self, wiring, is_released):
         assert not is_released()
 
-    def test_the_lock_follows_and_secured_means_secured(self, wiring, is_released):
+    def test_the_lock_follows_its_command_and_secured_means_secured(self, wiring, is_released):
         for on in (True, False, True, False, False):
             wiring.release(on)
             assert is_released() == on
@@ -36,7 +36,7 @@ class DoorContract:
         wiring.close()
         assert is_released() == self.fails_safe
 
-    def test_closing_while_released_leaves_it_likewise(self, wiring, is_released):
+    def test_closing_a_released_lock_removes_its_power(self, wiring, is_released):
         wiring.release(True)
         wiring.close()
         assert is_released() == self.fails_safe
@@ -52,7 +52,7 @@ class DoorContract:
         outside("rex", False)
         assert until(lambda: not wiring.lines["contact"] and not wiring.lines["rex"])
 
-    def test_each_edge_is_told(self, wiring, outside, edges):
+    def test_each_edge_is_reported(self, wiring, outside, edges):
         for line in ("contact", "rex"):
             for active in (True, False):
                 before = len(edges)

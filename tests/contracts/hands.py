@@ -97,7 +97,7 @@ class HandsContract:
                 assert is_right, f"{line}: another lamp is on, or none"
 
     @needs("sound", "person")
-    async def test_a_tone_is_heard(self, bench):
+    async def test_a_person_hears_the_tone(self, bench):
         """The loudspeaker plays three beeps. The person says whether they were heard."""
         sound = Sound(bench.sound)
         task = asyncio.create_task(sound.run())

@@ -48,7 +48,7 @@ class SightContract:
         assert quantile(ages, 0.95) <= bench.pace.within(2.5 / FPS), "frames are too old when they arrive"
 
     @needs("camera", "person")
-    async def test_exposure_settles_soon_after_the_light_changes(self, bench, camera):
+    async def test_exposure_is_stable_soon_after_the_light_changes(self, bench, camera):
         """The person covers and uncovers the lens, as dusk and dawn within a second."""
         before = light(camera.frame(bench.pace.patience_s))
         await bench.person.please(COVER)

@@ -29,7 +29,7 @@ def shown(port):
         return None
 
 
-def test_a_fingerprint_stands_on_the_screen_while_its_command_runs_and_a_killed_one_takes_it_away(gate, shared):
+def test_a_fingerprint_is_shown_while_its_command_runs_and_removed_after_a_kill(gate, shared):
     party, port = Identity.make().party, free_port()
     (gate.folder / "frames").mkdir()
     Image.new("RGB", (640, 480), (90, 90, 90)).save(gate.folder / "frames" / "00.png")

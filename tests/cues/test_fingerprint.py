@@ -31,17 +31,17 @@ def page(situation=Situation.IDLE, languages=BOTH, **beside):
     return screen_page(situation, languages, beside=ScreenNotes(**beside))
 
 
-def test_it_is_shown_by_an_idle_gate_alone():
+def test_only_an_idle_gate_shows_a_fingerprint():
     for situation in Situation:
         assert (page(situation, compared=OWN).keys is not None) == (situation is Situation.IDLE)
 
 
-def test_whoever_comes_to_an_idle_gate_that_shows_it_still_reads_what_to_do():
+def test_a_visitor_of_an_idle_gate_with_a_fingerprint_still_reads_what_to_do():
     plain, shown = page(), page(compared=OWN)
     assert msgspec.structs.replace(shown, keys=None) == plain
 
 
-def test_it_says_in_both_languages_whose_it_is_and_who_says_so():
+def test_the_screen_names_gate_and_command_of_a_fingerprint_in_both_languages():
     own, theirs = page(compared=OWN).keys, page(compared=OTHER).keys
     assert (own.gate, theirs.gate) == ("gate-2", "gate-3")
     assert [language for language, _ in own.labels] == ["zh", "en"]
@@ -55,11 +55,11 @@ def test_a_long_name_keeps_its_beginning_and_its_end():
     assert (shown, len(shown)) == ("the-gate-besid…the-shed-no-12"[:14] + "…" + "he-shed-no-12"[-13:], 28)
 
 
-def test_the_groups_are_those_of_the_command_line():
+def test_the_digit_groups_equal_those_of_the_command_line():
     assert " ".join(page(compared=OTHER).keys.groups) == PRINT
 
 
-def test_no_sign_of_a_gate_s_name_is_obeyed():
+def test_no_character_of_a_gates_name_is_parsed_as_markup():
     evil = RequestedFingerprint("a\u202eb\nc", PRINT, is_own=False)
     assert page(compared=evil).keys.gate == r"a\u202eb\nc"
 
@@ -74,7 +74,7 @@ def test_no_sign_of_a_gate_s_name_is_obeyed():
         (100, 3600, "to check: keys 99+, consents 99+"),
     ],
 )
-def test_what_waits_is_a_small_note_beside_every_cue_and_a_number_alone(gates, consents, text):
+def test_the_number_of_waiting_consents_is_a_small_note_at_every_cue(gates, consents, text):
     note = waiting_note(ScreenNotes(gates, consents))
     assert (None if note is None else note["en"]) == text
     for situation in (Situation.IDLE, Situation.OPEN, Situation.LOCKDOWN):
@@ -83,12 +83,12 @@ def test_what_waits_is_a_small_note_beside_every_cue_and_a_number_alone(gates, c
         assert shown.words == page(situation).words
 
 
-def test_what_is_lost_is_told_before_what_waits():
+def test_a_loss_is_shown_before_waiting_consents():
     shown = screen_page(Situation.IDLE, ("en",), None, ["network"], beside=ScreenNotes(1, 0))
     assert shown.notes == [("en", "no network · to check: keys 1")]
 
 
-def test_it_is_wanted_while_somebody_s_command_runs(tmp_path):
+def test_a_fingerprint_is_requested_while_the_command_runs(tmp_path):
     assert requested_fingerprint(tmp_path) is None
     with show_fingerprint(tmp_path, OTHER):
         assert requested_fingerprint(tmp_path) == OTHER
@@ -105,12 +105,12 @@ def test_it_is_wanted_while_somebody_s_command_runs(tmp_path):
         b'{"gate": "g", "fingerprint": "%s\\n", "is_own": true}' % PRINT.encode(),
     ],
 )  # fmt: skip
-def test_nothing_but_a_fingerprint_can_be_put_on_the_screen(tmp_path, odd):
+def test_only_a_fingerprint_can_be_put_on_the_screen(tmp_path, odd):
     with wishing(tmp_path / REQUEST_NAME, odd):
         assert requested_fingerprint(tmp_path) is None
 
 
-async def test_the_stage_shows_it_and_what_waits_at_once_and_takes_it_back(stage_of, free_port, tmp_path, monkeypatch):
+async def test_the_stage_shows_and_removes_fingerprint_and_waiting_number_at_once(stage_of, free_port, tmp_path, monkeypatch):
     monkeypatch.setattr("gated.cues.stage.LONGEST_SLEEP_S", 0.01)
     stage = stage_of(screen_port=free_port)
     shown = []
@@ -160,7 +160,7 @@ WHOLE = """(() => {
 
 @pytest.mark.parametrize("size", PANELS, ids=str)
 @pytest.mark.parametrize("name", ["gate-2", "the-gate-beside-the-bicycle-shed-of-the-north-yard-no-12"])
-async def test_it_is_whole_and_large_on_every_panel(shown, size, name):
+async def test_a_fingerprint_is_complete_and_large_on_every_panel(shown, size, name):
     await shown.resize(*size)
     compared = RequestedFingerprint(name, PRINT, is_own=False)
     shown.screen.show(Situation.IDLE, beside=ScreenNotes(2, 14, compared))
@@ -173,7 +173,7 @@ async def test_it_is_whole_and_large_on_every_panel(shown, size, name):
     assert picture >= 60
 
 
-async def test_its_ink_stands_out_seven_to_one(shown):
+async def test_a_fingerprint_has_a_contrast_of_seven_to_one(shown):
     shown.screen.show(Situation.IDLE, beside=ScreenNotes(1, 1, OWN))
     await shown.until("document.querySelectorAll('#cue .groups span').length === 8")
     of = "(part) => getComputedStyle(document.querySelector(part))"
@@ -184,7 +184,7 @@ async def test_its_ink_stands_out_seven_to_one(shown):
     assert min(contrast(ground, ink) for ink in inks) >= 7
 
 
-async def test_whoever_comes_sees_the_cue_at_once_and_the_fingerprint_returns_after_them(shown):
+async def test_a_visitor_sees_the_cue_at_once_and_the_fingerprint_returns_afterwards(shown):
     for situation in (Situation.IDLE, Situation.LOOKING, Situation.OPEN, Situation.IDLE):
         shown.screen.show(situation, beside=ScreenNotes(0, 0, OWN))
         is_idle = "true" if situation is Situation.IDLE else "false"

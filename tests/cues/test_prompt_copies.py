@@ -30,7 +30,7 @@ def test_prompts_are_copied_and_nothing_else(stick, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["hole", "pipe", "device", "link"])
-def test_a_stick_by_an_enemy_fills_nothing_and_takes_nothing(stick, tmp_path, kind):
+def test_a_hostile_stick_fills_no_disk_and_reads_no_secret(stick, tmp_path, kind):
     path = stick / "zh/open.wav"
     path.unlink()
     if kind == "hole":
@@ -48,7 +48,7 @@ def test_a_stick_by_an_enemy_fills_nothing_and_takes_nothing(stick, tmp_path, ki
     assert files(tmp_path / "prompts") == ["made.json"]
 
 
-def test_a_prompt_has_the_bound_of_whoever_plays_it(stick, tmp_path, monkeypatch):
+def test_a_prompt_is_copied_only_up_to_the_size_that_is_played(stick, tmp_path, monkeypatch):
     monkeypatch.setattr(prompt_copies, "MOST_WAV_BYTES", 6)
     with pytest.raises(OSError, match="longer than 6 bytes"):
         copy_prompts(stick, tmp_path / "prompts")

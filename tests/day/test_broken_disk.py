@@ -97,7 +97,7 @@ def street(gate, disk, home):
 
 
 @pytest.mark.parametrize("how", ["freeze", "fill"])
-def test_on_a_disk_that_takes_no_write_at_the_start_who_lives_here_gets_in_and_it_goes_on_when_it_does(street, how):
+def test_residents_get_in_on_a_read_only_disk_and_writing_resumes_when_it_works(street, how):
     gate, disk = street.gate, street.disk
     if how == "freeze":
         disk.freeze()
@@ -126,7 +126,7 @@ def test_on_a_disk_that_takes_no_write_at_the_start_who_lives_here_gets_in_and_i
     assert lost[-1] == {"vision"}
 
 
-def test_each_command_says_in_one_line_what_the_disk_does_and_changes_nothing(street):
+def test_each_command_reports_the_disk_error_in_one_line_and_changes_nothing(street):
     gate, disk = street.gate, street.disk
     disk.freeze()
     before = {path.name: path.stat().st_mtime_ns for path in gate.state.rglob("*")}
@@ -147,7 +147,7 @@ def test_each_command_says_in_one_line_what_the_disk_does_and_changes_nothing(st
 
 
 @pytest.mark.parametrize("file", ["journal.db", "people.db"])
-def test_whatever_is_torn_the_brain_starts_and_leaving_works(street, file):
+def test_with_any_damaged_file_the_brain_starts_and_leaving_works(street, file):
     gate, path = street.gate, street.gate.state / file
     content = path.read_bytes()
     path.write_bytes(b"\xa5" * 8192 + content[8192:])
@@ -165,7 +165,7 @@ def test_whatever_is_torn_the_brain_starts_and_leaving_works(street, file):
     gate.run("events", "verify", check=0)
 
 
-def test_rows_that_lie_in_the_log_alone_are_not_lost_when_it_cannot_be_written(street):
+def test_rows_in_an_unwritable_write_ahead_log_are_not_lost(street):
     """A power failure left a suspension in the write-ahead log. It still applies on an SD card that is
     now read-only.
     """

@@ -99,7 +99,7 @@ def test_a_pin_opens(day):
     assert day.lock() == [True, False]
 
 
-def test_a_card_that_nobody_was_given_opens_nothing_and_the_other_ways_are_named(day):
+def test_an_unknown_card_opens_nothing_and_the_cue_names_other_credentials(day):
     assert day.show_card(ANN)
     day.walk_through()
     day.begin()
@@ -127,7 +127,7 @@ def test_three_wrong_pins_rest_the_keypad_and_the_card_still_opens(day):
     assert isinstance(day.answered_pin(ANNS_PIN), CredentialGranted)
 
 
-def test_a_duress_pin_opens_and_tells_only_the_journal(day):
+def test_a_duress_pin_opens_and_only_the_journal_records_it(day):
     pages = []
     for digits in (ANNS_PIN, HER_DURESS_PIN):
         day.begin()
@@ -141,7 +141,7 @@ def test_a_duress_pin_opens_and_tells_only_the_journal(day):
     assert pages[0] == pages[1]
 
 
-def test_a_guest_card_is_good_for_today_only(day):
+def test_a_guest_card_is_valid_today_only(day):
     day.days_later(0)
     day.office("guest", "--number", f"w26:12-{GUEST}", "--label", "the plumber")
     granted = day.show_card_until(CredentialGranted, GUEST)
@@ -153,13 +153,13 @@ def test_a_guest_card_is_good_for_today_only(day):
     assert "plumber" not in str(day.told())
 
 
-def test_a_card_for_one_time_opens_once(day):
+def test_a_card_with_one_use_opens_once(day):
     assert isinstance(day.show_card(EMIL), CredentialGranted)
     day.walk_through()
     assert day.show_card(EMIL).reason == "used_up"
 
 
-def test_rights_have_hours_and_doors(day):
+def test_access_rules_limit_hours_and_doors(day):
     assert isinstance(day.show_card(CARA), CredentialGranted)
     day.walk_through()
     assert day.show_card(CARA, "second").reason == "door"
@@ -167,7 +167,7 @@ def test_rights_have_hours_and_doors(day):
     assert day.show_card(CARA).reason == "schedule"
 
 
-def test_a_card_of_somebody_suspended_opens_no_more_and_later_again(day):
+def test_a_card_of_a_suspended_person_opens_only_after_resuming(day):
     assert isinstance(day.show_card(BOB), CredentialGranted)
     day.office("suspend", day.people["bob"])
     assert day.show_card_until(CredentialDenied, BOB).reason == "suspended"
@@ -175,7 +175,7 @@ def test_a_card_of_somebody_suspended_opens_no_more_and_later_again(day):
     assert day.show_card_until(CredentialGranted, BOB).subject == day.people["bob"]
 
 
-def test_a_card_that_was_taken_away_opens_no_more(day):
+def test_a_removed_card_does_not_open(day):
     lost = day.move_in("finn", 1077)
     assert day.show_card_until(CredentialGranted, 1077).subject == lost
     day.office("remove", lost, "--yes")
@@ -194,7 +194,7 @@ def test_a_preference_for_a_longer_opening_and_for_light_is_kept(day):
     assert day.shows("open")["first"] is None
 
 
-def test_the_second_door_is_its_own(day):
+def test_the_second_door_works_independently(day):
     assert day.show_card(ANN, "second").door == "second"
     assert day.hears(DoorReleased, cause="grant").door == "second"
     day.walk_through("second")
@@ -205,14 +205,14 @@ def test_the_second_door_is_its_own(day):
 # The leaf
 
 
-def test_shutting_the_leaf_secures_the_lock(day):
+def test_closing_the_leaf_ends_the_release(day):
     day.show_card(DAN)
     day.walk_through()
     assert day.told(DoorSecured, door="main")[0].cause == "closed"
     assert not day.is_on()
 
 
-def test_a_leaf_that_stands_open_is_asked_for_and_then_an_alarm(day):
+def test_an_open_leaf_causes_a_request_and_then_an_alarm(day):
     day.show_card(ANN)
     day.play("contact")
     assert day.hears(DoorHeldOpen).is_alarm is False
@@ -225,14 +225,14 @@ def test_a_leaf_that_stands_open_is_asked_for_and_then_an_alarm(day):
     assert day.told(DoorForcedOpen) == []
 
 
-def test_leaving_by_the_button_is_no_alarm(day):
+def test_leaving_by_the_button_raises_no_alarm(day):
     assert day.leave().after == "rex"
     assert day.leave("second").after == "rex"
     assert day.told(DoorForcedOpen) == []
     assert day.lock() == day.lock("second.lock") == [True, False]
 
 
-def test_a_door_that_did_not_open_is_told(day):
+def test_an_unopened_door_is_reported(day):
     day.show_card(ANN)
     assert day.hears(DoorDidNotOpen).cause == "grant"
     assert day.told(DoorSecured)[0].cause == "lease"
@@ -294,7 +294,7 @@ def test_a_lockdown_outlives_a_restart(day):
     assert kinds.index(Stopped) < kinds.index(Started) < len(kinds) - 1 - kinds[::-1].index(Lockdown)
 
 
-def test_free_passage_comes_and_goes_by_schedule(day):
+def test_an_unlock_schedule_begins_and_ends(day):
     day.at("05:30")
     begun = day.hears(ScheduledUnlock)
     assert (begun.schedule, begun.door, begun.is_over) == ("market", "second", False)
@@ -311,7 +311,7 @@ def test_free_passage_comes_and_goes_by_schedule(day):
     assert day.lock("second.lock") == [True, False]
 
 
-def test_a_lockdown_ends_free_passage_at_once_and_not_for_ever(day):
+def test_a_lockdown_interrupts_an_unlock_schedule(day):
     day.at("05:30")
     day.hears(DoorReleased, cause="schedule", door="second")
     day.lockdown("on")
@@ -325,7 +325,7 @@ def test_a_lockdown_ends_free_passage_at_once_and_not_for_ever(day):
 # Alarms and calls
 
 
-def test_tamper_is_told_and_its_end(day):
+def test_the_begin_and_end_of_tampering_are_reported(day):
     for door in ("main", "second"):
         day.play("tamper", True, door)
         assert day.hears(Tampered, door=door).is_over is False
@@ -334,7 +334,7 @@ def test_tamper_is_told_and_its_end(day):
     assert day.lock() == day.lock("second.lock") == []
 
 
-def test_the_call_button_is_told_and_a_gate_without_an_office_says_at_once_that_nobody_hears(day):
+def test_the_call_button_is_recorded_and_without_an_office_the_caller_learns_it_at_once(day):
     for door in ("main", "second"):
         day.play("call", True, door)
         day.hears(CallPressed, door=door)
@@ -346,7 +346,7 @@ def test_the_call_button_is_told_and_a_gate_without_an_office_says_at_once_that_
 
 
 @pytest.mark.parametrize("is_stuck", [True, False], ids=["welded", "dead"])
-def test_a_relay_whose_feedback_disagrees_is_told(day, is_stuck):
+def test_a_relay_with_wrong_feedback_is_reported(day, is_stuck):
     if not is_stuck:
         day.show_card(DAN)
         day.hears(DoorReleased)
@@ -358,7 +358,7 @@ def test_a_relay_whose_feedback_disagrees_is_told(day, is_stuck):
     assert day.hears(LinePlausible).line == "lock"
 
 
-def test_an_input_that_chatters_is_told(day):
+def test_a_chattering_input_is_reported(day):
     def odd():
         for is_active in (True, False):
             day.play("tamper", is_active, "second")
@@ -369,7 +369,7 @@ def test_an_input_that_chatters_is_told(day):
     assert (told.line, told.door) == ("tamper", "second")
 
 
-def test_without_its_latch_the_gate_is_out_of_order_and_comes_back(day):
+def test_without_its_latch_the_gate_is_out_of_order_until_it_returns(day):
     day.latch.kill()
     day.latch.wait()
     assert day.hears(WorkerLost).worker == "latch"
@@ -384,7 +384,7 @@ def test_without_its_latch_the_gate_is_out_of_order_and_comes_back(day):
     day.walk_through()
 
 
-def test_a_forced_leaf_is_an_alarm(day):
+def test_a_forced_leaf_raises_an_alarm(day):
     time.sleep(1)  # until the gate no longer expects the person who left by this door
     day.play("contact", True, "second")
     assert day.hears(DoorForcedOpen).door == "second"
@@ -396,7 +396,7 @@ def test_a_forced_leaf_is_an_alarm(day):
     assert day.screen.now == "alarm", "it is an alarm for a while after it was shut"
 
 
-def test_the_journal_of_the_day_is_whole_and_names_nobody(street):
+def test_the_journal_of_the_day_verifies_and_has_no_name(street):
     street.gate.run("events", "verify", check=0)
     listed = street.gate.json("events", "list", check=0)
     assert [row["seq"] for row in listed] == list(range(1, len(listed) + 1))

@@ -34,7 +34,7 @@ def spread_ms(seconds):
     return " / ".join(f"{ordered[round(share * (len(ordered) - 1))]:.1f}" for share in (0.5, 0.95, 1.0))
 
 
-def test_from_card_to_relay_and_from_leaf_to_event(day):
+def test_the_times_from_card_to_relay_and_from_leaf_to_event_are_within_the_budget(day):
     """The relay's edge may precede the journal entry of its grant, because the door comes first."""
     shown_at, pushed_at = [], []
     day.begin()

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 ALL = ["metrics", "passes", "prompts", "reader /dev/input/none", "screen", "sound", "sync", "vision"]
 
 
-def test_what_a_gate_can_do_without_is_lost_said_once_and_tried_again(street):
+def test_an_optional_part_that_fails_is_logged_once_and_tried_again(street):
     gate, keys = street.gate, street.gate.folder / "keys"
     keys.mkdir()
     taken = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]

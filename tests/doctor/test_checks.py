@@ -64,14 +64,14 @@ def light(finding):
     return finding.light
 
 
-def test_models_that_are_not_there_are_red(settings):
+def test_missing_models_are_red(settings):
     finding = checks.models(settings(models={"dir": "nowhere"}))
     assert light(finding) == "red"
     assert "nowhere" in finding.result
 
 
 @pytest.mark.skipif(not (SHARED / "models").exists(), reason="needs the real models beside the project")
-def test_models_that_prove_themselves_are_green_and_an_altered_one_is_not(settings, tmp_path):
+def test_verified_models_are_green_and_an_altered_one_is_red(settings, tmp_path):
     assert light(checks.models(settings(models={"dir": str(SHARED / "models")}))) == "green"
     folder = tmp_path / "altered"
     folder.mkdir()
@@ -84,7 +84,7 @@ def test_models_that_prove_themselves_are_green_and_an_altered_one_is_not(settin
     assert light(checks.models(settings(models={"dir": str(folder)}))) == "red"
 
 
-def test_a_model_set_for_demonstration_never_drives_a_real_lock(settings, tmp_path):
+def test_a_demo_model_set_never_drives_a_real_lock(settings, tmp_path):
     manifest = (Path(__file__).parents[2] / "models" / "manifest.toml").read_text()
     (tmp_path / "manifest.toml").write_text(manifest.replace('grade = "evaluation"', 'grade = "demo"'))
     door = {"pins": "gpio", "rex_pin": 23}
@@ -93,32 +93,32 @@ def test_a_model_set_for_demonstration_never_drives_a_real_lock(settings, tmp_pa
     assert (light(finding), "demonstration" in finding.result) == ("red", True)
 
 
-def test_a_camera_that_is_a_recording_is_never_green(settings, tmp_path):
+def test_a_recording_as_camera_is_never_green(settings, tmp_path):
     (tmp_path / "frames").mkdir()
     assert light(checks.camera(settings(), is_lost=False)) == "amber"
 
 
-def test_a_recording_that_is_not_there_and_a_camera_that_was_lost_are_red(settings, tmp_path):
+def test_a_missing_recording_and_a_lost_camera_are_red(settings, tmp_path):
     assert light(checks.camera(settings(), is_lost=False)) == "red"
     (tmp_path / "frames").mkdir()
     assert light(checks.camera(settings(), is_lost=True)) == "red"
 
 
-def test_a_pi_without_picamera2_says_how_to_get_it(settings, monkeypatch):
+def test_a_pi_without_picamera2_gets_the_install_command(settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "picamera2", None)
     finding = checks.camera(settings(camera={"kind": "picamera2"}, door={"pins": "gpio"}), is_lost=False)
     assert light(finding) == "red"
     assert "python3-picamera2" in finding.next_step
 
 
-def test_usb_readers_are_there_or_red(settings, tmp_path):
+def test_usb_readers_are_present_or_red(settings, tmp_path):
     (tmp_path / "there").touch()
     devices = [str(tmp_path / "there"), str(tmp_path / "unplugged")]
     found = {finding.part: light(finding) for finding in checks.readers(settings(readers={"devices": devices}))}
     assert found == {f"reader {devices[0]}": "green", f"reader {devices[1]}": "red"}
 
 
-def test_a_usb_reader_that_this_user_may_not_read_is_red(settings, open_folder):
+def test_a_usb_reader_that_this_user_cannot_read_is_red(settings, open_folder):
     if os.getuid() != 0:
         pytest.fail("the suite runs as root")
     device = open_folder / "reader"
@@ -131,7 +131,7 @@ def test_a_usb_reader_that_this_user_may_not_read_is_red(settings, open_folder):
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
 
 
-def test_the_key_for_passes_can_be_read_or_is_red(settings, tmp_path):
+def test_the_pass_key_is_readable_or_red(settings, tmp_path):
     key = settings(readers={"pass_key": "site.pub"})
     assert [light(finding) for finding in checks.readers(key)] == ["red"]
     (tmp_path / "site.pub").write_bytes(b"no key")
@@ -141,7 +141,7 @@ def test_the_key_for_passes_can_be_read_or_is_red(settings, tmp_path):
     assert [light(finding) for finding in checks.readers(key)] == ["green"]
 
 
-def test_a_gate_without_a_voice_is_amber(settings):
+def test_a_gate_without_prompts_is_amber(settings):
     assert light(checks.prompts(settings())) == "amber"
 
 
@@ -164,23 +164,23 @@ def test_complete_prompts_are_green(settings, tmp_path):
     assert light(checks.prompts(with_sound)) == "green"
 
 
-def test_a_gate_without_a_screen_is_well(settings):
+def test_a_gate_without_a_screen_is_green(settings):
     assert light(checks.screen(settings(), has_brain=True)) == "green"
 
 
-def test_a_free_port_is_well_before_the_start_and_red_beside_a_brain(settings, port):
+def test_a_free_port_is_green_before_the_start_and_red_beside_a_brain(settings, port):
     with_screen = settings(cues={"screen_port": port})
     assert light(checks.screen(with_screen, has_brain=False)) == "green"
     assert light(checks.screen(with_screen, has_brain=True)) == "red"
 
 
 @pytest.mark.parametrize("has_brain", [True, False])
-def test_a_port_that_another_program_serves_is_red(settings, stranger, has_brain):
+def test_a_port_of_another_program_is_red(settings, stranger, has_brain):
     finding = checks.screen(settings(cues={"screen_port": stranger}), has_brain=has_brain)
     assert (light(finding), "another program" in finding.result) == ("red", True)
 
 
-async def test_our_own_page_is_known(settings, port):
+async def test_the_gates_own_page_is_recognised(settings, port):
     serving = asyncio.create_task(Screen(port, ("zh", "en")).run())
     async with asyncio.timeout(20):
         while await asyncio.to_thread(checks.page_on, port) is None:
@@ -190,7 +190,7 @@ async def test_our_own_page_is_known(settings, port):
     assert (light(finding), str(port) in finding.result) == ("green", True)
 
 
-def test_a_port_where_somebody_answers_nonsense_is_not_ours():
+def test_a_port_with_an_invalid_answer_is_not_the_gates():
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def answer():
@@ -202,13 +202,13 @@ def test_a_port_where_somebody_answers_nonsense_is_not_ours():
         assert checks.page_on(listener.getsockname()[1]) is False
 
 
-def test_a_state_folder_that_is_not_there_is_not_made(settings):
+def test_a_missing_state_folder_is_not_created(settings):
     finding = checks.state_folder(settings())
     assert light(finding) == "amber"
     assert not settings().state.exists()
 
 
-def test_a_state_folder_that_is_there_tells_its_room(settings):
+def test_an_existing_state_folder_shows_its_free_space(settings):
     settings().state.mkdir()
     finding = checks.state_folder(settings())
     assert "MB free" in finding.result
@@ -216,7 +216,7 @@ def test_a_state_folder_that_is_there_tells_its_room(settings):
 
 
 @pytest.mark.parametrize(("free", "expected"), [(500_000_000, "green"), (100_000_000, "amber"), (1_000_000, "red")])
-def test_a_disk_that_runs_full_is_told_before_it_is(settings, monkeypatch, free, expected):
+def test_a_nearly_full_disk_is_reported(settings, monkeypatch, free, expected):
     settings().state.mkdir()
     real = os.statvfs(settings().state)
     fields = [*real[:1], 1, *real[2:4], free, *real[5:]]
@@ -224,19 +224,19 @@ def test_a_disk_that_runs_full_is_told_before_it_is(settings, monkeypatch, free,
     assert light(checks.state_folder(settings())) == expected
 
 
-def test_a_file_in_the_place_of_the_state_folder_is_red(settings):
+def test_a_file_instead_of_the_state_folder_is_red(settings):
     settings().state.write_text("a file")
     assert light(checks.state_folder(settings())) == "red"
 
 
-def test_another_users_state_folder_is_told(settings):
+def test_a_state_folder_of_another_user_is_reported(settings):
     settings().state.mkdir()
     os.chown(settings().state, 65534, 65534)
     finding = checks.state_folder(settings())
     assert (light(finding), "another user" in finding.result) == ("amber", True)
 
 
-def test_no_journal_is_begun_by_looking(settings):
+def test_the_check_creates_no_journal(settings):
     past = checks.JournalCheck(settings())
     assert light(past.finding) == "amber"
     assert not settings().state.exists()
@@ -253,7 +253,7 @@ def written(settings, *events):
     return with_facts, head
 
 
-def test_a_whole_journal_shows_its_head(settings):
+def test_a_valid_journal_shows_its_head(settings):
     with_facts, head = written(settings, Started("1", "0"), Degraded(["vision"]))
     past = checks.JournalCheck(with_facts)
     assert light(past.finding) == "green"
@@ -261,7 +261,7 @@ def test_a_whole_journal_shows_its_head(settings):
     assert (past.lost, past.last_at) == ({"vision"}, datetime(2027, 1, 15, 12, 0, tzinfo=UTC))
 
 
-def test_an_altered_journal_is_red_and_still_tells_what_is_lost(settings):
+def test_an_altered_journal_is_red_and_its_losses_are_still_shown(settings):
     with_facts, _ = written(settings, Stopped("SIGTERM"), Degraded(["vision"]))
     with closing(sqlite3.connect(with_facts.state / "journal.db")) as database:
         database.execute("UPDATE event SET body = replace(body, 'SIGTERM', 'nothing') WHERE seq = 1")
@@ -271,26 +271,26 @@ def test_an_altered_journal_is_red_and_still_tells_what_is_lost(settings):
     assert past.lost == {"vision"}
 
 
-def test_a_journal_that_is_none_is_red(settings):
+def test_an_invalid_journal_file_is_red(settings):
     settings().state.mkdir()
     (settings().state / "journal.db").write_bytes(b"no database" * 1000)
     assert light(checks.JournalCheck(settings()).finding) == "red"
 
 
-def test_another_gates_journal_is_red(settings):
+def test_a_journal_of_another_gate_is_red(settings):
     with_facts, _ = written(settings, Stopped("SIGTERM"))
     assert with_facts.gate.id == "g"
     assert light(checks.JournalCheck(settings(gate={"id": "other"})).finding) == "red"
 
 
-def test_a_clock_that_the_settings_trust_is_green_unless_it_is_in_the_past(settings):
+def test_a_clock_trusted_by_the_settings_is_green_unless_it_is_in_the_past(settings):
     trusted = settings(site={"id": "s", "clock": "trusted"})
     assert light(checks.clock(trusted, datetime.fromtimestamp(0, UTC))) == "green"
     finding = checks.clock(trusted, datetime.now(UTC) + timedelta(days=1))
     assert (light(finding), "earlier" in finding.result) == ("amber", True)
 
 
-def test_a_wrong_time_that_was_once_believed_can_be_undone_as_the_doctor_says(settings):
+def test_a_wrongly_trusted_time_can_be_undone_as_the_doctor_describes(settings):
     """No office can correct the time here. The rows written in doubt hold the right time."""
     gate = settings(site={"id": "s", "clock": "trusted"})
     gate.state.mkdir(exist_ok=True)
@@ -303,7 +303,7 @@ def test_a_wrong_time_that_was_once_believed_can_be_undone_as_the_doctor_says(se
     assert light(checks.clock(gate, datetime.now(UTC))) == "green"
 
 
-def test_a_clock_that_nothing_keeps_is_amber(settings, monkeypatch):
+def test_an_unsynchronised_clock_is_amber(settings, monkeypatch):
     for is_kept, expected in ((True, "green"), (False, "amber")):
         monkeypatch.setattr(timekeeper, "is_synchronised", lambda is_kept=is_kept: is_kept)
         assert light(checks.clock(settings(), datetime.fromtimestamp(0, UTC))) == expected
@@ -328,14 +328,14 @@ def fonts(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("Noto Sans CJK SC\\n", "green"), ("", "amber"), (None, "amber")])
-def test_a_screen_that_cannot_draw_chinese_is_told_what_to_install(settings, fonts, text, wanted):
+def test_a_screen_without_a_chinese_font_names_the_package(settings, fonts, text, wanted):
     fonts(text)
     (finding,) = checks.letters(settings(cues={"screen_port": 8080}))
     assert finding.light == wanted
     assert wanted == "green" or "fonts-noto-cjk" in finding.next_step
 
 
-def test_a_gate_without_a_screen_or_without_chinese_needs_no_letters(settings, fonts):
+def test_without_a_screen_or_chinese_no_font_is_needed(settings, fonts):
     fonts("")
     assert list(checks.letters(settings())) == []
     assert list(checks.letters(settings(cues={"screen_port": 8080, "languages": ["en"]}))) == []
@@ -354,27 +354,27 @@ def as_service(units):
     (units / "sockets.target.wants/gated-vision.socket").symlink_to("../gated-vision.socket")
 
 
-def test_a_gate_whose_vision_has_no_user_of_its_own_is_told_how_to_give_it_one(units, tmp_path):
+def test_a_vision_without_its_own_user_gets_the_command_to_add_one(units, tmp_path):
     (units / "gated.service").write_text("")
     (finding,) = checks.vision(tmp_path, [])
     assert (light(finding), finding.next_step) == ("amber", "run `sudo gated provision`")
     assert "Landlock and seccomp confine it" in finding.result
 
 
-def test_a_vision_with_a_unit_and_a_user_of_its_own_is_green(units, tmp_path):
+def test_a_vision_with_its_own_unit_and_user_is_green(units, tmp_path):
     as_service(units)
     assert [(light(each), each.result) for each in checks.vision(tmp_path, [])] == [
         ("green", "is a service with a user of its own; Landlock and seccomp confine it")
     ]
 
 
-def test_a_vision_on_a_desk_is_green_where_the_kernel_confines_it(tmp_path):
+def test_a_vision_on_a_desk_is_green_if_the_kernel_confines_it(tmp_path):
     assert [light(finding) for finding in checks.vision(tmp_path, [])] == ["green"]
 
 
 @pytest.mark.parametrize("is_service", [True, False])
 @pytest.mark.parametrize("lack", WORDS)
-def test_what_the_kernel_cannot_confine_is_told_with_the_fix(units, tmp_path, lack, is_service):
+def test_a_missing_kernel_confinement_is_reported_with_the_fix(units, tmp_path, lack, is_service):
     if is_service:
         as_service(units)
     first, *others = checks.vision(tmp_path, [lack])
@@ -384,11 +384,11 @@ def test_what_the_kernel_cannot_confine_is_told_with_the_fix(units, tmp_path, la
     assert handover_chinese.sentence(STEPS[lack]) != STEPS[lack]
 
 
-def test_the_confinement_is_tried_in_a_process_of_its_own():
+def test_the_confinement_is_tested_in_its_own_process():
     assert "untried" not in checks.missing_confinement()
     assert Path("/etc/hostname").read_text()
 
 
-def test_check_tells_how_vision_runs(gate):
+def test_check_shows_how_vision_runs(gate):
     (row,) = [each for each in gate.json("check")["checks"] if each["part"] == "vision"]
     assert "is a child of the brain" in (row["warning"] or row["says"])

@@ -45,7 +45,7 @@ def lights(findings: list[Finding]) -> dict[str, str]:
     return {finding.part: finding.light for finding in findings}
 
 
-def test_every_light_has_a_sign_of_its_own():
+def test_every_light_has_its_own_sign():
     assert len(set(SIGNS.values())) == len(SIGNS) == 3
 
 
@@ -55,14 +55,14 @@ def test_red_alone_is_not_well():
     assert not is_well([green("a", "b"), red("a", "b", "c")])
 
 
-def test_a_good_gate_is_green_throughout():
+def test_a_healthy_gate_is_green_in_every_part():
     good = settings()
     assert set(lights(of_latch(good, QUIET, "")).values()) == {"green"}
     assert lights(of_wiring(good)) == {"wiring": "green"}
     assert lights(of_doors(good, QUIET)) == {}
 
 
-def test_a_latch_that_does_not_answer_is_red_and_says_that_nothing_is_known():
+def test_a_silent_latch_is_red_and_the_door_state_is_unknown():
     findings = list(of_latch(settings(), None, "no latch runs at x"))
     assert lights(findings) == {"latch": "red", "brain": "red"}
     assert "no latch runs at x" in findings[0].result
@@ -74,44 +74,44 @@ def test_a_gate_without_a_brain_is_red():
 
 
 @pytest.mark.parametrize("seen", [None, LatchState("secured")])
-def test_on_a_desk_nothing_that_does_not_run_is_red(seen):
+def test_on_a_desk_a_stopped_part_is_not_red(seen):
     assert "red" not in lights(of_latch(settings({"pins": "mock"}), seen, "none")).values()
 
 
-def test_a_door_that_nobody_can_leave_by_is_red():
+def test_a_door_without_an_exit_is_red():
     assert lights(of_wiring(without_exit_button())) == {"door.rex_pin": "red"}
     assert lights(of_wiring(without_exit_button(rex_waiver="  "))) == {"door.rex_pin": "red"}
 
 
-def test_a_written_waiver_makes_it_amber_and_is_not_forgotten():
+def test_a_written_waiver_makes_a_missing_exit_amber():
     found = without_exit_button(rex_waiver="the office, 2027-01-15")
     assert lights(of_wiring(found)) == {"main.rex": "amber", "wiring": "green"}
 
 
-def test_the_second_door_is_looked_at_like_the_first():
+def test_the_second_door_is_checked_like_the_first():
     found = lights(of_wiring(settings(second={"lock_pin": 11})))
     assert (found["second_door.rex_pin"], found["second.contact"]) == ("red", "amber")
 
 
-def test_a_fire_input_without_a_key_is_amber_and_with_one_it_is_not():
+def test_a_fire_input_without_a_reset_key_is_amber():
     assert lights(of_wiring(settings({"fire_pin": 24})))["fire"] == "amber"
     assert "fire" not in lights(of_wiring(settings({"fire_pin": 24, "fire_reset_pin": 25})))
     assert "fire" not in lights(of_wiring(settings({"fire_pin": 24}, second={"lock_pin": 11, "fire_reset_pin": 5})))
 
 
-def test_mock_pins_are_never_taken_for_a_gate():
+def test_mock_pins_never_count_as_a_real_gate():
     assert lights(of_wiring(settings({"pins": "mock"})))["pins"] == "amber"
 
 
 @pytest.mark.parametrize(
     ("pin", "active_high", "is_told"), [(17, True, False), (17, False, True), (4, True, True), (4, False, False)]
 )
-def test_a_relay_that_the_pi_itself_switches_on_at_power_on_is_told(pin, active_high, is_told):
+def test_a_relay_that_the_pi_switches_on_at_power_on_is_reported(pin, active_high, is_told):
     found = lights(of_wiring(settings({"lock_pin": pin, "lock_active_high": active_high})))
     assert ("main.lock" in found) == is_told
 
 
-def test_a_magnet_that_gets_power_at_power_on_holds_and_is_not_told():
+def test_a_magnet_powered_at_power_on_is_not_reported():
     assert "main.lock" not in lights(
         of_wiring(settings({"lock": "maglock", "fail": "safe", "lock_active_high": False}))
     )
@@ -125,26 +125,26 @@ def test_a_magnet_that_gets_power_at_power_on_holds_and_is_not_told():
         (LatchState("open", {"main": "open"}), "main.contact", "amber"),
     ],
 )
-def test_an_alarm_that_stands_is_told(seen, part, light):
+def test_an_open_alarm_is_reported(seen, part, light):
     assert lights(of_doors(settings(), seen)) == {part: light}
 
 
-def test_nothing_is_told_of_doors_that_nobody_sees():
+def test_doors_in_unknown_state_are_not_described():
     assert lights(of_doors(settings(), None)) == {}
 
 
-def test_what_a_brain_has_lost_is_the_newest_that_was_said():
+def test_the_newest_loss_report_of_a_brain_is_shown():
     assert lost_parts([Degraded(["clock"]), Degraded(["vision"])]) == {"clock"}
     assert lost_parts([DoorClosed(), Degraded(["vision"]), Started("1", "0")]) == {"vision"}
     assert lost_parts([Degraded([]), Degraded(["vision"])]) == frozenset()
 
 
-def test_a_new_start_forgets_what_the_last_brain_had_lost():
+def test_a_restart_clears_the_losses_of_the_last_brain():
     assert lost_parts([Started("1", "0"), Degraded(["vision"])]) == frozenset()
     assert lost_parts([None, DoorClosed()]) == frozenset()
 
 
-def test_nobody_is_let_in_without_a_latch_without_a_brain_and_in_a_lockdown():
+def test_without_latch_or_brain_and_in_a_lockdown_nobody_is_let_in():
     assert "latch" in nobody_in(None, False)
     assert "brain" in nobody_in(LatchState("secured"), False)
     assert "lockdown" in nobody_in(QUIET, True)
@@ -158,7 +158,7 @@ def every_credential_kind() -> Settings:
     )
 
 
-def test_every_way_in_that_is_fitted_is_told():
+def test_every_fitted_credential_kind_is_shown():
     names = ["face", "card", "PIN", "visitor pass", "call button"]
     assert lights(of_credential_kinds(every_credential_kind(), [], "")) == {
         f"credential: {name}": "green" for name in names
@@ -171,16 +171,16 @@ def test_without_a_camera_cards_and_pins_still_work():
     assert amber_ones == {"credential: face", "credential: visitor pass"}
 
 
-def test_a_doubted_clock_stops_passes_alone():
+def test_an_untrusted_clock_stops_only_passes():
     found = lights(of_credential_kinds(every_credential_kind(), ["clock"], ""))
     assert [part for part, light in found.items() if light != "green"] == ["credential: visitor pass"]
 
 
-def test_a_gate_with_faces_alone_is_told_to_have_another_way():
+def test_a_gate_with_only_faces_is_advised_to_add_another_credential():
     assert lights(of_credential_kinds(settings(), [], "")) == {"credential: face": "green", "credential kinds": "amber"}
 
 
-def test_a_lost_usb_reader_is_a_lost_way_but_not_where_a_wired_one_is():
+def test_a_lost_usb_reader_disables_cards_unless_a_wired_reader_works():
     usb = {"readers": {"devices": ["/dev/input/x"]}}
     assert lights(of_credential_kinds(settings(**usb), ["readers"], "")) | {"credential: face": ""} == {
         "credential: face": "", "credential: card": "amber", "credential: PIN": "amber",
@@ -191,7 +191,7 @@ def test_a_lost_usb_reader_is_a_lost_way_but_not_where_a_wired_one_is():
     )
 
 
-def test_where_nobody_can_be_let_in_that_is_red_and_says_why():
+def test_if_nobody_can_be_let_in_the_finding_is_red_with_the_reason():
     (finding,) = of_credential_kinds(every_credential_kind(), [], "no brain controls the doors")
     assert (finding.light, finding.part) == ("red", "credential kinds")
     assert "no brain" in finding.result
@@ -201,7 +201,7 @@ def test_where_nobody_can_be_let_in_that_is_red_and_says_why():
 
 
 @given(st.sets(st.sampled_from(PARTS)), st.sampled_from(["", "no latch runs"]), st.booleans())
-def test_a_way_in_is_never_green_while_nobody_can_be_let_in_or_what_it_needs_is_broken(broken, nobody, is_desk):
+def test_a_credential_kind_is_never_green_while_it_cannot_open(broken, nobody, is_desk):
     found = lights(
         of_credential_kinds(settings({"pins": "mock" if is_desk else "gpio", "wiegand_pins": [12, 13]}), broken, nobody)
     )
@@ -217,14 +217,14 @@ def granted(latency_s):
     return AccessGranted("v", "s", 0.6, 0.4, 9, 0.9, 3, "ab", latency_s)
 
 
-def test_how_fast_it_was_lately_is_told_and_who_came_is_not():
+def test_recent_decision_times_are_shown_without_people():
     (found,) = of_decisions([granted(0.1 + i / 1000) for i in range(200)])
     assert found.light == "green"
     assert found.figures["decisions"] == 100
     assert found.figures["p95_s"] == pytest.approx(0.194)
 
 
-def test_one_in_ten_that_had_to_wait_is_amber_and_nobody_at_all_is_nothing():
+def test_one_slow_decision_in_ten_is_amber_and_no_visits_give_no_finding():
     slow = [granted(0.9 if i % 10 == 0 else 0.1) for i in range(50)]
     assert [found.light for found in of_decisions(slow)] == ["amber"]
     assert list(of_decisions([None, Started("1", "x")])) == []
@@ -233,24 +233,24 @@ def test_one_in_ten_that_had_to_wait_is_amber_and_nobody_at_all_is_nothing():
 # Whom a visitor can call
 
 
-def test_a_gate_without_a_telephone_number_is_told_to_have_one():
+def test_a_gate_without_a_telephone_number_is_advised_to_set_one():
     assert lights(of_help(settings())) == {"telephone": "amber"}
     assert lights(of_help(settings(cues={"phone": "110"}))) == {"telephone": "green"}
 
 
-def test_a_call_button_that_calls_nobody_is_told():
+def test_a_call_button_without_a_receiver_is_reported():
     assert lights(of_help(settings({"call_pin": 6})))["call button"] == "amber"
     office = {"url": "mqtts://office", **dict.fromkeys(("ca", "cert", "key", "gate_keys", "office_keys"), "x")}
     assert "call button" not in lights(of_help(settings({"call_pin": 6}, sync=office)))
 
 
 @pytest.mark.parametrize("part", ["network", "server", "sync"])
-def test_the_call_button_needs_the_office_and_a_card_does_not(part):
+def test_the_call_button_depends_on_the_office_and_a_card_does_not(part):
     found = lights(of_credential_kinds(every_credential_kind(), [part], ""))
     assert [name for name, light in found.items() if light != "green"] == ["credential: call button"]
 
 
-def test_what_a_reader_said_that_nobody_understands_is_told_for_a_day_and_once():
+def test_unreadable_reader_output_is_reported_once_for_a_day():
     now = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
     swapped = ReaderMisread("wiegand of the main door", "26 bits, parity wrong: D0 and D1 swapped?")
     facts = [(now - timedelta(hours=hours), swapped) for hours in range(1, 20)]

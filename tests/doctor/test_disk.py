@@ -22,13 +22,13 @@ def only(found):
     return finding
 
 
-def test_the_disk_of_a_folder_is_found_also_before_the_folder_is_there(tmp_path):
+def test_the_disk_of_a_missing_folder_is_found(tmp_path):
     root = kernel(tmp_path / "root", tmp_path)
     found = disk_of(tmp_path / "no" / "such", root)
     assert (found.device, found.kind, found.is_read_only, found.errors) == ("mmcblk0p2", "ext4", False, 0)
 
 
-def test_another_mount_of_the_same_disk_that_is_read_only_is_not_the_folders(tmp_path):
+def test_another_read_only_mount_of_the_same_disk_is_ignored(tmp_path):
     """A read-only bind mount elsewhere does not count. A read-only mount of the folder itself (ProtectSystem) does."""
     root = kernel(tmp_path / "root", tmp_path)
     mounts = root / "proc/self/mountinfo"
@@ -41,7 +41,7 @@ def test_another_mount_of_the_same_disk_that_is_read_only_is_not_the_folders(tmp
     assert disk_of(tmp_path / "state", root).is_read_only
 
 
-def test_what_ext4_has_counted_and_what_an_emmc_tells_is_read(tmp_path):
+def test_the_error_counts_of_ext4_and_the_wear_of_emmc_are_read(tmp_path):
     root = kernel(tmp_path / "root", tmp_path)
     (root / "sys/fs/ext4/mmcblk0p2").mkdir(parents=True)
     (root / "sys/fs/ext4/mmcblk0p2/errors_count").write_text("3\n")
@@ -51,7 +51,7 @@ def test_what_ext4_has_counted_and_what_an_emmc_tells_is_read(tmp_path):
     assert (found.errors, found.life_spent) == (3, 90)
 
 
-def test_a_kernel_that_tells_nothing_leaves_it_unknown(tmp_path):
+def test_without_kernel_figures_the_disk_state_is_unknown(tmp_path):
     assert disk_of(tmp_path, tmp_path / "nowhere") is None
     assert only(None).light == "amber"
 
@@ -66,13 +66,13 @@ def test_a_kernel_that_tells_nothing_leaves_it_unknown(tmp_path):
         ({"life_spent": 90}, "amber", "90 %"),
     ],
 )
-def test_each_state_has_its_light_and_its_words(changes, light, word):
+def test_each_disk_state_has_a_light_and_a_text(changes, light, word):
     values = {name: getattr(WELL, name) for name in WELL.__slots__} | changes
     finding = only(Disk(**values))
     assert (finding.light, word in finding.result) == (light, True)
     assert bool(finding.next_step) == (light != "green")
 
 
-def test_this_very_machine_can_be_asked(tmp_path):
+def test_the_disk_of_this_machine_can_be_read(tmp_path):
     found = disk_of(tmp_path)
     assert found is None or found.kind

@@ -41,12 +41,12 @@ def site(tmp_path):
     return make
 
 
-def test_a_small_site_is_well_and_says_so(site):
+def test_a_small_site_is_green_with_a_text(site):
     [finding] = of_pins(site(72))
     assert (finding.light, finding.figures["pins"]) == ("green", 72)
 
 
-def test_below_a_year_it_warns_and_names_the_way_out(site):
+def test_a_budget_below_a_year_is_a_warning_with_the_fix(site):
     settings = site(400)
     [finding] = of_pins(settings)
     assert finding.light == "amber"
@@ -54,12 +54,12 @@ def test_below_a_year_it_warns_and_names_the_way_out(site):
     assert "below a year; set [readers] pin_by_household" in sentence(settings, pin_budget(settings))
 
 
-def test_with_flat_numbers_the_same_site_has_its_year(site):
+def test_with_flat_numbers_the_same_site_has_a_budget_of_a_year(site):
     [finding] = of_pins(site(400, pin_by_household=True))
     assert finding.light == "green"
 
 
-def test_whose_pin_opens_nothing_for_want_of_a_number_is_told(site, tmp_path):
+def test_a_pin_without_a_flat_number_that_opens_nothing_is_reported(site, tmp_path):
     settings = site(3, pin_by_household=True)
     register = Register.open(tmp_path, "yard")
     register.admit(Person(SubjectId("f" * 16), "Guard", "office", "active", NOON, ()))
@@ -72,7 +72,7 @@ def test_whose_pin_opens_nothing_for_want_of_a_number_is_told(site, tmp_path):
     assert "1 PINs cannot be used" in sentence(settings, pin_budget(settings))
 
 
-def test_who_has_typed_a_weak_pin_is_listed_with_the_way_out(site, tmp_path):
+def test_people_with_weak_pins_are_listed_with_the_fix(site, tmp_path):
     settings = site(3)
     with closing(Credentials.open(tmp_path, "yard")) as store:
         store.record_weak_pin(SubjectId(f"{1:016x}"), NOON)
@@ -82,13 +82,13 @@ def test_who_has_typed_a_weak_pin_is_listed_with_the_way_out(site, tmp_path):
     assert f"{1:016x}" in sentence(settings, pin_budget(settings))
 
 
-def test_without_a_keypad_or_a_pin_nothing_is_said(site, tmp_path):
+def test_without_a_keypad_or_a_pin_there_is_no_finding(site, tmp_path):
     assert list(of_pins(site(0))) == []
     bare = parse({"site": {"id": "yard"}, "gate": {"id": "front"}, "state_dir": str(tmp_path)}, tmp_path)
     assert pin_budget(bare) is None
 
 
-def test_how_long_whoever_shows_card_numbers_must_guess_is_said_by_what_readers_tell(site, tmp_path):
+def test_the_guessing_time_for_cards_depends_on_the_bits_of_the_reader(site, tmp_path):
     settings = site(0, devices=["/dev/input/a"])
     assert list(of_cards(settings)) == []
     store = Credentials.open(tmp_path, "yard")
@@ -100,7 +100,7 @@ def test_how_long_whoever_shows_card_numbers_must_guess_is_said_by_what_readers_
     assert 365 < finding.figures["days_26_bits"] < finding.figures["days_34_bits"]
 
 
-def test_a_site_whose_cards_are_guessed_within_a_year_at_a_reader_of_26_bits_is_warned(site, tmp_path, monkeypatch):
+def test_a_card_budget_below_a_year_at_a_26_bit_reader_is_a_warning(site, tmp_path, monkeypatch):
     """The attack: a site has 3,600 cards, and a device on the wire sends number after number for two days."""
     settings = site(0, devices=["/dev/input/a"])
     monkeypatch.setattr("gated.doctor.guess_time._cards", lambda _: (3600, 3))
@@ -115,5 +115,5 @@ def test_a_site_whose_cards_are_guessed_within_a_year_at_a_reader_of_26_bits_is_
      ({"readers": {"devices": ["/dev/input/a"], "usb": {"/dev/input/a": {"kind": "card"}}}}, 0),
      ({"door": {"wiegand_pins": [2, 3]}, "second_door": {"lock_pin": 27, "wiegand_pins": [5, 6]}}, 2)],
 )  # fmt: skip
-def test_every_door_with_keys_counts(tables, doors, tmp_path):
+def test_every_door_with_a_keypad_counts(tables, doors, tmp_path):
     assert keypads(parse({"site": {"id": "yard"}, "gate": {"id": "front"}, **tables}, tmp_path)) == doors

@@ -72,24 +72,24 @@ def sentences():
 FOUND = sorted(set(sentences()))
 
 
-def test_the_sentences_are_found():
+def test_the_test_finds_the_sentences():
     assert len(FOUND) > 120
     assert ("doctor/diagnosis.py", "controls the doors") in FOUND
 
 
-def test_every_sentence_of_the_doctors_is_there_in_chinese():
+def test_every_sentence_of_the_doctor_has_a_chinese_translation():
     spoken = [(chapter, text) for chapter, text in FOUND if re.sub(r"\{\}|[^a-zA-Z]", "", text)]  # not only a value
     missing = [each for each in spoken if not HAN.search(handover_chinese.sentence(each[1].replace("{}", "7")))]
     assert missing == [], "not in gated/doctor/handover_chinese.py"
 
 
-def test_no_value_is_lost_or_made_up():
+def test_a_translation_keeps_every_value():
     for english, chinese in handover_chinese.SENTENCES.items():
         wanted = {str(n) for n in range(english.count("{}"))}
         assert set(re.findall(r"\{(\d)\}", chinese)) == wanted, english
 
 
-def test_values_stand_where_chinese_has_them():
+def test_values_are_at_the_right_place_in_chinese():
     assert handover_chinese.sentence("3 of set site (site) verified") == "模型组 site（site）的 3 个文件已验证"
     assert (
         handover_chinese.sentence("no credential opens the gate (face, card): no latch runs")
@@ -107,7 +107,7 @@ def test_values_stand_where_chinese_has_them():
      ("reader /dev/input/event3", "读卡器 /dev/input/event3"),
      ("something new", "something new")],
 )  # fmt: skip
-def test_parts_have_names(part, says):
+def test_parts_have_chinese_names(part, says):
     assert handover_chinese.part(part) == says
 
 
@@ -126,7 +126,7 @@ def page(settings, language):
     return report(settings, BOARD, findings, NOW, language=language)
 
 
-def test_the_page_is_chinese_where_it_is_asked_for(settings):
+def test_the_page_is_chinese_on_request(settings):
     told = page(settings, "zh")
     assert '<html lang="zh">' in told
     for words in (
@@ -143,7 +143,7 @@ def test_the_page_is_chinese_where_it_is_asked_for(settings):
         assert words not in told
 
 
-def test_the_page_says_what_is_not_fitted(settings):
+def test_the_page_names_parts_that_are_not_fitted(settings):
     missing = list(not_fitted(settings))
     assert "exit button" not in missing
     assert "door contact" not in missing

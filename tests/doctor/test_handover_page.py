@@ -43,36 +43,36 @@ def page(settings):
     return report(settings, BOARD, FINDINGS, NOW, TRIED)
 
 
-def test_it_says_what_it_is_what_was_found_and_what_was_tried(page):
+def test_the_page_shows_gate_findings_and_trials(page):
     for words in ("gate-2", "market-south", "1000abcd", "2026-12-24 23:30:00 Asia/Shanghai", "strike on pin 5",
                   "exit button 23", "1 green, 1 amber, 1 red", "relay: idle at boot", "mqtts://office.lan",
                   "1 of 2 promises kept, 2026-12-23 to 2026-12-24", "Owner:"):  # fmt: skip
         assert words in page
 
 
-def test_every_light_is_a_sign_and_a_step_as_well(page):
+def test_every_light_has_its_own_sign(page):
     for sign in ("✓", "!", "✗"):
         assert sign in page
     assert "change it" in page
 
 
-def test_nothing_that_was_said_becomes_markup(page):
+def test_no_text_becomes_markup(page):
     assert "look &lt;again&gt;" in page
     assert "<again>" not in page
 
 
-def test_no_path_of_a_key_is_on_it(page):
+def test_the_page_shows_no_path_of_a_key(page):
     assert "/secret" not in page
 
 
-def test_a_word_that_the_broker_wants_is_not_on_it(settings):
+def test_the_page_shows_no_broker_password(settings):
     sync = msgspec.structs.replace(settings.sync, url="mqtts://gate:hunter2@office.lan")
     page = report(msgspec.structs.replace(settings, sync=sync), BOARD, FINDINGS, NOW)
     assert "hunter2" not in page
     assert "office.lan" in page
 
 
-def test_settings_that_somebody_changed_are_told_and_defaults_are_not(settings):
+def test_changed_settings_are_shown_and_defaults_are_not(settings):
     told = dict(changed(settings))
     assert told["[door]"] == "lock_pin 5, contact_pin 22, rex_pin 23, fire_pin 24"
     assert "[sync]" not in told  # [sync] holds keys, and the page names the server elsewhere
@@ -83,7 +83,7 @@ def test_a_broken_promise_comes_first(page):
     assert 0 < page.index("✗ camera: frames are fresh") < page.index("✓ relay: idle at boot")
 
 
-def test_a_gate_that_is_well_fits_on_one_sheet_of_a4(settings, tmp_path):
+def test_the_page_of_a_healthy_gate_fits_on_one_a4_sheet(settings, tmp_path):
     """A real browser prints it: every promise of `hw_tests`, every part, and two amber findings."""
     findings = [green(f"part {i}", "does what it is for, 12.3 ms, as it was measured") for i in range(32)]
     findings += [
@@ -101,7 +101,7 @@ def test_a_gate_that_is_well_fits_on_one_sheet_of_a4(settings, tmp_path):
     assert len(re.findall(rb"/Type\s*/Page\b", sheet.read_bytes())) == 1
 
 
-def test_what_hw_tests_wrote_is_read():
+def test_the_report_of_hw_tests_is_read():
     row = b'{"promise": "relay: idle", "outcome": "kept", "at": "2026-12-24T10:00", "took_s": 1}'
     assert promises_of(b'{"board": {}, "results": [' + row + b"]}") == (
         Promise("relay: idle", "kept", "2026-12-24T10:00"),
@@ -109,6 +109,6 @@ def test_what_hw_tests_wrote_is_read():
 
 
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"results": 1}'])
-def test_something_else_is_said_to_be_none(data):
+def test_a_file_that_is_not_a_report_is_refused(data):
     with pytest.raises(StateError, match=r"no report\.json"):
         promises_of(data)

@@ -48,7 +48,7 @@ def test_a_good_view_is_green_in_every_part(settings):
         ({"notes": (Note("exposure", "at most 100 ms", False), Note("flicker", "avoided"))}, "camera: exposure"),
     ],
 )
-def test_each_thing_that_is_amiss_is_told_alone(settings, change, part):
+def test_each_problem_of_the_view_is_reported_alone(settings, change, part):
     found = lights(of_view(CameraView(**(VIEW | change)), settings))
     assert [name for name, light in found.items() if light != "green"] == [part]
 
@@ -67,14 +67,14 @@ def test_a_camera_without_colour_is_red_with_a_face_before_it_and_in_doubt_befor
     assert "this camera is unsuitable" in findings[0].result
 
 
-def test_what_the_camera_says_of_itself_is_told(settings):
+def test_notes_of_the_camera_are_shown(settings):
     notes = (Note("autofocus", "continuous, in focus at 1.2 m"), Note("flicker", "that of lamps at 50 Hz is avoided"))
     says = {f.part: f.result for f in of_view(CameraView(**(VIEW | {"notes": notes})), settings)}
     assert says["camera: autofocus"] == "continuous, in focus at 1.2 m"
     assert says["camera: flicker"] == "that of lamps at 50 Hz is avoided"
 
 
-def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):
+def test_a_camera_without_exposure_values_gives_no_finding_about_exposure(settings):
     says = {f.part: f.result for f in of_view(CameraView(**(VIEW | {"exposure_s": None, "gain": None})), settings)}
     assert "ms" not in says["camera: light"]
 
@@ -82,12 +82,12 @@ def test_a_camera_that_does_not_tell_its_exposure_is_not_made_to(settings):
 @pytest.mark.parametrize(
     ("change", "parts"), [({"total_ms": 250.0}, ["speed", "decision"]), ({"ratio": 1.4}, ["overhead"])]
 )
-def test_a_slow_board_and_a_slow_program_are_told_apart(settings, change, parts):
+def test_a_slow_board_and_a_slow_program_are_distinguished(settings, change, parts):
     found = lights(of_speed(FrameBench(**(BENCH | change)), settings))
     assert [name for name, light in found.items() if light != "green"] == parts
 
 
-def test_a_decision_that_takes_longer_than_was_promised_is_told(settings):
+def test_a_decision_slower_than_promised_is_reported(settings):
     slow = msgspec.structs.replace(settings, camera=msgspec.structs.replace(settings.camera, fps=4))
     assert lights(of_speed(FrameBench(**BENCH), slow))["decision"] == "amber"
     assert lights(of_speed(FrameBench(**BENCH), settings))["decision"] == "green"
@@ -111,7 +111,7 @@ def camera(tmp_path):
     return show
 
 
-def test_a_real_camera_is_watched_and_let_go_of(camera, pipeline):
+def test_a_real_camera_is_measured_and_released(camera, pipeline):
     view, frame = watch(camera(100), pipeline, 2.0, watch_s=1.0)
     assert view.fps == pytest.approx(20, rel=0.5)
     assert view.brightness == pytest.approx(100, abs=5)
@@ -119,7 +119,7 @@ def test_a_real_camera_is_watched_and_let_go_of(camera, pipeline):
     assert frame.main.shape[2] == 3
 
 
-def test_a_camera_that_is_not_there_is_red_and_the_speed_is_measured_all_the_same(pipeline, settings, tmp_path):
+def test_a_missing_camera_is_red_and_the_speed_is_still_measured(pipeline, settings, tmp_path):
     nothing = ReplayCamera(CameraSettings(kind="replay", path=str(tmp_path / "none.png")))
     findings, frame = measure(settings, nothing, pipeline, 5)
     found = lights(findings)

@@ -47,7 +47,7 @@ def lights(findings):
     return {finding.part: finding.light for finding in findings}
 
 
-def test_a_gate_that_is_well_paired_has_green_keys_and_a_green_way(settings):
+def test_a_well_paired_gate_has_green_keys_and_connection(settings):
     with closing(Register.open(settings.state, SITE)):
         pass
     found = lights(keys(settings, NOW))
@@ -56,11 +56,11 @@ def test_a_gate_that_is_well_paired_has_green_keys_and_a_green_way(settings):
     assert way["broker"] == way["broker certificate"] == "green"
 
 
-def test_before_the_first_start_there_is_no_site_key_and_that_is_no_fault(settings):
+def test_before_the_first_start_a_missing_site_key_is_no_fault(settings):
     assert lights(keys(settings, NOW))["site key"] == "amber"
 
 
-def test_a_site_key_that_is_lost_is_red(settings):
+def test_a_lost_site_key_is_red(settings):
     with closing(Register.open(settings.state, SITE)):
         pass
     (settings.state / "keys/site.key").unlink()
@@ -77,39 +77,39 @@ def test_a_key_that_others_may_read_is_red(settings, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["key", "gate_keys", "office_keys"])
-def test_a_key_that_is_not_there_is_red(settings, name):
+def test_a_missing_key_is_red(settings, name):
     assert lights(keys(with_sync(settings, **{name: "/nowhere/key"}), NOW))["link keys"] == "red"
 
 
-def test_a_certificate_of_another_gate_is_red_and_says_whose_it_is(settings):
+def test_a_certificate_of_another_gate_is_red_and_names_that_gate(settings):
     gate = msgspec.structs.replace(settings.gate, id="gate-9")
     found = {f.part: f for f in keys(msgspec.structs.replace(settings, gate=gate), NOW)}
     assert found["gate certificate"].light == "red"
     assert "gate-2" in found["gate certificate"].result
 
 
-def test_a_certificate_that_is_none_is_red(settings, tmp_path):
+def test_an_invalid_certificate_is_red(settings, tmp_path):
     (tmp_path / "x.pem").write_text("x")
     assert lights(keys(with_sync(settings, cert=str(tmp_path / "x.pem")), NOW))["gate certificate"] == "red"
 
 
 @pytest.mark.parametrize(("days", "light"), [(365, "green"), (40, "amber"), (5, "red"), (-1, "red")])
-def test_the_end_of_a_certificate_is_told_in_time(days, light):
+def test_the_end_of_a_certificate_is_reported_in_time(days, light):
     assert of_end("x", NOW + timedelta(days=days, hours=1), NOW, "renew it").light == light
 
 
-def test_a_gate_without_an_office_is_told_how_to_join_one(settings):
+def test_a_gate_without_an_office_gets_the_command_to_join_one(settings):
     alone = with_sync(settings, url="")
     assert lights(network(alone, NOW))["office"] == "amber"
     assert set(lights(keys(alone, NOW))) == {"site key"}
 
 
-def test_a_broker_that_is_not_there_is_amber_because_the_gate_works_without(settings):
+def test_an_unreachable_broker_is_amber_because_the_gate_works_without_it(settings):
     found = lights(network(with_sync(settings, url=f"mqtts://localhost:{free_port()}"), NOW))
     assert found["broker"] == "amber"
 
 
-def test_a_name_that_nobody_knows_is_amber(settings, monkeypatch):
+def test_an_unresolvable_name_is_amber(settings, monkeypatch):
     monkeypatch.setattr(looking, "resolved", lambda host, port: None)
     assert lights(network(with_sync(settings, url="mqtts://no-such-office.invalid"), NOW))["broker"] == "amber"
 
@@ -123,7 +123,7 @@ def test_a_broker_of_another_authority_is_red(settings, tmp_path):
     assert "do not trust each other" in found["broker"].result
 
 
-def test_a_default_route_is_found_in_the_kernels_own_table(tmp_path):
+def test_the_default_route_is_read_from_the_kernels_table(tmp_path):
     (tmp_path / "proc/net").mkdir(parents=True)
     head = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
     rows = "eth0 00000000 0102A8C0 0003 0 0 100 00000000 0 0 0\nwlan0 0002A8C0 00000000 0001 0 0 0 00FFFFFF 0 0 0\n"
@@ -132,6 +132,6 @@ def test_a_default_route_is_found_in_the_kernels_own_table(tmp_path):
     assert routes(tmp_path / "nowhere") == set()
 
 
-def test_a_name_is_looked_up_and_one_that_is_none_is_none():
+def test_a_name_is_resolved_and_an_invalid_one_gives_none():
     assert resolved("localhost", 1) in {"127.0.0.1", "::1"}
     assert resolved("a" * 70 + ".invalid", 1) is None

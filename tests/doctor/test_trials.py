@@ -65,7 +65,7 @@ async def opened(settings, told=None):
         return await open_once(hand, "main", settings.door, "Liu", (told if told is not None else []).append)
 
 
-async def test_a_whole_opening_is_seen_told_and_written_down(desk, wait_for):
+async def test_a_complete_opening_is_observed_reported_and_recorded(desk, wait_for):
     desk.write(door={"release_s": 20.0})
     settings, told = load(desk.config), []
     facts, _ = await asyncio.gather(opened(settings, told), Leaf(desk).pass_through(wait_for))
@@ -80,14 +80,14 @@ async def test_a_whole_opening_is_seen_told_and_written_down(desk, wait_for):
     assert "all unchanged" in str(desk.json("doctor"))
 
 
-async def test_a_leaf_that_nobody_opens_is_red_after_the_lease_and_the_lock_is_secured(desk):
+async def test_an_unopened_leaf_is_red_after_the_lease_and_the_lock_is_secured(desk):
     settings = load(desk.config)
     found = of_cycle("main", await opened(settings), settings.door)
     assert (found.light, "reported no opening" in found.result) == ("red", True)
     assert not desk.lock_is_on()
 
 
-async def test_a_lockdown_holds_for_the_doctor_as_for_everybody(desk):
+async def test_a_lockdown_applies_to_the_doctor_too(desk):
     begin_lockdown(desk.state, "the office", datetime.now(UTC))
     settings = load(desk.config)
     found = of_cycle("main", await opened(settings), settings.door)
@@ -96,7 +96,7 @@ async def test_a_lockdown_holds_for_the_doctor_as_for_everybody(desk):
     assert desk.events("release_refused")
 
 
-async def test_beside_a_gate_that_runs_nothing_is_tried(desk):
+async def test_beside_a_running_gate_no_trial_runs(desk):
     settings = load(desk.config)
     lock = FileLock(settings.state / "run.lock", "a gate with this state folder")
     try:
@@ -107,14 +107,14 @@ async def test_beside_a_gate_that_runs_nothing_is_tried(desk):
     assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
 
 
-async def test_without_a_latch_that_takes_us_there_is_no_way(gate):
+async def test_without_a_latch_no_trial_runs(gate):
     gate.write(models={"dir": "nowhere"})
     with pytest.raises(LatchError, match="no latch runs"):
         await opened(load(gate.config))
     assert not gate.state.exists()  # root ran the trial, and root's file would lock out the gate's user
 
 
-async def test_another_brain_at_the_latch_keeps_the_door(desk):
+async def test_a_door_with_a_connected_brain_is_not_tried(desk):
     settings = load(desk.config)
     channel = Channel[FromLatch](*await asyncio.open_unix_connection(desk.state / "latch.sock"), FromLatch)
     channel.send(Hello())
@@ -133,7 +133,7 @@ async def test_another_brain_at_the_latch_keeps_the_door(desk):
         await channel.close()
 
 
-async def test_who_leaves_in_the_middle_leaves_a_lock_that_is_secured(desk, wait_for):
+async def test_an_interrupted_trial_leaves_a_secured_lock(desk, wait_for):
     desk.write(door={"release_s": 20.0})
     settings = load(desk.config)
     trying = asyncio.create_task(opened(settings))
@@ -145,7 +145,7 @@ async def test_who_leaves_in_the_middle_leaves_a_lock_that_is_secured(desk, wait
     assert desk.events("door_secured")[-1]["cause"] == "stop"
 
 
-async def test_what_the_latch_kept_for_the_next_brain_is_written_down_and_is_no_part_of_the_cycle(desk, wait_for):
+async def test_earlier_events_of_the_latch_are_journalled_and_not_part_of_the_trial(desk, wait_for):
     leaf = Leaf(desk)
     desk.write(door={"release_s": 20.0})
     await leaf.move(is_open=True)  # at this moment no brain serves
@@ -156,7 +156,7 @@ async def test_what_the_latch_kept_for_the_next_brain_is_written_down_and_is_no_
     assert len(desk.events("door_opened")) == len(desk.events("door_closed")) == 2
 
 
-async def test_every_lamp_that_is_fitted_is_walked(gate, wait_for):
+async def test_every_fitted_lamp_is_tried(gate, wait_for):
     gate.write(models={"dir": "nowhere"}, cues={"ready_pin": 16, "buzzer_pin": 18})
     gate.start("latch")
     wait_for((gate.state / "latch.sock").exists)
@@ -166,7 +166,7 @@ async def test_every_lamp_that_is_fitted_is_walked(gate, wait_for):
     assert told == ["ready (pin 16)", "buzzer (pin 18)"]
 
 
-async def test_a_loudspeaker_that_is_not_there_is_no_loudspeaker(gate):
+async def test_a_missing_loudspeaker_is_reported_as_missing(gate):
     gate.write(cues={"sound": "alsa", "sound_device": "nowhere"})
     assert not await speak(load(gate.config))
 
@@ -184,6 +184,6 @@ async def test_a_loudspeaker_that_is_not_there_is_no_loudspeaker(gate):
         ([RELEASED, (0.2, LineImplausible("lock", "no power")), SECURED], UNWATCHED, "red", "no power"),
     ],
 )
-def test_what_was_seen_is_judged(facts, wires, light, word):
+def test_observations_of_a_trial_are_judged(facts, wires, light, word):
     found = of_cycle("main", facts, wires)
     assert (found.light, word in found.result, bool(found.next_step)) == (light, True, light == "red")

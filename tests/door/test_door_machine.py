@@ -248,18 +248,18 @@ class TestLeasesSideBySide:
         assert not any(isinstance(event, DoorSecured) for event in events)
         assert not after((30, Tick()), door=door)[0].is_released
 
-    def test_who_is_granted_anew_in_the_doorway_has_passed_when_the_leaf_closes(self):
+    def test_a_person_granted_again_in_the_doorway_has_passed_when_the_leaf_closes(self):
         opens, closes = PASSES
         again = release(at=9, lease_s=8.0, whom="next")
         door, _ = after((0, SLOW), (1, NEXT), (8, opens), (9, again), (10, closes))
         assert [lease.whom for lease in door.grants] == ["slow"]
 
-    def test_of_two_guests_of_one_moment_the_second_may_still_pass(self):
+    def test_the_second_of_two_simultaneous_guests_may_still_pass(self):
         door, _ = after((0, release()), (0, release()), *passing(1))
         assert door.is_released
         assert after(*passing(2), door=door)[1][-1] == DoorSecured("closed")
 
-    def test_whoever_walks_through_an_open_leaf_has_passed_when_it_closes(self):
+    def test_a_person_who_walks_through_an_open_leaf_has_passed_when_it_closes(self):
         opens, closes = PASSES
         _, events = after((0, opens), (5, release(at=5)), (7, closes))
         assert events[-1] == DoorSecured("closed")

@@ -222,7 +222,7 @@ class TestFire:
 
 
 class TestTwoDoors:
-    async def test_each_has_its_own_lease_leaf_and_button(self, gate, panel, link, until):
+    async def test_each_door_has_its_own_lease_leaf_and_button(self, gate, panel, link, until):
         panel()
         async with link() as brain:
             brain.release(lease_s=20, door=SECOND)
@@ -396,7 +396,7 @@ async def test_the_brain_receives_the_state_of_every_line(gate, panel, link, unt
         assert brain.door.lines == brain.door.doors == {}
 
 
-async def test_latency_from_contact_to_brain_and_from_release_to_relay(gate, panel, link, until):
+async def test_the_latencies_of_contact_and_relay_are_within_the_budget(gate, panel, link, until):
     """Measure and print both latencies. The goal of each is 50 ms; a busy machine may take longer."""
     panel(relock_on_close=False)
     edges, relays = [], []

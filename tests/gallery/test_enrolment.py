@@ -72,7 +72,7 @@ def test_blanks_around_a_text_are_no_part_of_it(gallery, opened, face) -> None:
     assert opened().search(face(1))[0].subject == subject
 
 
-def test_nobody_is_enrolled_without_a_face(gallery) -> None:
+def test_without_consent_nobody_is_enrolled(gallery) -> None:
     with pytest.raises(EnrolmentError, match="no picture"):
         join(gallery, [])
 

@@ -152,7 +152,7 @@ def test_a_card_that_was_used_has_nobody_judged_again(gallery, registered, join,
     assert judged == ["all"]
 
 
-def test_somebody_without_a_face_is_a_person_and_is_never_searched_for(gallery, registered, live) -> None:
+def test_a_person_without_a_face_is_added_and_shown(gallery, registered, live) -> None:
     ann = live("a")
     assert registered.person(ann).consents == ()
     assert registered.template_count(ann) == 0

@@ -132,7 +132,7 @@ def street(hasty):
     return hasty.street
 
 
-def test_old_frames_break_it(hasty, street):
+def test_old_frames_fail(hasty, street):
     street.late_s = 30.0
     with broken("too old when they arrive"):
         SightContract().test_frames_have_the_configured_rate_and_are_recent(hasty, street)
@@ -157,14 +157,14 @@ async def test_a_lens_focused_too_far_fails(hasty, street):
 
 
 @given(st.floats(0.1, 5.0), st.floats(20, 60), st.floats(60, 200))
-def test_settling_ends_with_the_last_wrong_frame(settles_s, dark, last):
+def test_the_exposure_is_stable_after_the_last_wrong_frame(settles_s, dark, last):
     hidden = [(i / 10, dark) for i in range(5)]
     glare = [(0.5 + i / 10, 255.0) for i in range(round(settles_s * 10))]
     calm = [(0.5 + len(glare) / 10 + i / 10, last) for i in range(10)]
     assert settling_s(dark, hidden + glare + calm) == pytest.approx(max(0.0, (len(glare) - 1) / 10))
 
 
-def test_unchanged_light_has_settled():
+def test_unchanged_light_gives_a_stable_exposure():
     assert settling_s(50.0, [(0.0, 50.0), (0.1, 50.0)]) == 0.0
 
 

@@ -42,7 +42,7 @@ def test_a_folder_a_tar_and_a_wheel_bring_the_same(bundle, copies):
         assert names(copies) == ["SHA256SUMS", WHEEL]
 
 
-def test_what_is_not_there_is_told(tmp_path):
+def test_a_missing_version_is_reported_with_the_next_step(tmp_path):
     with pytest.raises(UpdateError, match="does not exist"):
         ReleaseSource(tmp_path / "nothing.tar")
 

@@ -15,7 +15,7 @@ def test_a_flat_number_and_then_a_pin(keypad):
     assert keypad.enter("492716", FLAT_S) == PinEntry("492716", "2401")
 
 
-def test_a_flat_number_counts_once_and_not_for_ever(keypad):
+def test_a_flat_number_counts_once_and_expires(keypad):
     keypad.enter("2401", 0)
     keypad.enter("492716", 1)
     assert keypad.enter("492716", 2) != PinEntry("492716", "2401")
@@ -28,7 +28,7 @@ def test_the_flat_number_may_be_typed_again_and_is_no_guess(keypad):
     assert keypad.enter("492716", 1) == PinEntry("492716", "3502")
 
 
-def test_a_pin_alone_is_looked_at_only_where_the_site_asks_for_no_flat_number():
+def test_a_pin_alone_is_checked_only_where_the_site_requires_no_flat_number():
     assert FlatPinKeypad(FLATS.__contains__, False).enter("492716", 0) == PinEntry("492716")
     assert FlatPinKeypad(FLATS.__contains__, True).enter("492716", 0) == PinEntry("", "492716")
 

@@ -66,11 +66,11 @@ def test_a_card_number_typed_by_hand_is_no_card(collector):
     assert [typed.kind for typed in type_all(collector, "0012345678\n", SLOW_S)] == ["pin"]
 
 
-def test_a_keypad_ends_with_hash_and_is_never_a_card_however_late_its_keys_reach_us(collector):
+def test_a_number_ended_by_hash_is_never_a_card_even_if_its_keys_arrive_late(collector):
     assert type_all(collector, "135790#", 0.0) == [TypedNumber("pin", "135790")]
 
 
-def test_enter_after_a_pause_is_a_hand(collector):
+def test_enter_after_a_pause_means_typing_by_hand(collector):
     assert type_all(collector, "13579", FAST_S) == []
     assert collector.add_key("\n", 101.0) == TypedNumber("pin", "13579")
 
@@ -78,15 +78,15 @@ def test_enter_after_a_pause_is_a_hand(collector):
 @pytest.mark.parametrize(
     "keys", ["\n", "#", "*", "*#", "12A4#", "ABC\n", "12?4#", "1\x004#", "12'--#", "12 4#", "\uff11\uff12\uff13#"]
 )
-def test_anything_odd_is_nothing(collector, keys):
+def test_an_unknown_key_makes_the_number_invalid(collector, keys):
     assert type_all(collector, keys, SLOW_S) == []
 
 
-def test_star_clears_and_what_follows_counts(collector):
+def test_star_clears_the_number_and_later_keys_count(collector):
     assert type_all(collector, "99*135790#", SLOW_S) == [TypedNumber("pin", "135790")]
 
 
-def test_a_spoilt_number_spoils_its_end_as_well(collector):
+def test_an_invalid_number_stays_invalid_to_its_end(collector):
     assert type_all(collector, "9?135790#", SLOW_S) == []
     assert type_all(collector, "135790#", SLOW_S, at=200) == [TypedNumber("pin", "135790")]
 
@@ -96,35 +96,35 @@ def test_too_many_keys_never_leave_a_number_at_their_end(collector):
     assert type_all(collector, "1" * MOST_DIGITS + "#", SLOW_S, at=200) == [TypedNumber("pin", "1" * MOST_DIGITS)]
 
 
-def test_after_a_silence_the_next_person_begins_anew(collector):
+def test_after_a_pause_a_new_number_begins(collector):
     type_all(collector, "987", SLOW_S)
     assert type_all(collector, "135790#", SLOW_S, at=100.6 + KEY_SILENCE_S + 0.1) == [TypedNumber("pin", "135790")]
     type_all(collector, "9?", SLOW_S, at=200)
     assert type_all(collector, "135790#", SLOW_S, at=200.3 + KEY_SILENCE_S + 0.1) == [TypedNumber("pin", "135790")]
 
 
-def test_whoever_is_slow_within_the_silence_is_heard(collector):
+def test_slow_typing_within_the_pause_limit_is_read(collector):
     assert type_all(collector, "135790#", KEY_SILENCE_S - 0.1) == [TypedNumber("pin", "135790")]
 
 
 @pytest.mark.parametrize("wrong_s", [-1.0, -math.inf, math.nan])
-def test_a_clock_that_goes_backwards_spoils_what_was_typed(collector, wrong_s):
+def test_a_clock_that_goes_backwards_invalidates_the_typed_number(collector, wrong_s):
     collector.add_key("1", 100.0)
     collector.add_key("3", 100.0 + wrong_s)
     typed = collector.add_key("#", 100.3)
     assert typed is None or typed.kind == "odd"
 
 
-def test_two_numbers_in_a_row_are_two(collector):
+def test_two_numbers_in_a_row_are_read_as_two(collector):
     assert [t.text for t in type_all(collector, "1111\n2222\n", FAST_S)] == ["1111", "2222"]
 
 
-def test_what_was_typed_is_not_in_its_repr():
+def test_the_repr_contains_no_typed_digit():
     assert "4711" not in repr(TypedNumber("pin", "4711"))
 
 
 @given(st.lists(st.tuples(st.sampled_from("0123456789ABCDEF*#\n?x"), st.floats(-1, 7)), max_size=120))
-def test_whatever_is_typed_comes_out_as_it_was_typed_or_not_at_all(presses):
+def test_any_typed_number_is_returned_unchanged_or_not_at_all(presses):
     collector, now, since_end = NumberCollector(), 1000.0, ""
     for key, gap_s in presses:
         now += gap_s
@@ -143,7 +143,7 @@ def test_every_burst_within_the_time_is_a_card(text, gap_s):
 
 
 @given(st.data())
-def test_no_hand_is_ever_a_card(data):
+def test_typing_by_hand_is_never_read_as_a_card(data):
     text = data.draw(st.text("0123456789", min_size=4, max_size=MOST_DIGITS))
     collector, now, told = NumberCollector(), 100.0, []
     for key, gap_s in zip(text + "\n", data.draw(of_hand(text + "\n")), strict=True):
@@ -153,7 +153,7 @@ def test_no_hand_is_ever_a_card(data):
 
 
 @pytest.mark.parametrize("text", ["0012345678", "04A1B2C3", "04a1b2c3d4e5f6"])
-def test_a_slow_reader_is_a_reader_whatever_it_types_behind_the_number(text):
+def test_a_slow_reader_is_recognised_with_any_suffix(text):
     """Faults seen in the field: 60 ms between keys, Tab, a trailing space, or no end key at all."""
     for end, gap_s in itertools.product(("\n", "\t", " \n", "\n\n", ""), (0.002, 0.03, 0.06, 0.1, 0.2)):
         collector = NumberCollector()
@@ -165,7 +165,7 @@ def test_a_slow_reader_is_a_reader_whatever_it_types_behind_the_number(text):
 
 
 @given(st.text("0123456789", min_size=8, max_size=10), st.lists(st.floats(0.001, 0.119), min_size=12, max_size=12))
-def test_an_uneven_reader_that_no_hand_keeps_up_with_is_a_reader(text, gaps):
+def test_a_reader_with_uneven_gaps_is_recognised_if_no_hand_types_as_fast(text, gaps):
     assume(text.strip("0"))
     collector, now, told = NumberCollector(), 100.0, []
     for key, gap_s in zip(text + "\n", gaps, strict=False):
@@ -175,7 +175,7 @@ def test_an_uneven_reader_that_no_hand_keeps_up_with_is_a_reader(text, gaps):
 
 
 @given(st.data())
-def test_a_device_that_is_said_to_be_a_card_reader_is_never_a_hand(data):
+def test_a_device_configured_as_card_reader_is_never_read_as_typing(data):
     """Whatever its pauses, a card from a configured card reader never counts as a PIN attempt."""
     suffix = data.draw(st.sampled_from(("auto", "enter", "tab", "space", "none")))
     gaps = data.draw(st.lists(st.floats(0, 2.0), min_size=12, max_size=12))
@@ -189,7 +189,7 @@ def test_a_device_that_is_said_to_be_a_card_reader_is_never_a_hand(data):
 
 
 @given(st.text("0123456789", min_size=1, max_size=MOST_DIGITS), st.floats(0.031, 4))
-def test_a_device_that_is_said_to_be_a_keypad_never_types_a_card(text, gap_s):
+def test_a_device_configured_as_keypad_never_gives_a_card(text, gap_s):
     for end in "#\n":
         assert type_all(NumberCollector(UsbSettings("keypad")), text + end, gap_s) == [TypedNumber("pin", text)]
 
@@ -239,21 +239,21 @@ def test_a_reader_for_another_keyboard_or_with_signs_around_is_read(keys, text):
         ("1" * 60 + "\n", 60),
     ],
 )
-def test_what_a_reader_typed_that_nobody_understands_is_told_by_its_length(keys, length):
+def test_an_unreadable_number_is_reported_with_its_length(keys, length):
     (odd,) = everything(NumberCollector(), keys, FAST_S)
     assert (odd.kind, odd.text, odd.length) == ("odd", "", length)
     assert odd.why
     assert not set(odd.why) & DIGIT_KEYS
 
 
-def test_a_number_that_nothing_ends_is_told():
+def test_a_number_without_an_end_key_is_reported():
     collector = NumberCollector(UsbSettings(suffix="enter"))
     assert everything(collector, "0012345678", FAST_S) == []
     assert collector.silence() == TypedNumber("odd", "", 10, "no key came that ends a number")
     assert collector.wait_s is None
 
 
-def test_keys_that_are_typed_by_hand_and_given_up_are_told_nobody():
+def test_an_abandoned_number_typed_by_hand_is_not_reported():
     collector = NumberCollector()
     assert everything(collector, "1357", SLOW_S) == []
     assert collector.silence() is None
@@ -262,10 +262,10 @@ def test_keys_that_are_typed_by_hand_and_given_up_are_told_nobody():
 
 @pytest.mark.parametrize("kind", ["auto", "keypad"])
 @pytest.mark.parametrize("keys", ["12A4#", "1A#", "A#", "9?1357#", "1 3#"])
-def test_a_slip_of_a_finger_is_nothing_for_the_installer(kind, keys):
+def test_a_single_wrong_key_is_not_reported_to_the_installer(kind, keys):
     assert everything(NumberCollector(UsbSettings(kind)), keys, SLOW_S) == []
 
 
-def test_a_card_reader_that_the_settings_call_a_keypad_is_told():
+def test_a_card_reader_configured_as_keypad_is_reported():
     (odd,) = everything(NumberCollector(UsbSettings("keypad")), "04A1B2C3\n", FAST_S * 5)
     assert (odd.kind, odd.length) == ("odd", 8)

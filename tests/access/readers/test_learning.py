@@ -24,7 +24,7 @@ def test_the_key_at_the_end_is_learnt(end, suffix):
 
 
 @pytest.mark.parametrize(("gap_s", "gap_ms"), [(0.002, 50), (0.02, 50), (0.06, 120), (0.2, 400), (0.4, 800)])
-def test_how_slow_it_is_is_learnt_with_a_margin(gap_s, gap_ms):
+def test_the_gap_between_keys_is_learnt_with_a_margin(gap_s, gap_ms):
     assert learn_settings(typed("0006729715\n", gap_s)).settings.gap_ms == pytest.approx(gap_ms, abs=10)
 
 
@@ -45,13 +45,13 @@ def test_a_reader_that_is_slow_before_its_last_key_is_still_a_reader():
         (typed("13579246\n", 0.8), "a hand has typed this"),
     ],
 )
-def test_what_teaches_nothing_is_refused_with_the_reason(keys, trouble):
+def test_unusable_keys_are_refused_with_the_reason(keys, trouble):
     found = learn_settings(keys)
     assert trouble in found.trouble
     assert found.number == ""
 
 
-def test_what_is_said_of_a_reader_tells_no_digit_of_the_card():
+def test_the_description_of_a_reader_contains_no_digit_of_the_card():
     found = learn_settings(typed("0006729715\t"))
     assert found.description == "10 keys, at most 10 ms apart, then Tab"
     assert "6729715" not in repr(found)
@@ -62,7 +62,7 @@ def test_what_is_said_of_a_reader_tells_no_digit_of_the_card():
     st.floats(0.001, 0.4),
     st.sampled_from(["\n", "\t", " ", ""]),
 )
-def test_what_was_learnt_reads_the_next_card(text, gap_s, end):
+def test_the_learnt_settings_read_the_next_card(text, gap_s, end):
     found = learn_settings(typed(text + end, gap_s))
     assert found.trouble == ""
     collector = NumberCollector(found.settings)
@@ -74,7 +74,7 @@ def test_what_was_learnt_reads_the_next_card(text, gap_s, end):
 
 
 @given(st.lists(st.tuples(st.text(max_size=2), st.floats(0, 1e9)), max_size=60))
-def test_whatever_was_typed_there_is_an_answer(keys):
+def test_any_typed_keys_give_settings_or_a_reason(keys):
     found = learn_settings(keys)
     assert isinstance(found.settings, UsbSettings)
     assert 0 <= found.settings.gap_ms <= 2000

@@ -26,7 +26,7 @@ from gated.storage.process_lock import FileLock
 CARD = ReaderReading("usb", "main", "card", "0006729715", "a card, 10 keys")
 
 
-def test_what_is_told_is_heard(tmp_path):
+def test_an_observer_receives_each_report(tmp_path):
     teller = ReadingSender(tmp_path)
     with reading_socket(tmp_path) as listening:
         teller.send(CARD)
@@ -34,13 +34,13 @@ def test_what_is_told_is_heard(tmp_path):
         assert next_reading(listening, 0.01) is None
 
 
-def test_with_nobody_listening_nothing_is_kept_and_nothing_is_made(tmp_path):
+def test_without_an_observer_nothing_is_stored_or_created(tmp_path):
     ReadingSender(tmp_path).send(CARD)
     ReadingSender(None).send(CARD)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_listener_that_was_killed_holds_up_nobody(tmp_path):
+def test_a_killed_observer_delays_nobody(tmp_path):
     with reading_socket(tmp_path):
         os.link(tmp_path / READINGS_SOCKET, tmp_path / "left")
     (tmp_path / "left").rename(tmp_path / READINGS_SOCKET)
@@ -50,31 +50,31 @@ def test_a_listener_that_was_killed_holds_up_nobody(tmp_path):
         assert next_reading(listening, 5.0) == CARD
 
 
-def test_a_listener_that_does_not_listen_holds_up_nobody(tmp_path):
+def test_an_observer_that_does_not_read_delays_nobody(tmp_path):
     with reading_socket(tmp_path):
         for _ in range(2000):
             ReadingSender(tmp_path).send(CARD)
 
 
-def test_rubbish_at_the_socket_is_nothing(tmp_path):
+def test_garbage_on_the_socket_is_ignored(tmp_path):
     with reading_socket(tmp_path) as listening:
         listening.sendto(b"rubbish", str(tmp_path / READINGS_SOCKET))
         assert next_reading(listening, 1.0) is None
 
 
-def test_the_socket_is_the_owners_alone(tmp_path):
+def test_only_the_owner_can_use_the_socket(tmp_path):
     with reading_socket(tmp_path):
         assert (tmp_path / READINGS_SOCKET).stat().st_mode & 0o777 == 0o600
     assert not (tmp_path / READINGS_SOCKET).exists()
 
 
-def test_where_no_socket_can_be_made_it_is_said_what_to_do(tmp_path):
+def test_without_a_socket_the_error_names_the_next_step(tmp_path):
     (tmp_path / "none").touch()
     with pytest.raises(StateError, match="run this as root"), reading_socket(tmp_path / "none"):
         pass
 
 
-async def test_the_brain_tells_cards_and_of_a_pin_only_that_it_was_one(tmp_path):
+async def test_the_brain_reports_card_numbers_but_only_the_kind_of_a_pin(tmp_path):
     class Credentials:
         async def handle_card(self, number, door, reader):
             return False
@@ -97,7 +97,7 @@ async def test_the_brain_tells_cards_and_of_a_pin_only_that_it_was_one(tmp_path)
     assert "26 bits, parity wrong" in said[2].what
 
 
-def test_readers_are_borrowed_by_one_at_a_time_and_come_back(tmp_path):
+def test_one_process_at_a_time_borrows_the_readers_and_they_return(tmp_path):
     assert not is_borrowed(tmp_path)
     assert not is_borrowed(None)
     with borrowed(tmp_path):
@@ -109,7 +109,7 @@ def test_readers_are_borrowed_by_one_at_a_time_and_come_back(tmp_path):
     assert not (tmp_path / LOAN_FILE).exists()
 
 
-def test_where_no_gate_has_ever_run_nothing_is_made(tmp_path):
+def test_without_an_earlier_run_no_file_is_created(tmp_path):
     with borrowed(tmp_path / "state"):
         assert not is_borrowed(tmp_path / "state")
     assert list(tmp_path.iterdir()) == []
@@ -129,7 +129,7 @@ def test_readers_come_back_from_a_borrower_that_is_killed(tmp_path):
     assert not is_borrowed(tmp_path)
 
 
-def test_whether_a_gate_runs_is_seen_without_leaving_a_file(tmp_path):
+def test_checking_for_a_running_gate_leaves_no_file(tmp_path):
     assert not is_running(tmp_path)
     assert list(tmp_path.iterdir()) == []
     lock = FileLock(tmp_path / "run.lock", "a gate")

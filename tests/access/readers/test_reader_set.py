@@ -66,20 +66,20 @@ def framed(body):
     return str(first.count("1") % 2) + body + str(1 - last.count("1") % 2)
 
 
-async def test_a_wiegand_card_is_asked_about_at_its_own_door(readers, credentials):
+async def test_a_wiegand_card_is_checked_at_its_own_door(readers, credentials):
     readers.handle_frame(framed(f"{12:08b}{3456:016b}"), SECOND)
     await settle()
     assert credentials.asked == [("card", "w26:12-3456", SECOND)]
 
 
 @pytest.mark.parametrize("bits", ["", "1", "10" * 13, "2" * 26, "0" * 200])
-async def test_noise_on_the_wires_is_nothing(readers, credentials, bits):
+async def test_noise_on_the_wires_gives_no_card(readers, credentials, bits):
     readers.handle_frame(bits, MAIN)
     await settle()
     assert credentials.asked == []
 
 
-async def test_what_is_not_understood_is_told_the_installer_once_by_kind_and_length(credentials, caplog):
+async def test_unreadable_input_is_reported_once_by_kind_and_length(credentials, caplog):
     told = []
     readers = ReaderSet(ReaderSettings(), credentials, report=told.append)
     swapped = framed(f"{12:08b}{3456:016b}").translate(str.maketrans("01", "10"))
@@ -120,7 +120,7 @@ async def test_keys_of_a_wiegand_keypad_are_a_pin(readers, credentials, monkeypa
     assert credentials.asked == [("pin", "492716", SECOND), ("pin", "80055", MAIN)]
 
 
-async def test_keys_that_a_busy_brain_hears_in_one_moment_are_all_pressed(readers, credentials, monkeypatch):
+async def test_keys_that_arrive_together_at_a_busy_brain_all_count(readers, credentials, monkeypatch):
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: 100.0)
     for key in "113355#":
         readers.handle_key(key, MAIN)
@@ -144,7 +144,7 @@ class TestPresented:
             await settle()
         assert len(credentials.asked) == 1
 
-    async def test_after_some_seconds_without_it_it_is_shown_anew(self, readers, credentials, now):
+    async def test_a_card_that_returns_after_some_seconds_is_presented_again(self, readers, credentials, now):
         readers.handle_number(TypedNumber("card", "0012345678"))
         now[0] += PRESENTED_AGAIN_S
         readers.handle_number(TypedNumber("card", "0012345678"))
@@ -168,9 +168,7 @@ class TestPresented:
         assert [door for _, _, door in credentials.asked] == [MAIN, SECOND]
         assert len(set(credentials.readers)) == 2
 
-    async def test_a_card_that_the_gates_own_trouble_kept_out_is_looked_at_again_while_it_is_held(
-        self, readers, credentials, now
-    ):
+    async def test_a_held_card_is_checked_again_after_a_fault_of_the_gate(self, readers, credentials, now):
         credentials.is_our_fault = True
         for _ in range(3):
             now[0] += 0.5
@@ -193,7 +191,7 @@ async def test_a_pin_is_typed_key_by_key_and_each_door_has_its_own_keypad(reader
     assert credentials.asked == [("pin", "492716", MAIN)]
 
 
-async def test_a_flat_number_is_asked_the_pin_for_and_goes_with_it(readers, credentials, monkeypatch):
+async def test_after_a_flat_number_the_keypad_asks_for_the_pin(readers, credentials, monkeypatch):
     now = [100.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: now[0])
     for key in "2401#492716#318205#":
@@ -208,7 +206,7 @@ async def test_a_flat_number_is_asked_the_pin_for_and_goes_with_it(readers, cred
     ]  # fmt: skip
 
 
-async def test_a_card_goes_with_the_flat_number_that_was_typed_at_its_door_before_it(readers, credentials, monkeypatch):
+async def test_a_card_is_checked_with_the_flat_number_typed_before_it(readers, credentials, monkeypatch):
     time = [100.0]
     monkeypatch.setattr("gated.access.readers.reader_set.time.monotonic", lambda: time[0])
     readers.handle_number(TypedNumber("pin", "2401"), MAIN)
@@ -227,7 +225,7 @@ async def test_a_card_goes_with_the_flat_number_that_was_typed_at_its_door_befor
     ]  # fmt: skip
 
 
-async def test_where_flat_numbers_are_asked_for_a_pin_alone_is_never_looked_at(credentials):
+async def test_where_flat_numbers_are_required_a_pin_alone_is_never_checked(credentials):
     readers = ReaderSet(ReaderSettings(pin_by_household=True), credentials)
     for digits in ("492716", "2401", "492716"):
         readers.handle_number(TypedNumber("pin", digits))
@@ -235,7 +233,7 @@ async def test_where_flat_numbers_are_asked_for_a_pin_alone_is_never_looked_at(c
     assert credentials.asked == [("flat", "", MAIN), ("pin of 492716", "", MAIN), ("pin of 2401", "492716", MAIN)]
 
 
-async def test_what_a_usb_reader_types_is_a_card(readers, credentials):
+async def test_a_usb_reader_gives_a_card(readers, credentials):
     readers.handle_number(TypedNumber("card", "0004711"))
     await settle()
     assert credentials.asked == [("card", "0004711", MAIN)]
@@ -247,7 +245,7 @@ async def test_a_code_before_the_camera_goes_to_the_passes(readers, credentials)
     assert credentials.asked == [("pass", "G1.ABC", MAIN)]
 
 
-async def test_what_comes_in_a_flood_is_not_all_looked_at(readers, credentials):
+async def test_a_flood_of_input_is_only_partly_checked(readers, credentials):
     credentials.go_on.clear()
     for number in range(1000):
         readers.handle_number(TypedNumber("card", f"{number:08}"))
@@ -270,7 +268,7 @@ async def test_a_fault_with_one_card_does_not_end_the_gate_for_the_next(readers,
     assert "broken" not in caplog.text
 
 
-async def test_a_device_that_is_not_there_costs_nothing_but_a_word(credentials, tmp_path, caplog):
+async def test_a_missing_device_causes_only_one_log_line(credentials, tmp_path, caplog):
     readers = ReaderSet(ReaderSettings(devices=(str(tmp_path / "event0"),)), credentials)
     task = asyncio.create_task(readers.run())
     async with asyncio.timeout(20):

@@ -60,26 +60,26 @@ def test_shift_makes_hash_and_star_and_leaves_letters(shift):
 
 
 @pytest.mark.parametrize("shift", [42, 54])
-def test_the_row_of_digits_with_shift_is_told_by_its_signs(shift):
+def test_shifted_digits_are_read_by_their_signs(shift):
     """A reader set to French types these signs. `NumberCollector` converts them back to digits."""
     assert keys(event(1, shift, 1) + strokes(DIGITS.values())) == "!@#$%^&*()"
 
 
-def test_signs_and_ends_are_told_as_a_keyboard_for_english_has_them():
+def test_signs_and_end_keys_are_read_as_on_an_english_keyboard():
     assert keys(strokes([39, 51, 52, 53, 12, 57, 15, 14])) == ";,./- \t\b"
     assert keys(event(1, SHIFT, 1) + strokes([39, 53])) == ":?"
 
 
-def test_the_block_of_digits_without_num_lock_is_digits_all_the_same():
+def test_the_number_pad_gives_digits_without_num_lock():
     assert keys(strokes([110, 107, 108, 109, 105, 76, 106, 102, 103, 104])) == "0123456789"
 
 
-def test_caps_lock_says_nothing_and_letters_are_all_the_same():
+def test_caps_lock_is_ignored_and_letters_stay_the_same():
     caps = 58
     assert keys(press(caps) + press(30) + press(caps) + press(30) + press(16)) == "AAQ"
 
 
-def test_num_lock_says_nothing_and_any_other_key_is_odd():
+def test_num_lock_is_ignored_and_any_other_key_is_unknown():
     assert keys(press(NUM_LOCK) + press(2)) == "1"
     assert keys(press(59) + press(29) + press(0x1FF) + press(0xFFFF)) == ODD_KEY * 4
 
@@ -88,24 +88,24 @@ def test_a_key_that_is_held_is_pressed_once():
     assert keys(event(1, 2, 1) + event(1, 2, 2) * 50 + event(1, 2, 0)) == "1"
 
 
-def test_the_kernels_time_comes_with_the_key():
+def test_each_key_carries_the_kernels_time():
     ((_, at),) = Keyboard().feed(event(1, 2, 1, at=12.25))
     assert at == 12.25
 
 
-def test_keys_that_the_kernel_had_to_drop_spoil_the_number():
+def test_keys_dropped_by_the_kernel_invalidate_the_number():
     assert keys(press(2) + event(0, 3, 0) + press(3)) == "1" + ODD_KEY + "2"
 
 
 @given(st.integers(1, len(CARD)), st.integers(1, len(CARD)))
-def test_a_stream_cut_anywhere_is_the_same_stream(one, other):
+def test_a_stream_cut_at_any_byte_gives_the_same_keys(one, other):
     keyboard, (first, second) = Keyboard(), sorted((one, other))
     parts = CARD[:first], CARD[first:second], CARD[second:]
     assert "".join(key for part in parts for key, _ in keyboard.feed(part)) == "0012345678\n"
 
 
 @given(st.binary(max_size=400))
-def test_garbage_is_taken_as_it_comes(stream):
+def test_garbage_from_a_device_raises_nothing(stream):
     keyboard = Keyboard()
     assert len(keyboard.feed(stream)) <= len(stream) // EVENT.size
     assert keyboard.feed(bytes(-len(stream) % EVENT.size)) == []
@@ -151,7 +151,7 @@ def _opened(path):
         return None
 
 
-async def test_a_card_before_the_reader_is_told_once(device):
+async def test_a_card_at_the_reader_is_reported_once(device):
     fd = await device.plug_in()
     os.write(fd, CARD)
     await device.wait(lambda: device.typed)
@@ -161,7 +161,7 @@ async def test_a_card_before_the_reader_is_told_once(device):
     os.close(fd)
 
 
-async def test_a_brain_that_was_busy_still_knows_a_pin_from_a_card(device):
+async def test_a_busy_brain_still_distinguishes_a_pin_from_a_card(device):
     fd = await device.plug_in()
     os.write(fd, strokes([DIGITS[d] for d in "135790"] + [ENTER], gap_s=0.3))
     await device.wait(lambda: device.typed)
@@ -169,7 +169,7 @@ async def test_a_brain_that_was_busy_still_knows_a_pin_from_a_card(device):
     os.close(fd)
 
 
-async def test_a_device_that_is_unplugged_is_read_again_when_it_is_back(device):
+async def test_an_unplugged_device_is_read_again_after_its_return(device):
     for _ in range(2):
         fd = await device.plug_in()
         os.write(fd, CARD)
@@ -180,7 +180,7 @@ async def test_a_device_that_is_unplugged_is_read_again_when_it_is_back(device):
     assert [typed.text for typed in device.typed] == ["0012345678"] * 2
 
 
-async def test_half_a_number_before_the_unplugging_is_no_part_of_the_next(device):
+async def test_half_a_number_before_unplugging_does_not_join_the_next_number(device):
     fd = await device.plug_in()
     os.write(fd, strokes([DIGITS[d] for d in "99"]))
     await asyncio.sleep(0.05)
@@ -193,7 +193,7 @@ async def test_half_a_number_before_the_unplugging_is_no_part_of_the_next(device
     os.close(fd)
 
 
-async def test_a_flood_leaves_the_loop_free_and_what_follows_it_is_read(device):
+async def test_during_a_flood_the_event_loop_stays_free_and_later_input_is_read(device):
     fd = await device.plug_in()
     await device.wait(lambda: device.reader.is_open)
     flood, rounds = strokes([2] * 28), 0
@@ -220,7 +220,7 @@ def _written(fd, data, at):
 
 @pytest.mark.parametrize("end", [[], [15], [57, ENTER], [96]], ids=["nothing", "tab", "space", "block"])
 @pytest.mark.parametrize("gap_s", [0.008, 0.06, 0.15])
-async def test_a_slow_reader_is_read_whatever_it_types_behind_the_number(device, gap_s, end):
+async def test_a_slow_reader_is_read_with_any_suffix(device, gap_s, end):
     fd = await device.plug_in()
     os.write(fd, strokes([DIGITS[d] for d in "0012345678"] + end, gap_s=gap_s))
     await device.wait(lambda: device.typed)
@@ -228,7 +228,7 @@ async def test_a_slow_reader_is_read_whatever_it_types_behind_the_number(device,
     os.close(fd)
 
 
-async def test_a_reader_is_let_go_while_somebody_else_wants_it_and_taken_again(tmp_path, monkeypatch):
+async def test_a_reader_is_released_to_another_process_and_claimed_again(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.access.readers.usb.LOAN_CHECK_S", 0.05)
     path, may_read, typed = tmp_path / "event0", [True], []
     os.mkfifo(path)
@@ -249,7 +249,7 @@ async def test_a_reader_is_let_go_while_somebody_else_wants_it_and_taken_again(t
     await asyncio.wait([task])
 
 
-async def test_a_device_that_is_missing_is_said_once_and_waited_for(tmp_path, caplog):
+async def test_a_missing_device_is_logged_once_and_awaited(tmp_path, caplog):
     path = tmp_path / "by-id" / "reader"
     task = asyncio.create_task(UsbReader(str(path), lambda _: None).run())
     await asyncio.sleep(1.0)
@@ -270,5 +270,5 @@ async def test_nothing_that_was_typed_reaches_the_log(device, caplog):
     assert "0012345678" not in caplog.text
 
 
-def test_a_chunk_is_whole_events():
+def test_a_chunk_contains_only_whole_events():
     assert EVENTS_BYTES % EVENT.size == 0

@@ -67,7 +67,7 @@ values = st.integers(0, 2**64 - 1)
         (f"{5:050b}", "w50:0000000000005"),
     ],
 )
-def test_a_frame_written_by_hand_is_read(bits, number):
+def test_a_hand_written_frame_is_read(bits, number):
     assert decode_frame(bits).card == number
 
 
@@ -93,7 +93,7 @@ def test_the_value_between_the_parity_bits_is_read(count, value):
 
 @pytest.mark.parametrize("count", RAW)
 @given(value=values)
-def test_other_lengths_are_taken_as_they_come(count, value):
+def test_frames_of_other_lengths_are_read_unchanged(count, value):
     value = value % ((1 << count) - 2) + 1
     prefix, _, digits = decode_frame(f"{value:0{count}b}").card.partition(":")
     assert (prefix, int(digits, 16)) == (f"w{count}", value)
@@ -101,7 +101,7 @@ def test_other_lengths_are_taken_as_they_come(count, value):
 
 @pytest.mark.parametrize("count", [*WITH_PARITY, *RAW])
 @given(value=values)
-def test_what_a_reader_says_can_be_given_as_it_is(count, value):
+def test_a_shown_number_can_be_registered_as_it_is(count, value):
     bits = encoded(count, value) if count in WITH_PARITY else f"{value % ((1 << count) - 2) + 1:0{count}b}"
     number = decode_frame(bits).card
     assume(number)
@@ -112,7 +112,7 @@ def test_what_a_reader_says_can_be_given_as_it_is(count, value):
 
 @pytest.mark.parametrize("count", WITH_PARITY)
 @given(value=values, at=st.integers(0, 65))
-def test_one_wrong_bit_is_no_card(count, value, at):
+def test_a_frame_with_one_wrong_bit_is_refused(count, value, at):
     bits, at = encoded(count, value), at % count
     wrong = bits[:at] + turned(bits[at]) + bits[at + 1 :]
     assume(len(set(wrong)) > 1)
@@ -125,7 +125,7 @@ def test_one_wrong_bit_is_no_card(count, value, at):
 
 @pytest.mark.parametrize("count", [count for count in WITH_PARITY if count != 36])
 @given(value=values)
-def test_swapped_lines_are_no_card_and_the_installer_is_told(count, value):
+def test_swapped_wires_give_no_card_and_are_reported(count, value):
     bits = turned(encoded(count, value))
     assume(len(set(bits)) > 1)
     heard = decode_frame(bits)
@@ -133,14 +133,14 @@ def test_swapped_lines_are_no_card_and_the_installer_is_told(count, value):
     assert heard.odd == f"{count} bits, parity wrong: D0 and D1 swapped?"
 
 
-def test_swapped_is_said_only_where_it_would_be_right():
+def test_swapped_wires_are_reported_only_if_swapping_gives_a_valid_frame():
     bits = encoded(26, 0x123456)
     wrong = turned(bits[0]) + bits[1:]
     assert decode_frame(wrong).odd == "26 bits, parity wrong: noise on the wires, or a format that is not known"
 
 
 @pytest.mark.parametrize("bit", "01")
-def test_a_broken_wire_is_no_card(bit):
+def test_a_broken_wire_gives_no_card(bit):
     heard = {count: decode_frame(bit * count) for count in range(4, 129)}
     assert [count for count, each in heard.items() if each.card or not (each.key or each.odd)] == []
     named = f"D{1 - int(bit)} is not connected"
@@ -154,7 +154,7 @@ def test_a_key_of_a_keypad_comes_as_four_bits_or_eight(key, value):
 
 
 @given(st.text("01", min_size=4, max_size=23))
-def test_few_bits_are_a_key_or_noise_and_never_a_card(bits):
+def test_a_short_frame_is_a_key_or_noise_and_never_a_card(bits):
     heard = decode_frame(bits)
     assert heard.card == ""
     assert bool(heard.key) != bool(heard.odd)
@@ -163,7 +163,7 @@ def test_few_bits_are_a_key_or_noise_and_never_a_card(bits):
 
 
 @pytest.mark.parametrize("odd", ["2", " ", "-", "_", "+", "\u0661", "\uff11", "\n", "\0", "'"])
-def test_what_is_no_bit_is_no_card_and_no_key(odd):
+def test_an_invalid_bit_gives_no_card_and_no_key(odd):
     for count in (4, 8, *WITH_PARITY, *RAW):
         bits = "01" * (count // 2) + "0" * (count % 2)
         for at in (0, count // 2, count - 1):
@@ -172,7 +172,7 @@ def test_what_is_no_bit_is_no_card_and_no_key(odd):
 
 
 @given(st.text("01", max_size=140) | st.text(max_size=70))
-def test_whatever_comes_it_is_one_of_three_and_no_number_is_in_the_repr(bits):
+def test_any_frame_is_a_card_a_key_or_noise_and_its_repr_has_no_number(bits):
     heard = decode_frame(bits)
     assert sum(map(bool, (heard.card, heard.key, heard.odd))) == 1
     assert set(heard.card) <= set("0123456789ABCDEFw:-")

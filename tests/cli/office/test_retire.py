@@ -56,14 +56,14 @@ def listed(office):
     return [row["gate"] for row in json.loads(office("gates", "--json"))]
 
 
-def test_it_asks_and_a_no_changes_nothing(office):
+def test_retiring_asks_first_and_a_no_changes_nothing(office):
     assert "Nothing was changed" in office("gates", "retire", "gate-2", typed="n\n", check=1)
     assert listed(office) == ["gate-1", "gate-2"]
     office("gates", "retire", "gate-2", typed="", check=1)
     assert listed(office) == ["gate-1", "gate-2"]
 
 
-def test_it_lists_the_cards_and_pins_to_change_and_those_used_there_first(office, folder):
+def test_retiring_lists_the_cards_and_pins_to_change_starting_with_used_ones(office, folder):
     def add(name):
         return office("person", "add", "--name", name, "--household", "2-401").split()[-1]
 
@@ -83,7 +83,7 @@ def test_it_lists_the_cards_and_pins_to_change_and_those_used_there_first(office
     assert again.index("Ben") < again.index("Ann")
 
 
-def test_it_is_listed_no_more_and_told_when_it_was_retired(office):
+def test_a_retired_gate_is_not_listed_and_its_day_is_shown(office):
     office("gates", "retire", "gate-2", "--yes")
     assert listed(office) == ["gate-1"]
     (row,) = json.loads(office("gates", "retired", "--json"))
@@ -92,5 +92,5 @@ def test_it_is_listed_no_more_and_told_when_it_was_retired(office):
     assert "gate-2" in office("gates", "retired")
 
 
-def test_a_gate_that_there_never_was_is_said(office):
+def test_an_unknown_gate_is_reported(office):
     assert "this office has no gate 'gate-7'" in office("gates", "retire", "gate-7", "--yes", check=1)
