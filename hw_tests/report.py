@@ -22,7 +22,7 @@ class Result(msgspec.Struct, frozen=True):
     promise: str
     outcome: Literal["kept", "broken"]
     at: str
-    duration_s: float
+    duration_s: float = msgspec.field(name="took_s")
     notes: dict[str, str] = {}
     why: str = ""
 

@@ -80,7 +80,10 @@ ORDERS = {
 ALONE = {"office forms", "office watch", "update", "models verify"}
 """Commands with their own test below."""
 MODELS = {"office invite", "enrol", "readers show", "identify", "evaluate", "bench"}
-"""Commands that need an authority, models, a reader or minutes: see `test_every_command_prints_through_the_one_output_function`."""
+"""Commands that need an authority, models, a reader or minutes.
+
+`test_every_command_prints_through_the_one_output_function` covers them.
+"""
 TRIED = sorted(LISTING - {*ORDERS, *ALONE, *MODELS})
 
 

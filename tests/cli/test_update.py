@@ -85,7 +85,7 @@ def test_only_root_may_change_the_current_version(update, monkeypatch):
     assert "use sudo" in update("--to", "newest", check=1)
 
 
-def test_what_is_not_there_is_told_with_the_next_step(update, tmp_path):
+def test_a_missing_version_is_reported_with_the_next_step(update, tmp_path):
     assert "name a folder of releases with --from" in update("--to", "0.3.0", check=1)
     place = tmp_path / "releases"
     place.mkdir(mode=0o755)
