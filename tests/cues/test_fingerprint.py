@@ -110,7 +110,9 @@ def test_only_a_fingerprint_can_be_put_on_the_screen(tmp_path, odd):
         assert requested_fingerprint(tmp_path) is None
 
 
-async def test_the_stage_shows_and_removes_fingerprint_and_waiting_number_at_once(stage_of, free_port, tmp_path, monkeypatch):
+async def test_the_stage_shows_and_removes_fingerprint_and_waiting_note_at_once(
+    stage_of, free_port, tmp_path, monkeypatch
+):
     monkeypatch.setattr("gated.cues.stage.LONGEST_SLEEP_S", 0.01)
     stage = stage_of(screen_port=free_port)
     shown = []

@@ -50,7 +50,7 @@ def test_the_page_shows_gate_findings_and_trials(page):
         assert words in page
 
 
-def test_every_light_has_its_own_sign(page):
+def test_every_light_has_a_sign_and_a_next_step(page):
     for sign in ("✓", "!", "✗"):
         assert sign in page
     assert "change it" in page
