@@ -25,14 +25,14 @@ def write_table(path: Path, pairing: Pairing) -> None:
         changed = with_values(text, {("sync", key): value for key, value in settings.items()})
         atomic_rewrite(path, changed.encode())
     except OSError as error:
-        raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above by hand"]) from error
+        raise ConfigError(str(path), [f"cannot be written ({error.strerror}); add the table above yourself"]) from error
     except HandwritingError as error:
         raise ConfigError(str(path), [f"{error}; correct it, and add the table above yourself"]) from error
 
 
 def set_key(path: Path, table: str, key: str, value: str) -> None:
     """Set one text value in a table of the settings. Comments and all other values stay. Raises `ConfigError`."""
-    advice = f"write {to_toml({(key,): value}).strip()} below [{table}] by hand"
+    advice = f"write {to_toml({(key,): value}).strip()} below [{table}] yourself"
     try:
         atomic_rewrite(path, with_values(read_text(path), {(table, key): value}).encode())
     except OSError as error:

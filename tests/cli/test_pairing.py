@@ -177,7 +177,7 @@ def test_different_settings_of_a_link_are_not_changed(office, gate, join):
 
 def test_an_unwritable_file_is_reported_and_nothing_is_lost(office, gate, join, tmp_path):
     done = join(code_of(office), "--write-to", tmp_path / "nowhere" / "gated.toml", check=2)
-    assert "add the table above by hand" in done.stderr
+    assert "add the table above yourself" in done.stderr
     assert tomllib.loads(done.stdout)["sync"]["url"] == office.registrar.place.url
 
 
