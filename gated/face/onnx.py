@@ -19,9 +19,9 @@ from numpy.typing import NDArray
 
 from gated.bounded import read
 from gated.errors import ModelError
+from gated.face.held_stderr import held_stderr
 from gated.face.manifest import InputLayout, KnownAnswer, ModelEntry
 from gated.face.tensor import InputTensor
-from gated.runtime.noise import held_stderr
 
 log = logging.getLogger(__name__)
 

@@ -25,6 +25,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from gated.errors import BusyError, OfficeError, StateError
+from gated.office.connection_limits import Listener, place_of
 from gated.office.registrar import Registrar
 from gated.protocol.pairing_code import (
     MAX_PAIRING_BYTES,
@@ -35,7 +36,6 @@ from gated.protocol.pairing_code import (
     StillGood,
 )
 from gated.protocol.recovery_key import HandoverQuestion
-from gated.runtime.connection_limits import Listener, place_of
 from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)

@@ -6,13 +6,13 @@ import sys
 
 import pytest
 
-from gated.runtime.noise import held_stderr
+from gated.face.held_stderr import held_stderr
 
 
 def test_what_python_and_what_c_write_is_held_in_order():
     """Runs in its own process, because pytest replaces standard error here."""
     script = (
-        "import os, sys; from gated.runtime.noise import held_stderr\n"
+        "import os, sys; from gated.face.held_stderr import held_stderr\n"
         "with held_stderr() as lines:\n"
         "    print('of Python', file=sys.stderr); os.write(2, b'of C\\n')\n"
         "print(lines); print('afterwards', file=sys.stderr)"
@@ -31,6 +31,6 @@ def test_it_is_given_back_after_an_error_and_what_was_said_is_kept(capfd):
 
 
 def test_a_process_without_standard_error_has_nothing_to_hold():
-    script = "from gated.runtime.noise import held_stderr\nwith held_stderr() as lines: pass\nprint(lines)"
+    script = "from gated.face.held_stderr import held_stderr\nwith held_stderr() as lines: pass\nprint(lines)"
     command = f"exec {sys.executable} -c '{script}' 2>&-"
     assert subprocess.run(["/bin/sh", "-c", command], capture_output=True, text=True, check=True).stdout == "[]\n"

@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from gated.runtime.connection_limits import Listener, place_of
+from gated.office.connection_limits import Listener, place_of
 
 MOST, MOST_OF_ONE = 6, 3
 
