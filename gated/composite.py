@@ -12,6 +12,7 @@ Vision, the gallery, enrolment and the evaluation use it. The gallery's mean is 
 """
 
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -112,18 +113,24 @@ class Centring:
         """
         if self.mean is None:
             return embedding
-        centred = embedding.reshape(1, -1).copy()
-        if not self.centre(centred)[0]:
-            raise EmbeddingError("an embedding with a damaged part; take the face anew")
-        vector: Embedding = centred[0]
-        return vector
+        centred = np.empty_like(embedding)
+        with np.errstate(all="ignore"):
+            for place, root in zip(self.composite.slices, self.composite.roots, strict=True):
+                part = embedding[place]
+                norm = math.sqrt(part.dot(part))
+                moved = part * (1 / norm if norm else math.nan) - self.mean[place]
+                distance = math.sqrt(moved.dot(moved))
+                if not (SHORTEST * root <= norm <= LONGEST * root and distance >= NEAREST):  # also false for NaN
+                    raise EmbeddingError("an embedding with a damaged part; take the face anew")
+                np.multiply(moved, root / distance, out=centred[place])
+        return centred
 
     def score(self, first: Embedding, second: Embedding) -> float:
         """Return the score of two checked embeddings, not centred yet. -inf if one of them is damaged."""
         try:
             return float(self.of(first) @ self.of(second))
         except EmbeddingError:
-            return -np.inf
+            return -math.inf
 
     def centre(self, rows: Matrix) -> NDArray[np.bool_]:
         """Centre rows in place. Return which rows are good; the others become zero, and score 0 with everything."""

@@ -116,7 +116,7 @@ def test_rows_and_single_embeddings_are_centred_alike():
     centring = Centring(TWO, random_unit(7, DIMENSION) * np.float32(0.2))
     rows = whole.copy()
     assert centring.centre(rows).all()
-    np.testing.assert_array_equal(rows, np.stack([centring.of(each) for each in whole]))
+    np.testing.assert_allclose(rows, np.stack([centring.of(each) for each in whole]), atol=1e-6)
 
 
 def test_bad_rows_become_zero_and_are_named():

@@ -71,7 +71,7 @@ def bench(  # noqa: PLR0917 - the options of a command
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
     frame = frame_of(named_picture(photo), 0.0, 0) if photo is not None else None
-    face, search = bench_face(pipeline, frame, rounds), search_ratio(dimension=pipeline.model_set.dimension)
+    face, search = bench_face(pipeline, frame, rounds), search_ratio(composite=pipeline.composite)
     if as_json:
         show_json({**{name: getattr(face, name) for name in face.__dataclass_fields__}, "search": search})
         return
