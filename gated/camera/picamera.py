@@ -20,6 +20,7 @@ from gated.camera.tuning import Due, controls_for, notes_of, sensor_period_us
 from gated.config import CameraSettings
 from gated.errors import CameraError
 from gated.frame import Frame, Pixels, lores_size_for
+from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +28,7 @@ MAIN_FORMAT = "BGR888"
 """Red, green, blue in memory: libcamera names formats from the highest byte down (picamera2 manual, section 4.2)."""
 LORES_FORMAT = "YUV420"
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
-"""The first and the longest pause before a failed camera is opened again. The pause doubles each time."""
+"""Shortest and longest pause before a failed camera is opened again, in seconds."""
 CLOSE_S = 5.0
 """The longest time that a working driver needs to stop, beside the wait for a frame."""
 
@@ -97,7 +98,7 @@ class PicameraCamera:
 
     def _run(self, driver: Any, closing: threading.Event) -> None:
         """Read frames until closed, on the camera's thread. A failed driver is replaced by a new one."""
-        pause_s, due = FIRST_PAUSE_S, Due(self._settings.fps)
+        backoff, due = Backoff(FIRST_PAUSE_S, LONGEST_PAUSE_S), Due(self._settings.fps)
         try:
             while not closing.is_set():
                 try:
@@ -107,14 +108,13 @@ class PicameraCamera:
                     frame = self._capture(driver)
                     due.update(time.monotonic())
                     self._store(frame, closing)
-                    pause_s = FIRST_PAUSE_S
+                    backoff.reset()
                 except CameraError as error:
-                    self._trouble = str(error)
-                    log.warning("%s; opening it again in %g s", error, pause_s)
+                    self._trouble, pause_s = str(error), backoff.next_s()
+                    log.warning("%s; opening it again in %.1f s", error, pause_s)
                     self._stop(driver)
                     driver = None
                     closing.wait(pause_s)
-                    pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         except Exception:
             log.exception("%s: its thread has failed", self.name)
         finally:

@@ -17,6 +17,7 @@ from gated.errors import StateError, TornError
 from gated.events import Event, EventsLost
 from gated.journal.entry import Entry, event_body, stamp
 from gated.journal.journal import Journal
+from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,8 @@ WRITE_BATCH = 100
 """The most events in one transaction. A card may need 30 ms per transaction."""
 SET_ASIDE_S = 3600.0
 """The shortest time between two damaged journals that are set aside. Else a bad card would fill up with them."""
-RETRY_S = 0.1
-RETRY_MAX_S = 5.0
+RETRY_S, RETRY_MAX_S = 0.1, 5.0
+"""Shortest and longest wait before a failed batch is tried again, in seconds."""
 PRUNE_S = 3600.0
 
 TimedEvent = tuple[Event, datetime]
@@ -55,7 +56,7 @@ class JournalWriter:
         self._queued: deque[TimedEvent] = deque()
         self._changed = threading.Condition()
         self._give_up_at: float | None = None
-        self._failures = 0
+        self._is_failing, self._backoff = False, Backoff(RETRY_S, RETRY_MAX_S)
         self._pruned_at = -PRUNE_S
         self.lost = 0
         """The count of events that exceeded the memory limit while the disk failed."""
@@ -100,13 +101,13 @@ class JournalWriter:
     def _write(self, batch: list[TimedEvent]) -> None:
         """Write a batch to disk, and only then remove it from the queue."""
         journal = self._journal = self._journal or self._open_journal()
-        fresh = self._unwritten(journal, batch) if self._failures else batch
+        fresh = self._unwritten(journal, batch) if self._is_failing else batch
         entries = journal.extend(fresh)
         with self._changed:
             for _ in batch:
                 self._queued.popleft()
             self._report_lost()
-        if self._failures:
+        if self._is_failing:
             self._end_trouble()
         for entry in entries:
             self._on_append(entry)
@@ -125,17 +126,16 @@ class JournalWriter:
 
     def _handle_failure(self, error: Exception) -> bool:
         """Report a failure once, wait, and drop the connection. Returns False when the time of `close` is over."""
-        if not self._failures:
+        if not self._is_failing:
             log.error("the journal cannot be written; events are kept in memory: %s", error)
             self._on_trouble(error)
-        self._failures += 1
+        self._is_failing = True
         self._drop_journal()
         if isinstance(error, TornError) and time.monotonic() > self._set_aside_at + SET_ASIDE_S:
             self._set_damaged_aside()
-        delay_s = min(RETRY_S * 2 ** min(self._failures, 10), RETRY_MAX_S)
         with self._changed:
             if self._give_up_at is None:
-                self._changed.wait_for(lambda: self._give_up_at is not None, delay_s)
+                self._changed.wait_for(lambda: self._give_up_at is not None, self._backoff.next_s())
                 return True
         time.sleep(RETRY_S)
         return time.monotonic() < self._give_up_at
@@ -151,7 +151,8 @@ class JournalWriter:
     def _end_trouble(self) -> None:
         """Report that the disk works again."""
         log.info("the journal works again; %d events were lost", self.lost)
-        self._failures = 0
+        self._is_failing = False
+        self._backoff.reset()
         self._on_trouble(None)
 
     def _prune(self, journal: Journal) -> None:

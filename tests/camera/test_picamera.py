@@ -174,7 +174,8 @@ def test_each_reopening_waits_longer(camera, bench, monkeypatch, caplog):
     bench.delivering.clear()
     wait_for(lambda: bench.starts >= 5, "it was opened four times more")
     pauses = [r.args[1] for r in caplog.records if "opening it again" in r.msg]
-    assert pauses[:4] == [0.05, 0.1, 0.2, 0.2]
+    for pause_s, longest_s in zip(pauses, [0.05, 0.1, 0.2, 0.2], strict=False):
+        assert longest_s / 2 <= pause_s <= longest_s
 
 
 def test_a_camera_unplugged_and_plugged_in_works_again(camera, bench):
