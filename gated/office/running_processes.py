@@ -15,6 +15,7 @@ from pathlib import Path
 from zlib import crc32
 
 from gated.errors import OfficeError, StateError
+from gated.runtime.file_locks import content_if_held, is_held
 
 WAITING, SERVING = "waiting", "serving"
 HEARTBEAT_S = 2.0
@@ -78,7 +79,7 @@ class Waiting:
 
 def is_waiting(folder: Path, command_id: str) -> bool:
     """Return whether the process that placed this command waits for it at this moment."""
-    heartbeat = _content_if_held(folder / WAITING / command_id)
+    heartbeat = content_if_held(folder / WAITING / command_id)
     if heartbeat is None or len(heartbeat) < _HEARTBEAT.size:
         return False
     (at,) = _HEARTBEAT.unpack_from(heartbeat)  # the holder lives, so both use the same monotonic clock
@@ -94,7 +95,7 @@ def is_served(folder: Path, gate: str) -> bool:
     """Return whether a running `gated office serve` serves this gate."""
     for path in (folder / SERVING).glob("*-*"):
         share = re.fullmatch(r"([0-9]{1,2})-([0-9]{1,2})", path.name)
-        if share and owner_check(int(share[1]) - 1, int(share[2]))(gate) and _content_if_held(path) is not None:
+        if share and owner_check(int(share[1]) - 1, int(share[2]))(gate) and is_held(path):
             return True
     return False
 
@@ -107,20 +108,3 @@ def require_served(folder: Path, gates: Iterable[str]) -> None:
         raise OfficeError(
             f"no `gated office serve` in {folder} serves {which}; start it and send the command again. Nothing was sent"
         )
-
-
-def _content_if_held(path: Path) -> bytes | None:
-    """Return the content of a file that a process has locked; None if it is not locked."""
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(fd, 64, 0)
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    return None

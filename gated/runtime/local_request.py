@@ -1,20 +1,16 @@
 """Requests that hold only while a local command runs, such as a key fingerprint on the gate screen.
 
-A request is a small file, and its command holds a lock on it. The kernel frees the lock when the command ends, even by
-a crash. So no clock decides when a request ends, and a file that a crash leaves behind counts for nothing.
+A request is a small file, and its command holds a lock on it (see `file_locks`).
 """
 
 import fcntl
 import os
-import stat
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from gated.errors import StateError
-
-MOST_BYTES = 4096
-"""Limits the size of a request, in bytes."""
+from gated.runtime.file_locks import content_if_held
 
 
 @contextmanager
@@ -40,16 +36,7 @@ def wishing(path: Path, data: bytes) -> Iterator[Callable[[], bool]]:
 
 def wished(path: Path) -> bytes | None:
     """Return the request that stands now; None if none stands or the file cannot be read."""
-    try:
-        file = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except OSError:
-        return None
-    try:
-        return os.read(file, MOST_BYTES) if stat.S_ISREG(os.fstat(file).st_mode) and _is_held(file) else None
-    except OSError:
-        return None
-    finally:
-        os.close(file)
+    return content_if_held(path)
 
 
 def forget(path: Path) -> None:
@@ -81,12 +68,3 @@ def _is(file: int, path: Path) -> bool:
         return os.path.samestat(os.fstat(file), path.lstat())
     except OSError:
         return False
-
-
-def _is_held(file: int) -> bool:
-    """Return whether another process holds the exclusive lock. Raises `OSError` on a file system without locks."""
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    return False

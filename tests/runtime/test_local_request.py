@@ -8,7 +8,8 @@ import sys
 import pytest
 
 from gated.errors import StateError
-from gated.runtime.local_request import MOST_BYTES, forget, wished, wishing
+from gated.runtime.file_locks import MOST_BYTES
+from gated.runtime.local_request import forget, wished, wishing
 
 HOLD = """
 import sys

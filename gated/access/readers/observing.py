@@ -18,6 +18,7 @@ from typing import Literal
 import msgspec
 
 from gated.errors import BusyError, StateError
+from gated.runtime.file_locks import is_held
 from gated.wording import UNDECODABLE
 
 READINGS_SOCKET, LOAN_FILE = "readers.sock", "readers.loan"
@@ -95,7 +96,7 @@ def borrowed(state: Path) -> Iterator[None]:
     except OSError as error:
         raise StateError(f"{path}: cannot be made ({error.strerror}); {RUN_AS}") from error
     try:
-        _lock(fd)
+        _lock(fd, path)
         try:
             yield
         finally:
@@ -104,38 +105,28 @@ def borrowed(state: Path) -> Iterator[None]:
         os.close(fd)
 
 
-def _lock(fd: int) -> None:
-    """Take the lock.
+def _lock(fd: int, path: Path) -> None:
+    """Take the lock. Retries, because the brain's check also locks the file for some microseconds.
 
-    Retries, because the brain's check also locks the file for some microseconds. Raises `BusyError`.
+    Raises `BusyError` if another process holds it, and `StateError` on a file system without locks.
     """
     for _ in range(LOCK_TRIES):
-        with suppress(BlockingIOError):
+        try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(0.02)
+        except OSError as error:
+            raise StateError(f"{path}: cannot be locked ({error.strerror}); use a disk with file locks") from error
+        else:
             return
-        time.sleep(0.02)
     raise BusyError("another process learns a reader now; wait until it ends")
 
 
 def is_borrowed(state: Path | None) -> bool:
     """Return whether another process wants the USB readers now."""
-    return state is not None and _is_locked(state / LOAN_FILE)
+    return state is not None and is_held(state / LOAN_FILE)
 
 
 def is_running(state: Path) -> bool:
     """Return whether a gate runs on this state folder."""
-    return _is_locked(state / "run.lock")
-
-
-def _is_locked(path: Path) -> bool:
-    try:
-        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(fd)
-    return False
+    return is_held(state / "run.lock")
