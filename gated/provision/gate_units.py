@@ -98,6 +98,14 @@ def has_systemd() -> bool:
     return Path("/run/systemd/system").is_dir()
 
 
+def require_systemd() -> None:
+    """Raise `ProvisionError` if systemd did not start this machine, because then no unit can be started."""
+    if not has_systemd():
+        raise ProvisionError(
+            "this machine was not started with systemd; add --no-start, and start it as usual: the services start too"
+        )
+
+
 def start(units: tuple[str, ...]) -> list[Finding]:
     """Restart all units, and wait until the gate is on duty and stays on duty. Return the findings of the gate screen,
     if there is one.

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import ClassVar
 
 from gated.atomic_files import atomic_write
-from gated.errors import GatedError, OfficeError, ProvisionError
+from gated.errors import OfficeError, ProvisionError
 from gated.office.mosquitto import Place
-from gated.provision.gate_units import has_systemd
+from gated.provision.gate_units import require_systemd
 from gated.provision.office_machine import UNITS, Seat, office_units
 from gated.provision.step_state import attempted, check_writable, writing
 from gated.provision.steps.step import DONE, StepCheck
@@ -81,10 +81,7 @@ class OfficeStart:
 
     def do(self) -> str:
         """Start both services. Raises `ProvisionError` if a port does not answer in time."""
-        if not has_systemd():
-            raise ProvisionError(
-                "this machine was not started with systemd; add --no-start, and start the services yourself"
-            )
+        require_systemd()
         systemctl("daemon-reload")
         systemctl("restart", *UNITS)
         place, give_up_at = Place.load(self.seat.folder), time.monotonic() + ANSWER_S
@@ -98,13 +95,7 @@ class OfficeStart:
 
     def check(self) -> StepCheck:
         """Check that systemd runs, and that no other program uses the ports."""
-        wrong: list[GatedError] = []
-        if not has_systemd():
-            wrong.append(
-                ProvisionError(
-                    "this machine was not started with systemd; add --no-start, and start the services yourself"
-                )
-            )
+        wrong = attempted(require_systemd)
         place = self._place()
         if place is not None and not OfficeUnits(self.seat).is_done():
             wrong += [

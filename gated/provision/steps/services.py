@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from gated.atomic_files import atomic_write
-from gated.errors import GatedError, ProvisionError
+from gated.errors import ProvisionError
 from gated.provision import keyboard
 from gated.provision.gate_units import (
     ALWAYS,
@@ -16,7 +16,7 @@ from gated.provision.gate_units import (
     SCRIPTS,
     UPDATE,
     check_releases,
-    has_systemd,
+    require_systemd,
     start,
     unit_files,
 )
@@ -149,21 +149,14 @@ class GateStart:
 
     def do(self) -> str:
         """Start the gate. Raises `ProvisionError` if it does not go on duty in time."""
-        if not has_systemd():
-            raise ProvisionError(
-                "this machine was not started with systemd: start it as usual, and the gate starts too"
-            )
+        require_systemd()
         for finding in start(wanted_units(self.making)):
             self.making.report(finding)
         return "on duty"
 
     def check(self) -> StepCheck:
         """Check that systemd runs here, and that the program of the units exists."""
-        wrong: list[GatedError] = []
-        if not has_systemd():
-            wrong.append(ProvisionError(
-                "this machine was not started with systemd: add --no-start, and start it as usual; the gate starts too"
-            ))  # fmt: skip
+        wrong = attempted(require_systemd)
         program = self.making.root / PROGRAM.lstrip("/")
         if not program.exists() and not self.making.is_installing:
             wrong.append(ProvisionError(f"{program}, the program of the units, is missing; run systemd/install"))
