@@ -20,6 +20,8 @@ from gated.errors import GatedError, StateError
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
 from gated.journal.recent_rows import last_time, read_newest
+from gated.people import held_records
+from gated.people.access_rule import AccessRule, put_access_rules
 from gated.people.credential_store import Credentials
 from gated.people.held_records import Allowed
 from gated.people.keyring import KeyRing
@@ -30,9 +32,10 @@ from gated.storage.database import connect
 from gated.sync.command_desk import CommandDesk
 from gated.sync.quarantine import Allowance
 from gated.update.rehearsal import SCHEMAS
+from tests.fakes.recording_door import RecordingDoor
 
 from .odd_rows import BAD_TEXT, ODD, columns, dice, spoil
-from .test_broken_card import GATE, NOW, PEOPLE, SITE, STRANGERS, Door, face, home  # noqa: F401 - a fixture
+from .test_broken_card import GATE, NOW, PEOPLE, SITE, STRANGERS, face, home  # noqa: F401 - a fixture
 
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "16"))
 """Number of damages to try, of about 3,000. Set it higher after a change to the code that reads the databases."""
@@ -103,7 +106,7 @@ async def live(folder, embedder, *, is_mended):
     mended = mend(state) if is_mended else []
     entries = read_newest(state, SITE, GATE)
     brain = Brain(start.settings, config, last_time(entries), first_facts(start.settings, start, entries, mended))
-    door, entrance = Door(), brain.entrance
+    door, entrance = RecordingDoor(), brain.entrance
     try:
         entrance.credentials._responder._release = door.release
         with contextlib.suppress(GatedError):
@@ -193,6 +196,33 @@ def test_a_damaged_right_lets_nobody_pass_of_whom_it_is_said_and_everybody_else(
         holders = store.holders().values()
         assert len(holders) == PEOPLE
         assert sum(right.schedule == "?" for each in holders for right in each.rules) == 1
+
+
+@pytest.mark.parametrize("column", ["n", "suspended_n"])
+def test_a_version_beyond_any_office_does_not_keep_later_records_away(used, column):
+    """A gate refuses records that are older than its version."""
+    folder = used.copy()
+    path = folder / "state" / "people.db"
+    assert spoil(path, "replica", "version", 2**63 - 1)
+    assert spoil(path, "records", column, 2**63 - 1)
+    assert spoil(path, "allowance", "spent", 2**63 - 1)
+    mend(folder / "state")
+    with contextlib.closing(connect(path, SCHEMAS["people.db"])) as people:
+        assert held_records.version(people) < 1000
+        assert held_records.newest(people) < 1000
+        assert held_records.allowed(people).spent == 0
+
+
+@pytest.mark.parametrize("count", [2**63 - 1, -(2**63), 2**62, -1])
+def test_a_damaged_count_of_access_rules_does_not_keep_new_rules_away(used, count):
+    folder = used.copy()
+    assert spoil(folder / "state" / "people.db", "rights_said", "rows", count)
+    with contextlib.closing(connect(folder / "state" / "people.db", SCHEMAS["people.db"])) as people:
+        owner, value = people.execute("SELECT whose, value FROM rights_said LIMIT 1").fetchone()
+        for rules in ([AccessRule("main")], [AccessRule("main"), AccessRule("main", "hours")], []):
+            put_access_rules(people, owner, value, rules)
+            counted = people.execute("SELECT rows FROM rights_said WHERE (whose, value) = (?, ?)", (owner, value))
+            assert [row[0] for row in counted] == [len(rules)][: len(rules)]
 
 
 @pytest.mark.parametrize(

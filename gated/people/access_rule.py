@@ -91,6 +91,7 @@ def put_access_rules(connection: sqlite3.Connection, whose: RuleOwner, value: st
     insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
     copy = copy_of(*(value if each == whose else None for each in get_args(RuleOwner)), "")
     delete = f"DELETE FROM rights WHERE {whose} = ?1 OR substr(copy, 1, length(?2)) = ?2"  # noqa: S608 - one of three
-    connection.execute(delete, (value, copy))  # also rows whose owner a damaged memory card has changed
+    # The count goes first: a trigger would count it down, and a damaged count may overflow.
     connection.execute("DELETE FROM rights_said WHERE whose = ? AND value = ?", (whose, value))
+    connection.execute(delete, (value, copy))  # also rows whose owner a damaged memory card has changed
     connection.executemany(insert, rows)

@@ -9,6 +9,7 @@ from gated.storage import sql
 from gated.storage.migrations import migrate
 from gated.storage.sqlite_errors import SQL_ERRORS
 from gated.storage.unchecked_copy import copy_unchecked
+from gated.storage.valid_rows import MOST_INTEGER, has_impossible_integer
 
 LostRows = Mapping[str, Sequence[Mapping[str, object]]]
 """By table: readable rows that violate a constraint of their table."""
@@ -41,9 +42,13 @@ def readable_copy(
 
 
 def is_sound(connection: sqlite3.Connection) -> bool:
-    """Return whether every page and every value is valid (`PRAGMA quick_check`). Reads the whole file."""
+    """Return whether every page and every value is valid (`PRAGMA quick_check`), and every integer possible.
+
+    Reads the whole file.
+    """
     try:
-        return [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] == [("ok",)]
+        checked = [tuple(row) for row in connection.execute("PRAGMA quick_check(1)")] == [("ok",)]
+        return checked and not any(has_impossible_integer(connection, table) for table in _tables(connection))
     except SQL_ERRORS:
         return False
 
@@ -108,6 +113,8 @@ def _copy_from_both_ends(
 
 def _is_inserted(target: sqlite3.Connection, insert: str, row: tuple[object, ...]) -> bool:
     """Insert a row. Return whether it was valid and new."""
+    if any(isinstance(value, int) and abs(value) > MOST_INTEGER for value in row):
+        return False
     try:
         return target.execute(insert, row).rowcount == 1
     except SQL_ERRORS:

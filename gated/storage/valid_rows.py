@@ -22,6 +22,12 @@ KINDS = {
 }
 """The results of `typeof` for a STRICT column (sqlite.org/stricttables.html), apart from NULL."""
 
+MOST_INTEGER = 2**62
+"""The largest sound integer; its negative is the smallest one. No counter of gated comes so far, so a larger integer is
+damage. A counter near 2**63 would overflow: SQLite then makes a REAL, which a STRICT table refuses.
+"""
+POSSIBLE = f"BETWEEN -{MOST_INTEGER} AND {MOST_INTEGER}"
+
 COPY, BETWEEN, NOTHING = "copy", "\x1f", "\x1e"
 COPIED = {
     "people": ("subject", "household", "role", "status"),
@@ -56,6 +62,14 @@ def sound(connection: sqlite3.Connection, table: str) -> str:
     if row is None:
         raise sqlite3.DatabaseError(f"no such table: {table}")
     return _condition(table, row[0])
+
+
+def has_impossible_integer(connection: sqlite3.Connection, table: str) -> bool:
+    """Return whether an integer of the table is beyond `MOST_INTEGER`. Reads the whole table."""
+    info = connection.execute(f"PRAGMA table_info({table})").fetchall()
+    beyond = [f"{name} NOT {POSSIBLE}" for _, name, kind, *_ in info if KINDS.get(kind) == KINDS["INTEGER"]]
+    query = f"SELECT 1 FROM {table} WHERE {' OR '.join(beyond)} LIMIT 1"  # noqa: S608 - our table
+    return bool(beyond) and connection.execute(query).fetchone() is not None
 
 
 def copied(table: str, of: str = "", **instead: str) -> str:
@@ -163,4 +177,6 @@ def is_moment(text: str) -> bool:
 def _fits(column: str, kind: str, *, may_be_null: bool) -> str:
     kinds = KINDS.get(kind, ("text", "blob", "integer", "real"))
     is_one = f"typeof({column}) IN ({', '.join(map(repr, kinds))})"
+    if kinds == KINDS["INTEGER"]:
+        is_one += f" AND {column} {POSSIBLE}"
     return f"({column} IS NULL OR {is_one})" if may_be_null else is_one  # the NULL test takes half the time

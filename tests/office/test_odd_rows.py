@@ -26,7 +26,7 @@ from gated.protocol.wire_records import Tombstone
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import BAD_TEXT, columns, dice, spoil, values_for
 
-VALUES = (5, BAD_TEXT, "nonsense", "2027-01-15T12:00:00")
+VALUES = (5, BAD_TEXT, "nonsense", "2027-01-15T12:00:00", 2**63 - 1, -(2**63))
 CASES = int(os.environ.get("GATED_TEST_ODD_ROWS", "3"))
 TABLES = (
     *("gates", "alarms", "orders", "held", "records", "faces", "enrolled", "receipts", "journals", "events"),
@@ -116,6 +116,14 @@ def test_what_is_left_out_is_told(kept):
 @pytest.mark.parametrize("column", ["site", "secret", "counter", "floor", "timezone", "pin_salt", "sends_names"])
 def test_an_office_whose_own_row_is_damaged_says_what_to_bring_back(kept, column):
     assert spoil(kept / "office.db", "office", column, 0.5)
+    with pytest.raises(StateError, match="row of the office itself is damaged; restore the newest backup"):
+        Store.open(kept)
+
+
+@pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("column", ["counter", "floor"])
+def test_an_office_whose_counter_cannot_count_says_what_to_bring_back(kept, column, value):
+    assert spoil(kept / "office.db", "office", column, value)
     with pytest.raises(StateError, match="row of the office itself is damaged; restore the newest backup"):
         Store.open(kept)
 
