@@ -82,17 +82,17 @@ def shake_hands(folder, client="gate", host="office.lan", server="server", ca=No
 
 
 @pytest.mark.parametrize("host", ["office.lan", "localhost", "127.0.0.1"])
-def test_broker_and_gate_prove_to_each_other_who_they_are(authority, tmp_path, host):
+def test_broker_and_gate_authenticate_each_other(authority, tmp_path, host):
     assert shake_hands(tmp_path, host=host) == GATE
 
 
 @pytest.mark.parametrize("host", ["elsewhere", "127.0.0.2"])
-def test_another_host_is_not_believed(authority, tmp_path, host):
+def test_a_certificate_for_another_host_is_refused(authority, tmp_path, host):
     with pytest.raises(ssl.SSLCertVerificationError):
         shake_hands(tmp_path, host=host)
 
 
-def test_another_authority_is_not_believed(authority, tmp_path):
+def test_a_certificate_of_another_authority_is_refused(authority, tmp_path):
     other = tmp_path / "other"
     other.mkdir()
     Authority.make("market-south", NOW).save(other)
@@ -100,12 +100,12 @@ def test_another_authority_is_not_believed(authority, tmp_path):
         shake_hands(tmp_path, ca=other)
 
 
-def test_a_gate_cannot_pass_itself_off_as_the_broker(authority, tmp_path):
+def test_a_gate_cannot_act_as_the_broker(authority, tmp_path):
     with pytest.raises(ssl.SSLCertVerificationError, match="purpose"):
         shake_hands(tmp_path, host=GATE, server="gate")
 
 
-def test_the_brokers_certificate_makes_nobody_a_client(authority, tmp_path):
+def test_the_brokers_certificate_is_not_a_client_certificate(authority, tmp_path):
     try:
         name = shake_hands(tmp_path, client="server")
     except (ssl.SSLError, ConnectionError):
@@ -113,7 +113,7 @@ def test_the_brokers_certificate_makes_nobody_a_client(authority, tmp_path):
     assert name is None
 
 
-def test_a_gates_certificate_is_good_for_two_years_and_a_slow_clock(authority, tmp_path):
+def test_a_gates_certificate_is_valid_for_two_years_and_with_a_slow_clock(authority, tmp_path):
     issued = admit(authority, tmp_path)
     certificate = x509.load_pem_x509_certificate(issued.pem)
     assert certificate.not_valid_before_utc == (NOW - timedelta(hours=1)).replace(microsecond=0)
@@ -123,7 +123,7 @@ def test_a_gates_certificate_is_good_for_two_years_and_a_slow_clock(authority, t
     certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority.pem))
 
 
-def test_what_a_gate_asks_for_beside_its_key_is_not_given(authority):
+def test_only_the_key_of_a_request_is_certified(authority):
     key = ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateSigningRequestBuilder().subject_name(named(GATE))
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
@@ -135,7 +135,7 @@ def test_what_a_gate_asks_for_beside_its_key_is_not_given(authority):
         issued.extensions.get_extension_for_class(x509.SubjectAlternativeName)
 
 
-def test_a_request_in_another_name_is_refused():
+def test_a_request_for_another_name_is_refused():
     with pytest.raises(PairingError, match="for another name"):
         read_csr(request("gate-3"), GATE)
     with pytest.raises(PairingError, match="for another name"):
@@ -151,19 +151,19 @@ def test_a_key_of_another_kind_is_refused(key):
 @pytest.mark.parametrize(
     "text", ["", "x", "-----BEGIN CERTIFICATE REQUEST-----\nAAAA\n-----END CERTIFICATE REQUEST-----\n"]
 )
-def test_garbage_is_no_request(text):
+def test_garbage_is_refused_as_a_request(text):
     with pytest.raises(PairingError, match="no valid certificate request"):
         read_csr(text, GATE)
 
 
-def test_a_request_that_was_altered_is_refused():
+def test_an_altered_request_is_refused():
     lines = request().splitlines()
     lines[-2] = lines[-2][:6] + ("A" if lines[-2][6] != "A" else "B") + lines[-2][7:]
     with pytest.raises(PairingError):
         read_csr("\n".join(lines), GATE)
 
 
-def test_the_authority_comes_back_from_its_folder_and_is_its_owners_alone(authority, tmp_path):
+def test_the_authority_is_loaded_from_its_folder_and_is_private(authority, tmp_path):
     again = Authority.load(tmp_path)
     assert (again.pem, again.fingerprint) == (authority.pem, authority.fingerprint)
     assert authority.fingerprint == fingerprint_of(der_of(authority.pem.decode()))
@@ -171,7 +171,7 @@ def test_the_authority_comes_back_from_its_folder_and_is_its_owners_alone(author
     assert {path.stat().st_mode & 0o777 for path in keys} == {0o600}
 
 
-def test_an_authority_that_is_not_there_or_mixed_up_is_said(authority, tmp_path):
+def test_a_missing_or_mixed_authority_is_reported(authority, tmp_path):
     with pytest.raises(OfficeError, match="gated office init"):
         Authority.load(tmp_path / "nowhere")
     other = tmp_path / "other"

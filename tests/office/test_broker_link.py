@@ -137,7 +137,7 @@ async def gate_on(site):
         yield client, expect
 
 
-async def test_a_change_by_another_process_is_at_the_gate_at_once(site, person):
+async def test_a_change_by_another_process_reaches_the_gate_at_once(site, person):
     site.join()
     async with serving(site), gate_on(site) as (client, expect):
         word = await expect(Heartbeat, (TOPICS.status, site.status(challenge="c")))
@@ -149,7 +149,7 @@ async def test_a_change_by_another_process_is_at_the_gate_at_once(site, person):
         assert len((await expect(SnapshotPart)).records) == 2
 
 
-async def test_a_gate_that_joins_while_the_office_works_is_heard(site):
+async def test_a_gate_that_joins_a_running_office_is_served(site):
     async with serving(site):
         await asyncio.sleep(0.3)
         site.join()
@@ -157,7 +157,7 @@ async def test_a_gate_that_joins_while_the_office_works_is_heard(site):
             await expect(Heartbeat, (TOPICS.status, site.status()))
 
 
-async def test_the_office_comes_back_to_a_broker_that_was_gone(site):
+async def test_the_office_reconnects_to_a_returned_broker(site):
     site.join()
     async with serving(site) as task:
         async with gate_on(site) as (_, expect):
@@ -170,7 +170,7 @@ async def test_the_office_comes_back_to_a_broker_that_was_gone(site):
         assert not task.done()
 
 
-async def test_the_link_ends_when_it_is_cancelled_whatever_the_broker_does(site):
+async def test_a_cancelled_link_ends_whatever_the_broker_does(site):
     site.stop()
     async with serving(site) as task:
         await asyncio.sleep(0.2)
@@ -178,7 +178,7 @@ async def test_the_link_ends_when_it_is_cancelled_whatever_the_broker_does(site)
     assert task.cancelled()
 
 
-async def test_the_command_serves_until_it_is_asked_to_stop(site):
+async def test_the_command_serves_until_it_is_stopped(site):
     site.join()
     office = site.run("serve")
     try:
@@ -209,7 +209,7 @@ STOPS = {"ctrl-c": signal.SIGINT, "asked to stop": signal.SIGTERM, "a closed ter
 
 
 @pytest.mark.parametrize("action", [("release", "--reason", "x"), ("lockdown", "on"), ("restart",), ("diagnose",)])
-def test_without_an_office_that_serves_nothing_is_ordered_and_that_is_said_at_once(site, action):
+def test_without_a_serving_office_no_command_is_sent_and_the_error_is_immediate(site, action):
     site.join()
     name, *more = action
     began = time.monotonic()
@@ -227,7 +227,7 @@ async def asked(site, client, offer, nonce):
     await client.publish(TOPICS.reply, site.peer.write(ask), qos=1)
 
 
-async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_that_asks_later_is_told_so(site):
+async def test_an_ended_operator_process_cancels_the_command_and_a_later_gate_learns_it(site):
     """The endings: Ctrl-C, SIGTERM, a closed terminal, a timeout, kill -9, and an office that stops serving."""
     site.join()
     office = site.run("serve")
@@ -262,7 +262,7 @@ async def test_whatever_ends_the_operators_process_ends_the_order_and_a_gate_tha
         office.communicate(timeout=PATIENCE_S)
 
 
-async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_happened(site):
+async def test_an_operator_interrupted_after_the_last_message_gets_an_unknown_result(site):
     site.join()
     office = site.run("serve")
     try:
@@ -282,7 +282,7 @@ async def test_who_is_interrupted_after_the_last_word_is_told_that_it_may_have_h
         office.communicate(timeout=PATIENCE_S)
 
 
-def test_a_link_that_is_cancelled_while_it_comes_up_calls_no_loop_that_is_closed(monkeypatch, tmp_path):
+def test_a_link_cancelled_while_connecting_uses_no_closed_loop(monkeypatch, tmp_path):
     """The broker continues the TLS handshake after the cancellation. The loop ends before Python
     collects the client.
     """
@@ -325,7 +325,7 @@ def test_every_gate_has_exactly_one_owner():
             assert sum(owner_check(number, count)(gate) for number in range(count)) == 1
 
 
-def test_a_share_is_a_number_of_how_many():
+def test_a_share_is_a_number_and_a_total():
     assert share_of("1/1") == (0, 1)
     assert share_of("2/4") == (1, 4)
     for wrong in ("0/4", "5/4", "1", "a/b", "1/0", "1/65", "1/2\n", ""):

@@ -77,7 +77,7 @@ class Replica:
 # -- heartbeats -------------------------------------------------------------------------------------------------------
 
 
-def test_every_status_is_answered_with_a_fresh_word(court, gate, only):
+def test_every_status_is_answered_with_a_fresh_heartbeat(court, gate, only):
     first, second = (only(Heartbeat, gate.status())[0] for _ in range(2))
     assert first.challenge == "challenge-2"
     assert second.challenge == "challenge-3"
@@ -85,18 +85,18 @@ def test_every_status_is_answered_with_a_fresh_word(court, gate, only):
     assert (first.version, first.digest) == (court.store.book.version("gate-1"), court.store.book.digest("gate-1"))
 
 
-def test_a_beat_never_goes_back_when_the_office_begins_anew(court, gate, only):
+def test_a_heartbeat_number_never_decreases_after_a_restart_of_the_office(court, gate, only):
     before = only(Heartbeat, gate.status())[0].number
     court.restart()
     assert only(Heartbeat, gate.status())[0].number > before
 
 
-def test_a_last_will_is_remembered_and_not_answered(court, gate, only):
+def test_a_last_will_is_stored_and_not_answered(court, gate, only):
     assert gate.status(state="offline") == []
     assert court.store.gate("gate-1").status.state == "offline"
 
 
-def test_a_status_that_somebody_repeats_is_no_sign_of_life(court, gate):
+def test_a_repeated_status_is_no_sign_of_life(court, gate):
     old = gate.peer.write(gate.message(Status, version="0.1.0", heard=gate.heard))
     court.side.handle_message(gate.topics.status, old, court.now, court.wall)
     gate.status()
@@ -107,7 +107,7 @@ def test_a_status_that_somebody_repeats_is_no_sign_of_life(court, gate):
 
 
 @pytest.mark.parametrize("spoil", ["another gate", "another key", "garbage", "too long", "another kind"])
-def test_what_is_not_from_the_gate_changes_nothing(court, gate, other, spoil):
+def test_a_message_not_signed_by_the_gate_changes_nothing(court, gate, other, spoil):
     topic, payload = gate.topics.status, gate.peer.write(gate.message(Status, version="0.1.0", people=7))
     match spoil:
         case "another gate":
@@ -126,7 +126,7 @@ def test_what_is_not_from_the_gate_changes_nothing(court, gate, other, spoil):
     assert court.store.gate("gate-1") == before
 
 
-def test_a_topic_of_nobody_is_passed_over(court, gate):
+def test_a_message_on_an_unknown_topic_is_ignored(court, gate):
     payload = gate.peer.write(gate.message(Status, version="0.1.0"))
     assert court.side.handle_message("gated/1/market-south/gate-9/up/status", payload, court.now, court.wall) == []
 
@@ -146,7 +146,7 @@ def test_a_change_is_pushed_to_every_gate_at_once(court, gate, other, person):
     assert court.due() == []
 
 
-def test_what_takes_away_does_not_wait_behind_what_gives(court, gate, person, only):
+def test_records_that_reduce_access_do_not_wait_behind_others(court, gate, person, only):
     court.store.book.put(person(1))
     court.due()
     before = court.store.book.version("gate-1")
@@ -164,20 +164,20 @@ def test_what_takes_away_does_not_wait_behind_what_gives(court, gate, person, on
     assert len(replica.held) == 301
 
 
-def test_a_gate_that_asks_gets_exactly_what_it_misses(court, gate, person, only):
+def test_a_gate_gets_exactly_the_records_that_it_lacks(court, gate, person, only):
     numbers = [court.store.book.put(person(number)) for number in range(5)]
     [delta] = gate.says(RecordRequest, after=numbers[1])
     assert [record.n for record in delta.records] == numbers[2:]
     assert (delta.after, delta.upto) == (numbers[1], numbers[-1])
 
 
-def test_a_gate_that_misses_nothing_is_told_so(court, gate, person):
+def test_a_gate_without_missing_records_is_told_so(court, gate, person):
     n = court.store.book.put(person(1))
     [delta] = gate.says(RecordRequest, after=n)
     assert (delta.after, delta.upto, delta.records) == (n, n, [])
 
 
-def test_deltas_and_snapshot_lead_to_the_same(court, gate, person):
+def test_deltas_and_a_snapshot_give_the_same_records(court, gate, person):
     start = court.store.book.version("gate-1")
     for number in range(120):
         court.store.book.put(person(number, household="x" * 190))
@@ -197,7 +197,7 @@ def test_deltas_and_snapshot_lead_to_the_same(court, gate, person):
     assert {key for key, r in by_delta.held.items() if not isinstance(r, Tombstone)} == set(followed.held) - missing
 
 
-def test_the_parts_of_a_snapshot_stay_those_of_its_version(court, gate, person, only):
+def test_the_parts_of_a_snapshot_keep_their_version(court, gate, person, only):
     for number in range(400):
         court.store.book.put(person(number, household="x" * 190))
     first = gate.says(RecordRequest)
@@ -237,7 +237,7 @@ def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
 # -- tombstones -------------------------------------------------------------------------------------------------------
 
 
-def test_a_removal_is_said_again_until_the_gate_answers(court, gate, person, only):
+def test_a_removal_is_repeated_until_the_gate_answers(court, gate, person, only):
     court.store.book.put(person(1))
     n = court.store.book.remove("person/" + person(1).subject)
     court.due()
@@ -251,13 +251,13 @@ def test_a_removal_is_said_again_until_the_gate_answers(court, gate, person, onl
     assert (erased.gate, erased.templates) == ("gate-1", 3)
 
 
-def test_a_gate_that_has_not_come_so_far_is_not_reminded(court, gate, person, only):
+def test_a_gate_behind_the_removal_gets_no_reminder(court, gate, person, only):
     court.store.book.put(person(1))
     gate.version = court.store.book.remove("person/" + person(1).subject) - 1
     assert only(Delta, gate.status()) == []
 
 
-def test_a_gate_that_joined_later_need_not_answer(court, gate, person, only):
+def test_a_gate_that_joined_after_a_removal_need_not_answer(court, gate, person, only):
     court.store.book.put(person(1))
     court.store.book.remove("person/" + person(1).subject)
     late = court.join("gate-2")
@@ -269,7 +269,7 @@ def test_a_gate_that_joined_later_need_not_answer(court, gate, person, only):
 # -- a restored backup ------------------------------------------------------------------------------------------------
 
 
-def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, person, only, tmp_path):
+def test_an_office_from_an_old_backup_numbers_records_above_those_of_the_gates(court, gate, person, only, tmp_path):
     court.store.book.put(person(1))
     court.due()
     court.store.close()
@@ -284,7 +284,7 @@ def test_an_old_backup_numbers_everything_above_what_gates_have(court, gate, per
     assert ("gate-1", "rolled_back") in court.alarms()
 
 
-def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_its_turn(court, gate, person, only):
+def test_an_office_from_an_old_backup_numbers_records_above_those_received_early(court, gate, person, only):
     """A removal applies at the gate at once, with a number above the gate's version."""
     court.store.book.put(person(1))
     court.due()
@@ -299,7 +299,7 @@ def test_an_old_backup_numbers_everything_above_what_a_gate_has_heard_ahead_of_i
     assert asked[-1].upto == word.version
 
 
-def test_who_was_removed_since_the_backup_goes_again_when_a_gate_says_so(court, gate, person, tmp_path):
+def test_a_person_removed_after_the_backup_is_removed_again_by_a_receipt(court, gate, person, tmp_path):
     subject = person(1).subject
     court.store.book.put(person(1))
     court.store.close()
@@ -319,7 +319,7 @@ def test_a_receipt_alone_removes_nobody(court, gate, person):
     assert isinstance(court.store.book.get("person/" + person(1).subject), OfficePerson)
 
 
-def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
+def test_an_implausible_jump_of_numbers_raises_only_an_alarm(court, gate):
     before = court.store.book.version("gate-1")
     gate.version = 2**62
     gate.status()
@@ -327,7 +327,7 @@ def test_a_leap_beyond_reason_is_an_alarm_and_nothing_else(court, gate):
     assert court.store.book.version("gate-1") == before
 
 
-def test_an_old_backup_leaves_out_the_numbers_of_commands_that_it_may_have_used(court, gate, only):
+def test_an_office_from_an_old_backup_skips_command_numbers_that_may_be_used(court, gate, only):
     court.store.commands.place("gate-1", SUSPEND, "li", "", court.wall)
     number = only(Command, court.due())[0].number
     gate.version += 10
@@ -339,7 +339,7 @@ def test_an_old_backup_leaves_out_the_numbers_of_commands_that_it_may_have_used(
 # -- events -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_batch_is_acked_once_it_is_kept(court, gate, only):
+def test_a_batch_is_acknowledged_after_it_is_stored(court, gate, only):
     rows = [gate.happen("door_opened", after="grant") for _ in range(3)]
     [ack] = gate.batch(1, 3)
     assert (ack.journal, ack.seq, ack.hash) == (gate.journal, 3, rows[2].hash)
@@ -347,14 +347,14 @@ def test_a_batch_is_acked_once_it_is_kept(court, gate, only):
     assert [kept.event for kept in court.store.journals.rows()] == rows
 
 
-def test_rows_that_went_ahead_are_not_acked(court, gate):
+def test_rows_sent_ahead_are_not_acknowledged(court, gate):
     for _ in range(9):
         gate.happen("door_opened", after="grant")
     assert gate.batch(7, 9, is_ahead=True) == []
     assert len(court.store.journals.rows()) == 3
 
 
-def test_duress_is_an_alarm_the_moment_it_arrives(court, gate):
+def test_a_duress_event_raises_an_alarm_at_once(court, gate):
     for _ in range(8):
         gate.happen("door_opened", after="grant")
     gate.happen("duress", subject="a" * 16, way="pin")
@@ -364,20 +364,20 @@ def test_duress_is_an_alarm_the_moment_it_arrives(court, gate):
     assert court.alarms() == [("gate-1", "duress")]
 
 
-def test_a_face_that_was_imitated_is_an_alarm(court, gate):
+def test_an_imitated_face_raises_an_alarm(court, gate):
     gate.happen("presentation_attack", visits=3, rests_s=30.0, subject="a" * 16)
     gate.batch(1, 1)
     assert court.alarms() == [("gate-1", "presentation_attack")]
 
 
-def test_whose_pin_is_a_pattern_and_opens_nothing_is_told_once_by_their_id(court, gate):
+def test_a_person_with_an_obvious_pin_is_reported_once_by_id(court, gate):
     for reason, subject in [("weak_pin", "a" * 16)] * 2 + [("weak_pin", None), ("unknown", "b" * 16)]:
         gate.happen("way_denied", way="pin", reason=reason, subject=subject)
     gate.batch(1, 4)
     assert [(alarm.kind, alarm.detail) for alarm in court.store.alarms.all()] == [("weak_pin", "a" * 16)]
 
 
-def test_whose_weak_pin_opens_is_an_alarm_as_well(court, gate):
+def test_a_weak_pin_that_opens_raises_an_alarm(court, gate):
     gate.happen("weak_pin", subject="a" * 16)
     gate.happen("way_denied", way="pin", reason="weak_pin", subject="a" * 16)
     gate.batch(1, 2)
@@ -393,13 +393,13 @@ def test_a_deeply_nested_event_of_a_stolen_gate_does_not_end_the_office(court, g
 
 
 @pytest.mark.parametrize("kind", ["pins_guessed", "cards_guessed"])
-def test_whoever_guesses_is_an_alarm(court, gate, kind):
+def test_guessing_raises_an_alarm(court, gate, kind):
     gate.happen(kind, guesses=8, door="main")
     gate.batch(1, 1)
     assert court.alarms() == [("gate-1", kind)]
 
 
-def test_a_gate_that_believes_too_much_is_told_how_little_is_here(court, gate, only):
+def test_a_gate_that_acknowledged_too_much_learns_the_offices_last_row(court, gate, only):
     for _ in range(5):
         gate.happen("door_opened", after="grant")
     gate.batch(1, 2)
@@ -411,7 +411,7 @@ def test_a_gate_that_believes_too_much_is_told_how_little_is_here(court, gate, o
 # -- silence ----------------------------------------------------------------------------------------------------------
 
 
-def test_ten_minutes_without_a_word_are_an_alarm_that_ends_by_itself(court, gate):
+def test_ten_minutes_of_silence_raise_an_alarm_that_ends_by_itself(court, gate):
     in_step(court, gate)
     gate.status(state="offline")
     court.wait(SILENT_S - 1)
@@ -424,7 +424,7 @@ def test_ten_minutes_without_a_word_are_an_alarm_that_ends_by_itself(court, gate
     assert court.alarms() == []
 
 
-def test_an_hour_of_a_broken_clock_is_no_silence(court, gate):
+def test_an_hour_with_a_wrong_clock_is_not_silence(court, gate):
     court.wall = court.wall.replace(year=2031)
     court.due()
     assert court.alarms() == []
@@ -440,7 +440,7 @@ def test_silence_is_counted_across_restarts(court, gate):
     assert court.alarms() == [("gate-1", "silent")]
 
 
-def test_an_office_that_was_off_accuses_no_gate_before_it_could_come_back(court, gate):
+def test_a_restarted_office_gives_gates_time_before_an_alarm(court, gate):
     in_step(court, gate)
     gate.status(state="offline")
     court.wait(24 * 3600)
@@ -454,7 +454,7 @@ def test_an_office_that_was_off_accuses_no_gate_before_it_could_come_back(court,
     assert court.alarms() == [("gate-1", "silent")]
 
 
-def test_three_minutes_without_a_checkpoint_are_an_alarm(court, gate):
+def test_three_minutes_without_a_checkpoint_raise_an_alarm(court, gate):
     court.wait(100)
     gate.status(journal=None)
     court.wait(100)
@@ -464,7 +464,7 @@ def test_three_minutes_without_a_checkpoint_are_an_alarm(court, gate):
     assert court.alarms() == []
 
 
-def test_an_older_time_with_a_newer_word_is_a_second_gate(court, gate):
+def test_an_older_time_in_a_newer_message_shows_a_second_gate(court, gate):
     gate.status()
     court.wait(300)
     gate.status()
@@ -472,7 +472,7 @@ def test_an_older_time_with_a_newer_word_is_a_second_gate(court, gate):
     assert court.alarms() == [("gate-1", "cloned")]
 
 
-def test_an_old_last_will_is_no_second_gate(court, gate):
+def test_an_old_last_will_does_not_count_as_a_second_gate(court, gate):
     court.wait(300)
     gate.status()
     gate.status(state="offline", at="2026-11-23T07:58:00Z")
@@ -490,7 +490,7 @@ def order(court, action, only):
     return placed, command
 
 
-def test_an_order_becomes_one_command_and_its_answer_is_kept(court, gate, only):
+def test_an_operators_command_is_sent_once_and_its_answer_stored(court, gate, only):
     placed, command = order(court, SUSPEND, only)
     assert (command.operator, command.reason, command.action, command.is_live) == ("li", "a delivery", SUSPEND, False)
     assert court.due() == []
@@ -499,7 +499,7 @@ def test_an_order_becomes_one_command_and_its_answer_is_kept(court, gate, only):
     assert (done.state, done.why) == ("done", "suspended")
 
 
-def test_each_command_has_a_higher_number_also_after_a_restart(court, gate, only):
+def test_command_numbers_rise_across_restarts(court, gate, only):
     numbers = []
     for _ in range(3):
         numbers.append(order(court, SUSPEND, only)[1].number)
@@ -507,7 +507,7 @@ def test_each_command_has_a_higher_number_also_after_a_restart(court, gate, only
     assert numbers == sorted(set(numbers))
 
 
-def test_commands_are_said_again_while_they_are_fresh(court, gate, only):
+def test_commands_are_repeated_while_they_are_fresh(court, gate, only):
     placed, command = order(court, SUSPEND, only)
     court.wait(60)
     assert only(Command, gate.status()) == [command]
@@ -519,14 +519,14 @@ def test_commands_are_said_again_while_they_are_fresh(court, gate, only):
     assert court.state(placed) == "done"
 
 
-def test_an_order_that_waited_too_long_is_never_sent(court, gate, only):
+def test_a_command_that_waited_too_long_is_never_sent(court, gate, only):
     placed = court.store.commands.place("gate-1", SUSPEND, "li", "", court.wall)
     court.wait(301)
     assert only(Command, court.due()) == []
     assert court.state(placed) == "unanswered"
 
 
-def test_a_challenge_is_answered_with_a_new_command_once(court, gate, only):
+def test_a_challenge_is_answered_once_with_a_new_command(court, gate, only):
     placed, command = order(court, SUSPEND, only)
     [again] = gate.reply(command, "challenge", challenge="prove-it")
     assert (again.challenge, again.action) == ("prove-it", SUSPEND)
@@ -536,7 +536,7 @@ def test_a_challenge_is_answered_with_a_new_command_once(court, gate, only):
     assert court.state(placed) == "failed"
 
 
-def test_a_number_that_was_spent_before_a_backup_is_skipped_and_the_order_goes_out_anew(court, gate, only):
+def test_a_number_used_before_the_backup_is_skipped_and_the_command_sent_again(court, gate, only):
     placed, command = order(court, SUSPEND, only)
     [again] = gate.reply(command, "spent")
     assert again.action == SUSPEND
@@ -545,7 +545,7 @@ def test_a_number_that_was_spent_before_a_backup_is_skipped_and_the_order_goes_o
     assert court.state(placed) == "done"
 
 
-def test_the_answer_of_another_gate_settles_nothing(court, gate, other, only):
+def test_an_answer_of_another_gate_ends_no_command(court, gate, other, only):
     placed, command = order(court, SUSPEND, only)
     other.reply(command)
     assert court.state(placed) == "sent"
@@ -566,7 +566,7 @@ IN_TWO_STEPS = [Enrol("a" * 16), SwitchModels("site")]
 
 
 @pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
-def test_an_order_is_offered_and_given_out_with_the_nonce_of_the_gate(court, gate, only, action):
+def test_a_command_is_offered_and_sent_with_the_nonce_of_the_gate(court, gate, only, action):
     placed = court.order(action)
     [offer] = court.due()
     assert offer == Offer(site=SITE, gate="gate-1", command=placed)
@@ -578,7 +578,7 @@ def test_an_order_is_offered_and_given_out_with_the_nonce_of_the_gate(court, gat
 
 
 @pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
-def test_what_is_given_up_before_the_gate_asks_is_dead_and_every_question_is_answered_so(court, gate, only, action):
+def test_a_command_cancelled_before_the_gates_request_is_refused_to_every_request(court, gate, only, action):
     placed = court.order(action)
     [offer] = court.due()
     assert court.give_up(placed) == "cancelled"
@@ -592,7 +592,7 @@ def test_what_is_given_up_before_the_gate_asks_is_dead_and_every_question_is_ans
 
 
 @pytest.mark.parametrize("action", [*AT_ONCE, *IN_TWO_STEPS])
-def test_a_process_that_was_killed_waits_no_more_though_nothing_was_written_down(court, gate, only, action):
+def test_a_killed_process_counts_as_not_waiting_without_a_stored_note(court, gate, only, action):
     placed = court.order(action)
     [offer] = court.due()
     court.waiting.clear()
@@ -600,14 +600,14 @@ def test_a_process_that_was_killed_waits_no_more_though_nothing_was_written_down
     assert court.state(placed) == "cancelled"
 
 
-def test_an_order_whose_process_was_killed_is_void_though_no_gate_asks(court, gate, only):
+def test_the_command_of_a_killed_process_is_cancelled_without_a_request(court, gate, only):
     placed = court.order(ReleaseDoor())
     court.waiting.clear()
     assert only(Offer, court.due()) == []
     assert court.state(placed) == "cancelled"
 
 
-def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_begin_any_more(court, gate):
+def test_a_command_cancelled_after_the_last_message_is_unknown_once_it_cannot_begin(court, gate):
     placed = court.order(ReleaseDoor())
     [offer] = court.due()
     command = gate.asks(offer)
@@ -622,7 +622,7 @@ def test_what_is_given_up_after_the_last_word_is_unknown_once_the_gate_cannot_be
     assert court.state(placed) == "done", "what happened is told as happened"
 
 
-def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_it_is_back(court, gate):
+def test_a_gate_that_stopped_during_a_command_reports_it_after_its_return(court, gate):
     placed = court.order(ReleaseDoor())
     command = gate.asks(court.due()[0])
     court.give_up(placed)
@@ -633,7 +633,7 @@ def test_a_gate_that_stopped_while_it_did_what_was_ordered_makes_it_known_when_i
     assert (court.state(placed), court.store.commands.get(placed).why) == ("failed", STOPPED)
 
 
-def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, gate):
+def test_a_journal_event_completes_a_command_with_a_lost_answer(court, gate):
     placed = court.order(ReleaseDoor())
     gate.asks(court.due()[0])
     court.give_up(placed)
@@ -645,7 +645,7 @@ def test_what_a_journal_tells_of_an_order_whose_answer_was_lost_counts(court, ga
     assert court.state(placed) == "done"
 
 
-def test_an_answer_that_comes_while_the_operator_stops_is_told(court, gate):
+def test_an_answer_that_arrives_while_the_operator_stops_is_shown(court, gate):
     placed = court.order(ReleaseDoor())
     command = gate.asks(court.due()[0])
     court.give_up(placed)
@@ -654,7 +654,7 @@ def test_an_answer_that_comes_while_the_operator_stops_is_told(court, gate):
 
 
 @pytest.mark.parametrize("action", IN_TWO_STEPS)
-def test_what_takes_long_is_confirmed_once_more_and_dead_when_nobody_waits_then(court, gate, action):
+def test_a_long_command_is_confirmed_again_and_fails_without_an_operator(court, gate, action):
     placed = court.order(action)
     [offer] = court.due()
     gate.asks(offer)
@@ -669,7 +669,7 @@ def test_what_takes_long_is_confirmed_once_more_and_dead_when_nobody_waits_then(
     assert court.give_up(again) == "stopping"
 
 
-def test_a_gate_is_told_at_once_that_nobody_waits_any_more(court, gate, only):
+def test_a_gate_learns_at_once_that_no_operator_waits(court, gate, only):
     placed = court.order(Enrol("a" * 16))
     gate.asks(court.due()[0])
     court.give_up(placed)
@@ -678,7 +678,7 @@ def test_a_gate_is_told_at_once_that_nobody_waits_any_more(court, gate, only):
     assert only(Confirmation, court.due()) == [], "once"
 
 
-def test_an_operator_who_is_asked_is_waited_for_and_their_no_leaves_nothing(court, gate, only):
+def test_the_gate_waits_for_the_operator_and_a_no_stores_nothing(court, gate, only):
     placed = court.order(Enrol("a" * 16), is_confirmed=False)
     [offer] = court.due()
     gate.asks(offer)
@@ -694,7 +694,7 @@ def test_an_operator_who_is_asked_is_waited_for_and_their_no_leaves_nothing(cour
     assert not gate.asks(offer, "commit").is_wanted
 
 
-def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once(court, gate, only, tmp_path):
+def test_a_request_for_a_command_unknown_to_an_old_backup_is_refused_at_once(court, gate, only, tmp_path):
     placed = court.order(Enrol("a" * 16))
     [offer] = court.due()
     court.store.close()
@@ -711,7 +711,7 @@ def test_a_gate_that_asks_about_what_an_old_backup_never_gave_is_told_no_at_once
     assert only(Offer, court.due()) == []
 
 
-def test_an_order_is_offered_again_until_the_gate_has_answered(court, gate, only):
+def test_a_command_is_offered_again_until_the_gate_answers(court, gate, only):
     placed = court.order(ReleaseDoor())
     court.due()
     court.wait(0.5)
@@ -729,7 +729,7 @@ def test_an_order_is_offered_again_until_the_gate_has_answered(court, gate, only
     assert court.state(placed) == "done"
 
 
-def test_a_number_that_was_spent_is_left_out_for_an_order_that_somebody_waits_for(court, gate, only):
+def test_a_used_number_is_skipped_for_a_command_with_a_waiting_operator(court, gate, only):
     placed = court.order(Restart())
     command = gate.asks(court.due()[0])
     gate.reply(command, "spent")
@@ -741,7 +741,7 @@ def test_a_number_that_was_spent_is_left_out_for_an_order_that_somebody_waits_fo
     assert court.state(placed) == "done"
 
 
-def test_a_repeated_spent_never_takes_back_an_order_that_is_going(court, gate, only):
+def test_a_repeated_spent_message_does_not_cancel_a_running_command(court, gate, only):
     placed = court.order(ReleaseDoor())
     command = gate.asks(court.due()[0])
     gate.reply(command, "spent")
@@ -755,7 +755,7 @@ def test_a_repeated_spent_never_takes_back_an_order_that_is_going(court, gate, o
 
 
 @pytest.mark.parametrize("action", [ReleaseDoor(), SUSPEND])
-def test_a_spent_that_is_repeated_for_ever_takes_no_numbers_away(court, gate, only, action):
+def test_endlessly_repeated_spent_messages_use_no_numbers(court, gate, only, action):
     placed = court.order(action)
     [said] = court.due()
     command = gate.asks(said) if isinstance(said, Offer) else said
@@ -771,9 +771,7 @@ def test_a_spent_that_is_repeated_for_ever_takes_no_numbers_away(court, gate, on
     assert gate.asks(offer).number <= command.number + SKIPPED + 2
 
 
-def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_the_gate_did_meanwhile(
-    court, gate, only, tmp_path
-):
+def test_a_command_with_a_lost_answer_is_never_done_twice(court, gate, only, tmp_path):
     desk, done = CommandDesk(tmp_path, SITE, "gate-1"), []
 
     def carry_out(message):
@@ -808,14 +806,14 @@ def test_an_order_whose_answer_was_lost_is_never_done_twice_however_many_others_
     desk.close()
 
 
-def test_nobody_but_the_gate_it_is_for_is_given_an_order(court, gate, other):
+def test_only_the_addressed_gate_gets_a_command(court, gate, other):
     placed = court.order(ReleaseDoor())
     [offer] = court.due()
     assert not other.asks(offer).is_wanted
     assert court.state(placed) == "sent"
 
 
-def test_a_gate_that_does_what_was_called_off_is_an_alarm(court, gate):
+def test_a_gate_that_does_a_cancelled_command_raises_an_alarm(court, gate):
     placed = court.order(ReleaseDoor())
     [offer] = court.due()
     court.give_up(placed)
@@ -824,7 +822,7 @@ def test_a_gate_that_does_what_was_called_off_is_an_alarm(court, gate):
     assert court.state(placed) == "done"
 
 
-def test_orders_from_before_an_update_are_void(tmp_path):
+def test_commands_from_before_an_update_are_cancelled(tmp_path):
     connection = database.connect(tmp_path / "office.db", MIGRATIONS[:1])
     row = "INSERT INTO orders VALUES ('a', 'gate-1', 'a', 0, '2026', ?, x'00', '', '', x'5b5d')"
     connection.execute(row, ("sent",))
@@ -834,7 +832,7 @@ def test_orders_from_before_an_update_are_void(tmp_path):
     connection.close()
 
 
-def test_a_gate_that_was_paired_before_certificates_were_kept_is_known_still(tmp_path):
+def test_a_gate_paired_before_certificates_were_stored_is_still_known(tmp_path):
     connection = database.connect(tmp_path / "office.db", MIGRATIONS[:3])
     connection.execute("INSERT INTO gates (gate, keys, serial, since) VALUES ('gate-1', '{}', '0a0b', 3)")
     connection.close()
@@ -851,7 +849,7 @@ def enrolled(court, gate, subject):
     gate.batch(len(gate.rows), len(gate.rows))
 
 
-def test_a_face_goes_from_gate_to_gate_and_changes_nothing_for_the_others(court, gate, other, person, only):
+def test_a_face_is_shared_between_gates_without_a_change_for_others(court, gate, other, person, only):
     third = court.join("gate-3")
     court.store.book.put(person(1))
     court.due()
@@ -867,7 +865,7 @@ def test_a_face_goes_from_gate_to_gate_and_changes_nothing_for_the_others(court,
     assert delta.records[0].face is None
 
 
-def test_a_face_that_nobody_asked_for_is_not_kept(court, gate, other, person, only):
+def test_an_unrequested_face_is_not_stored(court, gate, other, person, only):
     court.store.book.put(person(1))
     enrolled(court, gate, person(1).subject)
     [command] = only(Command, court.due())
@@ -877,7 +875,7 @@ def test_a_face_that_nobody_asked_for_is_not_kept(court, gate, other, person, on
     assert court.due()[-1].records[0].face == face()
 
 
-def test_no_face_is_asked_for_without_consent(court, gate, other, person, only):
+def test_without_consent_no_face_is_requested(court, gate, other, person, only):
     court.store.book.put(person(1, purposes=("recognise",)))
     enrolled(court, gate, person(1).subject)
     assert only(Command, court.due()) == []
@@ -885,7 +883,7 @@ def test_no_face_is_asked_for_without_consent(court, gate, other, person, only):
     assert len(only(Command, court.due())) == 1
 
 
-def test_a_withdrawn_consent_takes_the_faces_away(court, gate, other, person, only):
+def test_a_withdrawn_consent_deletes_the_faces(court, gate, other, person, only):
     court.store.book.put(person(1))
     enrolled(court, gate, person(1).subject)
     [command] = only(Command, court.due())
@@ -912,7 +910,7 @@ def test_a_new_enrolment_replaces_the_faces_of_the_old_one(court, gate, other, p
     assert (delta.gate, delta.records[0].face.id) == (third.name, "face-2")
 
 
-def test_a_gate_that_was_off_is_asked_again(court, gate, other, person, only):
+def test_a_gate_that_was_off_gets_the_request_again(court, gate, other, person, only):
     court.store.book.put(person(1))
     enrolled(court, gate, person(1).subject)
     assert len(only(Command, court.due())) == 1
@@ -922,7 +920,7 @@ def test_a_gate_that_was_off_is_asked_again(court, gate, other, person, only):
     assert len(only(Command, court.due())) == 1
 
 
-def test_a_gate_with_new_keys_gets_faces_sealed_anew(court, gate, other, person, only):
+def test_a_gate_with_new_keys_gets_faces_sealed_again(court, gate, other, person, only):
     court.store.book.put(person(1))
     enrolled(court, gate, person(1).subject)
     gate.shares(only(Command, court.due())[0], face())
@@ -937,7 +935,7 @@ def test_a_gate_with_new_keys_gets_faces_sealed_anew(court, gate, other, person,
 # -- processes --------------------------------------------------------------------------------------------------------
 
 
-def test_each_process_speaks_for_its_own_gates(court, gate, other):
+def test_each_process_serves_its_own_gates(court, gate, other):
     half = Exchange(court.store, lambda name: name == "gate-2")
     half.due(court.now, court.wall)
     assert half.topics == set(other.topics.up)
@@ -945,7 +943,7 @@ def test_each_process_speaks_for_its_own_gates(court, gate, other):
     assert half.handle_message(gate.topics.status, payload, court.now, court.wall) == []
 
 
-def test_what_another_process_writes_is_noticed(court, gate, person):
+def test_a_change_by_another_process_is_noticed(court, gate, person):
     court.due()
     assert not court.side.changed()
     another = type(court.store).open(court.folder)
@@ -956,7 +954,7 @@ def test_what_another_process_writes_is_noticed(court, gate, person):
     assert not court.side.changed()
 
 
-def test_a_mark_of_a_journal_is_not_needed(court, gate, only):
+def test_a_status_without_a_journal_mark_is_accepted(court, gate, only):
     assert len(only(Heartbeat, gate.status(journal=None, records=None))) == 1
     assert JournalMark("x", 0, 0).hash == ""
     assert RecordMark(0, "").quarantined == 0
@@ -972,7 +970,7 @@ def rows_of(gate, *facts):
         gate.batch(len(gate.rows), len(gate.rows))
 
 
-def test_a_call_is_an_alarm_until_it_is_answered(court, gate):
+def test_a_call_is_an_alarm_until_its_answer(court, gate):
     rows_of(gate, ("call_pressed", {}))
     assert court.alarms() == [("gate-1", "call_pressed")]
     [alarm] = court.store.alarms.all()
@@ -984,7 +982,7 @@ def test_a_call_is_an_alarm_until_it_is_answered(court, gate):
 
 
 @pytest.mark.parametrize("outcome", ["unanswered", "unreachable"])
-def test_a_call_that_nobody_answered_stays_until_somebody_has_looked_at_it(court, gate, outcome):
+def test_an_unanswered_call_stays_until_an_operator_handles_it(court, gate, outcome):
     rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": outcome}))
     assert court.alarms() == [("gate-1", "call_missed")]
     [missed] = court.store.alarms.all()
@@ -992,17 +990,17 @@ def test_a_call_that_nobody_answered_stays_until_somebody_has_looked_at_it(court
     assert court.alarms() == []
 
 
-def test_who_got_in_by_themselves_missed_nobody(court, gate):
+def test_a_caller_who_got_in_alone_leaves_no_missed_call(court, gate):
     rows_of(gate, ("call_pressed", {}), ("call_ended", {"outcome": "opened"}))
     assert court.alarms() == []
 
 
-def test_two_doors_are_two_calls(court, gate):
+def test_calls_at_two_doors_are_two_alarms(court, gate):
     rows_of(gate, ("call_pressed", {}), ("call_pressed", {"door": "second"}), ("call_answered", {"answer": "nobody"}))
     assert [alarm.detail for alarm in court.store.alarms.all()] == ["second"]
 
 
-def test_a_journal_that_was_held_back_for_a_week_does_not_ring(court, gate):
+def test_a_call_in_a_week_old_journal_does_not_ring(court, gate):
     old = stamp(court.wall - timedelta(days=7))
     gate.happen("call_pressed", at=old)
     gate.happen("call_ended", at=old, outcome="unanswered")
@@ -1010,14 +1008,14 @@ def test_a_journal_that_was_held_back_for_a_week_does_not_ring(court, gate):
     assert court.alarms() == []
 
 
-def test_a_gate_that_does_not_know_the_time_rings_all_the_same(court, gate):
+def test_a_call_of_a_gate_without_a_clock_rings(court, gate):
     gate.status(degraded=["clock"])
     gate.happen("call_pressed", at="1970-01-01T00:00:10.000000Z")
     gate.batch(1, 1)
     assert court.alarms() == [("gate-1", "call_pressed")]
 
 
-def test_a_call_of_which_nothing_more_is_heard_is_one_that_was_missed(court, gate):
+def test_a_call_without_further_events_becomes_a_missed_call(court, gate):
     rows_of(gate, ("call_pressed", {}))
     court.wait(119)
     court.due()
@@ -1030,12 +1028,12 @@ def test_a_call_of_which_nothing_more_is_heard_is_one_that_was_missed(court, gat
 
 
 @pytest.mark.parametrize("body", ['{"kind":"call_pressed","door":7}', "[]", "not json"])
-def test_a_call_that_cannot_be_read_is_no_alarm_and_no_error(court, gate, body):
+def test_an_unreadable_call_is_neither_an_alarm_nor_an_error(court, gate, body):
     apply_events(court.store, "gate-1", [WireEvent(1, stamp(court.wall), "call_pressed", body, "ab" * 32)], court.wall)
     assert court.alarms() == []
 
 
-def test_a_gate_that_floods_the_office_is_heard_less_and_takes_it_from_no_other(court, gate, other):
+def test_a_flooding_gate_is_served_slowly_and_others_are_not_affected(court, gate, other):
     for _ in range(MOST_AT_ONCE):
         court.side.handle_message(gate.topics.event, b"a.b.c", court.now, court.wall)
     assert gate.status() == []

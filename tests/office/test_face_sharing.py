@@ -27,7 +27,7 @@ def enrol(store, person):
     return enrol
 
 
-def test_a_gate_is_asked_for_a_few_at_a_time_until_all_have_come(store, enrol):
+def test_a_gate_is_asked_for_a_few_faces_at_a_time_until_all_arrived(store, enrol):
     enrol(20)
     sharing, came, now = FaceRequests(store), set(), 0.0
     while asked := sharing.due(["gate-1"], now):
@@ -48,7 +48,7 @@ def test_a_gate_that_is_off_is_not_asked(store, enrol):
     assert len(sharing.due(["gate-1", "gate-2"], RESCAN_S)) == 1
 
 
-def test_those_that_do_not_come_hold_up_the_others_for_a_while_only(store, enrol):
+def test_missing_faces_delay_the_others_only_for_a_while(store, enrol):
     enrol(AT_ONCE + 3)
     sharing = FaceRequests(store)
     assert len(sharing.due(["gate-1"], 0.0)) == AT_ONCE
@@ -58,7 +58,7 @@ def test_those_that_do_not_come_hold_up_the_others_for_a_while_only(store, enrol
     assert len(sharing.due(["gate-1"], AGAIN_S + RESCAN_S)) >= AT_ONCE
 
 
-def test_what_nobody_asked_for_is_not_taken(store, enrol, person):
+def test_an_unrequested_face_is_refused(store, enrol, person):
     enrol(1)
     sharing = FaceRequests(store)
     wanted = FaceRequest("gate-1", person(0).subject, "gate-2")
@@ -68,7 +68,7 @@ def test_what_nobody_asked_for_is_not_taken(store, enrol, person):
     assert not sharing.accept_answer(wanted)
 
 
-def test_who_was_removed_at_their_gate_is_asked_for_no_more(store, enrol, person):
+def test_a_person_removed_at_their_gate_is_not_requested_again(store, enrol, person):
     enrol(1)
     store.faces.delete_enrolment(person(0).subject, "gate-1", "2026-11-23T07:00:00Z")
     assert len(store.faces.missing_faces(["gate-1"], 10)) == 1
@@ -76,13 +76,13 @@ def test_who_was_removed_at_their_gate_is_asked_for_no_more(store, enrol, person
     assert store.faces.missing_faces(["gate-1"], 10) == []
 
 
-def test_an_older_enrolment_that_is_told_later_changes_nothing(store, enrol, person):
+def test_a_late_report_of_an_older_enrolment_changes_nothing(store, enrol, person):
     enrol(1)
     assert store.faces.store_face(person(0).subject, "gate-2", FACE)
     store.faces.record_enrolment(person(0).subject, "gate-1", "2026-11-22T08:00:00Z")
     assert store.faces.missing_faces(["gate-1"], 10) == []
 
 
-def test_no_face_is_kept_for_a_gate_that_is_none(store, enrol, person):
+def test_no_face_is_stored_for_an_unknown_gate(store, enrol, person):
     enrol(1)
     assert not store.faces.store_face(person(0).subject, "gate-9", FACE)

@@ -82,7 +82,7 @@ def text(tmp_path, document, language, **changed):
 
 
 @pytest.mark.parametrize(("document", "language"), PAPERS)
-def test_a_complete_form_has_no_blank_but_those_to_write_on(tmp_path, document, language):
+def test_a_complete_form_has_only_the_blanks_for_handwriting(tmp_path, document, language):
     made = text(tmp_path, document, language)
     assert "{" not in made
     lines = [line for line in made.splitlines() if "___" in line]
@@ -90,7 +90,7 @@ def test_a_complete_form_has_no_blank_but_those_to_write_on(tmp_path, document, 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_the_notice_says_everything_that_has_to_be_said(tmp_path, language):
+def test_the_notice_has_every_required_statement(tmp_path, language):
     said = text(tmp_path, "notice", language)
     site, who, contact, seen = {
         "en": ("Courtyard No. 2", "Market South Street Community Office", "Ms Li", "two members"),
@@ -124,7 +124,7 @@ def test_the_notice_says_everything_that_has_to_be_said(tmp_path, language):
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_yes_and_no_are_equal_and_each_purpose_has_its_own(tmp_path, language):
+def test_yes_and_no_look_equal_and_each_purpose_has_its_own(tmp_path, language):
     lines = text(tmp_path, "consent", language).splitlines()
     yes, no = {"en": ("YES", "NO"), "zh": ("同意", "不同意")}[language]
     choices = [line for line in lines if re.fullmatch(rf"\[ \] {yes} +\[ \] {no}", line)]
@@ -132,7 +132,7 @@ def test_yes_and_no_are_equal_and_each_purpose_has_its_own(tmp_path, language):
 
 
 @pytest.mark.parametrize("is_sent", [True, False])
-def test_whether_faces_travel_is_told_as_it_is(tmp_path, is_sent):
+def test_the_form_states_truly_if_faces_leave_the_gate(tmp_path, is_sent):
     made = facts(tmp_path, FACTS.replace("faces_travel = true", f"faces_travel = {str(is_sent).lower()}"))
     said = values(made, "en", ["gate-2"], KEEP_DAYS, "1")["travel"]
     assert ("never leaves the gate" in said) is not is_sent
@@ -147,7 +147,7 @@ def test_sentences_are_short_enough_for_everybody(tmp_path):
 # -- missing values ---------------------------------------------------------------------------------------------------
 
 
-def test_what_nobody_said_is_a_blank_and_is_named_and_the_paper_is_a_draft(run, tmp_path, folder):
+def test_a_missing_fact_is_a_named_blank_and_the_paper_is_a_draft(run, tmp_path, folder):
     done = run("--no-voice", "--version", "1", facts=FACTS.replace('telephone = "0371-6001 2345"', ""), check=1)
     assert "Fill in these facts in" in done.stderr
     assert done.stderr.rstrip().endswith(": telephone")
@@ -176,7 +176,7 @@ def test_an_office_without_gates_and_facts_gets_an_example_to_fill_in(tmp_path):
     assert read_facts(tmp_path / "office/forms.toml") == Facts()
 
 
-def test_all_that_is_wrong_in_the_facts_is_told_at_once(tmp_path):
+def test_all_errors_in_the_facts_are_reported_at_once(tmp_path):
     with pytest.raises(ConfigError) as caught:
         facts(tmp_path, 'telefone = "1"\nface_years = 0\nother_ways = ["face"]\n')
     assert "did you mean 'telephone'?" in str(caught.value)
@@ -184,7 +184,7 @@ def test_all_that_is_wrong_in_the_facts_is_told_at_once(tmp_path):
     assert "other_ways: " in str(caught.value)
 
 
-def test_what_a_gates_settings_know_need_not_be_said_again(tmp_path):
+def test_facts_in_a_gates_settings_need_not_be_given_again(tmp_path):
     gate = parse({"site": {"id": "s"}, "gate": {"id": "g"}, "models": {"set": "site"}, "cues": {"phone": "0371-1234"},
                   "door": {"rex_pin": 23, "call_pin": 6, "wiegand_pins": [12, 13]}}, tmp_path)  # fmt: skip
     said = with_settings(Facts(), gate)
@@ -192,7 +192,7 @@ def test_what_a_gates_settings_know_need_not_be_said_again(tmp_path):
     assert with_settings(facts(tmp_path), gate) == facts(tmp_path), "what the office says itself counts"
 
 
-def test_a_gates_settings_fill_the_paper(run, tmp_path):
+def test_a_gates_settings_complete_the_paper(run, tmp_path):
     (tmp_path / "gated.toml").write_text('[site]\nid = "s"\n[gate]\nid = "g"\n[cues]\nphone = "0371-1234"\n')
     text = FACTS.replace('telephone = "0371-6001 2345"', "")
     run("--no-voice", "--version", "1", "--settings", str(tmp_path / "gated.toml"), facts=text)
@@ -213,7 +213,7 @@ def test_the_page_has_every_word_of_the_text(tmp_path, document, language):
     assert "<room" not in page_of(made, language), "what an office writes is text"
 
 
-def test_it_prints_on_a4_in_large_letters(tmp_path):
+def test_the_form_prints_on_a4_in_large_letters(tmp_path):
     page = tmp_path / "notice.html"
     page.write_text(page_of(text(tmp_path, "notice", "zh"), "zh"), "utf-8")
     pdf = tmp_path / "notice.pdf"
@@ -233,7 +233,7 @@ def test_it_prints_on_a4_in_large_letters(tmp_path):
 # -- speech -----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_read_aloud_is_what_is_written_without_its_signs(tmp_path):
+def test_the_spoken_text_is_the_written_text_without_its_marks(tmp_path):
     said = list(sentences_of(text(tmp_path, "consent", "en")))
     assert said[0] == "Consent: face recognition at the gate of Courtyard No. 2"
     assert "YES NO" in said
@@ -261,7 +261,7 @@ def test_a_sentence_is_spoken_in_its_own_language(tmp_path, language):
         ("", "en", []),
     ],
 )  # fmt: skip
-def test_words_of_the_other_language_are_read_by_its_voice(sentence, language, parts):
+def test_words_of_the_other_language_use_its_voice(sentence, language, parts):
     assert by_voice(sentence, language) == parts
 
 
@@ -271,7 +271,7 @@ def test_a_form_with_an_address_in_the_other_language_is_spoken(tmp_path, langua
     assert read_aloud([sentence], language, tmp_path / "a.wav") > 2.0
 
 
-def test_mandarin_that_would_be_read_as_english_is_refused(tmp_path, monkeypatch):
+def test_mandarin_that_a_voice_reads_as_english_is_refused(tmp_path, monkeypatch):
     from gated.cues import speech
 
     monkeypatch.setattr(speech, "VOICES", {"zh": ("cmn", "190")})  # espeak-ng 1.51 reads its own pinyin as English
@@ -282,7 +282,7 @@ def test_mandarin_that_would_be_read_as_english_is_refused(tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize("text", ["", " \t ", "____", "-", "?", "……"])
-def test_what_only_looks_filled_in_is_missing_and_a_blank(text):
+def test_placeholder_text_counts_as_missing(text):
     facts = Facts(address=text)
     assert "address" in missing(facts, ["gate-2"])
     assert values(facts, "en", ["gate-2"], KEEP_DAYS, "1")["address"] == BLANK
@@ -294,7 +294,7 @@ def test_an_address_of_several_lines_is_one_line_on_paper():
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_what_no_program_does_is_promised_in_somebodys_name(tmp_path, language):
+def test_a_manual_duty_is_promised_by_a_named_person(tmp_path, language):
     """People, not programs, perform `face_years` and `office_days`. The sentence with the number names the responsible
     body.
     """
@@ -306,7 +306,7 @@ def test_what_no_program_does_is_promised_in_somebodys_name(tmp_path, language):
     assert {"en": "the gate does not do it by itself", "zh": "门不会自动删除"}[language] in said
 
 
-def test_a_complete_notice_tells_its_duties_and_each_command_is_there(run):
+def test_a_complete_notice_names_its_duties_and_existing_commands(run):
     said = run("--no-voice", facts=FACTS).output
     assert "after 3 years: `gated office person list --consent-before DAY`" in said
     assert "after 90 days: `gated office prune --days 90`" in said
@@ -314,7 +314,7 @@ def test_a_complete_notice_tells_its_duties_and_each_command_is_there(run):
         assert CliRunner().invoke(group, [*command, "--help"]).exit_code == 0
 
 
-def test_events_are_deleted_and_old_consents_found_by_the_commands_that_it_names(folder):
+def test_the_named_commands_delete_events_and_find_old_consents(folder):
     def office(*words):
         done = CliRunner().invoke(group, ["--dir", str(folder), *words])
         assert done.exit_code == 0, (done.output, done.exception)
@@ -331,7 +331,7 @@ def test_events_are_deleted_and_old_consents_found_by_the_commands_that_it_names
 # -- versions ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_complete_version_is_remembered_and_made_again_word_for_word(run, tmp_path):
+def test_a_complete_version_is_stored_and_printed_again_unchanged(run, tmp_path):
     first = run("--no-voice", "--version", "2026-11", facts=FACTS)
     assert "--notice 2026-11 --consent" in first.stdout
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
@@ -342,7 +342,7 @@ def test_a_complete_version_is_remembered_and_made_again_word_for_word(run, tmp_
     assert set(known["sha256"]) == {f"{document}.{language}" for document, language in PAPERS}
 
 
-def test_other_words_need_another_version(run, tmp_path):
+def test_a_changed_text_needs_a_new_version(run, tmp_path):
     run("--no-voice", "--version", "2026-11", facts=FACTS)
     before = (tmp_path / "out/notice-2026-11.en.txt").read_text()
     done = run(
@@ -355,7 +355,7 @@ def test_other_words_need_another_version(run, tmp_path):
     assert [each["version"] for each in json.loads(run("--list", "--json").stdout)] == ["2026-11", "2026-11b"]
 
 
-def test_the_digest_on_the_paper_is_that_of_its_words(run, tmp_path):
+def test_the_digest_on_the_paper_is_that_of_its_text(run, tmp_path):
     run("--no-voice", "--version", "2026-11", facts=FACTS)
     lines = (tmp_path / "out/notice-2026-11.en.txt").read_text().strip().splitlines()
     assert lines[-1] == f"Version 2026-11. Check: {digest_of(chr(10).join(lines[:-1]))[:16]}"
@@ -363,12 +363,12 @@ def test_the_digest_on_the_paper_is_that_of_its_words(run, tmp_path):
 
 
 @pytest.mark.parametrize("version", ["", " ", "../x", "a b", "x" * 40])
-def test_what_is_no_version_is_refused(run, version):
+def test_an_invalid_version_is_refused(run, version):
     if version:
         assert "cannot be a version" in str(run("--no-voice", "--version", version, facts=FACTS, check=1).exception)
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_remembered(run, tmp_path):
+def test_an_unwritable_folder_is_reported_and_nothing_is_stored(run, tmp_path):
     (tmp_path / "out/notice-1.zh.txt").mkdir(parents=True)
     assert "name your own folder" in str(run("--no-voice", "--version", "1", facts=FACTS, check=1).exception)
     assert json.loads(run("--list", "--json").stdout) == []

@@ -35,7 +35,7 @@ def ann(court, person):
     return who
 
 
-def test_what_was_agreed_to_at_a_gate_is_noted_and_its_faces_are_asked_for(court, gate, other, ann, only):
+def test_a_consent_given_at_a_gate_is_stored_and_its_faces_requested(court, gate, other, ann, only):
     enrolled(court, gate, ann.subject, "transfer")
     paper = purposes(court, ann)["recognise"]
     assert purposes(court, ann) == {"recognise": paper, "transfer": f"{paper} (said at gate-1)"}
@@ -43,13 +43,13 @@ def test_what_was_agreed_to_at_a_gate_is_noted_and_its_faces_are_asked_for(court
     assert alarms(court) == []
 
 
-def test_an_enrolment_without_such_a_word_notes_nothing(court, gate, other, ann, only):
+def test_an_enrolment_without_a_consent_stores_none(court, gate, other, ann, only):
     enrolled(court, gate, ann.subject)
     assert list(purposes(court, ann)) == ["recognise"]
     assert only(Command, court.due()) == []
 
 
-def test_a_gate_that_claims_it_of_a_face_that_another_has_as_well_is_an_alarm(court, gate, other, ann):
+def test_a_consent_claimed_for_a_face_of_another_gate_raises_an_alarm(court, gate, other, ann):
     """The attack: a stolen gate claims that every resident consented there."""
     enrolled(court, other, ann.subject)
     enrolled(court, gate, ann.subject, "transfer")
@@ -58,13 +58,13 @@ def test_a_gate_that_claims_it_of_a_face_that_another_has_as_well_is_an_alarm(co
 
 
 @pytest.mark.parametrize("purpose", ["recognise", "advertise", "", "x" * 65, "TRANSFER"])
-def test_a_gate_can_tell_of_no_other_purpose(court, gate, ann, purpose):
+def test_a_gate_can_report_no_other_purpose(court, gate, ann, purpose):
     before = purposes(court, ann)
     enrolled(court, gate, ann.subject, purpose)
     assert purposes(court, ann) == before
 
 
-def test_of_who_may_not_be_recognised_or_is_gone_nothing_is_noted(court, gate, person):
+def test_for_a_removed_or_not_recognisable_person_no_consent_is_stored(court, gate, person):
     nobody, gone = person(2, purposes=()), person(3)
     for who in (nobody, gone):
         court.store.book.put(who)
@@ -75,7 +75,7 @@ def test_of_who_may_not_be_recognised_or_is_gone_nothing_is_noted(court, gate, p
     assert court.store.book.get(f"person/{gone.subject}").key
 
 
-def test_the_same_row_once_more_brings_back_nothing_that_was_taken_back(court, gate, ann):
+def test_a_repeated_row_restores_no_withdrawn_consent(court, gate, ann):
     enrolled(court, gate, ann.subject, "transfer")
     court.store.book.put(ann)
     gate.batch(len(gate.rows), len(gate.rows))
@@ -83,7 +83,7 @@ def test_the_same_row_once_more_brings_back_nothing_that_was_taken_back(court, g
 
 
 @pytest.mark.parametrize("when", ["earlier", "later"])
-def test_a_gate_that_tells_late_changes_nothing_that_was_taken_back_since(court, gate, ann, when):
+def test_a_late_report_restores_no_withdrawn_consent(court, gate, ann, when):
     """The gate was offline. Ann consented there in the morning, and withdrew the consent at the office at noon."""
     enrolled(court, gate, "f" * 16)
     at = gate.rows[-1].at
@@ -93,7 +93,7 @@ def test_a_gate_that_tells_late_changes_nothing_that_was_taken_back_since(court,
     assert ("transfer" in purposes(court, ann)) == (when == "earlier")
 
 
-def test_a_withdrawal_is_remembered_and_no_gate_is_told_of_it(tmp_path, person):
+def test_a_withdrawal_is_stored_and_no_gate_is_informed_of_it(tmp_path, person):
     folder = tmp_path / "office"
     who = person(1)
     with closing(Store.create(folder, "market-south")) as store:
@@ -106,7 +106,7 @@ def test_a_withdrawal_is_remembered_and_no_gate_is_told_of_it(tmp_path, person):
         assert not hasattr(record, "withdrawn")
 
 
-def test_who_is_added_after_their_gate_has_told_of_them_has_what_they_agreed_to_there(tmp_path):
+def test_a_person_added_after_the_gates_report_has_the_consents_given_there(tmp_path):
     folder, subject = tmp_path / "office", "8c1f0e5a77b2d943"
     with closing(Store.create(folder, "market-south")) as store:
         store.faces.record_enrolment(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])
@@ -118,7 +118,7 @@ def test_who_is_added_after_their_gate_has_told_of_them_has_what_they_agreed_to_
     assert [consent["purpose"] for consent in json.loads(shown)["consents"]] == ["recognise", "transfer"]
 
 
-def test_of_who_is_added_without_a_consent_nothing_more_is_noted(tmp_path):
+def test_a_person_added_without_a_consent_gets_none_from_a_report(tmp_path):
     folder, subject = tmp_path / "office", "8c1f0e5a77b2d943"
     with closing(Store.create(folder, "market-south")) as store:
         store.faces.record_enrolment(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])
@@ -128,7 +128,7 @@ def test_of_who_is_added_without_a_consent_nothing_more_is_noted(tmp_path):
         assert store.book.person(subject).consents == []
 
 
-def test_an_enrolment_from_before_gates_told_of_consents_has_none(tmp_path):
+def test_an_enrolment_of_an_older_gate_has_no_consent(tmp_path):
     from gated.office.schema import MIGRATIONS
     from gated.storage import database
 

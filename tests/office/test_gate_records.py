@@ -38,7 +38,7 @@ def people(messages):
     return [record for message in messages for record in message.records if isinstance(record, PersonRecord)]
 
 
-def test_whoever_asks_with_a_copied_pairing_reads_no_name_no_number_and_no_pin(court, gate, wang):
+def test_a_copied_pairing_reveals_no_name_number_or_pin(court, gate, wang):
     court.store.book.put(wang)
     for ask in ({}, {"after": 1}, {"is_snapshot": True}):
         said = gate.says(RecordRequest, **ask)
@@ -49,7 +49,7 @@ def test_whoever_asks_with_a_copied_pairing_reads_no_name_no_number_and_no_pin(c
         assert (record.name, record.pin, record.duress_pin, record.cards[0].number) == ("", "", "", "")
 
 
-def test_what_a_gate_is_sent_fits_its_own_keys_and_no_other_gates(court, gate, other, wang):
+def test_records_for_a_gate_work_only_with_its_own_keys(court, gate, other, wang):
     court.store.book.put(wang)
     [mine], [theirs] = people(gate.says(RecordRequest)), people(other.says(RecordRequest))
     own = hmac.digest(gate.keys["card"], b"6729715", "sha256")
@@ -63,7 +63,7 @@ def test_what_a_gate_is_sent_fits_its_own_keys_and_no_other_gates(court, gate, o
         assert verifier(gate.keys["pin"], result, is_duress=not is_duress) not in {pin.verifier for pin in mine.pins}
 
 
-def test_two_pins_look_alike_in_size_and_order_whichever_calls_for_help(court, gate, person):
+def test_plain_and_duress_pins_have_the_same_size_and_order(court, gate, person):
     salt, places = court.store.book.pin_salt, set()
     for number in range(12):
         plain, duress = (hashed_pin(f"{number}{end}", salt, is_duress=end == "22222") for end in ("11111", "22222"))
@@ -77,7 +77,7 @@ def test_two_pins_look_alike_in_size_and_order_whichever_calls_for_help(court, g
     assert places == {0, 1}
 
 
-def test_the_first_keys_count_until_the_gate_is_paired_anew(court, gate, wang):
+def test_the_first_keys_are_valid_until_the_gate_is_paired_again(court, gate, wang):
     court.store.book.put(wang)
     thief = {"card": bytes(32), "pin": bytes(32)}
     assert gate.says(VerifierKeys, **thief) == []
@@ -91,7 +91,7 @@ def test_the_first_keys_count_until_the_gate_is_paired_anew(court, gate, wang):
     assert record.cards[0].digest == hmac.digest(bytes(32), b"6729715", "sha256")
 
 
-def test_the_word_says_which_keys_the_office_has(court, gate, only):
+def test_the_heartbeat_names_the_keys_that_the_office_has(court, gate, only):
     [word] = only(Heartbeat, gate.status())
     assert word.verifiers == court.store.book.digest_keys("gate-1").fingerprint
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
@@ -99,7 +99,7 @@ def test_the_word_says_which_keys_the_office_has(court, gate, only):
     assert word.verifiers == ""
 
 
-def test_a_gate_that_has_told_no_keys_gets_nobody_and_what_it_asked_for_once_it_has(court, gate, wang):
+def test_a_gate_without_reported_keys_gets_its_records_only_after_reporting(court, gate, wang):
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
     court.store.book.put(wang)
     assert people(court.due()) == []
@@ -109,7 +109,7 @@ def test_a_gate_that_has_told_no_keys_gets_nobody_and_what_it_asked_for_once_it_
     assert gate.says(VerifierKeys, **gate.keys) == [], "once"
 
 
-def test_keys_lie_sealed_in_the_database(court, gate):
+def test_keys_are_sealed_in_the_database(court, gate):
     disk = b"".join(file.read_bytes() for file in court.folder.iterdir() if file.is_file())
     assert gate.keys["card"] not in disk
     assert gate.keys["pin"] not in disk
@@ -118,7 +118,7 @@ def test_keys_lie_sealed_in_the_database(court, gate):
 # -- gates too old for verifiers ------------------------------------------------------------------------------------
 
 
-def test_a_gate_that_is_too_old_hears_only_who_may_come_in_no_more(court, gate, other, wang, person, only):
+def test_a_too_old_gate_gets_only_removals_of_access(court, gate, other, wang, person, only):
     court.store.book.put(person(2))
     court.due()
     before = RecordMark(gate.version, gate.digest)
@@ -148,7 +148,7 @@ def test_a_gate_that_is_too_old_hears_only_who_may_come_in_no_more(court, gate, 
 
 
 @pytest.mark.parametrize("ask", [{}, {"after": 1}, {"is_snapshot": True}, {"is_snapshot": True, "snapshot": 3}])
-def test_to_ask_for_what_a_gate_holds_already_is_an_alarm(court, gate, person, ask):
+def test_requesting_records_that_a_gate_has_raises_an_alarm(court, gate, person, ask):
     for number in range(4):
         court.store.book.put(person(number))
     gate.version = court.store.book.version("gate-1")
@@ -159,7 +159,7 @@ def test_to_ask_for_what_a_gate_holds_already_is_an_alarm(court, gate, person, a
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 
-def test_a_status_that_says_it_holds_nothing_hides_nothing(court, gate, person):
+def test_a_status_that_claims_no_records_hides_nothing(court, gate, person):
     court.store.book.put(person(1))
     gate.status(records=RecordMark(court.store.book.version("gate-1"), "x"))
     court.restart()
@@ -168,7 +168,7 @@ def test_a_status_that_says_it_holds_nothing_hides_nothing(court, gate, person):
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 
-def test_to_ask_for_the_first_time_and_for_the_rest_of_a_snapshot_is_none(court, gate, person):
+def test_a_first_request_and_the_rest_of_a_snapshot_raise_no_alarm(court, gate, person):
     for number in range(300):
         court.store.book.put(person(number))
     first = gate.says(RecordRequest)
@@ -179,7 +179,7 @@ def test_to_ask_for_the_first_time_and_for_the_rest_of_a_snapshot_is_none(court,
     assert ("gate-1", "asked_for_all") not in court.alarms()
 
 
-def test_to_ask_after_people_were_accepted_from_here_is_none(court, gate, person, only):
+def test_a_request_after_accepting_people_raises_no_alarm(court, gate, person, only):
     court.store.book.put(person(1))
     gate.version = court.store.book.version("gate-1")
     gate.status()
@@ -197,7 +197,7 @@ def test_to_ask_after_people_were_accepted_from_here_is_none(court, gate, person
 # -- names ----------------------------------------------------------------------------------------------------------
 
 
-def test_names_go_to_the_gates_once_the_site_chose_so_and_leave_them_again(court, gate, wang):
+def test_names_are_sent_only_if_the_site_chose_it_and_can_be_withdrawn(court, gate, wang):
     court.store.book.put(wang)
     court.due()
     for chosen, said in ((True, ("Wang Fang", "blue tag of Wang")), (False, ("", ""))):
@@ -240,7 +240,7 @@ def old_person(number, **more):
     }  # fmt: skip
 
 
-def test_an_office_from_before_keeps_no_readable_pin_after_its_first_start_and_tells_everybody_anew(tmp_path):
+def test_an_upgraded_office_stores_no_readable_pin_and_sends_all_records_again(tmp_path):
     folder = tmp_path / "office"
     identity = old_office(folder, [old_person(1, pin=PIN, duress_pin=DURESS), old_person(2)])
     with closing(Store.open(folder)) as store:
@@ -260,7 +260,7 @@ def test_an_office_from_before_keeps_no_readable_pin_after_its_first_start_and_t
         assert DURESS.encode() not in identity.open(row["sealed"])
 
 
-def test_a_gate_gets_digests_also_of_a_pin_that_is_readable_still(tmp_path):
+def test_a_gate_gets_a_digest_also_for_a_readable_pin(tmp_path):
     folder = tmp_path / "office"
     old_office(folder, [old_person(1, pin=PIN)])
     with closing(Store.open(folder)) as store:

@@ -35,7 +35,7 @@ def changed(said, **values):
     return msgspec.structs.replace(said, **values)
 
 
-def test_the_budget_is_that_of_what_the_gates_allow_and_not_of_settings_as_they_come():
+def test_the_budget_uses_the_limits_that_the_gates_reported():
     """The attack: an installer raises the limit at a gate, and the office still reports years."""
     mine, loose = changed(OWN), changed(OWN, pins_day=200, keypads=2)
     found = site_budget(people(144), [gate("gate-1", mine), gate("gate-2", loose)])
@@ -45,7 +45,7 @@ def test_the_budget_is_that_of_what_the_gates_allow_and_not_of_settings_as_they_
     assert "gate-2" in lines(found)[0]
 
 
-def test_a_gate_that_has_not_said_what_it_allows_is_reckoned_with_the_loosest_and_named():
+def test_a_gate_without_reported_limits_counts_with_the_loosest_and_is_named():
     for said in (None, Status(site="yard", gate="gate-1", version="1")):
         other = SimpleNamespace(gate="gate-1", status=said)
         found = site_budget(people(9), [other, gate("gate-2", OWN)])
@@ -56,7 +56,7 @@ def test_a_gate_that_has_not_said_what_it_allows_is_reckoned_with_the_loosest_an
         assert any("loosest" in line and "gate-1" in line for line in lines(found))
 
 
-def test_nothing_that_settings_allow_is_looser_than_the_loosest():
+def test_no_settings_are_looser_than_the_loosest_limits():
     bounds = msgspec.json.schema(Wiring)["$defs"]["ReaderSettings"]["properties"]
     keys = {"pins_day": "attempts_day", "household_day": "household_day", "cards_hour": "cards_hour",
             "cards_day": "cards_day", "short_cards_day": "short_cards_day"}  # fmt: skip
@@ -65,26 +65,26 @@ def test_nothing_that_settings_allow_is_looser_than_the_loosest():
     }
 
 
-def test_who_goes_from_gate_to_gate_is_in_sooner_than_at_the_worst_of_them():
+def test_guessing_at_every_gate_is_faster_than_at_the_weakest_one():
     found = site_budget(people(144), [gate(f"gate-{n}", OWN) for n in range(4)])
     assert found.together(lambda each: each.pins.days) == pytest.approx(found.days / 4)
     assert any("all 4" in line for line in lines(found))
 
 
-def test_a_gate_without_a_keypad_or_a_reader_is_guessed_at_by_nobody():
+def test_a_gate_without_keypad_and_reader_adds_no_guesses():
     bare = changed(OWN, keypads=0, readers=0)
     found = site_budget(people(9, ["w26:1-1"]), [gate("gate-1", bare)])
     assert (found.days, lines(found), card_lines(found)) == (None, ["no gate has a keypad"], [])
 
 
-def test_where_flat_numbers_come_first_that_is_the_budget():
+def test_with_required_flat_numbers_the_budget_includes_them():
     asks = changed(OWN, by_household=True)
     found = site_budget(people(2400, pins=2), [gate("gate-1", asks)])
     assert not found.is_short
     assert site_budget(people(2400, pins=2), [gate("gate-1", OWN)]).is_short
 
 
-def test_more_digits_that_a_gate_asks_for_make_no_pin_of_the_offices_longer():
+def test_a_longer_minimum_at_a_gate_lengthens_no_pin_of_the_office():
     """The attack on the figure: the gate asks for eight digits, but every PIN the office issued has six."""
     eight = changed(OWN, pin_digits=8)
     assert site_budget(people(144), [gate("gate-1", eight)]).days == site_budget(people(144), [gate("g", OWN)]).days
@@ -92,7 +92,7 @@ def test_more_digits_that_a_gate_asks_for_make_no_pin_of_the_offices_longer():
     assert site_budget(people(144), [gate("gate-1", fewer)]).days < site_budget(people(144), [gate("g", OWN)]).days
 
 
-def test_cards_of_one_delivery_are_worth_what_is_left_of_them_for_whoever_has_seen_one():
+def test_cards_of_one_delivery_have_a_smaller_budget_after_one_was_seen():
     alike = site_budget(people(144, [f"w26:12-{n + 1}" for n in range(144)]), [gate("gate-1", OWN)]).gates[0]
     mixed = site_budget(
         people(144, [f"04:{n:02X}:{n * 7 % 256:02X}:{n:02X}" for n in range(144)]), [gate("gate-1", OWN)]
@@ -103,7 +103,7 @@ def test_cards_of_one_delivery_are_worth_what_is_left_of_them_for_whoever_has_se
     assert alike.short_cards == mixed.short_cards
 
 
-def test_cards_are_said_by_format_with_what_to_do_below_a_year():
+def test_cards_are_listed_by_format_with_the_fix_below_a_year():
     found = site_budget(people(144, [f"w26:12-{n + 1}" for n in range(144)]), [gate("gate-1", OWN)])
     (line,) = card_lines(found)
     assert "144 cards" in line
@@ -112,7 +112,7 @@ def test_cards_are_said_by_format_with_what_to_do_below_a_year():
     assert "below a year: fit readers of 34 bits" in line
 
 
-def test_a_program_is_told_the_same():
+def test_json_has_the_same_budget():
     found = site_budget(people(9, ["w26:1-1"]), [gate("gate-1", OWN), gate("gate-2", None)])
     figures = in_figures(found)
     assert figures["untold"] == ["gate-2"]
@@ -120,7 +120,7 @@ def test_a_program_is_told_the_same():
     assert figures["days"] == found.days
 
 
-def test_what_a_gate_tells_is_what_it_does(tmp_path):
+def test_a_gate_reports_the_limits_that_it_applies(tmp_path):
     tables = {
         "site": {"id": "yard"}, "gate": {"id": "front"}, "door": {"wiegand_pins": [2, 3]},
         "readers": {"attempts_day": 30, "short_cards_day": 7, "pin_by_household": True, "devices": ["/dev/input/a"]},

@@ -25,7 +25,7 @@ def alarms(court):
     return [(alarm.gate, alarm.detail) for alarm in court.store.alarms.all() if alarm.kind == "record_quarantined"]
 
 
-def test_seventeen_who_are_held_back_are_one_alarm_that_says_how_many_and_where(court, gate, other):
+def test_seventeen_held_people_raise_one_alarm_with_their_number_and_gate(court, gate, other):
     for number in range(17):
         gate.happen("record_quarantined", subject=f"{number:016x}", why="bulk")
     gate.batch(1, 17)
@@ -36,7 +36,7 @@ def test_seventeen_who_are_held_back_are_one_alarm_that_says_how_many_and_where(
     assert alarms(court) == [("gate-1", "17 held back (17 bulk)"), ("gate-2", "3 held back (2 bulk, 1 duplicate)")]
 
 
-def test_the_alarm_follows_the_number_and_ends_with_the_last(court, gate):
+def test_the_alarm_follows_the_number_of_held_people_and_ends_with_zero(court, gate):
     lists(gate, back(1, 2, 3))
     lists(gate, back(3))
     assert alarms(court) == [("gate-1", "1 held back (1 bulk)")]
@@ -45,7 +45,7 @@ def test_the_alarm_follows_the_number_and_ends_with_the_last(court, gate):
     assert len([a for a in court.store.alarms.all(standing=False) if a.kind == "record_quarantined"]) == 1
 
 
-def test_a_fresh_status_that_holds_nobody_ends_it_though_a_list_was_lost(court, gate):
+def test_a_fresh_status_without_held_people_ends_the_alarm_even_if_a_list_was_lost(court, gate):
     lists(gate, back(1, 2))
     gate.status(records=RecordMark(gate.version, gate.digest, quarantined=2))
     assert len(court.store.held.all()) == 2
@@ -53,7 +53,7 @@ def test_a_fresh_status_that_holds_nobody_ends_it_though_a_list_was_lost(court, 
     assert (court.store.held.all(), alarms(court)) == ([], [])
 
 
-def test_who_is_accepted_or_removed_there_is_held_back_no_more(court, gate):
+def test_an_accepted_or_removed_person_is_not_held_any_more(court, gate):
     for number in (1, 2, 3):
         gate.happen("record_quarantined", subject=f"{number:016x}", why="bulk")
     gate.happen("record_accepted", subject=f"{1:016x}")
@@ -63,7 +63,7 @@ def test_who_is_accepted_or_removed_there_is_held_back_no_more(court, gate):
     assert alarms(court) == [("gate-1", "1 held back (1 bulk)")]
 
 
-def test_a_list_in_parts_is_whole_and_an_old_one_that_a_broker_repeats_is_passed_over(court, gate):
+def test_a_list_in_parts_is_combined_and_an_old_repeated_one_ignored(court, gate):
     old = gate.peer.write(gate.message(QuarantineList, heard=gate.heard, records=back(9)))
     gate.status()
     gate.status()
@@ -100,7 +100,7 @@ def full(court, gate, other, person):
     return court
 
 
-def test_who_is_held_back_is_listed_by_name_with_gates_and_reason(office, full):
+def test_held_people_are_listed_by_name_with_gates_and_reason(office, full):
     rows = json.loads(office("held", "list", "--json"))
     assert [(row["name"], row["why"], row["gates"]) for row in rows] == [
         ("Name 1", "bulk", ["gate-1"]),
@@ -113,7 +113,7 @@ def test_who_is_held_back_is_listed_by_name_with_gates_and_reason(office, full):
     assert "at the gate" in said
 
 
-def test_the_gates_say_how_many_are_held_and_not_that_all_is_there(office, full, gate):
+def test_gates_with_held_people_do_not_report_completeness(office, full, gate):
     version = full.store.book.version("gate-1")
     mark = RecordMark(version, "", quarantined=3, people=1)
     gate.status(records=mark, can=[LIVE, QUARANTINE])
@@ -151,7 +151,7 @@ def test_people_are_accepted_by_name_at_every_gate_that_holds_them(office, full,
     assert "gate-2: accepted 1 of 1" in said
 
 
-def test_all_who_are_held_for_their_number_are_named_before_it_is_asked(office, full, answering):
+def test_people_held_for_their_number_are_listed_before_the_question(office, full, answering):
     _, told = answering
     assert "there is no terminal to ask at" in office("held", "accept", "--all", check=2)
     assert told == []
@@ -162,7 +162,7 @@ def test_all_who_are_held_for_their_number_are_named_before_it_is_asked(office, 
     assert f"{3:016x}" not in [subject for _, subjects, _ in told for subject in subjects]
 
 
-def test_whoever_a_gate_does_not_accept_is_named_with_the_reason(office, full, answering):
+def test_a_person_not_accepted_by_a_gate_is_named_with_the_reason(office, full, answering):
     refused, _ = answering
     refused.add(f"{1:016x}")
     said = office("held", "accept", "Name 1", "--yes", check=1)
@@ -170,14 +170,14 @@ def test_whoever_a_gate_does_not_accept_is_named_with_the_reason(office, full, a
     assert "no room" in said
 
 
-def test_a_reason_that_many_share_is_one_line_that_names_them(office, full, answering):
+def test_people_with_the_same_reason_share_one_line(office, full, answering):
     refused, _ = answering
     refused |= {f"{1:016x}", f"{2:016x}"}
     lines = [line for line in office("held", "accept", "--all", "--yes", check=1).splitlines() if "no room" in line]
     assert [line for line in lines if line.startswith("gate-1")] == ["gate-1: no room: Name 1 (1-101), Name 2 (2-101)"]
 
 
-def test_nobody_is_accepted_who_is_not_held_or_not_named(office, full, answering):
+def test_only_held_and_named_people_are_accepted(office, full, answering):
     assert "is not held back at any gate" in office("held", "accept", "Name 4", "--yes", check=1)
     office("held", "accept", "--yes", check=2)
     office("held", "accept", "Name 1", "--all", "--yes", check=2)

@@ -37,12 +37,12 @@ def invitations(tmp_path):
 
 
 @given(INVITATIONS, st.sampled_from([KEYS, OTHERS]), TIMES)
-def test_a_wrong_code_is_never_good_and_tells_nothing(invitation, keys, at):
+def test_a_wrong_code_is_refused_and_reveals_nothing(invitation, keys, at):
     assert judge(invitation, WRONG, keys, at) == "wrong"
 
 
 @given(INVITATIONS, st.sampled_from([KEYS, OTHERS]), TIMES)
-def test_a_used_code_is_good_for_the_same_keys_and_ten_minutes_alone(invitation, keys, at):
+def test_a_used_code_is_valid_for_the_same_keys_for_ten_minutes(invitation, keys, at):
     if judge(invitation, RIGHT, keys, at) != "good":
         return
     if invitation.used_at is None:
@@ -52,16 +52,16 @@ def test_a_used_code_is_good_for_the_same_keys_and_ten_minutes_alone(invitation,
         assert 0 <= at - invitation.used_at <= REPEAT_S
 
 
-def test_nobody_is_let_in_who_was_never_invited():
+def test_a_gate_without_an_invitation_is_refused():
     assert judge(None, RIGHT, KEYS, AT) == "wrong"
 
 
 @pytest.mark.parametrize(("after_s", "verdict"), [(0, "good"), (VALID_S, "good"), (VALID_S + 1, "old"), (-1, "old")])
-def test_a_code_is_good_for_an_hour(after_s, verdict):
+def test_a_code_is_valid_for_an_hour(after_s, verdict):
     assert judge(FRESH, RIGHT, KEYS, AT + after_s) == verdict
 
 
-def test_no_number_of_wrong_tries_kills_the_right_code(invitations):
+def test_no_number_of_wrong_codes_invalidates_the_right_one(invitations):
     """Gate names are no secret. With a limit on wrong tries, a stranger could block every pairing."""
     invitations.invite("gate-2", RIGHT, AT)
     assert [invitations.judge_try("gate-2", WRONG, KEYS, AT) for _ in range(100)] == ["wrong"] * 100
@@ -70,7 +70,7 @@ def test_no_number_of_wrong_tries_kills_the_right_code(invitations):
     assert invitations.use("gate-2", RIGHT, KEYS, AT) == "good"
 
 
-def test_a_code_that_a_version_of_before_had_locked_is_good_again(invitations):
+def test_a_code_locked_by_an_older_version_is_valid_again(invitations):
     invitations.invite("gate-2", RIGHT, AT)
     with sqlite3.connect(invitations._path) as other:
         other.execute("UPDATE invitation SET wrong = 5")
@@ -78,7 +78,7 @@ def test_a_code_that_a_version_of_before_had_locked_is_good_again(invitations):
     assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
 
 
-def test_whether_a_code_is_known_is_said_without_writing(invitations):
+def test_checking_a_code_writes_nothing(invitations):
     invitations.invite("gate-2", RIGHT, AT)
     invitations.use("gate-2", RIGHT, KEYS, AT)
     assert invitations.knows("gate-2", RIGHT), "also one that was used: its answer may have been lost"
@@ -87,7 +87,7 @@ def test_whether_a_code_is_known_is_said_without_writing(invitations):
     assert invitations.open(AT) == {} or invitations.open(AT)["gate-2"].wrong == 0
 
 
-def test_looking_spends_nothing_and_using_spends_it(invitations):
+def test_checking_does_not_use_a_code_and_pairing_does(invitations):
     invitations.invite("gate-2", RIGHT, AT)
     assert [invitations.judge_try("gate-2", RIGHT, OTHERS, AT) for _ in range(9)] == ["good"] * 9
     assert invitations.use("gate-2", RIGHT, KEYS, AT) == "good"
@@ -95,27 +95,27 @@ def test_looking_spends_nothing_and_using_spends_it(invitations):
     assert invitations.judge_try("gate-2", RIGHT, OTHERS, AT) == "spent"
 
 
-def test_repeating_does_not_prolong(invitations):
+def test_a_repeated_code_is_not_valid_longer(invitations):
     invitations.invite("gate-2", RIGHT, AT)
     for after_s in (0, REPEAT_S - 1, REPEAT_S):
         assert invitations.use("gate-2", RIGHT, KEYS, AT + after_s) == "good"
     assert invitations.use("gate-2", RIGHT, KEYS, AT + REPEAT_S + 1) == "spent"
 
 
-def test_a_code_is_for_one_gate(invitations):
+def test_a_code_is_valid_for_one_gate(invitations):
     invitations.invite("gate-2", RIGHT, AT)
     assert invitations.judge_try("gate-3", RIGHT, KEYS, AT) == "wrong"
     assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
 
 
-def test_a_new_code_makes_the_earlier_one_dead(invitations):
+def test_a_new_code_invalidates_the_earlier_one(invitations):
     invitations.invite("gate-2", WRONG, AT)
     invitations.invite("gate-2", RIGHT, AT)
     assert invitations.judge_try("gate-2", WRONG, KEYS, AT) == "wrong"
     assert invitations.judge_try("gate-2", RIGHT, KEYS, AT) == "good"
 
 
-def test_wrong_tries_are_remembered_across_a_restart(tmp_path, invitations):
+def test_wrong_codes_are_counted_across_a_restart(tmp_path, invitations):
     invitations.invite("gate-2", RIGHT, AT)
     for _ in range(3):
         invitations.judge_try("gate-2", WRONG, KEYS, AT)
@@ -125,7 +125,7 @@ def test_wrong_tries_are_remembered_across_a_restart(tmp_path, invitations):
     again.close()
 
 
-def test_of_two_that_come_at_once_one_gets_it(tmp_path, invitations):
+def test_of_two_simultaneous_gates_one_uses_the_code(tmp_path, invitations):
     invitations.invite("gate-2", RIGHT, AT)
     verdicts = []
 
@@ -142,12 +142,12 @@ def test_of_two_that_come_at_once_one_gets_it(tmp_path, invitations):
     assert sorted(verdicts) == ["good", "spent", "spent", "spent"]
 
 
-def test_the_file_holds_no_more_than_digests_and_is_its_owners_alone(tmp_path, invitations):
+def test_the_file_has_only_digests_and_is_private(tmp_path, invitations):
     invitations.invite("gate-2", RIGHT, AT)
     assert (tmp_path / "invitations.db").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_broken_file_is_said(tmp_path, invitations):
+def test_a_damaged_file_is_reported(tmp_path, invitations):
     with sqlite3.connect(tmp_path / "invitations.db") as other:
         other.execute("DROP TABLE invitation")
     other.close()
@@ -156,7 +156,7 @@ def test_a_broken_file_is_said(tmp_path, invitations):
 
 
 @pytest.mark.parametrize("column", ["gate", "code", "given_at", "wrong", "keys", "used_at", "valid_s"])
-def test_a_damaged_invitation_is_none_and_every_other_is_good(invitations, tmp_path, column):
+def test_a_damaged_invitation_is_invalid_and_every_other_is_valid(invitations, tmp_path, column):
     path = tmp_path / "invitations.db"
     for value in values_for_column(invitations, path, column):
         invitations.cancel("gate-1")
@@ -181,7 +181,7 @@ def values_for_column(invitations, path, column):
     return dice(f"invitation {column}").sample(every, min(8, len(every)))
 
 
-def test_a_count_of_wrong_codes_that_is_the_greatest_integer_still_counts(invitations, tmp_path):
+def test_a_wrong_code_count_at_the_integer_limit_still_counts(invitations, tmp_path):
     invitations.invite("gate-1", RIGHT, AT)
     spoil(tmp_path / "invitations.db", "invitation", "wrong", 2**63 - 1)
     assert Invitations(tmp_path).judge_try("gate-1", WRONG, KEYS, AT) == "wrong"

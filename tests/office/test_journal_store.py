@@ -20,14 +20,14 @@ def kept(court):
     return [each.event.seq for each in court.store.journals.rows()]
 
 
-def test_a_repetition_is_acked_and_kept_once(court, gate):
+def test_a_repeated_batch_is_acknowledged_and_stored_once(court, gate):
     opened(gate, 3)
     assert gate.batch(1, 3) == gate.batch(1, 3)
     assert kept(court) == [1, 2, 3]
     assert court.alarms() == []
 
 
-def test_a_batch_that_overlaps_adds_what_is_new(court, gate):
+def test_an_overlapping_batch_adds_only_new_rows(court, gate):
     opened(gate, 6)
     gate.batch(1, 3)
     [ack] = gate.batch(2, 6)
@@ -36,14 +36,14 @@ def test_a_batch_that_overlaps_adds_what_is_new(court, gate):
     assert court.alarms() == []
 
 
-def test_a_batch_behind_a_gap_that_the_gate_can_fill_is_not_kept(court, gate):
+def test_a_batch_after_a_fillable_gap_is_not_stored(court, gate):
     opened(gate, 6)
     [ack] = gate.batch(4, 6)
     assert (ack.seq, ack.hash) == (0, genesis("market-south", "gate-1", gate.journal))
     assert kept(court) == []
 
 
-def test_rows_that_the_gate_has_no_more_are_an_alarm(court, gate):
+def test_rows_that_the_gate_lost_raise_an_alarm(court, gate):
     opened(gate, 6)
     gate.batch(1, 1)
     [ack] = gate.batch(4, 6, after=0)
@@ -52,7 +52,7 @@ def test_rows_that_the_gate_has_no_more_are_an_alarm(court, gate):
     assert (alarm.kind, alarm.detail) == ("rows_lost", f"journal {gate.journal} rows 2 to 3: 2")
 
 
-def test_rows_that_went_ahead_are_not_lost(court, gate):
+def test_rows_sent_ahead_do_not_count_as_lost(court, gate):
     opened(gate, 6)
     gate.batch(1, 1)
     gate.batch(2, 3, is_ahead=True)
@@ -62,7 +62,7 @@ def test_rows_that_went_ahead_are_not_lost(court, gate):
 
 
 @pytest.mark.parametrize("part", ["at", "kind", "body", "hash"])
-def test_a_row_that_was_altered_is_found_kept_and_acked(court, gate, part):
+def test_an_altered_row_is_found_stored_and_acknowledged(court, gate, part):
     opened(gate, 5)
     gate.rows[2] = msgspec.structs.replace(gate.rows[2], **{part: "x"})
     [ack] = gate.batch(1, 5)
@@ -73,7 +73,7 @@ def test_a_row_that_was_altered_is_found_kept_and_acked(court, gate, part):
     assert alarm.detail.split()[-1] == "3"
 
 
-def test_a_past_that_was_written_anew_is_found(court, gate):
+def test_a_rewritten_past_is_found(court, gate):
     opened(gate, 3)
     gate.batch(1, 3)
     gate.rows.clear()
@@ -84,7 +84,7 @@ def test_a_past_that_was_written_anew_is_found(court, gate):
     assert court.alarms() == [("gate-1", "row_altered")]
 
 
-def test_a_row_that_went_ahead_and_comes_back_altered_is_found(court, gate):
+def test_a_row_sent_ahead_and_altered_later_is_found(court, gate):
     opened(gate, 4)
     gate.batch(4, 4, is_ahead=True)
     gate.rows.clear()
@@ -94,7 +94,7 @@ def test_a_row_that_went_ahead_and_comes_back_altered_is_found(court, gate):
     assert court.alarms() == [("gate-1", "row_altered")]
 
 
-def test_rows_that_are_not_what_was_signed_before_they_came_are_found(court, gate):
+def test_rows_that_differ_from_an_earlier_signature_are_found(court, gate):
     opened(gate, 4)
     gate.status()
     gate.rows.clear()
@@ -104,7 +104,7 @@ def test_rows_that_are_not_what_was_signed_before_they_came_are_found(court, gat
     assert court.alarms() == [("gate-1", "row_altered")]
 
 
-def test_a_checkpoint_of_rows_that_are_here_is_compared_at_once(court, gate):
+def test_a_checkpoint_of_stored_rows_is_compared_at_once(court, gate):
     opened(gate, 4)
     gate.batch(1, 4)
     gate.status()
@@ -113,7 +113,7 @@ def test_a_checkpoint_of_rows_that_are_here_is_compared_at_once(court, gate):
     assert court.alarms() == [("gate-1", "row_altered")]
 
 
-def test_a_journal_that_became_shorter_is_an_alarm(court, gate):
+def test_a_shortened_journal_raises_an_alarm(court, gate):
     opened(gate, 4)
     gate.batch(1, 4)
     del gate.rows[2:]
@@ -121,14 +121,14 @@ def test_a_journal_that_became_shorter_is_an_alarm(court, gate):
     assert court.alarms() == [("gate-1", "journal_cut")]
 
 
-def test_an_old_last_will_with_a_shorter_journal_is_none(court, gate):
+def test_an_old_last_will_with_a_shorter_journal_raises_no_alarm(court, gate):
     opened(gate, 4)
     gate.batch(1, 4)
     gate.status(state="offline", journal=gate.mark(head=2, hash=gate.rows[1].hash))
     assert court.alarms() == []
 
 
-def test_another_journal_begins_anew_and_is_said(court, gate):
+def test_a_new_journal_is_accepted_and_reported(court, gate):
     opened(gate, 3)
     gate.batch(1, 3)
     gate.journal, gate.rows = "a-new-card", []
@@ -139,7 +139,7 @@ def test_another_journal_begins_anew_and_is_said(court, gate):
     assert len(kept(court)) == 5
 
 
-def test_gates_do_not_mix(court, gate, other):
+def test_the_journals_of_gates_are_separate(court, gate, other):
     opened(gate, 3)
     opened(other, 2)
     gate.batch(1, 3)
@@ -167,7 +167,7 @@ def batch(first, last, is_ahead=False):
 
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
-def test_whatever_is_lost_repeated_or_reordered_what_is_acked_is_here(data, in_memory):
+def test_after_any_losses_and_repetitions_every_acknowledged_row_is_stored(data, in_memory):
     """A gate that follows the protocol ends with every row acknowledged, no row twice, and no alarm."""
     with closing(in_memory()) as store:
         acked, sent = 0, []
@@ -198,7 +198,7 @@ def aged(court, gate, old):
         connection.execute("UPDATE events SET at = iif(seq <= ?, ?, ?)", (old, LONG_AGO, NOW_ISH))
 
 
-def test_old_rows_are_deleted_and_the_journal_goes_on_without_an_alarm(court, gate):
+def test_old_rows_are_deleted_without_an_alarm(court, gate):
     opened(gate, 6)
     gate.batch(1, 4)
     aged(court, gate, 3)
@@ -211,7 +211,7 @@ def test_old_rows_are_deleted_and_the_journal_goes_on_without_an_alarm(court, ga
     assert court.alarms() == []
 
 
-def test_the_newest_row_stays_however_old_it_is(court, gate):
+def test_the_newest_row_is_never_deleted(court, gate):
     opened(gate, 6)
     gate.batch(1, 4)
     aged(court, gate, 6)
@@ -222,7 +222,7 @@ def test_the_newest_row_stays_however_old_it_is(court, gate):
     assert court.store.journals.prune(LONG_AGO) == 0
 
 
-def test_rows_that_a_wrong_clock_made_look_old_stay(court, gate):
+def test_rows_with_an_implausibly_old_time_are_kept(court, gate):
     opened(gate, 6)
     gate.batch(1, 6)
     with court.store.file.writing() as connection:
@@ -231,7 +231,7 @@ def test_rows_that_a_wrong_clock_made_look_old_stay(court, gate):
     assert kept(court) == [2, 3, 4, 5, 6]
 
 
-def test_rows_that_went_ahead_stay(court, gate):
+def test_rows_sent_ahead_are_kept(court, gate):
     opened(gate, 6)
     gate.batch(1, 2)
     gate.batch(4, 5, is_ahead=True)

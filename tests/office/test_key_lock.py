@@ -63,7 +63,7 @@ def typed(words):
     key_lock.set_prompt(lambda _: words)
 
 
-def test_a_copy_of_the_folder_opens_with_the_passphrase_alone(office, founded, tmp_path):
+def test_a_copied_folder_opens_only_with_the_passphrase(office, founded, tmp_path):
     before = kid(office)
     key_lock.lock(office, WORDS)
     stolen = Path(shutil.copytree(office, tmp_path / "stolen"))
@@ -82,7 +82,7 @@ def test_a_copy_of_the_folder_opens_with_the_passphrase_alone(office, founded, t
 
 
 @pytest.mark.parametrize("wrong", ["", WORDS[:-1], WORDS.upper(), f"{WORDS} ", "灯笼河九灯笼河九灯笼河九"])
-def test_a_wrong_passphrase_is_one_clear_message(office, wrong):
+def test_a_wrong_passphrase_gives_one_clear_message(office, wrong):
     key_lock.lock(office, WORDS)
     typed(wrong)
     with pytest.raises(OfficeError, match="^this is not the passphrase of this office; nothing was changed$"):
@@ -91,7 +91,7 @@ def test_a_wrong_passphrase_is_one_clear_message(office, wrong):
     kid(office)
 
 
-def test_it_can_be_changed_and_the_old_one_is_good_no_more(office):
+def test_the_passphrase_can_be_changed_and_the_old_one_is_invalid(office):
     before = kid(office)
     key = key_lock.lock(office, WORDS)
     assert key_lock.lock(office, OTHERS, key_lock.key_for(office, WORDS)) == key, "an office that runs goes on"
@@ -101,7 +101,7 @@ def test_it_can_be_changed_and_the_old_one_is_good_no_more(office):
     assert kid(office) == before
 
 
-def test_it_can_be_removed(office, founded):
+def test_the_passphrase_can_be_removed(office, founded):
     key_lock.lock(office, WORDS)
     key_lock.unlock(office)
     key_lock.forget_keys()
@@ -119,7 +119,7 @@ def test_a_short_passphrase_is_refused_and_changes_nothing(office):
 
 @pytest.mark.parametrize("change", ["lock", "change", "unlock"])
 @pytest.mark.parametrize("name", ["replace", "fsync", "unlink"])
-def test_wherever_the_power_goes_one_of_the_passphrases_opens_it(
+def test_after_a_power_cut_one_of_the_passphrases_opens_the_office(
     founded, tmp_path, monkeypatch, power_goes, name, change
 ):
     cheap(monkeypatch)
@@ -144,7 +144,7 @@ def _opened(office, words):
         key_lock.forget_keys()
 
 
-def test_with_a_credential_or_a_named_file_it_starts_with_nobody_there(office, tmp_path, monkeypatch):
+def test_with_a_credential_or_a_named_file_the_office_starts_unattended(office, tmp_path, monkeypatch):
     before, key = kid(office), key_lock.lock(office, WORDS)
     (tmp_path / "credentials").mkdir()
     (tmp_path / "credentials" / "office-key").write_text(key.hex())
@@ -157,7 +157,7 @@ def test_with_a_credential_or_a_named_file_it_starts_with_nobody_there(office, t
 
 
 @pytest.mark.parametrize("given", ["", "00" * 32, "00" * 31, "no key", "zz" * 32])
-def test_a_credential_that_does_not_fit_is_none(office, tmp_path, monkeypatch, given):
+def test_a_wrong_credential_does_not_open(office, tmp_path, monkeypatch, given):
     key_lock.lock(office, WORDS)
     key_lock.forget_keys()
     (tmp_path / "file").write_text(given)
@@ -166,7 +166,7 @@ def test_a_credential_that_does_not_fit_is_none(office, tmp_path, monkeypatch, g
         Store.open(office)
 
 
-def test_what_is_renewed_or_replaced_is_sealed_as_well(office):
+def test_renewed_and_replaced_keys_are_sealed_too(office):
     key_lock.lock(office, WORDS)
     Authority.load(office).renewed(NOW).save(office)
     with closing(Store.open(office)) as store:
@@ -179,7 +179,7 @@ def test_what_is_renewed_or_replaced_is_sealed_as_well(office):
     assert kid(office) == after
 
 
-def test_who_knew_the_passphrase_and_has_an_old_copy_opens_no_copy_after_a_rekeying(office, tmp_path):
+def test_the_old_passphrase_opens_no_copy_after_rekeying(office, tmp_path):
     key_lock.lock(office, WORDS)
     old = key_lock.key_for(shutil.copytree(office, tmp_path / "old"), WORDS)
     with pytest.raises(OfficeError, match="not the passphrase"):
@@ -210,7 +210,7 @@ COSTS = '"memory_kib":8192,"passes":1,"lanes":1'
         '{"v":1,"salt":"AAAA","key":"x","memory_kib":1000000000,"passes":1,"lanes":1}',
     ],
 )
-def test_a_damaged_file_is_said_and_costs_no_memory(office, content):
+def test_a_damaged_file_is_reported_without_much_memory(office, content):
     key_lock.lock(office, WORDS)
     (office / key_lock.LOCK_FILE).write_text(content)
     typed(WORDS)
@@ -245,7 +245,7 @@ def alone(folder, *words, check=0, **environment):
     return done.stdout + done.stderr
 
 
-def test_the_command_sets_asks_and_removes_and_says_how_the_office_starts_by_itself(office, gated, tmp_path):
+def test_the_command_sets_and_removes_the_passphrase_and_explains_unattended_starts(office, gated, tmp_path):
     file = tmp_path / "office.key"
     said = gated("passphrase", typed=(WORDS, WORDS))
     assert "new passphrase protects" in said

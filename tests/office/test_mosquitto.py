@@ -89,7 +89,7 @@ async def heard(listener, speaker, topic):
                     return (await anext(listener.messages)).topic.value
 
 
-async def test_a_gate_that_joins_may_speak_at_once_and_on_its_own_topics_alone(office, mosquitto):
+async def test_a_new_gate_may_publish_at_once_on_its_own_topics_only(office, mosquitto):
     ours, theirs = Topics(SITE, "gate-1"), Topics(SITE, "gate-2")
     async with client(office) as listener, client(office, "gate-1") as gate:
         for topic in (*ours.up, *theirs.up, *ours.down):
@@ -105,7 +105,7 @@ async def test_a_gate_that_joins_may_speak_at_once_and_on_its_own_topics_alone(o
                 assert (message.topic.value, message.payload) == (ours.event, b"!")
 
 
-async def test_a_gate_hears_its_own_topics_alone(office, mosquitto):
+async def test_a_gate_receives_only_its_own_topics(office, mosquitto):
     write_acl(office, SITE, ["gate-1", "gate-2"])
     ours, theirs = Topics(SITE, "gate-1"), Topics(SITE, "gate-2")
     async with client(office) as speaker, client(office, "gate-1") as gate:
@@ -116,7 +116,7 @@ async def test_a_gate_hears_its_own_topics_alone(office, mosquitto):
         assert await heard(gate, speaker, ours.record) == ours.record
 
 
-async def test_a_gate_that_is_not_among_them_any_more_says_nothing(office, mosquitto):
+async def test_a_removed_gate_can_publish_nothing(office, mosquitto):
     write_acl(office, SITE, ["gate-1", "gate-2"])
     ours, theirs = Topics(SITE, "gate-1"), Topics(SITE, "gate-2")
     async with client(office) as listener, client(office, "gate-1") as gate, client(office, "gate-2") as gone:
@@ -154,7 +154,7 @@ def attack(folder, name, ids, seconds, taken):
                 taken[0] += secure.recv(4)[:1] == b"\x20"
 
 
-async def test_no_gate_cuts_off_another_or_the_office_whatever_client_id_it_says(office, mosquitto):
+async def test_no_client_id_of_a_gate_disconnects_another_client(office, mosquitto):
     """The attacker knows the client ids of the others."""
     write_acl(office, SITE, ["gate-1", "gate-2"])
     ours, taken = Topics(SITE, "gate-1"), [0]
@@ -172,7 +172,7 @@ async def test_no_gate_cuts_off_another_or_the_office_whatever_client_id_it_says
     assert taken[0] > len(IDS)
 
 
-async def test_every_process_of_the_office_has_a_name_of_its_own_at_the_broker(office, mosquitto):
+async def test_every_office_process_has_its_own_client_id(office, mosquitto):
     write_acl(office, SITE, ["gate-1"])
     Authority.load(office).write_client(office, "office-2", broker.name_of(1), NOW)
     ours = Topics(SITE, "gate-1")
@@ -186,7 +186,7 @@ async def test_every_process_of_the_office_has_a_name_of_its_own_at_the_broker(o
             assert await heard(gate, each, ours.ack) == ours.ack
 
 
-def test_the_settings_of_an_office_from_before_are_mended_and_what_was_added_by_hand_stays(office, caplog):
+def test_broker_settings_of_an_older_office_are_repaired_and_manual_lines_kept(office, caplog):
     conf = office / "mosquitto.conf"
     new = conf.read_text()
     conf.write_text(new.replace(f"{broker.OWN_IDS}\n", "") + "listener 1883 127.0.0.1\n")
@@ -201,7 +201,7 @@ def test_the_settings_of_an_office_from_before_are_mended_and_what_was_added_by_
     assert (conf.read_text(), caplog.text) == (mended, "")
 
 
-def test_settings_with_a_remark_in_another_encoding_are_mended_and_the_remark_stays(office):
+def test_settings_with_a_comment_in_another_encoding_are_repaired_and_the_comment_kept(office):
     conf, remark = office / "mosquitto.conf", "# 社区\n".encode("gb18030")
     conf.write_bytes(remark + conf.read_bytes().replace(f"{broker.OWN_IDS}\n".encode(), b""))
     broker.update_broker_settings(office, SITE, [])
@@ -209,7 +209,7 @@ def test_settings_with_a_remark_in_another_encoding_are_mended_and_the_remark_st
     assert broker.OWN_IDS in conf.read_text("utf-8", "replace").splitlines()
 
 
-def test_an_office_with_another_broker_is_warned_of_its_client_ids(office, caplog):
+def test_an_office_with_another_broker_gets_a_warning_about_client_ids(office, caplog):
     (office / broker.CONF_FILE).unlink()
     broker.update_broker_settings(office, SITE, [])
     assert caplog.messages == [broker.OTHER_BROKER]
@@ -217,7 +217,7 @@ def test_an_office_with_another_broker_is_warned_of_its_client_ids(office, caplo
 
 
 @pytest.mark.parametrize("line", ["use_username_as_clientid false", "use_username_as_clientid"])
-def test_settings_that_let_one_gate_cut_off_another_on_purpose_are_left_and_told(office, caplog, line):
+def test_settings_that_let_gates_disconnect_each_other_are_kept_and_reported(office, caplog, line):
     conf = office / "mosquitto.conf"
     text = f"{conf.read_text()}{line}\n"
     conf.write_text(text)
@@ -230,7 +230,7 @@ def test_settings_that_let_one_gate_cut_off_another_on_purpose_are_left_and_told
 
 
 @pytest.mark.parametrize("name", [None, "server"])
-def test_nobody_comes_in_without_a_clients_certificate(office, mosquitto, name):
+def test_no_client_connects_without_a_certificate(office, mosquitto, name):
     context = ssl.create_default_context(cafile=str(office / "ca.pem"))
     if name is not None:
         context.load_cert_chain(office / f"{name}.pem", office / f"{name}.key")
@@ -242,7 +242,7 @@ def test_nobody_comes_in_without_a_clients_certificate(office, mosquitto, name):
         channel.recv(1)
 
 
-def test_rules_name_every_topic_and_no_gate_has_the_offices_name():
+def test_the_rules_name_every_topic_and_no_gate_has_the_offices_name():
     rules = acl(SITE, ["gate-2", "gate-1"])
     blocks = [block.splitlines() for block in rules.split("\n\n")]
     offices = ["user OFFICE", *(f"user OFFICE-{number}" for number in range(2, 65))]
@@ -255,7 +255,7 @@ def test_rules_name_every_topic_and_no_gate_has_the_offices_name():
     ]
 
 
-def test_a_process_that_has_the_brokers_old_number_is_left_alone(office):
+def test_another_process_with_the_brokers_old_number_gets_no_signal(office):
     innocent = subprocess.Popen(["sleep", "60"])
     try:
         (office / "mosquitto.pid").write_text(f"{innocent.pid}\n")
@@ -276,7 +276,7 @@ time.sleep(60)
 """
 
 
-def test_a_broker_that_is_still_beginning_is_told_when_it_can_hear_and_not_killed(office):
+def test_a_starting_broker_is_signalled_only_when_it_listens(office):
     """Before a process installs its handler, SIGHUP terminates it (signal(7))."""
     process = subprocess.Popen([sys.executable, "-c", BEGINNING], stdout=subprocess.PIPE, text=True)
     try:
@@ -288,7 +288,7 @@ def test_a_broker_that_is_still_beginning_is_told_when_it_can_hear_and_not_kille
         process.kill()
 
 
-def test_a_broker_that_never_hears_is_warned_of(office, caplog, monkeypatch):
+def test_a_broker_that_never_listens_gives_a_warning(office, caplog, monkeypatch):
     monkeypatch.setattr(broker, "LISTENS_S", 0.2)
     process = subprocess.Popen([sys.executable, "-c", BEGINNING.replace("0.3", "60")], stdout=subprocess.PIPE)
     try:
@@ -302,27 +302,27 @@ def test_a_broker_that_never_hears_is_warned_of(office, caplog, monkeypatch):
 
 
 @pytest.mark.parametrize("pid", [None, "", "no number", str(2**22 + 1)])
-def test_a_broker_that_does_not_run_is_no_trouble(office, pid):
+def test_a_stopped_broker_is_no_problem(office, pid):
     if pid is not None:
         (office / "mosquitto.pid").write_text(pid)
     write_acl(office, SITE, ["gate-1"])
     assert "gate-1" in (office / "acl").read_text()
 
 
-def test_whoever_has_no_name_on_this_machine_can_still_have_an_office(office, monkeypatch):
+def test_a_user_without_a_name_on_this_machine_can_create_an_office(office, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 3_999_999)
     broker.write_broker(office, Place.load(office))
     assert "\nuser " not in (office / "mosquitto.conf").read_text()
 
 
-def test_a_place_comes_back_and_gives_the_brokers_address(tmp_path):
+def test_a_place_file_is_read_back_with_the_brokers_address(tmp_path):
     place = Place("office.lan", 8883, 8884)
     place.save(tmp_path)
     assert Place.load(tmp_path) == place
     assert place.url == "mqtts://office.lan:8883"
 
 
-def test_what_is_no_office_is_said_to_be_none(tmp_path):
+def test_a_folder_that_is_not_an_office_is_reported(tmp_path):
     with pytest.raises(OfficeError, match="gated office init"):
         Place.load(tmp_path)
     (tmp_path / "place.json").write_text("{}")
@@ -332,12 +332,12 @@ def test_what_is_no_office_is_said_to_be_none(tmp_path):
         tls_context(tmp_path)
 
 
-def test_every_file_of_an_office_is_its_owners_alone(office):
+def test_every_file_of_an_office_is_private(office):
     own = [path for path in Path(office).iterdir() if not path.name.startswith("gate-")]
     assert {path.stat().st_mode & 0o077 for path in (office, *own)} == {0}
 
 
-def test_an_office_is_never_made_over_another(office):
+def test_an_office_never_overwrites_another(office):
     before = (office / "ca.key").read_bytes()
     with pytest.raises(OfficeError, match="not empty"):
         create_office(office, SITE, Place("localhost", 1, 2), NOW)
@@ -346,13 +346,13 @@ def test_an_office_is_never_made_over_another(office):
 
 @pytest.mark.parametrize(("site", "host"), [("a b", "localhost"), ("Site", "localhost"), ("a/b", "x"), ("a", "x y"),
                                             ("a", "x/y"), ("a", ""), ("a", "x\nuser root")])  # fmt: skip
-def test_names_that_would_be_more_than_names_are_refused(tmp_path, site, host):
+def test_names_with_special_characters_are_refused(tmp_path, site, host):
     with pytest.raises(OfficeError, match="cannot be|is not"):
         create_office(tmp_path / "office", site, Place(host, 1, 2), NOW)
     assert not (tmp_path / "office").exists()
 
 
-def test_each_share_makes_itself_known_once_and_again_when_the_authority_is_another(office):
+def test_each_share_announces_itself_once_and_again_after_an_authority_change(office):
     from contextlib import closing
 
     from gated.office.serve import _prepare_broker

@@ -51,7 +51,7 @@ async def entered(client):
 
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 5, 20])
-async def test_a_connection_that_is_cancelled_while_it_is_dialled_is_closed_when_it_comes_up(listener, ends, turns):
+async def test_a_connection_cancelled_while_dialling_is_closed_later(listener, ends, turns):
     ours, server = ends
     client = Client("localhost", listener.getsockname()[1], tls_context=ours)
     dialling = asyncio.create_task(entered(client))
@@ -70,7 +70,7 @@ async def test_a_connection_that_is_cancelled_while_it_is_dialled_is_closed_when
 
 
 @pytest.mark.parametrize("is_cancelled", [True, False])
-async def test_a_broker_that_never_answers_keeps_no_connection(listener, is_cancelled):
+async def test_a_silent_broker_leaves_no_open_connection(listener, is_cancelled):
     client = Client("localhost", listener.getsockname()[1], timeout=PATIENCE_S if is_cancelled else 0.2)
     dialling = asyncio.create_task(entered(client))
     line, _ = await asyncio.to_thread(listener.accept)
@@ -83,7 +83,7 @@ async def test_a_broker_that_never_answers_keeps_no_connection(listener, is_canc
         assert await asyncio.to_thread(read_to_the_end, line) == b""
 
 
-async def test_a_broker_that_hears_no_goodbye_keeps_no_connection(listener):
+async def test_a_broker_without_a_goodbye_keeps_no_connection(listener):
     def answer():
         line, _ = listener.accept()
         line.recv(1000)
@@ -107,7 +107,7 @@ async def test_a_broker_that_hears_no_goodbye_keeps_no_connection(listener):
         await asyncio.to_thread(read_to_the_end, line)
 
 
-def test_a_loop_that_ends_before_its_client_has_dialled_leaves_no_socket(listener, ends):
+def test_a_loop_that_ends_while_dialling_leaves_no_socket(listener, ends):
     ours, server = ends
     with ThreadPoolExecutor() as threads:
 
@@ -139,7 +139,7 @@ def built(tree):
             yield from (node.lineno for each in node.names if each.name in {"Client", "*", "client"})
 
 
-def test_nobody_builds_a_client_that_could_leave_a_socket_behind():
+def test_no_module_builds_a_client_that_could_leave_a_socket():
     files = [path for folder in ("gated", "tests", "hw_tests") for path in (ROOT / folder).rglob("*.py")]
     trees = {path: ast.parse(path.read_text()) for path in files if path != HOME}
     assert [f"{path.relative_to(ROOT)}:{line}" for path, tree in trees.items() for line in built(tree)] == []

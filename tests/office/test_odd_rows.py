@@ -75,7 +75,7 @@ def damages(path, table):
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_the_office_goes_on_with_every_other_row(kept, court, other, table, tmp_path):
+def test_the_office_works_with_every_undamaged_row(kept, court, other, table, tmp_path):
     folder = tmp_path / "damaged"
     memory = (other.heard, [*other.rows])
     for column, value in damages(kept / "office.db", table):
@@ -103,7 +103,7 @@ def _lives(court, other, said):
     assert [ack.seq for ack in other.batch(2, 2) if isinstance(ack, Ack)] == [2], said
 
 
-def test_what_is_left_out_is_told(kept):
+def test_skipped_rows_are_reported(kept):
     assert spoil(kept / "office.db", "gates", "seen_at", b"\xff")
     assert spoil(kept / "office.db", "records", "sealed", b"\xff")
     store = Store.open(kept)
@@ -114,7 +114,7 @@ def test_what_is_left_out_is_told(kept):
 
 
 @pytest.mark.parametrize("column", ["site", "secret", "counter", "floor", "timezone", "pin_salt", "sends_names"])
-def test_an_office_whose_own_row_is_damaged_says_what_to_bring_back(kept, column):
+def test_an_office_with_a_damaged_own_row_names_the_backup_to_restore(kept, column):
     assert spoil(kept / "office.db", "office", column, 0.5)
     with pytest.raises(StateError, match="row of the office itself is damaged; restore the newest backup"):
         Store.open(kept)
@@ -146,7 +146,7 @@ def damaged(kept, court):
     before.close()
 
 
-def test_a_gate_that_has_the_person_keeps_them(kept, court, other):
+def test_a_gate_that_has_the_person_keeps_the_record(kept, court, other):
     """A gate with another digest than the office's asks for everything, and forgets the person."""
     court.restart(kept)
     known = court.store.book.version("gate-2"), court.store.book.digest("gate-2")
@@ -158,7 +158,7 @@ def test_a_gate_that_has_the_person_keeps_them(kept, court, other):
     assert (word.version, word.digest) == known
 
 
-def test_a_gate_that_never_had_the_person_is_complete_without_them(damaged, other):
+def test_a_gate_that_never_had_the_person_is_complete_without_the_record(damaged, other):
     parts = [part for part in other.says(RecordRequest, after=0) if isinstance(part, SnapshotPart)]
     assert FIRST not in {getattr(record, "subject", "") for part in parts for record in part.records}
     other.version, other.digest = parts[0].version, parts[0].digest
@@ -166,7 +166,7 @@ def test_a_gate_that_never_had_the_person_is_complete_without_them(damaged, othe
     assert (word.version, word.digest) == (other.version, other.digest)
 
 
-def test_that_person_can_be_removed_and_every_gate_hears_of_it(damaged):
+def test_a_person_with_a_damaged_row_can_be_removed_at_every_gate(damaged):
     damaged.book.remove(f"person/{FIRST}")
     gone = [record for record in damaged.book.after("gate-2", 0) if isinstance(record, Tombstone)]
     assert {record.key for record in gone} >= {f"person/{FIRST}"}

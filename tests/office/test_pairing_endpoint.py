@@ -63,7 +63,7 @@ def changed(application, **fields):
     return msgspec.structs.replace(application, **fields)
 
 
-def test_an_invited_gate_gets_a_certificate_the_broker_and_the_offices_keys(registrar, code, draft):
+def test_an_invited_gate_gets_certificate_broker_and_office_keys(registrar, code, draft):
     answer = registrar.answer(draft.application(code, SITE), NOW)
     assert isinstance(answer, Admission)
     certificate = x509.load_pem_x509_certificate(answer.certificate.encode())
@@ -72,7 +72,7 @@ def test_an_invited_gate_gets_a_certificate_the_broker_and_the_offices_keys(regi
     assert Party.parse(answer.keys).kid == registrar.store.identity.party.kid
 
 
-def test_it_is_one_of_the_sites_gates_from_then_on(registrar, code, draft):
+def test_a_paired_gate_belongs_to_the_site(registrar, code, draft):
     application = draft.application(code, SITE)
     answer = registrar.answer(application, NOW)
     gate = registrar.store.gate(GATE)
@@ -81,7 +81,7 @@ def test_it_is_one_of_the_sites_gates_from_then_on(registrar, code, draft):
     assert f"user {GATE}\n" in (registrar.folder / "acl").read_text()
 
 
-def test_nobody_who_was_refused_is_a_gate(registrar, code, draft):
+def test_a_refused_gate_does_not_belong_to_the_site(registrar, code, draft):
     application = draft.application(code, SITE)
     for wrong in (changed(application, secret="00" * 10), changed(application, site="elsewhere"),
                   changed(application, gate="gate-3"), changed(application, csr="x"),
@@ -106,13 +106,13 @@ def test_a_refusal_has_a_reason(registrar, code, draft, fields, why):
     assert registrar.answer(changed(draft.application(code, SITE), **fields), NOW) == PairingRefusal(why=why)
 
 
-def test_private_keys_are_not_taken(registrar, code, draft, tmp_path):
+def test_an_application_with_private_keys_is_refused(registrar, code, draft, tmp_path):
     private = (tmp_path / "state" / "pairing.new" / "gate.keys").read_text()
     answer = registrar.answer(changed(draft.application(code, SITE), keys=private), NOW)
     assert answer == PairingRefusal(why="request")
 
 
-def test_a_request_in_another_gates_name_is_refused(registrar, code, draft):
+def test_a_request_for_another_gates_name_is_refused(registrar, code, draft):
     other = msgspec.structs.replace(draft.application(code, SITE))
     stolen = registrar.invite("gate-1", NOW)
     assert registrar.answer(changed(other, gate="gate-1", secret=stolen.secret.hex()), NOW) == PairingRefusal(
@@ -120,14 +120,14 @@ def test_a_request_in_another_gates_name_is_refused(registrar, code, draft):
     )
 
 
-def test_a_code_is_not_spent_on_what_could_be_mended(registrar, code, draft):
+def test_a_correctable_error_does_not_use_the_code(registrar, code, draft):
     application = draft.application(code, SITE)
     for wrong in (changed(application, site="elsewhere"), changed(application, csr="x")) * 4:
         registrar.answer(wrong, NOW)
     assert isinstance(registrar.answer(application, NOW), Admission)
 
 
-def test_an_answer_that_was_lost_is_given_again_for_ten_minutes(registrar, code, draft):
+def test_a_lost_answer_is_given_again_for_ten_minutes(registrar, code, draft):
     application = draft.application(code, SITE)
     first = registrar.answer(application, NOW)
     again = registrar.answer(application, NOW + timedelta(minutes=9))
@@ -136,7 +136,7 @@ def test_an_answer_that_was_lost_is_given_again_for_ten_minutes(registrar, code,
     assert registrar.answer(application, NOW + timedelta(minutes=11)) == PairingRefusal(why="spent")
 
 
-def test_whoever_comes_second_with_other_keys_gets_nothing(registrar, code, draft, tmp_path):
+def test_a_second_gate_with_other_keys_gets_nothing(registrar, code, draft, tmp_path):
     assert isinstance(registrar.answer(draft.application(code, SITE), NOW), Admission)
     before = registrar.store.gate(GATE)
     thief = PairingDraft(tmp_path / "elsewhere")
@@ -144,20 +144,20 @@ def test_whoever_comes_second_with_other_keys_gets_nothing(registrar, code, draf
     assert registrar.store.gate(GATE) == before
 
 
-def test_after_an_hour_a_code_is_old(registrar, code, draft):
+def test_a_code_expires_after_an_hour(registrar, code, draft):
     assert registrar.answer(draft.application(code, SITE), NOW + timedelta(hours=1, seconds=1)) == PairingRefusal(
         why="old"
     )
 
 
-def test_wrong_tries_kill_no_code(registrar, code, draft):
+def test_wrong_codes_do_not_invalidate_a_code(registrar, code, draft):
     application = draft.application(code, SITE)
     whys = [registrar.answer(changed(application, secret=f"{n:020x}"), NOW).why for n in range(30)]
     assert whys == ["wrong"] * 30
     assert isinstance(registrar.answer(application, NOW), Admission)
 
 
-def test_a_gate_that_is_paired_anew_has_its_new_keys(registrar, code, draft, tmp_path):
+def test_a_gate_paired_again_has_its_new_keys(registrar, code, draft, tmp_path):
     registrar.answer(draft.application(code, SITE), NOW)
     old = registrar.store.gate(GATE)
     anew = PairingDraft(tmp_path / "anew")
@@ -215,7 +215,7 @@ def post(body, path="/pair"):
     return head("POST", path, len(body)) + body
 
 
-async def test_it_gives_its_authority_to_anybody_and_lets_in_who_may(registrar, draft):
+async def test_the_endpoint_gives_its_authority_to_everybody_and_admits_invited_gates(registrar, draft):
     code = registrar.invite(GATE, datetime.now(UTC))
     async with serving(registrar) as say:
         assert await say(head("GET", "/ca.pem")) == (200, registrar.authority.pem)
@@ -225,7 +225,7 @@ async def test_it_gives_its_authority_to_anybody_and_lets_in_who_may(registrar, 
         assert (await say(head("GET", "/ca.key")))[0] == 404
 
 
-async def test_garbage_is_refused_in_a_word(registrar):
+async def test_garbage_is_refused_with_a_reason(registrar):
     async with serving(registrar) as say:
         for body in (b"", b"{", b"[]", b"\xff", b"[" * 10_000, b'{"v":2}', b" " * (MAX_PAIRING_BYTES + 1)):
             assert await say(post(body)) == (400, msgspec.json.encode(PairingRefusal(why="request"))), body[:10]
@@ -238,7 +238,7 @@ async def test_what_is_too_long_is_not_waited_for(registrar):
         assert status == 400
 
 
-async def test_whoever_tries_too_often_is_told_to_wait(registrar, code, draft):
+async def test_too_many_tries_must_wait(registrar, code, draft):
     wrong = msgspec.json.encode(changed(draft.application(code, SITE), secret="00" * 10))
     async with serving(registrar) as say:
         answers = [await say(post(wrong)) for _ in range(MOST_TRIES + 1)]
@@ -247,7 +247,7 @@ async def test_whoever_tries_too_often_is_told_to_wait(registrar, code, draft):
 
 
 @pytest.mark.parametrize("has_both", [True, False])
-async def test_nobody_names_their_own_address(registrar, code, draft, monkeypatch, has_both):
+async def test_a_client_cannot_choose_its_own_address(registrar, code, draft, monkeypatch, has_both):
     """A header can name any address. Only the address of the connection counts, also without IPv6."""
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: has_both)
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
@@ -258,7 +258,7 @@ async def test_nobody_names_their_own_address(registrar, code, draft, monkeypatc
     assert [status for status, _ in answers] == [403] * MOST_TRIES + [429]
 
 
-async def test_a_right_code_is_heard_whoever_tries_wrong_ones_from_the_same_place(registrar, draft):
+async def test_a_right_code_works_beside_wrong_ones_from_the_same_address(registrar, draft):
     """The right code works even after the service throttles wrong tries, and after applications that name a wrong
     site.
     """
@@ -275,7 +275,7 @@ async def test_a_right_code_is_heard_whoever_tries_wrong_ones_from_the_same_plac
         assert (await say(post(msgspec.json.encode(application))))[0] == 200
 
 
-async def test_connections_that_say_nothing_keep_nobody_out(registrar, draft):
+async def test_silent_connections_block_nobody(registrar, draft):
     """They stop before TLS, after it, within the head, and within the body. Their number exceeds the
     connection limit.
     """
@@ -298,7 +298,7 @@ async def test_connections_that_say_nothing_keep_nobody_out(registrar, draft):
                 writer.transport.abort()
 
 
-async def test_many_gates_behind_one_router_ask_and_join_within_a_minute(registrar, tmp_path):
+async def test_many_gates_behind_one_router_pair_within_a_minute(registrar, tmp_path):
     """Thirty gates each test their code first, then join. Testing a right code counts as no guess, however often."""
     codes = [registrar.invite(f"gate-{number}", datetime.now(UTC)) for number in range(30)]
     asked = [CodeQuestion(site=SITE, gate=code.gate, secret=code.secret.hex()) for code in codes]
@@ -312,7 +312,7 @@ async def test_many_gates_behind_one_router_ask_and_join_within_a_minute(registr
     assert {gate.gate for gate in registrar.store.gates()} >= {code.gate for code in codes}
 
 
-async def test_an_office_that_cannot_write_says_so_and_lives_on(registrar, draft, monkeypatch, caplog):
+async def test_an_office_that_cannot_write_reports_it_and_continues(registrar, draft, monkeypatch, caplog):
     code = registrar.invite(GATE, datetime.now(UTC))
 
     def add_gate(*_):
@@ -327,12 +327,12 @@ async def test_an_office_that_cannot_write_says_so_and_lives_on(registrar, draft
         assert (await say(body))[0] == 200
 
 
-async def test_a_port_that_is_taken_is_said(registrar):
+async def test_a_port_in_use_is_reported(registrar):
     with socket.create_server(("", registrar.place.pairing_port)), pytest.raises(OfficeError, match="not free"):
         await serve_pairing(registrar)
 
 
-def test_whoever_has_many_addresses_of_one_network_is_one():
+def test_addresses_of_one_network_count_as_one_client():
     others = ("2001:db8:0:1::2", "2001:db8:0:1:ffff::1", "2001:db8:0:1::%eth0")
     tries = FailedTries()
     for _ in range(MOST_TRIES):
@@ -346,7 +346,7 @@ def test_whoever_has_many_addresses_of_one_network_is_one():
 
 
 @given(st.lists(st.tuples(st.floats(0, 5), st.sampled_from("abc")), max_size=200))
-def test_in_no_minute_are_there_more_failed_tries_than_may_be(steps):
+def test_the_limit_of_failed_tries_holds_in_every_minute(steps):
     tries, now, made = FailedTries(), 0.0, []
     for pause_s, address in steps:
         now += pause_s
@@ -359,7 +359,7 @@ def test_in_no_minute_are_there_more_failed_tries_than_may_be(steps):
         assert len(lately) <= MOST_TRIES_OF_ALL
 
 
-def test_one_that_waits_may_try_again_and_others_need_not_wait_for_it():
+def test_a_waiting_client_may_try_again_and_others_are_not_delayed():
     tries = FailedTries()
     for _ in range(MOST_TRIES):
         assert tries.may_try("a", 0.0)

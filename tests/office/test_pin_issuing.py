@@ -25,7 +25,7 @@ def site(tmp_path):
         yield store
 
 
-def test_a_pin_is_made_and_will_do(site):
+def test_a_made_pin_is_strong(site):
     assert not is_weak(give_pin(site, ANN), 6, "2401")
     assert give_pin(site, ANN) != give_pin(site, ANN, is_duress=True)
 
@@ -47,13 +47,13 @@ def test_a_pin_is_made_and_will_do(site):
         "３１８２０５",
     ],
 )
-def test_what_is_easily_guessed_is_refused(site, digits):
+def test_an_obvious_pin_is_refused(site, digits):
     with pytest.raises(CredentialError, match="this PIN will not do"):
         give_pin(site, ANN, digits)
     assert site_budget(site.book.live(OfficePerson), ()).pins == 0
 
 
-def test_a_neighbours_pin_is_refused_in_the_same_words_as_a_weak_one(site):
+def test_a_neighbours_pin_gets_the_refusal_of_a_weak_one(site):
     give_pin(site, ANN, "860274")
     said = set()
     for digits in ("860274", "123456"):
@@ -63,14 +63,14 @@ def test_a_neighbours_pin_is_refused_in_the_same_words_as_a_weak_one(site):
     assert len(said) == 1
 
 
-def test_a_duress_pin_is_a_second_one_and_nobody_has_none(site):
+def test_a_duress_pin_needs_a_first_pin(site):
     with pytest.raises(CredentialError, match="needs a PIN beside it"):
         give_pin(site, ANN, is_duress=True)
     with pytest.raises(OfficeError):
         give_pin(site, "nobody")
 
 
-def test_the_budget_counts_duress_pins_and_goes_back_with_what_is_taken(site):
+def test_the_budget_counts_duress_pins_and_falls_after_a_removal(site):
     give_pin(site, ANN)
     give_pin(site, ANN, is_duress=True)
     give_pin(site, BOB)
@@ -83,7 +83,7 @@ def test_the_budget_counts_duress_pins_and_goes_back_with_what_is_taken(site):
     assert (found.pins, found.is_short, found.by_household is None) == (1, False, False)
 
 
-def test_whose_pin_is_weak_is_listed_until_they_are_given_another(site):
+def test_people_with_weak_pins_are_listed_until_they_get_another(site):
     give_pin(site, ANN)
     for gate in ("gate-1", "gate-2"):
         site.alarms.open(gate, "weak_pin", ANN, AT)
@@ -95,7 +95,7 @@ def test_whose_pin_is_weak_is_listed_until_they_are_given_another(site):
     assert (weak(site), weak_lines([])) == ([], [])
 
 
-def test_a_new_duress_pin_does_not_end_what_may_be_said_of_the_other_one(site):
+def test_a_new_duress_pin_does_not_end_the_report_of_a_weak_pin(site):
     give_pin(site, ANN)
     give_pin(site, ANN, is_duress=True)
     site.alarms.open("gate-1", "weak_pin", ANN, AT)

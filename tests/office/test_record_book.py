@@ -60,7 +60,7 @@ def change(store, person, what, number, more, at):
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(steps, st.booleans()), max_size=25))
-def test_whoever_follows_the_deltas_has_what_there_is(person, in_memory, history):
+def test_applying_all_deltas_gives_all_records(person, in_memory, history):
     """One gate asks at arbitrary moments, both at the end. Each time they hold the office's records and digest."""
     with closing(in_memory()) as store:
         held, version = {gate: {} for gate in GATES}, dict.fromkeys(GATES, 0)
@@ -86,7 +86,7 @@ def test_whoever_follows_the_deltas_has_what_there_is(person, in_memory, history
                     assert {"recognise", "transfer"} <= {consent.purpose for consent in record.consents}
 
 
-def test_a_face_is_news_for_one_gate_alone(store, person):
+def test_a_face_record_changes_one_gate_only(store, person):
     store.book.put(person(1))
     before = {gate: (store.book.version(gate), store.book.digest(gate)) for gate in GATES}
     assert store.faces.store_face(person(1).subject, "gate-1", face(1))
@@ -96,13 +96,13 @@ def test_a_face_is_news_for_one_gate_alone(store, person):
     assert (record.face, record.n) == (face(1), store.book.version("gate-1"))
 
 
-def test_no_number_is_given_twice(store, person):
+def test_no_record_number_is_used_twice(store, person):
     numbers = [store.book.put(person(number % 3)) for number in range(9)]
     numbers.append(store.book.remove(f"person/{person(1).subject}"))
     assert numbers == sorted(set(numbers))
 
 
-def test_nobody_who_is_gone_returns(store, person):
+def test_a_removed_person_does_not_return(store, person):
     store.book.put(person(1))
     store.book.remove(f"person/{person(1).subject}")
     for again in range(2):
@@ -114,14 +114,14 @@ def test_nobody_who_is_gone_returns(store, person):
         store.book.remove(f"person/{person(1).subject}")
 
 
-def test_a_role_may_be_said_anew_after_it_was_forgotten(store):
+def test_a_deleted_role_may_be_set_again(store):
     store.book.put(RoleRecord(n=0, role="staff", rights=[]))
     gone = store.book.remove("role/staff")
     assert store.book.put(RoleRecord(n=0, role="staff", rights=[])) > gone
     assert len(store.book.live(RoleRecord)) == 1
 
 
-def test_what_no_gate_would_accept_is_refused_here_with_its_field(store, person):
+def test_a_record_that_every_gate_would_refuse_is_refused_with_its_field(store, person):
     for wrong, what in (
         ({"name": "x" * 201}, "name"),
         ({"cards": [OfficeCard(str(n), "1234") for n in range(21)]}, "cards"),
@@ -139,7 +139,7 @@ def test_a_record_that_would_leave_no_room_for_a_face_is_refused(store, person):
         store.book.put(person(1, cards=long, name="名" * 200))
 
 
-def test_a_leap_leaves_no_number_of_before(store, person):
+def test_after_a_jump_no_record_keeps_its_old_number(store, person):
     for number in range(5):
         store.book.put(person(number))
     store.faces.store_face(person(2).subject, "gate-1", face(2))
@@ -155,7 +155,7 @@ def test_a_leap_leaves_no_number_of_before(store, person):
     }
 
 
-def test_two_that_write_see_each_other(tmp_path, person):
+def test_two_writers_see_each_others_records(tmp_path, person):
     with (
         closing(Store.create(tmp_path / "office", "market-south")) as one,
         closing(Store.open(tmp_path / "office")) as two,

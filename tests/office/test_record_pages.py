@@ -23,7 +23,7 @@ sizes = st.lists(st.sampled_from([0, 1, 500, 20_000, 38_000]), max_size=12)
 
 
 @given(sizes, st.integers(1, 5), st.integers(0, 9))
-def test_deltas_hold_everything_once_and_leave_no_gap(sizes, step, more):
+def test_deltas_have_every_record_once_without_gaps(sizes, step, more):
     records = [record(3 + step * number, size) for number, size in enumerate(sizes)]
     upto = (records[-1].n if records else 2) + more
     said = deltas("s" * 64, "g" * 64, 2, upto, records)
@@ -35,7 +35,7 @@ def test_deltas_hold_everything_once_and_leave_no_gap(sizes, step, more):
 
 
 @given(sizes, st.integers(1, 5))
-def test_what_is_urgent_is_all_that_takes_away_and_nothing_else(sizes, step):
+def test_urgent_records_are_exactly_those_that_reduce_access(sizes, step):
     records = [record(3 + step * number, size) for number, size in enumerate(sizes)]
     said = urgent("s", "g", records)
     assert [each for delta in said for each in delta.records] == [each for each in records if removes_access(each)]
@@ -44,7 +44,7 @@ def test_what_is_urgent_is_all_that_takes_away_and_nothing_else(sizes, step):
 
 
 @given(sizes)
-def test_parts_are_counted_and_fit(sizes):
+def test_snapshot_parts_are_counted_and_fit_into_messages(sizes):
     records = [record(number, size) for number, size in enumerate(sizes, 1)]
     said = list(parts("s" * 64, "g" * 64, 2**62, "a" * 64, records))
     assert [(part.part, part.parts) for part in said] == [(number, len(said)) for number in range(len(said))]
@@ -56,5 +56,5 @@ def test_an_empty_snapshot_is_one_part():
     assert [part.records for part in parts("s", "g", 1, "", [])] == [[]]
 
 
-def test_no_page_holds_more_than_may_be_sent_together():
+def test_no_page_has_more_records_than_may_be_sent_together():
     assert [len(page) for page in pages([record(number, 0) for number in range(1, 1002)])] == [500, 500, 1]

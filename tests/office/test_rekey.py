@@ -87,7 +87,7 @@ def files_of(folder):
 # -- the recovery key
 
 
-def test_the_key_comes_back_from_paper_however_it_is_typed():
+def test_the_recovery_key_is_read_from_paper_in_every_typing_style():
     text = KEY.text()
     for typed in (
         text,
@@ -100,12 +100,12 @@ def test_the_key_comes_back_from_paper_however_it_is_typed():
 
 
 @pytest.mark.parametrize("wrong", ["", "x", "0" * 55, "Z" * 55, KEY.text()[:-1], "\n".join([KEY.text()[:30]] * 3)])
-def test_what_is_no_key_is_said(wrong):
+def test_an_invalid_recovery_key_is_reported(wrong):
     with pytest.raises(OfficeError, match="recovery key"):
         RecoveryKey.parse(wrong)
 
 
-def test_one_wrong_letter_is_always_found():
+def test_one_wrong_letter_is_always_detected():
     text = KEY.text()
     for place, letter in enumerate(text):
         if letter != "-":
@@ -116,7 +116,7 @@ def test_one_wrong_letter_is_always_found():
 # -- the office
 
 
-def test_with_the_recovery_key_everything_is_new_and_nothing_is_lost(root):
+def test_rekeying_replaces_every_key_and_loses_nothing(root):
     office, before = root / "office", files_of(root / "office")
     old = kid(office)
     assert rekey(office, KEY, None, NOW) == FIRST
@@ -136,13 +136,13 @@ def test_without_the_recovery_key_nothing_changes(root):
     assert files_of(office) == before
 
 
-def test_an_office_without_a_recovery_key_says_how_to_have_one(tmp_path):
+def test_an_office_without_a_recovery_key_names_the_command_to_make_one(tmp_path):
     create_office(tmp_path / "office", SITE, Place("localhost", 1, 2), NOW)
     with pytest.raises(OfficeError, match="gated office recovery"):
         rekey(tmp_path / "office", KEY, None, NOW)
 
 
-def test_an_office_at_work_is_to_be_stopped_first(root):
+def test_a_running_office_must_be_stopped_before_rekeying(root):
     for name in ("serve-1-1.lock", "serve-2-4.lock"):
         with (
             closing(FileLock(root / "office" / name, "this office")),
@@ -151,7 +151,7 @@ def test_an_office_at_work_is_to_be_stopped_first(root):
             rekey(root / "office", KEY, None, NOW)
 
 
-def test_another_process_with_the_old_keys_writes_nothing_any_more(root):
+def test_a_process_with_the_old_keys_can_write_nothing(root):
     with closing(Store.open(root / "office")) as elsewhere:
         rekey(root / "office", KEY, None, NOW)
         with pytest.raises(StateError, match="new keys"):
@@ -160,7 +160,7 @@ def test_another_process_with_the_old_keys_writes_nothing_any_more(root):
 
 
 @pytest.mark.parametrize("name", ["rename", "replace", "fsync", "rmtree"])
-def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(founded, tmp_path, power_goes, name):
+def test_after_a_power_cut_the_office_has_the_old_or_the_new_keys(founded, tmp_path, power_goes, name):
     """From the chosen call on, every call of that function fails.
     The test tries each call as the first failure, of fsync every third.
     """
@@ -183,7 +183,7 @@ def test_wherever_the_power_goes_the_office_has_the_old_keys_or_the_new_ones(fou
     assert FIRST in outcomes
 
 
-def test_everything_that_was_sealed_to_the_old_keys_is_sealed_to_the_new_ones_wherever_it_lies(root):
+def test_everything_sealed_to_the_old_keys_is_sealed_to_the_new_ones(root):
     office = root / "office"
     old = Identity.load(office / "office.keys")
     rekey(office, KEY, None, NOW)
@@ -214,7 +214,7 @@ def statement(number, key=KEY, following=None, site=SITE, **other):
     )
 
 
-def test_a_hand_over_is_followed_once_and_never_back():
+def test_a_hand_over_is_applied_once_and_never_reversed():
     known = KnownRecoveryKey(key=KEY.public)
     first, second = statement(1), statement(2)
     after, said = followed(known, SITE, [first, second])
@@ -224,7 +224,7 @@ def test_a_hand_over_is_followed_once_and_never_back():
     assert followed(after, SITE, [second, first]) is None, "rolled back"
 
 
-def test_another_recovery_key_counts_once_the_one_before_has_named_it():
+def test_a_new_recovery_key_is_valid_once_the_old_one_has_named_it():
     other = RecoveryKey.make()
     chain = [statement(1, following=other), statement(2, other)]
     after, _ = followed(KnownRecoveryKey(key=KEY.public), SITE, chain)
@@ -235,7 +235,7 @@ def test_another_recovery_key_counts_once_the_one_before_has_named_it():
         followed(after, SITE, [statement(3, KEY)])
 
 
-def test_nobody_else_can_name_a_successor():
+def test_no_other_key_can_name_a_successor():
     known, thief = KnownRecoveryKey(key=KEY.public), RecoveryKey.make()
     office = Identity.make()
     payload = msgspec.json.encode({"v": 1, "site": SITE, "number": 9})
@@ -306,7 +306,7 @@ def until(work):
     return False
 
 
-def test_a_gate_that_was_away_for_two_hand_overs_follows_and_only_once(root):
+def test_a_gate_that_missed_two_hand_overs_follows_once(root):
     gate, office, other = Gate(root), root / "office", RecoveryKey.make()
     before = gate.office_kid()
     rekey(office, KEY, other, NOW)
@@ -320,7 +320,7 @@ def test_a_gate_that_was_away_for_two_hand_overs_follows_and_only_once(root):
 
 
 @pytest.mark.parametrize("clock", [timedelta(days=1), timedelta()])
-def test_a_gate_that_has_followed_follows_also_an_office_that_an_old_backup_brought_back(root, tmp_path, clock):
+def test_a_gate_follows_also_an_office_restored_from_an_old_backup(root, tmp_path, clock):
     gate, office = Gate(root), root / "office"
     shutil.copytree(office, tmp_path / "backup")
     rekey(office, KEY, None, NOW)
@@ -347,7 +347,7 @@ def restored(root, tmp_path):
     return office, newest
 
 
-def test_a_backup_of_before_another_recovery_key_comes_back_with_the_newest_one(root, restored):
+def test_a_backup_older_than_a_recovery_key_works_with_the_newest_key(root, restored):
     office, newest = restored
     gate = Gate(root)
     with pytest.raises(OfficeError, match="--restored"):
@@ -360,7 +360,7 @@ def test_a_backup_of_before_another_recovery_key_comes_back_with_the_newest_one(
         assert store.handovers.key == newest.public
 
 
-def test_with_the_recovery_key_of_before_a_gate_that_was_away_since_follows_too(founded, root, restored, tmp_path):
+def test_with_the_former_recovery_key_a_gate_that_was_away_follows_too(founded, root, restored, tmp_path):
     office, newest = restored
     shutil.copytree(founded / "gate", tmp_path / "away" / "gate")
     with pytest.raises(OfficeError, match="--former"):
@@ -374,7 +374,7 @@ def test_with_the_recovery_key_of_before_a_gate_that_was_away_since_follows_too(
         assert load_known(gate.state).key == newest.public
 
 
-def test_a_stolen_backup_of_before_moves_no_gate_with_any_key_but_the_newest(root, restored):
+def test_a_stolen_old_backup_moves_gates_only_with_the_newest_key(root, restored):
     office, _ = restored
     gate = Gate(root)
     before = gate.office_kid()
@@ -388,7 +388,7 @@ def test_a_stolen_backup_of_before_moves_no_gate_with_any_key_but_the_newest(roo
     assert gate.office_kid() == before
 
 
-def test_the_office_is_told_that_it_is_a_backup_of_before_when_a_gate_knows_newer_keys(root, restored):
+def test_the_office_learns_that_it_is_an_old_backup_if_a_gate_knows_newer_keys(root, restored):
     office, _ = restored
     gate = Gate(root)
     with at_work(office):
@@ -401,7 +401,7 @@ def is_told(office):
         return [(each.gate, each.kind) for each in store.alarms.all() if each.kind == "rekeyed_since"]
 
 
-def test_nobody_else_sounds_that_alarm(root):
+def test_no_other_sender_raises_that_alarm(root):
     office = root / "office"
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         other = Identity.make().sign("renew", b"{}").decode()
@@ -409,7 +409,7 @@ def test_nobody_else_sounds_that_alarm(root):
     assert is_told(office) == []
 
 
-def test_a_recorded_request_with_an_invented_number_sounds_no_alarm(root, monkeypatch):
+def test_a_recorded_request_with_an_invented_number_raises_no_alarm(root, monkeypatch):
     """Anybody between a gate and its office reads the signed request: the gate trusts no certificate there."""
     office, gate, posted = root / "office", Gate(root), []
     monkeypatch.setattr(http.client.HTTPSConnection, "request", lambda *words: posted.append(words[3]))
@@ -423,14 +423,14 @@ def test_a_recorded_request_with_an_invented_number_sounds_no_alarm(root, monkey
     assert is_told(office) == []
 
 
-def test_a_gate_that_comes_back_ends_that_alarm(court, gate):
+def test_a_returned_gate_ends_that_alarm(court, gate):
     court.store.alarms.open("gate-1", "rekeyed_since", "", "2027-01-01T00:00:00Z")
     gate.status()
     gate.status(heard=gate.heard)
     assert ("gate-1", "rekeyed_since") not in court.alarms()
 
 
-def test_a_gate_asks_for_the_hand_over_where_the_office_has_moved_to(root):
+def test_a_gate_requests_the_hand_over_at_the_offices_new_address(root):
     office, gate = root / "office", Gate(root)
     known = load_known(gate.state)
     path = gate.state / "pairing" / "recovery.json"
@@ -442,7 +442,7 @@ def test_a_gate_asks_for_the_hand_over_where_the_office_has_moved_to(root):
     assert load_known(gate.state).where == f"localhost:{port}"
 
 
-def test_no_flood_of_wrong_questions_keeps_a_gate_from_following(root):
+def test_a_flood_of_wrong_requests_does_not_keep_a_gate_from_following(root):
     office, gate = root / "office", Gate(root)
     rekey(office, KEY, None, NOW)
     with at_work(office) as registrar:
@@ -460,7 +460,7 @@ def test_no_flood_of_wrong_questions_keeps_a_gate_from_following(root):
     assert gate.office_kid() == kid(office)
 
 
-def test_whoever_has_the_office_key_and_stands_between_moves_no_gate(root, tmp_path):
+def test_the_office_key_alone_moves_no_gate(root, tmp_path):
     """The attacker has every file of the office's folder, its network address, and another recovery key."""
     gate, stolen = Gate(root), tmp_path / "stolen"
     before = gate.office_kid()
@@ -495,7 +495,7 @@ def test_only_the_gate_itself_gets_a_certificate(root):
 
 
 @pytest.mark.parametrize("name", ["replace", "fsync", "unlink"])
-def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_path, power_goes, name):
+def test_after_a_power_cut_a_gate_has_followed_or_not(root, tmp_path, power_goes, name):
     office = root / "office"
     old = Gate(root).office_kid()
     rekey(office, KEY, None, NOW)
@@ -516,7 +516,7 @@ def test_wherever_the_power_goes_at_the_gate_it_has_followed_or_not(root, tmp_pa
     assert followed_
 
 
-def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog):
+def test_an_older_gate_learns_the_recovery_key_once(root, caplog):
     gate = Gate(root)
     (gate.state / "pairing" / "recovery.json").unlink()
     said = RecoveryNotice(site=SITE, gate=GATE, key=KEY.public, number=0, port=8884)
@@ -528,7 +528,7 @@ def test_a_gate_from_before_learns_the_key_once_and_no_other_after(root, caplog)
     assert "another recovery key" in caplog.text
 
 
-def test_the_office_tells_those_that_know_none_and_alarms_for_another(court, gate, only):
+def test_the_office_sends_the_recovery_key_to_gates_without_one_and_alarms_for_another(court, gate, only):
     court.store.handovers.store_first_key(KEY.public)
     court.side._port = 8884
     said = only(RecoveryNotice, gate.status(can=["handover"]))
@@ -540,7 +540,7 @@ def test_the_office_tells_those_that_know_none_and_alarms_for_another(court, gat
     assert ("gate-1", "recovery_differs") in court.alarms()
 
 
-def test_a_gate_that_is_paired_knows_the_key_and_the_number_and_old_hand_overs_move_it_not(root):
+def test_a_paired_gate_knows_the_recovery_key_and_ignores_old_hand_overs(root):
     office = root / "office"
     rekey(office, KEY, None, NOW)
     vault_of(root / "new")
@@ -551,7 +551,7 @@ def test_a_gate_that_is_paired_knows_the_key_and_the_number_and_old_hand_overs_m
         assert followed(known, SITE, store.handovers.after(0)) is None
 
 
-def test_the_certificate_of_a_former_authority_is_renewed_though_it_is_not_due(root):
+def test_a_certificate_of_a_former_authority_is_renewed_early(root):
     rekey(root / "office", KEY, None, NOW + timedelta(minutes=1))
     with closing(Store.open(root / "office")) as store:
         assert not Authority.load(root / "office").is_issuer_of(store.gate(GATE).certificate)

@@ -77,7 +77,7 @@ def site(whole_gate, tmp_path):
     site.stop()
 
 
-def test_a_gate_on_duty_follows_by_itself_and_stays_what_it_was(site, wait_for, tmp_path):
+def test_a_running_gate_follows_a_hand_over_by_itself(site, wait_for, tmp_path):
     gate, file = site.gate, tmp_path / "recovery.txt"
     file.write_text(site.key.text())
     site.start()

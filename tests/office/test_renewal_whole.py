@@ -108,7 +108,7 @@ def site(whole_gate, tmp_path):
     site.close()
 
 
-def test_all_is_warned_of_without_an_office_and_renewed_by_itself_with_one(site, wait_for):
+def test_certificates_cause_warnings_without_an_office_and_renew_with_one(site, wait_for):
     gate, key = site.gate, site.public_key()
     site.broker()
     wait_for(site.shown)

@@ -86,7 +86,7 @@ def test_a_gate_gets_a_certificate_for_its_own_key_and_name(site):
     assert site.store.gate("gate-2").certificate == given.certificate
 
 
-def test_who_repeats_a_request_gets_what_was_given_before_and_nothing_new(site):
+def test_a_repeated_request_gets_the_earlier_certificate(site):
     ends = site.pair("gate-2")
     first = site.asks("gate-2", ends - 80 * DAY)
     serial = site.store.gate("gate-2").serial
@@ -95,7 +95,7 @@ def test_who_repeats_a_request_gets_what_was_given_before_and_nothing_new(site):
     assert site.store.gate("gate-2").serial == serial
 
 
-def test_nobody_gets_a_certificate_for_another_key_or_another_gate(site):
+def test_no_certificate_is_issued_for_another_key_or_gate(site):
     ends = site.pair("gate-2")
     thief = ec.generate_private_key(ec.SECP256R1())
     assert site.asks("gate-2", ends - DAY, key=thief) is None
@@ -104,7 +104,7 @@ def test_nobody_gets_a_certificate_for_another_key_or_another_gate(site):
     assert site.asks("gate-2", ends - DAY, name="OFFICE") is None
 
 
-def test_a_gate_from_before_gets_its_first_for_the_key_that_it_brings(site):
+def test_an_older_gate_gets_its_first_certificate_for_the_key_it_sends(site):
     site.pair("gate-2")
     site.store.gate_table.certify("gate-2", "0a", "")
     given = site.asks("gate-2", NOW)
@@ -112,12 +112,12 @@ def test_a_gate_from_before_gets_its_first_for_the_key_that_it_brings(site):
     assert site.asks("gate-2", NOW, key=ec.generate_private_key(ec.SECP256R1())) is None
 
 
-def test_gates_that_are_paired_in_one_afternoon_end_on_days_of_their_own(site):
+def test_gates_paired_in_one_afternoon_expire_on_different_days(site):
     days = [site.pair(f"gate-{number}").date() for number in range(12)]
     assert len(set(days)) == 12
 
 
-def test_only_the_gates_own_signature_has_it_renewed(site):
+def test_only_the_gates_own_signature_renews_its_certificate(site):
     ends = site.pair("gate-2")
     site.pair("gate-3")
     side = Exchange(site.store, renewals=site.renewals)
@@ -135,7 +135,7 @@ def test_only_the_gates_own_signature_has_it_renewed(site):
 # -- warnings ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_office_warns_60_30_and_7_days_before_and_each_is_over_with_the_next(site):
+def test_the_office_warns_60_30_and_7_days_before_and_each_warning_replaces_the_last(site):
     ends = site.pair("gate-2")
     told = []
     for days in (61, 60, 45, 30, 7, 1, -1):
@@ -146,7 +146,7 @@ def test_the_office_warns_60_30_and_7_days_before_and_each_is_over_with_the_next
     assert {kind for _, kind, _ in site.alarms()} <= MEANINGS.keys()
 
 
-def test_an_alarm_is_over_when_the_gate_says_that_it_uses_a_new_one(site):
+def test_an_alarm_ends_when_the_gate_uses_the_new_certificate(site):
     ends = site.pair("gate-2")
     site.renewals.watch(site.store.gates(), ends - 10 * DAY)
     assert site.alarms()
@@ -157,7 +157,7 @@ def test_an_alarm_is_over_when_the_gate_says_that_it_uses_a_new_one(site):
     assert site.alarms() == []
 
 
-def test_an_alarm_that_somebody_settled_does_not_come_again_at_the_same_stage(site):
+def test_a_handled_alarm_does_not_return_at_the_same_stage(site):
     ends = site.pair("gate-2")
     site.renewals.watch(site.store.gates(), ends - 50 * DAY)
     site.store.alarms.mark_handled(site.store.alarms.all()[0].id, "now")
@@ -187,7 +187,7 @@ def test_the_office_renews_its_own_for_the_same_keys_and_names(site):
     assert keys == {name: (site.folder / f"{name}.key").read_bytes() for name in keys}
 
 
-def test_the_authority_is_renewed_years_before_its_end_and_what_it_signed_stays_good(site):
+def test_the_authority_is_renewed_years_early_and_its_certificates_stay_valid(site):
     ends = end_of(site, "ca")
     old = Authority.load(site.folder)
     asked = read_csr(csr("gate-2", ec.generate_private_key(ec.SECP256R1())), "gate-2")
@@ -201,13 +201,13 @@ def test_the_authority_is_renewed_years_before_its_end_and_what_it_signed_stays_
     assert "authority" not in str(site.alarms())
 
 
-def test_what_of_the_office_ends_soon_is_one_alarm_that_names_it(site):
+def test_expiring_certificates_of_the_office_raise_one_alarm_that_names_them(site):
     site.renewals.watch_own(end_of(site, "server") - 20 * DAY)
     assert site.alarms() == [(OFFICE, "certificate_ends", "broker ends within 30 days; office ends within 30 days")]
 
 
 @pytest.mark.slow
-def test_a_mosquitto_that_runs_shows_the_renewed_certificate(site):
+def test_a_running_mosquitto_uses_the_renewed_certificate(site):
     broker = subprocess.Popen([find_mosquitto(), "-c", str(site.folder / "mosquitto.conf")], stderr=subprocess.DEVNULL)
     try:
         first = shown(site)
@@ -298,7 +298,7 @@ def hourly(monkeypatch):
     return run
 
 
-async def test_every_hour_the_office_renews_what_is_due_and_live_contexts_take_it(site, live, hourly):
+async def test_due_certificates_are_renewed_every_hour_and_used_by_open_contexts(site, live, hourly):
     first = handshake(live["server"], live["office"])
     async with hourly(site, live):
         await until(lambda: end_of(site, "server") > NOW + 3000 * DAY and end_of(site, "office") > NOW + 3000 * DAY)
@@ -310,7 +310,7 @@ async def test_every_hour_the_office_renews_what_is_due_and_live_contexts_take_i
     assert site.alarms() == []
 
 
-async def test_of_several_processes_only_the_first_renews_and_the_others_take_it(site, live, hourly):
+async def test_of_several_processes_only_the_first_renews(site, live, hourly):
     before = {name: (site.folder / name).read_bytes() for name in ("server.pem", "office.pem", "ca.pem")}
     async with hourly(site, live, is_first=False):
         await asyncio.sleep(0.3)
@@ -319,7 +319,7 @@ async def test_of_several_processes_only_the_first_renews_and_the_others_take_it
         await until(lambda: shows_what_lies_there(site, live))
 
 
-async def test_an_hour_that_fails_is_said_and_the_next_one_tries_again(site, live, hourly, caplog):
+async def test_a_failed_renewal_is_reported_and_tried_again_an_hour_later(site, live, hourly, caplog):
     kept = (site.folder / "ca.key").read_bytes()
     (site.folder / "ca.key").unlink()
     async with hourly(site, live):
@@ -331,7 +331,7 @@ async def test_an_hour_that_fails_is_said_and_the_next_one_tries_again(site, liv
 # -- failures and attacks --------------------------------------------------------------------------------------------
 
 
-def test_an_office_whose_clock_was_years_ahead_keeps_nobody_out_when_it_is_right_again(site):
+def test_after_a_wrong_clock_the_office_locks_no_gate_out(site):
     ends = site.pair("gate-2")
     ahead = NOW + 30 * 365 * DAY
     given = site.asks("gate-2", ahead)
@@ -343,7 +343,7 @@ def test_an_office_whose_clock_was_years_ahead_keeps_nobody_out_when_it_is_right
     assert end_of_pem(given.certificate) > ends
 
 
-def test_a_request_while_the_authority_cannot_be_read_is_not_answered_and_ends_nothing(site, caplog):
+def test_a_request_during_an_unreadable_authority_is_not_answered(site, caplog):
     ends = site.pair("gate-2")
     (site.folder / "ca.key").write_text("")
     assert site.asks("gate-2", ends - DAY) is None
@@ -356,7 +356,7 @@ def test_a_request_while_the_authority_cannot_be_read_is_not_answered_and_ends_n
     lambda: rsa.generate_private_key(65537, 1024),
     dsa.generate_private_key,
 ], ids=["P-384", "secp256k1", "RSA", "DSA"])  # fmt: skip
-def test_a_key_of_another_kind_is_given_nothing(site, make):
+def test_a_request_with_another_key_type_gets_no_certificate(site, make):
     ends = site.pair("gate-2")
     key = make(1024) if make is dsa.generate_private_key else make()
     assert site.asks("gate-2", ends - DAY, key=key) is None
@@ -366,7 +366,7 @@ HEAD, END = "-----BEGIN CERTIFICATE REQUEST-----\n", "-----END CERTIFICATE REQUE
 
 
 @pytest.mark.parametrize("text", ["", "no request", HEAD + END, "请", "\0" * 100, f"{HEAD}AAAA\n{END}"])
-def test_what_is_no_request_is_given_nothing(site, text):
+def test_an_invalid_request_gets_no_certificate(site, text):
     ends = site.pair("gate-2")
     assert site.renewals.answer("gate-2", CertificateRequest(site=SITE, gate="gate-2", csr=text), ends - DAY) is None
 

@@ -121,7 +121,7 @@ def site(tmp_path):
     site.close()
 
 
-def test_a_stolen_gates_session_ends_and_its_certificate_is_refused_within_ten_seconds(site):
+def test_a_stolen_gate_is_disconnected_and_refused_within_ten_seconds(site):
     site.start()
     thief, neighbour = site.dial("gate-2"), site.dial("gate-1")
     began = time.monotonic()
@@ -133,7 +133,7 @@ def test_a_stolen_gates_session_ends_and_its_certificate_is_refused_within_ten_s
     assert site.is_taken("gate-1")
 
 
-def test_who_comes_back_again_and_again_while_it_is_retired_is_out_as_well(site):
+def test_a_gate_that_reconnects_during_its_retirement_is_refused_too(site):
     site.start()
     stop, sessions = threading.Event(), []
 
@@ -155,7 +155,7 @@ def test_who_comes_back_again_and_again_while_it_is_retired_is_out_as_well(site)
     assert not site.is_taken("gate-2")
 
 
-def test_gates_that_are_retired_one_after_another_stay_out_and_the_broker_needs_no_restart(site):
+def test_gates_retired_in_sequence_stay_refused_without_a_broker_restart(site):
     site.pair("gate-3")
     site.start()
     assert site.retire("gate-1").broker == "ended"
@@ -169,7 +169,7 @@ def test_gates_that_are_retired_one_after_another_stay_out_and_the_broker_needs_
     assert [site.is_taken(gate) for gate in ("gate-1", "gate-2", "gate-3")] == [False, True, False]
 
 
-def test_the_list_of_an_old_office_has_no_end_that_could_cut_off_a_gate(tmp_path):
+def test_the_revocation_list_of_an_old_office_has_no_end_that_could_block_gates(tmp_path):
     """One office is nineteen years old. The clock of the other is an hour ahead of its broker's clock."""
     old, ahead = NOW - timedelta(days=19 * 365), NOW + timedelta(minutes=59)
     for name, wall in (("old", old), ("ahead", ahead)):
@@ -185,7 +185,7 @@ def test_the_list_of_an_old_office_has_no_end_that_could_cut_off_a_gate(tmp_path
             site.close()
 
 
-def test_the_list_never_expires_and_each_is_later_than_the_one_before_whatever_the_clock_says(site):
+def test_the_revocation_list_never_expires_and_its_number_always_rises(site):
     authority, revoked = Authority.load(site.folder), []
     before = None
     for number in range(1, 50):
@@ -198,7 +198,7 @@ def test_the_list_never_expires_and_each_is_later_than_the_one_before_whatever_t
         before = there.last_update_utc
 
 
-def test_an_authority_that_was_renewed_takes_the_same_certificates_back(site):
+def test_a_renewed_authority_revokes_the_same_certificates(site):
     site.retire("gate-2")
     Authority.load(site.folder).renewed(NOW + timedelta(days=1)).save(site.folder)
     with site.open() as store:
@@ -208,7 +208,7 @@ def test_an_authority_that_was_renewed_takes_the_same_certificates_back(site):
     assert site.is_taken("gate-1")
 
 
-def test_every_certificate_that_a_gate_was_ever_given_is_refused(site):
+def test_every_certificate_ever_issued_to_the_gate_is_refused(site):
     """The certificate before the newest stays valid for years, and may remain on the gate's SD card."""
     kept = site.root / "kept"
     shutil.copytree(site.root / "gate-2" / "pairing", kept)
@@ -220,7 +220,7 @@ def test_every_certificate_that_a_gate_was_ever_given_is_refused(site):
     assert not site.is_taken("gate-2")
 
 
-def test_a_renewal_that_is_under_way_while_its_gate_is_retired_gives_no_certificate(site, monkeypatch):
+def test_a_renewal_during_the_retirement_gives_no_certificate(site, monkeypatch):
     """Another process retires the gate during the renewal. A certificate signed then would never be revoked."""
     admit = Authority.admit
 
@@ -241,7 +241,7 @@ def test_a_renewal_that_is_under_way_while_its_gate_is_retired_gives_no_certific
     assert left[0] == 0
 
 
-def test_its_name_can_be_paired_anew_with_new_keys_and_the_old_certificate_stays_out(site):
+def test_the_name_can_be_paired_again_and_the_old_certificate_stays_refused(site):
     site.start()
     site.retire("gate-2")
     new = site.root / "another box"
@@ -253,7 +253,7 @@ def test_its_name_can_be_paired_anew_with_new_keys_and_the_old_certificate_stays
     assert not is_alive(session)
 
 
-def test_its_old_keys_are_let_in_under_no_name_and_the_code_is_not_spent(site):
+def test_the_old_keys_are_refused_under_every_name_without_using_the_code(site):
     draft = PairingDraft(site.root / "gate-2")
     site.retire("gate-2")
     with site.open() as store, closing(Registrar(site.folder, store)) as registrar:
@@ -271,7 +271,7 @@ def test_its_old_keys_are_let_in_under_no_name_and_the_code_is_not_spent(site):
         join(site.folder, site.root / "gate-2", "gate-2")
 
 
-def test_the_other_gates_are_told_and_nothing_of_it_is_left_to_be_waited_for(site):
+def test_other_gates_learn_of_the_retirement_and_nothing_stays_pending(site):
     with site.open() as store:
         store.alarms.open("gate-2", "silent", "", "2027-01-01T00:00:00Z")
         version = store.book.version("gate-1")
@@ -287,7 +287,7 @@ def test_the_other_gates_are_told_and_nothing_of_it_is_left_to_be_waited_for(sit
             store.gate("gate-2")
 
 
-def test_it_works_again_without_harm_and_knows_no_gate_that_never_was(site):
+def test_retiring_twice_does_no_harm_and_an_unknown_gate_is_refused(site):
     assert site.retire("gate-2").is_new
     again = site.retire("gate-2")
     assert (again.is_new, again.broker) == (False, "absent")
@@ -300,7 +300,7 @@ def test_it_works_again_without_harm_and_knows_no_gate_that_never_was(site):
         site.retire("gate-7")
 
 
-def test_a_broker_with_settings_from_before_is_told_apart(site, monkeypatch):
+def test_a_broker_with_old_settings_is_reported_separately(site, monkeypatch):
     monkeypatch.setattr(retiring, "HEEDS_S", 1.0)
     conf = site.folder / "mosquitto.conf"
     lines = [line for line in conf.read_text().splitlines() if not line.startswith("crlfile")]
@@ -311,7 +311,7 @@ def test_a_broker_with_settings_from_before_is_told_apart(site, monkeypatch):
 
 @pytest.mark.parametrize("where", ["gated.office.retiring.write_crl", "gated.office.retiring.write_acl",
                                    "gated.office.retiring._put_out"])  # fmt: skip
-def test_wherever_it_breaks_off_a_second_time_ends_it(site, monkeypatch, where):
+def test_an_interrupted_retirement_is_completed_by_a_second_run(site, monkeypatch, where):
     site.start()
 
     def fails(*_):
@@ -325,7 +325,7 @@ def test_wherever_it_breaks_off_a_second_time_ends_it(site, monkeypatch, where):
     assert not site.is_taken("gate-2")
 
 
-def test_an_office_at_work_hears_a_retired_gate_no_more_and_goes_on_with_the_others(court, gate, other, person, only):
+def test_a_running_office_ignores_a_retired_gate_and_serves_the_others(court, gate, other, person, only):
     court.store.book.put(person(1))
     court.due()
     order = court.order(SwitchLockdown(True), "gate-2")
@@ -342,7 +342,7 @@ def test_an_office_at_work_hears_a_retired_gate_no_more_and_goes_on_with_the_oth
     assert only(Heartbeat, gate.status())
 
 
-def test_the_certificates_of_an_office_from_before_are_taken_back_as_well(tmp_path):
+def test_certificates_of_an_older_office_are_revoked_too(tmp_path):
     """The old database has no list of issued certificates. The migration lists the newest certificate of each gate."""
     before = next(n for n, step in enumerate(MIGRATIONS) if "CREATE TABLE issued" in step)
     with closing(Store.create(tmp_path / "office", SITE)) as store:

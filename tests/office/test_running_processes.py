@@ -38,7 +38,7 @@ def waiter(tmp_path):
     process.communicate()
 
 
-def test_a_process_waits_until_it_says_that_it_does_not(tmp_path):
+def test_a_process_counts_as_waiting_until_it_withdraws(tmp_path):
     assert not is_waiting(tmp_path, ORDER)
     with closing(Waiting(tmp_path, [ORDER, "0b" * 16])):
         assert is_waiting(tmp_path, ORDER)
@@ -49,14 +49,14 @@ def test_a_process_waits_until_it_says_that_it_does_not(tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
-def test_whatever_ends_a_process_it_waits_no_more(tmp_path, waiter, number):
+def test_an_ended_process_does_not_count_as_waiting(tmp_path, waiter, number):
     assert is_waiting(tmp_path, ORDER)
     waiter.send_signal(number)
     waiter.wait(60)
     assert not is_waiting(tmp_path, ORDER)
 
 
-def test_a_process_that_is_stopped_holds_its_lock_and_does_not_wait(tmp_path, waiter, monkeypatch):
+def test_a_stopped_process_keeps_its_lock_and_does_not_count_as_waiting(tmp_path, waiter, monkeypatch):
     monkeypatch.setattr(running_processes, "HEARTBEAT_S", 0.3)
     waiter.send_signal(signal.SIGSTOP)
     end = time.monotonic() + 30
@@ -69,7 +69,7 @@ def test_a_process_that_is_stopped_holds_its_lock_and_does_not_wait(tmp_path, wa
         time.sleep(0.05)
 
 
-def test_a_file_that_nobody_holds_or_that_is_garbage_is_nobody(tmp_path):
+def test_an_unlocked_or_damaged_file_names_no_process(tmp_path):
     (tmp_path / "waiting").mkdir()
     (tmp_path / "waiting" / ORDER).write_bytes(b"x")
     assert not is_waiting(tmp_path, ORDER)
@@ -78,7 +78,7 @@ def test_a_file_that_nobody_holds_or_that_is_garbage_is_nobody(tmp_path):
         assert not is_waiting(tmp_path, ORDER)
 
 
-def test_an_office_serves_its_share_of_the_gates_while_it_lives(tmp_path):
+def test_an_office_process_serves_its_share_of_the_gates_while_it_runs(tmp_path):
     gates = [f"gate-{number}" for number in range(20)]
     with pytest.raises(OfficeError, match="Nothing was sent"):
         require_served(tmp_path, gates[:1])

@@ -28,32 +28,32 @@ def ask(snapshot=0, parts=()):
     return RecordRequest(site="s", gate="g", is_snapshot=True, snapshot=snapshot, parts=list(parts))
 
 
-def test_the_first_parts_come_first_and_the_rest_as_asked(make):
+def test_the_first_parts_are_sent_first_and_the_rest_on_request(make):
     kept = Snapshots()
     assert kept.parts("g", ask(), 0.0, 7, make) == [b"1-%d" % part for part in range(PARTS_WINDOW)]
     assert kept.parts("g", ask(7, [19, 3]), 1.0, 7, make) == [b"1-19", b"1-3"]
     assert kept.parts("g", ask(7, [20, 99]), 1.0, 7, make) == []
 
 
-def test_an_older_one_is_kept_while_it_is_fetched_and_replaced_when_nobody_wants_it(make):
+def test_an_older_snapshot_is_kept_while_a_gate_fetches_it(make):
     kept = Snapshots()
     kept.parts("g", ask(), 0.0, 7, make)
     assert kept.parts("g", ask(7, [5]), 1.0, 8, make) == [b"1-5"]
     assert kept.parts("g", ask(), 1.0, 8, make)[0] == b"2-0"
 
 
-def test_one_that_is_here_no_more_begins_anew(make):
+def test_a_deleted_snapshot_starts_again(make):
     kept = Snapshots()
     kept.parts("g", ask(), 0.0, 7, make)
     kept.forget(KEEP_S)
     assert kept.parts("g", ask(7, [5]), KEEP_S, 8, make) == [b"2-%d" % part for part in range(PARTS_WINDOW)]
 
 
-def test_the_same_version_made_anew_goes_on_where_it_was(make):
+def test_a_rebuilt_snapshot_of_the_same_version_continues(make):
     assert Snapshots().parts("g", ask(7, [5]), 0.0, 7, make) == [b"1-5"]
 
 
-def test_too_many_at_once_must_wait_and_are_served_when_others_are_done(make, monkeypatch):
+def test_too_many_gates_at_once_wait_for_their_turn(make, monkeypatch):
     monkeypatch.setattr(snapshots, "SNAPSHOT_BYTES", 140)
     kept = Snapshots()
     for gate in ("a", "b"):

@@ -34,12 +34,12 @@ def on_disk(folder):
     return b"".join(path.read_bytes() for path in folder.glob("office.db*"))
 
 
-def test_an_office_is_made_once(folder, store):
+def test_an_office_is_created_once(folder, store):
     with pytest.raises(OfficeError, match="already"):
         Store.create(folder, SITE)
 
 
-def test_no_office_no_store(folder):
+def test_without_an_office_no_store_opens(folder):
     with pytest.raises(OfficeError, match="gated office init"):
         Store.open(folder)
 
@@ -49,7 +49,7 @@ def test_only_its_owner_may_read_it(folder, store):
         assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
-def test_what_was_kept_is_there_when_it_is_opened_again(folder, store, person):
+def test_stored_data_is_there_after_reopening(folder, store, person):
     store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
     store.book.put(person(1))
     with closing(Store.open(folder)) as again:
@@ -59,7 +59,7 @@ def test_what_was_kept_is_there_when_it_is_opened_again(folder, store, person):
         assert again.book.digest("gate-1") == store.book.digest("gate-1")
 
 
-def test_a_thief_without_the_keys_learns_nobodys_name_flat_card_or_pin(folder, store, person):
+def test_without_the_keys_the_files_reveal_no_name_flat_card_or_pin(folder, store, person):
     who = person(1, name="Wang Fang", household="flat 2-401", cards=[OfficeCard("c", "6729715")], pin="739154")
     store.book.put(who)
     store.book.put(HouseholdRecord(n=0, household="flat 2-401", rights=[WireAccessRule("main")]))
@@ -71,20 +71,20 @@ def test_a_thief_without_the_keys_learns_nobodys_name_flat_card_or_pin(folder, s
     assert who.subject.encode() in disk
 
 
-def test_the_reason_of_an_order_is_for_the_office_alone(folder, store):
+def test_the_reason_of_a_command_stays_at_the_office(folder, store):
     store.add_gate("gate-1", Identity.make().party.dump(), "0a0b")
     store.commands.place("gate-1", ReleaseDoor(), "li", "for the aunt of Wang Fang", datetime.now(UTC))
     assert b"Wang Fang" not in on_disk(folder)
 
 
-def test_without_its_keys_a_database_is_no_office(folder, store, person):
+def test_a_database_without_its_keys_is_not_an_office(folder, store, person):
     store.book.put(person(1))
     (folder / "office.keys").unlink()
     with pytest.raises(StateError, match=r"office\.keys"):
         Store.open(folder)
 
 
-def test_who_is_removed_leaves_no_trace_but_a_number(folder, store, person):
+def test_a_removed_person_leaves_only_a_number(folder, store, person):
     store.book.put(person(1))
     row = store.file._connection.execute("SELECT sealed FROM records").fetchone()[0]
     assert row in on_disk(folder)
@@ -94,7 +94,7 @@ def test_who_is_removed_leaves_no_trace_but_a_number(folder, store, person):
         assert again.book.get(f"person/{person(1).subject}").n == 2
 
 
-def test_a_reader_that_stands_in_the_way_delays_an_erasure_and_does_not_prevent_it(folder, store, person):
+def test_an_open_reader_delays_an_erasure_and_does_not_prevent_it(folder, store, person):
     store.book.put(person(1))
     row = store.file._connection.execute("SELECT sealed FROM records").fetchone()[0]
     with closing(Store.open(folder)) as reader:
@@ -108,7 +108,7 @@ def test_a_reader_that_stands_in_the_way_delays_an_erasure_and_does_not_prevent_
     assert row not in on_disk(folder)
 
 
-def test_a_gate_that_is_paired_anew_keeps_its_place(store):
+def test_a_gate_paired_again_keeps_its_place(store):
     first, second = Identity.make().party, Identity.make().party
     store.add_gate("gate-1", first.dump(), "0a0b")
     since = store.gate("gate-1").since
@@ -119,7 +119,7 @@ def test_a_gate_that_is_paired_anew_keeps_its_place(store):
     assert (Party.parse(record.keys).kid, record.n) == (second.kid, since + 1)
 
 
-def test_what_fails_half_way_has_not_happened(store, person):
+def test_a_failed_transaction_changes_nothing(store, person):
     with pytest.raises(RuntimeError), store.file.writing():
         store.book.put(person(1))
         raise RuntimeError
@@ -127,12 +127,12 @@ def test_what_fails_half_way_has_not_happened(store, person):
     assert store.book.version("gate-1") == 0
 
 
-def test_a_gate_that_is_not_there_is_told_with_the_way_to_find_it(store):
+def test_an_unknown_gate_gives_an_error_that_names_the_search_command(store):
     with pytest.raises(OfficeError, match="gated office gates"):
         store.gate("gate-9")
 
 
-def test_an_office_of_before_is_in_shanghai(tmp_path):
+def test_an_older_office_is_in_shanghai(tmp_path):
     """The database has the schema from before the office stored its site's time zone."""
     tmp_path.chmod(0o700)
     identity = Identity.make()

@@ -61,14 +61,14 @@ def printed_of_four(raw):
 
 
 @given(four)
-def test_whatever_is_printed_on_a_card_of_four_bytes_opens_at_every_reader(raw):
+def test_a_four_byte_card_opens_at_every_reader_by_any_printed_number(raw):
     for printed in printed_of_four(raw):
         for reading in readings_of_four(raw):
             assert opens(printed, reading), (printed, reading)
 
 
 @given(st.integers(1, 0xFFFFFF), st.integers(0, 255))
-def test_what_is_printed_of_24_bits_opens_at_readers_that_tell_more(low, high):
+def test_a_printed_24_bit_number_opens_at_longer_readers(low, high):
     raw = bytes([high]) + low.to_bytes(3, "big")
     for printed in (f"{raw[1]:03},{number_of(raw[2:]):05}", w26(raw[1:]), f"{raw[1]},{number_of(raw[2:])}"):
         for reading in (w26(raw[1:]), f"{number_of(raw):010}", raw.hex(), w34(raw), f"w40:01{raw.hex()}"):
@@ -76,7 +76,7 @@ def test_what_is_printed_of_24_bits_opens_at_readers_that_tell_more(low, high):
 
 
 @given(seven)
-def test_a_card_of_seven_bytes_opens_where_all_or_four_or_three_of_them_are_told(raw):
+def test_a_seven_byte_card_opens_at_readers_of_all_four_or_three_bytes(raw):
     turned = raw[::-1]
     for printed in (raw.hex(), raw.hex(":"), f"w56:{turned.hex()}", f"w58:{raw.hex()}"):
         for each in (raw, turned):
@@ -90,14 +90,14 @@ def test_a_card_of_seven_bytes_opens_where_all_or_four_or_three_of_them_are_told
 
 
 @given(seven)
-def test_a_card_given_by_the_four_bytes_that_one_reader_tells_opens_at_one_that_tells_seven(raw):
+def test_a_card_registered_by_four_bytes_opens_at_a_seven_byte_reader(raw):
     for part in (raw[:4], raw[-4:], raw[:4][::-1], raw[-4:][::-1]):
         assert opens(w34(part), f"w58:{raw.hex()}")
         assert opens(w34(part), raw[::-1].hex())
 
 
 @given(st.binary(min_size=5, max_size=5).filter(lambda raw: raw[1] != 0))
-def test_a_tag_of_forty_bits_opens_where_32_or_24_of_them_are_told(raw):
+def test_a_forty_bit_tag_opens_at_readers_of_32_or_24_bits(raw):
     for printed in (raw.hex(":"), f"w40:{raw.hex()}"):
         for reading in (f"w42:{raw.hex()}", f"{number_of(raw[1:]):010}", w34(raw[1:]), w26(raw[2:])):
             assert opens(printed, reading), (printed, reading)
@@ -105,7 +105,7 @@ def test_a_tag_of_forty_bits_opens_where_32_or_24_of_them_are_told(raw):
 
 
 @given(four, four)
-def test_no_other_card_of_four_bytes_opens_at_a_reader_that_tells_them_all(mine, other):
+def test_no_other_four_byte_card_opens_at_a_full_reader(mine, other):
     assume(other not in (mine, mine[::-1]))
     for printed in (mine.hex(":"), f"{number_of(mine):010}", w34(mine)):
         assert not opens(printed, f"w32:{other.hex()}")
@@ -113,7 +113,7 @@ def test_no_other_card_of_four_bytes_opens_at_a_reader_that_tells_them_all(mine,
 
 
 @given(four, st.integers(0, 255))
-def test_the_same_lower_bits_do_not_open_where_more_is_told(raw, high):
+def test_equal_lower_bits_do_not_open_at_a_longer_reader(raw, high):
     other = bytes([high]) + raw[1:]
     assume(other not in (raw, raw[::-1]))
     assert not opens(raw.hex(":"), f"w32:{other.hex()}")
@@ -147,7 +147,7 @@ def test_the_same_lower_bits_do_not_open_where_more_is_told(raw, high):
         ("GATE-1234", "GATE1234"),
     ],
 )
-def test_a_number_is_plain_however_it_is_written(written, plain):
+def test_a_number_has_one_normal_form(written, plain):
     assert card_numbers.plain(written) == plain
     assert card_numbers.plain(plain) == plain
 
@@ -158,7 +158,7 @@ def test_a_number_is_plain_however_it_is_written(written, plain):
      "w26:ABC", "w32:1-2", "w24:1000000", "w32:1FFFFFFFF", "70000,1", "1,70000", "0006729715 102,45027",
      "'; DROP TABLE cards; --", "12345678\x00", "\udc80\udc80\udc80\udc80"],
 )  # fmt: skip
-def test_what_is_no_number_is_refused_with_what_to_do(text):
+def test_an_invalid_number_is_refused_with_the_next_step(text):
     with pytest.raises(CredentialError):
         card_numbers.plain(text)
     assert card_readings.numbers_in(text) == card_readings.names_before_readings(text) == frozenset()
@@ -186,11 +186,11 @@ def test_zeros_count_as_digits():
         ("08A1B2C3D4E5F6", False),
     ],
 )
-def test_a_uid_that_is_another_one_each_time_is_known(text, is_random):
+def test_a_random_uid_is_recognised(text, is_random):
     assert card_readings.is_random(text) == is_random
 
 
-def test_what_two_of_three_bytes_of_most_cards_are_alike_is_no_reading():
+def test_a_reading_shared_by_most_cards_is_not_used():
     """24-bit cards start with a zero byte and NXP cards start with 04. Otherwise every tenth card would match another
     card.
     """
@@ -199,7 +199,7 @@ def test_what_two_of_three_bytes_of_most_cards_are_alike_is_no_reading():
 
 
 @given(st.text(max_size=50))
-def test_whatever_is_written_it_is_a_number_or_it_is_refused(text):
+def test_any_text_is_a_number_or_refused(text):
     try:
         number = card_numbers.plain(text)
     except CredentialError:
@@ -214,7 +214,7 @@ def test_whatever_is_written_it_is_a_number_or_it_is_refused(text):
     assert all(reading for _, reading in card_readings.shown(text))
 
 
-def test_the_readings_are_shown_to_a_person():
+def test_the_readings_are_shown_in_readable_form():
     lines = dict(card_readings.shown("04A1B2C3"))
     assert lines["hex"] == "04A1B2C3"
     assert lines["decimal"] == "0077705923"

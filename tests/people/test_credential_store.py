@@ -22,7 +22,7 @@ NOBODY = SubjectId("0123456789abcdef")
 OFFICE = AccessRule("main", "office", NOON, NOON + DAY)
 
 
-def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
+def test_the_store_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
     store = Credentials.open(tmp_path / "new", "site")
     issue_card(store, "12345678", None)
     store.close()
@@ -32,7 +32,7 @@ def test_it_opens_without_a_register_a_model_or_a_template(tmp_path) -> None:
     again.close()
 
 
-def test_the_first_and_the_last_use_are_written_down(store) -> None:
+def test_the_first_and_the_last_use_are_stored(store) -> None:
     card = issue_card(store, "12345678", None)
     assert store.use(card.id, NOON)
     assert store.use(card.id, NOON + DAY)
@@ -48,13 +48,13 @@ def test_a_use_at_an_unknown_time_counts_and_changes_no_time(store) -> None:
     assert store.all() == [replace(card, uses_left=0, first_used_at=NOON, last_used_at=NOON)]
 
 
-def test_counted_uses_run_out_and_stay_so(store) -> None:
+def test_counted_uses_end_and_stay_ended(store) -> None:
     card = issue_card(store, "12345678", None, uses=2)
     assert [store.use(card.id, NOON) for _ in range(4)] == [True, True, False, False]
     assert store.all()[0].uses_left == 0
 
 
-def test_a_use_that_came_to_nothing_is_given_back(store) -> None:
+def test_an_unreleased_use_is_returned(store) -> None:
     counted, plain = issue_card(store, "12345678", None, uses=1), issue_card(store, "87654321", None)
     store.use(counted.id, NOON)
     for card in (counted, plain):
@@ -62,11 +62,11 @@ def test_a_use_that_came_to_nothing_is_given_back(store) -> None:
     assert [card.uses_left for card in store.all()] == [1, None]
 
 
-def test_what_is_gone_is_not_used(store) -> None:
+def test_a_removed_credential_is_not_used(store) -> None:
     assert not store.use("nothing", NOON)
 
 
-def test_of_many_at_once_exactly_as_many_uses_are_granted_as_there_are(state, store) -> None:
+def test_parallel_uses_grant_exactly_the_available_number(state, store) -> None:
     card = issue_card(store, "12345678", None, uses=7)
     other = Credentials.open(state, "site")
     granted: list[bool] = []
@@ -84,7 +84,7 @@ def test_of_many_at_once_exactly_as_many_uses_are_granted_as_there_are(state, st
     assert (len(granted), sum(granted)) == (30, 7)
 
 
-def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state, store, live) -> None:
+def test_every_change_except_our_own_uses_is_a_new_version(state, store, live) -> None:
     ann, other = live("a"), Credentials.open(state, "site")
     seen = [store.version()]
     for change in (
@@ -104,12 +104,12 @@ def test_every_change_is_a_new_version_but_for_the_uses_that_we_wrote_down(state
     other.close()
 
 
-def test_somebody_of_whom_nothing_was_said_is_a_plain_resident(store, live) -> None:
+def test_a_person_without_settings_is_a_plain_resident(store, live) -> None:
     ann = live("a")
     assert store.holders() == {ann: Holder()}
 
 
-def test_a_suspension_is_seen_and_so_is_a_status_that_is_none(store, register, live) -> None:
+def test_a_suspension_and_an_invalid_status_are_seen(store, register, live) -> None:
     ann, bob = live("a"), live("b")
     register.suspend(ann)
     assert store.holders()[ann].is_suspended
@@ -120,7 +120,7 @@ def test_a_suspension_is_seen_and_so_is_a_status_that_is_none(store, register, l
     assert store.holders()[bob].is_suspended
 
 
-def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, live) -> None:
+def test_access_rules_are_read_back_unchanged_and_replaced_each_time(store, live) -> None:
     ann = live("a")
     store.set_access_rules(ann, [OFFICE, AccessRule("second")])
     assert store.access_rules_of(ann) == [OFFICE, AccessRule("second")] == list(store.holders()[ann].rules)
@@ -130,7 +130,7 @@ def test_rights_come_back_as_they_went_in_and_are_said_anew_each_time(store, liv
     assert store.holders()[ann] == Holder()
 
 
-def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_alone(store, live) -> None:
+def test_household_rules_apply_to_people_without_their_own(store, live) -> None:
     ann, bob, eve = live("a"), live("b"), live("e", "1-101")
     store.set_access_rules(ann, [OFFICE], "household")
     store.set_access_rules(bob, [AccessRule("second")])
@@ -140,7 +140,7 @@ def test_what_is_said_of_a_household_counts_for_those_of_whom_nothing_is_said_al
     assert store.access_rules_of(eve, "household") == []
 
 
-def test_everybody_is_a_resident_until_they_are_said_to_be_something_else(store, live) -> None:
+def test_everybody_is_a_resident_by_default(store, live) -> None:
     ann, bob = live("a"), live("b")
     assert store.role_of(ann) == "resident"
     assert store.set_role(ann, "staff") == "staff"
@@ -148,7 +148,7 @@ def test_everybody_is_a_resident_until_they_are_said_to_be_something_else(store,
     assert store.holders() == {ann: Holder(), bob: Holder()}
 
 
-def test_what_is_said_of_a_role_counts_where_nothing_nearer_is_said(store, live) -> None:
+def test_role_rules_apply_where_no_nearer_rules_exist(store, live) -> None:
     ann, bob, eve = live("a"), live("b"), live("e", "1-101")
     for subject in (ann, eve):
         store.set_role(subject, "staff")
@@ -164,7 +164,7 @@ def test_what_is_said_of_a_role_counts_where_nothing_nearer_is_said(store, live)
 
 @given(said=st.sets(st.sampled_from(["subject", "household", "role"])))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_the_most_special_that_was_said_wins_and_the_rest_is_passed_over(store, said) -> None:
+def test_the_most_specific_rules_win(store, said) -> None:
     ann = SubjectId("a" * 16)
     with suppress(sqlite3.IntegrityError):
         store._people.add(Person(ann, "Ann", "2-401", "active", NOON, ()))
@@ -186,7 +186,7 @@ def test_a_household_and_a_role_of_the_same_name_are_not_mixed_up(store, live) -
     )
 
 
-def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, register, live) -> None:
+def test_role_rules_stay_when_nobody_has_the_role(store, register, live) -> None:
     """Otherwise the next person with this role could pass every door at any hour."""
     ann, bob = live("a"), live("b", "1-101")
     store.set_role(ann, "staff")
@@ -198,7 +198,7 @@ def test_what_is_said_of_a_role_stays_when_nobody_has_it_any_more(store, registe
 
 
 @pytest.mark.parametrize("typed", [" staff ", "Staff", "STAFF", "\uff53\uff54\uff41\uff46\uff46"])
-def test_a_role_is_one_role_however_it_is_typed(store, live, typed: str) -> None:
+def test_a_role_is_recognised_in_every_spelling(store, live, typed: str) -> None:
     assert store.set_role(live("a"), typed) == "staff"
 
 
@@ -208,7 +208,7 @@ def test_a_role_has_a_plain_name_in_any_script(store, live, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "r" * 21, "two words", "a;b", "' OR 1=1 --", "a\nb", "\x00", "\udc80"])
-def test_what_is_no_plain_name_is_no_role_and_changes_nothing(store, live, name: str) -> None:
+def test_an_invalid_role_name_is_refused_and_changes_nothing(store, live, name: str) -> None:
     ann = live("a")
     with pytest.raises(CredentialError, match="role") as refused:
         store.set_role(ann, name)
@@ -216,7 +216,7 @@ def test_what_is_no_plain_name_is_no_role_and_changes_nothing(store, live, name:
     assert not name.strip() or name not in str(refused.value)
 
 
-def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
+def test_preferences_are_read_back_and_can_be_cleared(store, live) -> None:
     ann = live("a")
     wish = Preferences(release_s=15.0, search_s=6.0, first="speech")
     store.set_preferences(ann, Preferences(first="light"))
@@ -227,7 +227,7 @@ def test_preferences_come_back_and_can_be_forgotten(store, live) -> None:
     assert store._connection.execute("SELECT count(*) FROM preferences").fetchone()[0] == 0
 
 
-def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
+def test_nothing_is_stored_for_an_unknown_person(store) -> None:
     for ask in (
         lambda: store.set_access_rules(NOBODY, [OFFICE]),
         lambda: store.set_access_rules(NOBODY, [OFFICE], "household"),
@@ -241,7 +241,7 @@ def test_nothing_is_kept_of_somebody_who_is_not_here(store) -> None:
             ask()
 
 
-def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, register, live) -> None:
+def test_an_erased_person_leaves_no_card_pin_rule_or_preference(store, register, live) -> None:
     ann, bob = live("a"), live("b", "1-101")
     for subject, number, pin in ((ann, "12345678", "492716"), (bob, "87654321", "318205")):
         issue_card(store, number, subject)
@@ -256,7 +256,7 @@ def test_whoever_is_erased_leaves_no_card_pin_right_or_preference(store, registe
         assert store._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0] == rows
 
 
-def test_a_change_that_fails_half_way_is_none(store, live) -> None:
+def test_a_failed_change_stores_nothing(store, live) -> None:
     ann = live("a")
     store.set_access_rules(ann, [OFFICE])
     with pytest.raises(StateError):
@@ -264,7 +264,7 @@ def test_a_change_that_fails_half_way_is_none(store, live) -> None:
     assert store.access_rules_of(ann) == [OFFICE]
 
 
-def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(store) -> None:
+def test_a_read_only_disk_raises_a_state_error_and_reading_works(store) -> None:
     card = issue_card(store, "12345678", None, uses=2)
     store._connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StateError, match="disk"):
@@ -272,7 +272,7 @@ def test_a_disk_that_cannot_be_written_is_a_state_error_and_can_still_be_read(st
     assert store.all() == [card]
 
 
-def test_another_who_writes_for_long_is_a_busy_error(state, store) -> None:
+def test_a_long_writer_raises_a_busy_error(state, store) -> None:
     card = issue_card(store, "12345678", None)
     store._connection.execute("PRAGMA busy_timeout = 20")
     other = sqlite3.connect(state / "people.db", isolation_level=None)

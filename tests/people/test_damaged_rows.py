@@ -168,7 +168,7 @@ def copied(whole, tmp_path):
     return make
 
 
-def test_after_damage_to_one_row_nobody_may_pass_who_might_not_before(whole, copied):
+def test_damage_to_one_row_admits_nobody_new(whole, copied):
     before = allowed(whole)
     every = [(*place, value) for place in places(whole) for value in values_for(whole / "people.db", *place)]
     for table, column, row, value in dice("gallery").sample(every, min(CASES, len(every))):
@@ -191,9 +191,7 @@ OWNERS = [("household", 0), ("household", 1), ("household", 3), ("role", 4)]
 @pytest.mark.parametrize(("column", "row"), OWNERS)
 @pytest.mark.parametrize("value", [None, b"x", "nonsense", "2-499"])
 @pytest.mark.parametrize("is_mended", [False, True])
-def test_a_right_that_does_not_tell_whose_it_is_shuts_out_those_whose_it_was_and_nobody_else(
-    whole, copied, column, row, value, is_mended
-):
+def test_a_rule_without_an_owner_locks_out_only_possible_owners(whole, copied, column, row, value, is_mended):
     """The attack: the schedule of a household is lost, so the household could pass at any hour."""
     state, before = copied(), allowed(whole)
     spoilt(state, "rights", column, value, row)
@@ -234,7 +232,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize(("table", "column", "value", "row"), DAMAGES)
-def test_what_is_damaged_is_asked_for_again_and_heals(whole, copied, table, column, value, row):
+def test_a_damaged_row_is_requested_again_and_repaired(whole, copied, table, column, value, row):
     state = copied()
     spoilt(state, table, column, value, row)
     assert again(state)
@@ -244,11 +242,11 @@ def test_what_is_damaged_is_asked_for_again_and_heals(whole, copied, table, colu
         assert (store.left_out(), holdings.register.left_out()) == ("", "")
 
 
-def test_what_is_whole_is_not_asked_for(copied):
+def test_an_undamaged_row_is_not_requested(copied):
     assert again(copied()) == set()
 
 
-def test_a_card_whose_holder_was_lost_comes_again_with_their_record(tmp_path):
+def test_a_card_without_its_holder_returns_with_the_holders_record(tmp_path):
     state = tmp_path / "state"
     with closing(Holdings.open(state, SITE)) as holdings:
         card = replace(card_of(holdings.register.vault, "c1", NUMBERS[0]), subject=ANN)
@@ -263,7 +261,7 @@ def test_a_card_whose_holder_was_lost_comes_again_with_their_record(tmp_path):
         assert ring.card(NUMBERS[0]).subject == ANN
 
 
-def test_a_damaged_card_is_given_anew_at_the_gate(copied):
+def test_a_damaged_card_is_registered_again_at_the_gate(copied):
     state = copied()
     spoilt(state, "credentials", "subject", "f" * 15, 2)
     with closing(KeyRing.open_best(state, SITE)) as ring:
@@ -275,7 +273,7 @@ def test_a_damaged_card_is_given_anew_at_the_gate(copied):
 
 
 @pytest.mark.parametrize("column", ["household", "subject", "face"])
-def test_who_is_removed_is_erased_though_their_row_is_damaged(tmp_path, column, monkeypatch):
+def test_a_removed_person_with_a_damaged_row_is_erased(tmp_path, column, monkeypatch):
     """The attack: a receipt confirms the erasure of a face, while its key remains in the database."""
     state, vector = tmp_path / "state", np.eye(1, DIMENSION, dtype=np.float32)[0]
     with closing(Register.open(state, SITE)) as register, register.changing():
@@ -291,7 +289,7 @@ def test_who_is_removed_is_erased_though_their_row_is_damaged(tmp_path, column, 
         assert holdings.register._people.connection.execute("SELECT count(*) FROM people").fetchone()[0] == 0
 
 
-def test_who_leaves_takes_no_hours_away_from_a_neighbour_whose_row_is_damaged(copied):
+def test_removing_a_person_removes_no_rules_of_a_neighbour_with_a_damaged_row(copied):
     """The attack: the last readable row of a household is removed with its rights. Then the damaged row is restored."""
     state = copied()
     with closing(Credentials.open(state, SITE)) as store:
@@ -306,7 +304,7 @@ def test_who_leaves_takes_no_hours_away_from_a_neighbour_whose_row_is_damaged(co
         assert connection.execute(said).fetchone()[0] == 1
 
 
-def test_a_change_of_a_damaged_row_makes_it_no_sound_one(copied):
+def test_changing_a_damaged_row_does_not_make_it_valid(copied):
     state = copied()
     with closing(Credentials.open(state, SITE)) as store:
         people = len(store.holders())
@@ -338,7 +336,7 @@ def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
 
 
 @pytest.mark.parametrize("column", ["people.name", "people.enrolled_at", "people.face", "consents.notice_version"])
-def test_the_version_tells_of_a_row_that_was_damaged_in_any_column(gallery, join, state, column):
+def test_the_version_shows_damage_in_any_column(gallery, join, state, column):
     join(gallery, 1)
     with closing(Register.open(state, "site")) as register:
         before = register.version()

@@ -52,7 +52,7 @@ def office_says(gallery, *purposes):
             connection.execute("INSERT INTO consents VALUES (?, ?, ?, ?, ?)", row)
 
 
-def test_what_is_said_here_while_the_face_is_taken_counts_at_once(gallery, state, ann, take):
+def test_a_consent_given_here_during_enrolment_counts_at_once(gallery, state, ann, take):
     with offering_consents(state, SAID):
         done = take()
     assert (done.consents, done.is_consent_held) == ((TRANSFER,), False)
@@ -61,7 +61,7 @@ def test_what_is_said_here_while_the_face_is_taken_counts_at_once(gallery, state
     assert (more.purpose, more.reference, more.notice_version) == (TRANSFER, "paper-9", "notice-4")
 
 
-def test_it_counts_as_well_where_the_office_says_it_already_and_its_paper_stays(gallery, state, ann, take):
+def test_a_consent_given_here_counts_beside_the_offices_and_keeps_its_paper(gallery, state, ann, take):
     office_says(gallery, TRANSFER)
     with offering_consents(state, SAID):
         assert take().consents == (TRANSFER,)
@@ -69,7 +69,7 @@ def test_it_counts_as_well_where_the_office_says_it_already_and_its_paper_stays(
     assert {consent.reference for consent in gallery.person(ann).consents} == {"paper-7", "paper-8"}
 
 
-def test_only_what_is_said_here_counts_and_not_what_the_office_adds(gallery, state, ann, take):
+def test_only_consents_given_here_count(gallery, state, ann, take):
     """The attack: the office's thief adds a purpose while Ann consents to another purpose at the gate."""
     office_says(gallery, TRANSFER, "advertise")
     with offering_consents(state, SAID):
@@ -77,20 +77,20 @@ def test_only_what_is_said_here_counts_and_not_what_the_office_adds(gallery, sta
     assert agreed(gallery) == ({TRANSFER}, ["advertise"])
 
 
-def test_without_anybody_at_the_gate_nothing_counts(gallery, ann, take):
+def test_without_an_operator_at_the_gate_no_consent_counts(gallery, ann, take):
     office_says(gallery, TRANSFER)
     assert take().is_consent_held
     assert agreed(gallery) == (set(), [TRANSFER])
 
 
-def test_what_is_said_of_somebody_else_counts_for_nobody(gallery, state, ann, take):
+def test_a_consent_of_another_person_does_not_count(gallery, state, ann, take):
     office_says(gallery, TRANSFER)
     with offering_consents(state, GivenConsents(BOB, [TRANSFER], "paper-9", "notice-4")):
         assert take().consents == ()
     assert agreed(gallery) == (set(), [TRANSFER])
 
 
-def test_what_was_said_and_is_over_counts_for_no_later_order(gallery, state, ann, take):
+def test_an_ended_consent_does_not_count_for_a_later_command(gallery, state, ann, take):
     """The attack: an order is repeated or placed again after the operator at the gate has left."""
     with offering_consents(state, SAID):
         pass
@@ -100,7 +100,7 @@ def test_what_was_said_and_is_over_counts_for_no_later_order(gallery, state, ann
     assert agreed(gallery) == (set(), [])
 
 
-def test_an_order_that_is_broken_off_half_way_leaves_no_consent(gallery, state, ann, take):
+def test_an_interrupted_command_leaves_no_consent(gallery, state, ann, take):
     def gives_up():
         raise WithdrawnError("nobody waits any more")
 
@@ -112,14 +112,14 @@ def test_an_order_that_is_broken_off_half_way_leaves_no_consent(gallery, state, 
     assert agreed(gallery) == (set(), [])
 
 
-def test_what_ends_while_the_operator_is_asked_does_not_count(gallery, state, ann, take):
+def test_a_consent_that_ends_during_the_question_does_not_count(gallery, state, ann, take):
     wish = offering_consents(state, SAID)
     wish.__enter__()
     assert take(before=lambda: wish.__exit__(None, None, None)).consents == ()
     assert agreed(gallery) == (set(), [])
 
 
-def test_with_a_face_that_waits_no_consent_counts(gallery, state, ann, take):
+def test_for_a_waiting_face_no_consent_counts(gallery, state, ann, take):
     """The attack: another person stands at the gate in place of Ann, who already has a face here."""
     take(1)
     with offering_consents(state, SAID):
@@ -130,7 +130,7 @@ def test_with_a_face_that_waits_no_consent_counts(gallery, state, ann, take):
     assert agreed(gallery) == (set(), [])
 
 
-def test_a_consent_that_was_given_here_goes_when_the_office_says_so(gallery, state, ann, take):
+def test_a_consent_given_here_ends_when_the_office_withdraws_it(gallery, state, ann, take):
     from gated.gallery.holdings import Change
     from gated.gallery.person_data import PersonData
     from gated.people.held_records import RecordState
@@ -156,7 +156,7 @@ def test_a_consent_that_was_given_here_goes_when_the_office_says_so(gallery, sta
         msgspec.json.encode({"subject": ANN, "purposes": [RECOGNISE], "reference": "p", "notice": "n"}),
     ],
 )
-def test_what_is_no_such_word_says_nothing(state, odd):
+def test_an_invalid_message_gives_no_consent(state, odd):
     from gated.runtime.local_request import wishing
 
     state.mkdir()
@@ -164,7 +164,7 @@ def test_what_is_no_such_word_says_nothing(state, odd):
         assert consents_given_now(state, ANN, AT) == ()
 
 
-def test_somebody_who_is_enrolled_from_photos_agrees_here_and_it_counts(gallery, face):
+def test_a_person_enrolled_from_photos_consents_here(gallery, face):
     done = enrol(
         gallery, "Ann", "2-401", [face(1)], consent="paper-1", notice="notice-3", threshold=0.7, at=AT,
         purposes=(TRANSFER,),
@@ -176,13 +176,13 @@ def test_somebody_who_is_enrolled_from_photos_agrees_here_and_it_counts(gallery,
     }  # fmt: skip
 
 
-def test_nobody_but_the_gate_s_own_user_can_read_what_is_said(state):
+def test_only_the_gates_user_can_read_the_consents(state):
     state.mkdir()
     with offering_consents(state, SAID):
         assert (state / NAME).stat().st_mode & 0o077 == 0
 
 
-def test_another_process_sees_what_counts(gallery, state, ann, take):
+def test_another_process_sees_the_consents(gallery, state, ann, take):
     with offering_consents(state, SAID):
         take()
     with closing(Gallery.open(state, "site", gallery.embedder_sha256, gallery.dimension)) as other:

@@ -16,13 +16,13 @@ def ring(store: Credentials) -> KeyRing:
     return KeyRing.of(store)
 
 
-def test_nothing_opens_where_nothing_was_given(ring: KeyRing) -> None:
+def test_without_credentials_nothing_opens(ring: KeyRing) -> None:
     assert ring.card("12345678") is None
     assert ring.pin("492716") is None
     assert not ring.reload_if_changed()
 
 
-def test_what_another_process_gives_and_takes_is_followed(state, ring: KeyRing, live) -> None:
+def test_changes_of_another_process_are_followed(state, ring: KeyRing, live) -> None:
     ann, office = live("a"), Credentials.open(state, "site")
     card = issue_card(office, "0012345678", ann)
     pin, _ = set_pin(office, "492716", ann, least=6)
@@ -37,7 +37,7 @@ def test_what_another_process_gives_and_takes_is_followed(state, ring: KeyRing, 
     office.close()
 
 
-def test_who_is_suspended_has_rights_or_wishes_is_followed(ring: KeyRing, store, register, live) -> None:
+def test_suspensions_access_rules_and_preferences_are_followed(ring: KeyRing, store, register, live) -> None:
     ann, wish = live("a"), Preferences(release_s=15)
     assert ring.holder(ann) is None
     register.suspend(ann)
@@ -67,14 +67,14 @@ def test_a_new_role_is_followed(state, ring: KeyRing, live) -> None:
     office.close()
 
 
-def test_a_use_of_ours_is_no_reason_to_read_everything_anew(ring: KeyRing, store) -> None:
+def test_our_own_use_causes_no_full_reload(ring: KeyRing, store) -> None:
     card = issue_card(store, "12345678", None)
     assert ring.reload_if_changed()
     store.use(card.id, NOON)
     assert not ring.reload_if_changed()
 
 
-def test_a_store_that_cannot_be_read_any_more_keeps_nobody_from_opening(ring: KeyRing, store, live) -> None:
+def test_an_unreadable_store_keeps_known_people_opening(ring: KeyRing, store, live) -> None:
     ann = live("a")
     card, (pin, _) = issue_card(store, "12345678", ann), set_pin(store, "492716", ann, least=6)
     ring.reload_if_changed()
@@ -85,7 +85,7 @@ def test_a_store_that_cannot_be_read_any_more_keeps_nobody_from_opening(ring: Ke
 
 
 @pytest.mark.parametrize("odd", ["", "\x00", "' OR 1=1 --", "9" * 10_000, "\udc80"])
-def test_whatever_a_reader_or_a_keypad_says_is_nobodys(ring: KeyRing, store, odd: str) -> None:
+def test_random_input_of_a_reader_or_keypad_matches_nobody(ring: KeyRing, store, odd: str) -> None:
     issue_card(store, "12345678", None)
     ring.reload_if_changed()
     assert ring.card(odd) is None
