@@ -20,6 +20,7 @@ from gated.face.manifest import ModelSet, folder_of, load_set
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
 from gated.face.pad import PadNet, pad_score
+from gated.face.plane_motion import PlaneMotion
 from gated.face.quality import measure, problem_of
 from gated.face.track import Tracker
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady, ready_with
@@ -72,6 +73,7 @@ class FacePipeline:
         self._beside = ThreadPoolExecutor(1, "pad")
         self._tracker = Tracker(model_set.threshold, self.composite.centring.score)
         self.motion, self.watch = MotionGate(), Stopwatch()
+        self._plane = PlaneMotion()
         self.has_detected = False
         """Whether faces were detected in the last frame. False when the motion gate skipped it."""
 
@@ -91,9 +93,13 @@ class FacePipeline:
             return []
         faces = self.detect(frame)
         tracks, ended = self._tracker.follow([face.box for face in faces], frame.at)
+        for end in ended:
+            self._plane.end(TrackId(end.track))
         seen: list[Observation | TrackEnded] = list(ended)
         for observation in self._analyse_all(frame, faces, tracks):
-            seen += self._on_its_track(observation, frame.at)
+            plane = self._plane.follow(TrackId(observation.track), observation.box, frame)
+            self.watch.lap("pad")
+            seen += self._on_its_track(replace(observation, plane_log_odds=plane), frame.at)
         return seen
 
     def analyse_photo(self, frame: Frame, for_enrolment: bool = False) -> PhotoAnalysis:
@@ -150,7 +156,10 @@ class FacePipeline:
         if seen.embedding is None:
             return [seen]
         track, ended = self._tracker.confirm(TrackId(seen.track), np.frombuffer(seen.embedding, "<f4"), now)
-        return [ended, replace(seen, track=track)] if ended else [seen]
+        if ended is None:
+            return [seen]
+        self._plane.renumber(TrackId(seen.track), track)
+        return [ended, replace(seen, track=track, plane_log_odds=None)]
 
 
 def load_pipeline(models: ModelSettings, face: FaceSettings) -> FacePipeline:

@@ -1,4 +1,4 @@
-"""Presentation attacks: a face on paper or on a phone, held up to the camera by a hand."""
+"""Presentation attacks: a face on paper (also bent, or cut out along the head) or on a screen, held up by a hand."""
 
 from dataclasses import dataclass
 
@@ -20,27 +20,29 @@ class Sheet:
     box: tuple[float, float, float, float]
 
 
-def printed(face: Sprite, background: Pixels | None, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
+Swing = tuple[float, float, float]
+"""Yaw, pitch and roll in degrees, added to the tilt of a held object: a hand is never quite still."""
+STILL: Swing = (0.0, 0.0, 0.0)
+
+
+def printed(
+    face: Sprite, background: Pixels | None, rng: np.random.Generator, tilt: float = 14.0, *,
+    bent: float = 0.06, swing: Swing = STILL,
+) -> Sprite:  # fmt: skip
     """Return the face as a print on paper, held up: a white edge, dull inks, halftone dots, a bend and a sheen.
 
     `background`: (h, w, 3) behind the face on the print, of any size; None for a plain wall. `tilt`: largest angle of
-    the paper, in degrees. The face keeps about its size.
+    the paper, in degrees. `bent`: the strongest bend, as a share of the height. The face keeps about its size.
     """
     shown = _shot(face, background, rng, float(rng.uniform(1.55, 2.1)), float(rng.uniform(0.72, 0.95)))
     picture = shown.rgba[..., :3]
     height, width = picture.shape[:2]
     edge = int(rng.uniform(0.02, 0.09) * width)
-    yy, xx = _grid(height, width)
-    ink = 0.10 + rng.uniform(0.72, 0.84) * picture ** rng.uniform(0.85, 1.15)
-    ink = ink.mean(-1, keepdims=True) + rng.uniform(0.55, 0.95) * (ink - ink.mean(-1, keepdims=True))
-    pitch = rng.uniform(2.3, 3.6)
-    for c, angle in enumerate(np.radians((15.0, 75.0, 45.0))):
-        a, b = xx * np.cos(angle) + yy * np.sin(angle), yy * np.cos(angle) - xx * np.sin(angle)
-        ink[..., c] += 0.075 * np.cos(2 * np.pi * a / pitch) * np.cos(2 * np.pi * b / pitch)
+    ink = _inked(picture, rng)
     paper = np.ones((height + 2 * edge, width + 2 * edge, 4), np.float32)
     paper[..., :3] = np.array((0.90, 0.90, 0.88)) + rng.uniform(-0.03, 0.03, 3)
     paper[edge : edge + height, edge : edge + width, :3] = ink * (1 + rng.uniform(-0.05, 0.05, 3))
-    bend = float(rng.uniform(-0.06, 0.06))
+    bend = float(rng.uniform(-bent, bent))
     yy, xx = _grid(*paper.shape[:2])
     across = xx / paper.shape[1] - 0.5
     shade = 1 + 2.2 * bend * across + 0.10 * rng.uniform(-1, 1) * (yy / paper.shape[0] - 0.5)
@@ -48,15 +50,45 @@ def printed(face: Sprite, background: Pixels | None, rng: np.random.Generator, t
     paper[..., :3] *= (rng.uniform(0.80, 1.0) * shade - crease)[..., None]
     sheen = _sheen(paper.shape[:2], rng, 0.35) * rng.uniform(0.0, 0.35)
     paper[..., :3] += sheen[..., None] * (1 - paper[..., :3])
-    return held_up(Sheet(paper, shown.landmarks + edge, _moved(shown.box, edge, edge)), rng, tilt, bend, grip=0.40)
+    return held_up(
+        Sheet(paper, shown.landmarks + edge, _moved(shown.box, edge, edge)), rng, tilt, bend, grip=0.40, swing=swing
+    )
 
 
-def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
+def cut_out(face: Sprite, rng: np.random.Generator, tilt: float = 14.0, *, swing: Swing = STILL) -> Sprite:
+    """Return the face as a print that was cut out along head and shoulders, held up. No edge of paper is beside it."""
+    paper = np.empty((*face.alpha.shape, 4), np.float32)
+    paper[..., :3] = _inked(face.rgb / np.float32(255), rng) * rng.uniform(0.85, 1.0)
+    paper[..., 3] = face.alpha > 127
+    return held_up(Sheet(paper, face.landmarks, face.box), rng, tilt, 0.0, grip=0.40, swing=swing)
+
+
+def _inked(picture: Floats, rng: np.random.Generator) -> Floats:
+    """Return a picture (h, w, 3) 0..1 in the colours of a printer, with halftone dots."""
+    yy, xx = _grid(*picture.shape[:2])
+    ink = 0.10 + rng.uniform(0.72, 0.84) * picture ** rng.uniform(0.85, 1.15)
+    ink = ink.mean(-1, keepdims=True) + rng.uniform(0.55, 0.95) * (ink - ink.mean(-1, keepdims=True))
+    pitch = rng.uniform(2.3, 3.6)
+    for c, angle in enumerate(np.radians((15.0, 75.0, 45.0))):
+        a, b = xx * np.cos(angle) + yy * np.sin(angle), yy * np.cos(angle) - xx * np.sin(angle)
+        ink[..., c] += 0.075 * np.cos(2 * np.pi * a / pitch) * np.cos(2 * np.pi * b / pitch)
+    return np.asarray(ink, np.float32)
+
+
+TALL_PHONE, TALL_TABLET = (1.9, 2.15), (2.3, 2.9)
+"""Height of a screen over the height of the face on it, smallest and largest."""
+
+
+def phone(
+    face: Sprite, rng: np.random.Generator, tilt: float = 14.0, *,
+    tall: tuple[float, float] = TALL_PHONE, swing: Swing = STILL,
+) -> Sprite:  # fmt: skip
     """Return the face on a phone, held up: a frame, a cold bright screen with its pixel grid, and a reflection.
 
-    `tilt`: largest angle of the phone, in degrees. The face keeps about its size.
+    `tilt`: largest angle of the phone, in degrees. `tall`: `TALL_PHONE` or `TALL_TABLET`. The face keeps about its
+    size.
     """
-    shown = _shot(face, None, rng, float(rng.uniform(1.9, 2.15)), float(rng.uniform(0.62, 0.80)))
+    shown = _shot(face, None, rng, float(rng.uniform(*tall)), float(rng.uniform(0.62, 0.80)))
     picture = shown.rgba[..., :3]
     height, width = picture.shape[:2]
     yy, xx = _grid(height, width)
@@ -85,7 +117,9 @@ def phone(face: Sprite, rng: np.random.Generator, tilt: float = 14.0) -> Sprite:
     lens = step(0.012 * full_w, 0.7, np.hypot(xx - full_w / 2, yy - end - 0.035 * full_w))
     body[..., :3] = body[..., :3] * lens[..., None] + 0.02 * (1 - lens[..., None])
     shift = np.array((side, end), np.float32)
-    return held_up(Sheet(body, shown.landmarks + shift, _moved(shown.box, side, end)), rng, tilt, 0.0, grip=0.40)
+    return held_up(
+        Sheet(body, shown.landmarks + shift, _moved(shown.box, side, end)), rng, tilt, 0.0, grip=0.40, swing=swing
+    )
 
 
 def _grid(height: int, width: int) -> tuple[Floats, Floats]:
@@ -130,11 +164,13 @@ def _sheen(shape: tuple[int, int], rng: np.random.Generator, soft: float) -> Flo
     return np.asarray(band, np.float32)
 
 
-def held_up(sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, grip: float) -> Sprite:
+def held_up(
+    sheet: Sheet, rng: np.random.Generator, tilt: float, bend: float, grip: float, *, swing: Swing = STILL
+) -> Sprite:
     """Return the sheet held up: tilted, bent, in perspective, with a hand at its lower edge."""
     height, width = sheet.rgba.shape[:2]
     corners = np.array([(0, 0), (width, 0), (width, height), (0, height)], np.float32)
-    yaw, pitch, roll = np.radians(rng.uniform(-tilt, tilt, 3) * np.array((1.0, 1.0, 0.6)))
+    yaw, pitch, roll = np.radians(rng.uniform(-tilt, tilt, 3) * np.array((1.0, 1.0, 0.6)) + swing)
     p = np.stack([corners[:, 0] - width / 2, corners[:, 1] - height / 2, np.zeros(4)], 1) / height
     p = np.stack([p[:, 0] * np.cos(yaw), p[:, 1] * np.cos(pitch), p[:, 0] * np.sin(yaw) + p[:, 1] * np.sin(pitch)], 1)
     p[:, :2] = p[:, :2] @ np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])

@@ -1,9 +1,9 @@
-"""A print and a phone look like real ones, and still show the face."""
+"""A print and a screen look like real ones, and still show the face."""
 
 import numpy as np
 import pytest
 
-from gated.simulator.attack import phone, printed
+from gated.simulator.attack import TALL_TABLET, cut_out, phone, printed
 from gated.simulator.identity import identity
 from gated.simulator.render import render
 from gated.simulator.view import View
@@ -12,18 +12,21 @@ FACE = render(identity(31), View(), 140)
 KINDS = {
     "print": lambda rng, **more: printed(FACE, None, rng, **more),
     "phone": lambda rng, **more: phone(FACE, rng, **more),
+    "tablet": lambda rng, **more: phone(FACE, rng, tall=TALL_TABLET, **more),
+    "bent print": lambda rng, **more: printed(FACE, None, rng, bent=0.25, **more),
+    "cut print": lambda rng, **more: cut_out(FACE, rng, **more),
 }
-both = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
+each = pytest.mark.parametrize("make", KINDS.values(), ids=KINDS.keys())
 
 
-@both
+@each
 def test_the_same_seed_gives_the_same_attack(make):
     one, other = make(np.random.default_rng(5)), make(np.random.default_rng(5))
     assert np.array_equal(one.rgb, other.rgb)
     assert np.array_equal(one.landmarks, other.landmarks)
 
 
-@both
+@each
 @pytest.mark.parametrize("seed", range(5))
 def test_the_face_keeps_its_size_and_lies_on_the_sheet(make, seed):
     shown = make(np.random.default_rng(seed))
@@ -35,7 +38,7 @@ def test_the_face_keeps_its_size_and_lies_on_the_sheet(make, seed):
         assert shown.alpha[y, x] == 255
 
 
-@both
+@each
 @pytest.mark.parametrize("seed", range(5))
 def test_the_landmarks_lie_on_the_face_in_the_attack(make, seed):
     """Each eye and the mouth have the same pattern of dark and light around them as on the shown face."""
@@ -83,7 +86,21 @@ def test_a_phone_has_a_frame_and_a_pixel_grid():
     assert np.ptp(frame.mean(0)) < 15, "the frame is grey"
 
 
-@both
+@each
 def test_a_hand_holds_the_sheet(make):
     shown = make(np.random.default_rng(6))
     assert shown.alpha[-2].max() == 255, "the arm reaches the lower edge"
+
+
+@each
+def test_a_swing_turns_the_held_picture(make):
+    still, swung = (make(np.random.default_rng(5), swing=swing) for swing in ((0, 0, 0), (0, 0, 12)))
+    (x0, y0), (x1, y1) = (shown.landmarks[1] - shown.landmarks[0] for shown in (still, swung))
+    assert abs(np.degrees(np.arctan2(y1, x1) - np.arctan2(y0, x0))) == pytest.approx(12, abs=3)
+
+
+def test_a_cut_out_print_has_no_paper_beside_the_head():
+    shown = cut_out(FACE, np.random.default_rng(5), tilt=0.0)
+    x, y, w, h = (round(v) for v in shown.box)
+    assert shown.alpha[y + h // 2, x + w + w // 2] == 0
+    assert printed(FACE, None, np.random.default_rng(5), tilt=0.0).alpha[y + h // 2, x + w] == 255
