@@ -14,6 +14,7 @@ from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhot
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents
 from gated.cli.credentials import card, guest, pin
+from gated.cli.enrol_again import whom_to_enrol_again
 from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
 from gated.cli.people_stores import nobody, note_copy, zone_of
 from gated.cli.preferences import access_rules, prefer, role, what_somebody_has
@@ -125,6 +126,8 @@ def list_people(context: Context, as_json: bool) -> None:
     with closing(_register(context)) as register:
         note_copy(register.why)
         rows = [_row(register, person, zone_of(context)) for person in register.people()]
+    again = {person.subject for person in whom_to_enrol_again(context.settings)}
+    rows = [row | {"enrol_again": row["subject"] in again} for row in rows]
     if as_json:
         show_json(rows)
     else:
@@ -133,11 +136,14 @@ def list_people(context: Context, as_json: bool) -> None:
             {
                 **row,
                 "name": row["name"] or f"({row['subject'][:SHORT_ID]})",
+                "templates": f"{row['templates']}, enrol again" if row["enrol_again"] else row["templates"],
                 "enrolled_at": format_time(row["enrolled_at"], zone_of(context), is_named=False),
             }
             for row in rows
         ]
         show(in_zone(columns, zone_of(context)), [[str(row[column]) for column in columns] for row in lines])
+        if again:
+            streams.say("enrol again: the face is of another model set, and opens nothing", err=True)
 
 
 @people.command("show")

@@ -142,10 +142,13 @@ def _journal(settings: Settings) -> None:
         raise StateError(f"row {flaw.seq} was changed after it was written: {flaw.why}")
 
 
-def _gallery(settings: Settings) -> None:
+def _gallery(settings: Settings) -> str | None:
+    """Warn of people whose face is of another model set. Raises `StateError` if people and keys cannot be used."""
+    from gated.cli.enrol_again import enrol_again_text
     from gated.gallery.register import Register
 
     Register.open(settings.state, settings.site.id).close()
+    return enrol_again_text(settings)
 
 
 def _file_modes(settings: Settings) -> None:

@@ -5,6 +5,7 @@ import sys
 import click
 
 from gated.cli import Context, read_only_command, show_json, streams
+from gated.cli.enrol_again import enrol_again_text, whom_to_enrol_again
 from gated.doctor.status import gate_status, shown_at
 
 
@@ -16,7 +17,9 @@ def status(context: Context, as_json: bool) -> None:
     """Show brain, latch, doors, failed parts, and the sync with the office. Exit 1 when the gate is not well."""
     now = gate_status(context.settings)
     if as_json:
-        show_json({"ok": now.is_well, **{name: getattr(now, name) for name in now.__struct_fields__}})
+        others = [person.subject for person in whom_to_enrol_again(context.settings)]
+        fields = {name: getattr(now, name) for name in now.__struct_fields__}
+        show_json({"ok": now.is_well, **fields, "enrol_again": others})
     else:
         since = shown_at(now.since, context.settings) if now.since else ""
         rows = {
@@ -30,6 +33,8 @@ def status(context: Context, as_json: bool) -> None:
             "last": now.last,
         }
         rows |= {"link": f"this gate's certificate {now.certificate}"} if now.certificate else {}
+        again = enrol_again_text(context.settings)
+        rows |= {"faces": again} if again else {}
         rows |= {"lockdown": "nobody may enter"} if now.lockdown else {}
         rows |= {"fire": "every door is released"} if now.fire else {}
         trouble = [("" if number else "trouble", line) for number, line in enumerate(now.trouble)]

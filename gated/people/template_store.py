@@ -124,6 +124,13 @@ class Templates:
             rows = connection.execute(f"{query} ORDER BY id", (subject, face)).fetchall()
             return [(embedder, Sealed(*row)) for embedder, *row in rows]
 
+    def faces_of_other_sets(self, embedder_sha256: str) -> set[tuple[SubjectId, str]]:
+        """Return (id, face name) of all faces with templates, but none by this embedder."""
+        with self.guard as connection:
+            faces = f"SELECT subject, face FROM templates WHERE {sound(connection, 'templates')}"  # noqa: S608
+            rows = connection.execute(f"{faces} EXCEPT {faces} AND embedder_sha256 = ?", (embedder_sha256,))
+            return {(SubjectId(subject), face) for subject, face in rows.fetchall()}
+
     def left_out(self) -> str:
         """Return text that names the rows too damaged to read; empty without such rows."""
         with self.guard as connection:

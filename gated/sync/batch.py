@@ -120,6 +120,7 @@ class Batch:
         try:
             faces = self._faces
             vectors = open_face(self._me, face, draft.subject, faces.embedder_sha256, faces.dimension)
+            faces.check_parts(face.embedder_sha256, vectors)
         except WireError:
             draft.holding, draft.keeps_face = replace(draft.holding, quarantine=VECTOR), True
             return

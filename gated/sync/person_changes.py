@@ -1,9 +1,11 @@
 """Turn a judged person record into the change to store: the person, and the face of that person. Used by `batch`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from gated.composite import Composite
 from gated.embedding import Embedding
+from gated.errors import WireError
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import Change
@@ -28,6 +30,13 @@ class Faces:
     dimension: int
     threshold: float
     composite: Composite | None = None
+
+    def check_parts(self, embedder_sha256: str, vectors: Sequence[Embedding]) -> None:
+        """Raise `WireError` if a vector of our embedder has a part that no embedder made. It could not be searched."""
+        if self.composite is None or embedder_sha256 != self.embedder_sha256:
+            return
+        if not all(self.composite.fitting(vector[None]).all() for vector in vectors):
+            raise WireError("a face with a damaged part")
 
 
 @dataclass(slots=True)

@@ -143,9 +143,9 @@ class Office:
 class Followed:
     """A gate's replica that records its events and changes."""
 
-    def __init__(self, state, most_new_per_hour=1000, embedder=EMBEDDER, most_new_in_batch=0):
+    def __init__(self, state, most_new_per_hour=1000, embedder=EMBEDDER, most_new_in_batch=0, composite=None):
         self.state, self.most, self.embedder = state, most_new_per_hour, embedder
-        self.in_all = most_new_in_batch
+        self.in_all, self.composite = most_new_in_batch, composite
         self.events, self.changes, self.now = [], 0, 0.0
         self.open()
 
@@ -153,7 +153,7 @@ class Followed:
         peer = Peer(ME, OFFICE.party, SITE, GATE)
         self.replica = Replica(
             self.state, peer, self.embedder, DIMENSION, THRESHOLD, self.most, self.events.append, self.changed,
-            most_new_in_batch=self.in_all,
+            most_new_in_batch=self.in_all, composite=self.composite,
         )  # fmt: skip
         self.replica.wall = datetime.now(UTC)
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gated.composite import Composite
 from gated.events import RecordQuarantined
 from gated.gallery.holdings import Holdings
 from gated.gallery.search import Row
@@ -217,6 +218,41 @@ def test_a_vector_that_is_no_embedding_is_never_stored(followed, office, kit, ba
     accept(followed, kit, 1)
     followed.converge(office)
     assert followed.replica._holdings.register._templates.count() == 0
+
+
+PARTS = Composite.of((8, 24), (0.5, 0.5), [[0.1] * 8, [0.1] * 24])
+
+
+def joined(number):
+    """Return a vector with two valid parts."""
+    vector = np.random.default_rng(number).standard_normal(32).astype(np.float32)
+    return PARTS.join([vector[place] / np.linalg.norm(vector[place]) for place in PARTS.slices])
+
+
+def test_a_vector_with_a_damaged_part_is_never_stored(follow, office, kit):
+    """It has length 1, so that it passes the check of the whole vector."""
+    there, alone = follow(composite=PARTS), np.eye(32, dtype=np.float32)[0]
+    for number, vectors in {1: [joined(1), alone], 2: [joined(2)]}.items():
+        office.put(kit.person(number, face=odd_face(kit, number, [each.tobytes() for each in vectors])))
+    there.hear(office.delta())
+    assert quarantined(there) == [(kit.subject(1), "vector")]
+    assert there.replica._holdings.register._templates.count() == 1
+
+
+def test_neighbours_who_share_a_direction_are_no_duplicates_at_a_centred_gate(follow, office, kit):
+    """They are compared as the search compares them."""
+    shared = np.full(32, 0.6, np.float32)
+    faces = {}
+    for number in range(1, 13):
+        vector = shared + np.random.default_rng(number).standard_normal(32).astype(np.float32) * np.float32(0.3)
+        faces[number] = PARTS.join([vector[place] / np.linalg.norm(vector[place]) for place in PARTS.slices])
+    assert float(faces[1] @ faces[2]) > kit.threshold
+    strong = Composite.of((8, 24), (0.5, 0.5), [[0.3] * 8, [0.18] * 24])
+    for composite, held in ((strong, 0), (None, len(faces) - 1)):
+        there = follow(composite=composite)
+        office.put(*(kit.person(n, face=odd_face(kit, n, [face.tobytes()])) for n, face in faces.items()))
+        there.hear(office.delta())
+        assert len(quarantined(there)) == held
 
 
 def test_a_face_of_somebody_else_another_count_or_another_lock_is_held_back(followed, office, kit):
