@@ -4,20 +4,26 @@ A white spot is a face. Coarse light and shade is its identity. Green is bona fi
 """
 
 import base64
+import functools
 import hashlib
+import ssl
 import struct
+import threading
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import trustme
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageOps
 
 from gated.config import FaceSettings, ModelSettings
 from gated.face.manifest import InputLayout
+from gated.face.model_files import pull_set
 from gated.face.onnx import known_input
 from gated.face.pipeline import FacePipeline, load_pipeline
 from gated.frame import Frame, i420_from_rgb, lores_size_for
@@ -143,6 +149,83 @@ pad_threshold = 0.25
 """
 
 
+class Shelf(ThreadingHTTPServer):
+    """An HTTPS server of files. `todo`, then `always`, choose each response; None: that of a correct server."""
+
+    daemon_threads = True
+
+    def __init__(self, authority):
+        super().__init__(("127.0.0.1", 0), Answer)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost", "127.0.0.1").configure_cert(context)
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.begin()
+
+    def begin(self):
+        self.files = {}
+        self.asked, self.todo, self.always = [], [], None
+        self.is_over = threading.Event()
+
+    def url(self, name):
+        return f"https://localhost:{self.server_port}/{name}"
+
+    def handle_error(self, request, client_address):
+        """A client that hangs up is part of the tests."""
+
+
+class Answer(BaseHTTPRequestHandler):
+    def log_message(self, *_):
+        pass
+
+    def do_GET(self):
+        shelf = self.server
+        begin = int((self.headers["Range"] or "bytes=0-").removeprefix("bytes=").removesuffix("-"))
+        shelf.asked.append((self.path, begin, dict(self.headers)))
+        how = shelf.todo.pop(0) if shelf.todo else shelf.always
+        content = shelf.files.get(self.path, b"")
+        (how or plainly)(self, content, begin)
+
+    def head(self, status, **headers):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name.replace("_", "-"), str(value))
+        self.end_headers()
+
+
+def plainly(answer, content, begin):
+    """Respond as a correct server."""
+    if begin >= len(content) > 0:
+        answer.head(416, Content_Range=f"bytes */{len(content)}", Content_Length=0)
+        return
+    rest = content[begin:]
+    place = {"Content_Range": f"bytes {begin}-{len(content) - 1}/{len(content)}"} if begin else {}
+    answer.head(206 if begin else 200, Content_Length=len(rest), **place)
+    answer.wfile.write(rest)
+
+
+@pytest.fixture(scope="session")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="session")
+def _https_server(authority):
+    shelf = Shelf(authority)
+    threading.Thread(target=functools.partial(shelf.serve_forever, 0.02), daemon=True).start()
+    yield shelf
+    shelf.shutdown()
+    shelf.server_close()
+
+
+@pytest.fixture
+def https_shelf(_https_server, authority, tmp_path, monkeypatch):
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+    _https_server.begin()
+    yield _https_server
+    _https_server.is_over.set()
+
+
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory) -> ModelSettings:
     """A folder with the tiny models and their manifest."""
@@ -194,6 +277,14 @@ def view() -> Callable[..., Frame]:
 @pytest.fixture(scope="session")
 def real_models() -> ModelSettings:
     return ModelSettings(dir=str(SHARED / "models"), set="evaluation")
+
+
+@pytest.fixture(scope="session")
+def site_models(tmp_path_factory) -> ModelSettings:
+    """The set "site", installed from the publishers' files on a stick."""
+    settings = ModelSettings(dir=str(tmp_path_factory.mktemp("site")), set="site")
+    pull_set(settings, "site", source=SHARED / "models", accept=True)
+    return settings
 
 
 @pytest.fixture(scope="session")

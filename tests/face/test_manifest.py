@@ -23,8 +23,12 @@ def shipped() -> Manifest:
 
 def test_the_shipped_manifest_has_every_set(shipped):
     assert {name: shipped.model_set(name).grade for name in shipped.sets} == {
-        "courtyard": "demo", "evaluation": "evaluation", "site": "site"
-    }  # fmt: skip
+        "courtyard": "demo",
+        "evaluation": "evaluation",
+        "site": "site",
+        "site-light": "site",
+        "site-light-intel": "site",
+    }
     for name in shipped.sets:
         found = shipped.model_set(name)
         assert found.name == name
@@ -38,16 +42,38 @@ def test_every_model_has_a_digest_a_licence_and_measured_results(shipped):
         assert model.measured
 
 
+def test_a_model_of_grade_site_keeps_every_rule_of_that_grade(shipped):
+    """README: the publisher's address, size and digest; training data in words; a known answer; rates with their n."""
+    site = {name: model for name, model in shipped.models.items() if model.grade == "site"}
+    assert len(site) >= 6
+    for name, model in site.items():
+        assert model.origins, name
+        assert all(source.size_bytes and len(source.sha256) == 64 for source in model.origins), name
+        assert model.training_data, name
+        assert model.known_answer is not None, name
+        assert model.size_bytes, name
+
+
+def test_the_site_sets_differ_by_what_an_owner_may_refuse(shipped):
+    files = {name: {model.file for model in shipped.model_set(name).models} for name in shipped.sets}
+    light, intel = files["site-light"], files["site-light-intel"]
+    assert light ^ intel == {"mobilefacenet_128d.onnx", "face_reidentification_retail_0095.onnx"}
+    assert files["site"] - light - intel == {"face_antispoof_128.onnx"}
+    assert all(shipped.model_set(name).is_centred for name in ("site", "site-light", "site-light-intel"))
+
+
 def test_only_sface_has_no_known_answer_yet(shipped):
     without = [name for name, model in shipped.models.items() if model.known_answer is None]
     assert without == ["sface_2021dec"]
 
 
 def test_the_landmark_template_is_that_of_the_aligned_crop(shipped):
-    for name in shipped.sets:
-        embedder = shipped.model_set(name).embedders[0]
+    embedders = {embedder.file: embedder for name in shipped.sets for embedder in shipped.model_set(name).embedders}
+    assert {file: embedder.input.size[0] for file, embedder in embedders.items()} == {
+        "courtyard_embedder.onnx": 64, "mobilefacenet_128d.onnx": 112, "face_reidentification_retail_0095.onnx": 128
+    }  # fmt: skip
+    for embedder in embedders.values():
         right_eye, left_eye, *_ = embedder.landmarks
-        assert embedder.input.size == ((64, 64) if name == "courtyard" else (112, 112))
         assert right_eye[0] < left_eye[0]  # the person's right is the picture's left
         assert all(0 < place < embedder.input.size[0] for mark in embedder.landmarks for place in mark)
 
@@ -58,7 +84,7 @@ def test_a_misspelt_set_gets_a_hint(shipped):
 
 
 def test_the_error_for_an_unknown_set_lists_the_known_ones(shipped):
-    with pytest.raises(ModelError, match="known here: courtyard, evaluation, site"):
+    with pytest.raises(ModelError, match="known here: courtyard, evaluation, site, site-light, site-light-intel"):
         shipped.model_set("xyzzy")
 
 
@@ -258,16 +284,16 @@ def test_the_error_names_an_unread_manifest_beside_the_models(tmp_path):
 
 
 SOURCE = '{ file = "x.bin", url = "https://a.example/x.bin", size_bytes = 3, sha256 = "%s" }'
-YUNET = "104ee26c71d5c270ce79a6b3dced91c91013260d29a6bf18f9296c5b8c4c2b12"
+NET = "96b69f8bf76c5cc3fd8cf8a452bef2c9c578ed4ff5448ffda316953411f94d23"
 OTHER = "0" * 64
 
 
 @pytest.mark.parametrize(
     ("convert", "sources", "problem"),
     [
-        ("copy", [YUNET], None),
+        ("copy", [NET], None),
         ("copy", [OTHER], "both need the same sha256"),
-        ("copy", [YUNET, YUNET], "two of its sources have the same name"),
+        ("copy", [NET, NET], "two of its sources have the same name"),
         ("minifasnet", [OTHER], None),
         ("minifasnet", [], "needs 1 sources"),
         ("openvino", [OTHER], "needs 2 sources"),
@@ -276,11 +302,11 @@ OTHER = "0" * 64
 )
 def test_the_sources_of_a_model_must_fit_its_converter(tmp_path, convert, sources, problem):
     listed = ", ".join(SOURCE % sha256 for sha256 in sources)
-    old = 'file = "yunet_n_dynamic.onnx"'
+    old = 'file = "minifasnet_v2_2.7_80x80.onnx"'
     text = GOOD.replace(old, f'{old}\nconvert = "{convert}"\nsources = [{listed}]')
     settings = manifest_at(tmp_path, text)
     if problem is None:
-        entry = load_manifest(settings).models["yunet_n_dynamic"]
+        entry = load_manifest(settings).models["minifasnet_v2"]
         assert [(each.file, each.size_bytes, each.sha256) for each in entry.sources] == [("x.bin", 3, sources[0])]
         assert entry.convert == convert
     else:
@@ -290,15 +316,15 @@ def test_the_sources_of_a_model_must_fit_its_converter(tmp_path, convert, source
 
 @pytest.mark.parametrize("url", ["http://a.example/x", "https://a.example/\\u0007", "file:///etc/passwd", ""])
 def test_a_source_has_an_https_address(tmp_path, url):
-    old = 'file = "yunet_n_dynamic.onnx"'
-    source = (SOURCE % YUNET).replace("https://a.example/x.bin", url)
+    old = 'file = "minifasnet_v2_2.7_80x80.onnx"'
+    source = (SOURCE % NET).replace("https://a.example/x.bin", url)
     settings = manifest_at(tmp_path, GOOD.replace(old, f"{old}\nsources = [{source}]"))
     with pytest.raises(ModelError, match="https"):
         load_manifest(settings)
 
 
 def test_a_short_address_and_sources_exclude_each_other(tmp_path):
-    old = 'file = "yunet_n_dynamic.onnx"'
-    text = GOOD.replace(old, f'{old}\nurl = "https://a.example/x"\nsources = [{SOURCE % YUNET}]')
+    old = 'file = "minifasnet_v2_2.7_80x80.onnx"'
+    text = GOOD.replace(old, f'{old}\nurl = "https://a.example/x"\nsources = [{SOURCE % NET}]')
     with pytest.raises(ModelError, match="url or sources, not both"):
         load_manifest(manifest_at(tmp_path, text))

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from gated.config import FaceSettings, ModelSettings
-from gated.errors import ModelError
 from gated.face.manifest import load_set
 from gated.face.onnx import Model
 from gated.face.pipeline import load_pipeline
@@ -38,12 +37,11 @@ def test_every_evaluation_model_is_verified(real_models, entry):
     Model.load(entry, Path(real_models.dir))
 
 
-def test_the_site_set_is_verified_except_its_embedder(real_models):
-    site = load_set(ModelSettings(dir=real_models.dir, set="site"))
-    for entry in (site.detector, *site.pad):
-        Model.load(entry, Path(real_models.dir))
-    with pytest.raises(ModelError, match="no known answer"):
-        Model.load(site.embedders[0], Path(real_models.dir))
+@pytest.mark.parametrize("name", ["site", "site-light", "site-light-intel"])
+def test_every_model_of_a_site_set_is_verified(site_models, name):
+    """The set "site" holds all models of the smaller sets."""
+    for entry in load_set(ModelSettings(dir=site_models.dir, set=name)).models:
+        Model.load(entry, Path(site_models.dir))
 
 
 def test_the_same_person_scores_high_and_others_low(faces):
@@ -89,7 +87,6 @@ def test_two_people_in_one_place_are_two_visits(real_models, picture):
 
 
 def test_a_fixed_size_detector_finds_the_same_faces(real_models, real_pipeline, picture, tmp_path):
-    """The site's detector with the evaluation embedder, because the site's is not here."""
     manifest = (Path(__file__).parents[2] / "models" / "manifest.toml").read_text()
     text = manifest.replace('detector = "yunet_n_dynamic"', 'detector = "yunet_2023mar"')
     (tmp_path / "fixed.toml").write_text(text)

@@ -89,7 +89,7 @@ def test_five_things_that_are_wrong_come_in_one_answer(command, monkeypatch):
     assert "door.contactpin: unknown key; did you mean 'contact_pin'?" in said
     assert "still has the text of the example" in said
     assert "door.rex_pin: no exit button is connected" in said
-    assert "face_recognition_sface_2021dec.onnx: the manifest has no known answer" in said
+    assert "mobilefacenet_128d.onnx: Apache-2.0, foamliu/MobileFaceNet; trained on: MS-Celeb-1M" in said
     assert "is not accepted" in said
 
 
