@@ -36,7 +36,7 @@ COMMANDS = {
     "config": ("gated.cli.setup", "Write a commented example of the settings, or show those in force."),
     "check": ("gated.cli.setup", "Check settings, models, keys and wiring, and list the problems."),
     "status": ("gated.cli.status", "Show the state of the gate."),
-    "doctor": ("gated.cli.doctor", "Show every wire, which parts work, and how to repair the others."),
+    "doctor": ("gated.cli.doctor", "Show every wire, the working parts, and how to repair the other parts."),
     "provision": ("gated.cli.provision", "Set this machine up as a gate, pair it and start it. As root."),
     "bundle": ("gated.cli.bundle", "Pack gated, its libraries and models for a gate without a network."),
     "update": ("gated.cli.update", "Install another version, try it, and keep it or go back."),
@@ -95,8 +95,8 @@ class Context:
 
     @property
     def has_settings(self) -> bool:
-        """Return whether settings were named or exist at the default path. Without settings this is a desk, where some
-        commands still work.
+        """Return whether settings were named or exist at the default path. Without settings this machine counts as a
+        desk. Some commands still work there.
         """
         return str(self.path) != DEFAULT_CONFIG or self.path.exists()
 
@@ -196,7 +196,7 @@ T = TypeVar("T")
 
 
 def read_only_command(command: Callable[P, T]) -> Callable[P, T]:
-    """Decorate a read-only command: it creates, changes and leaves no file, whichever user runs it."""
+    """Decorate a read-only command: it creates no file and changes no file, even as root."""
 
     @functools.wraps(command)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> T:

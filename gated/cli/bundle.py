@@ -25,7 +25,7 @@ from gated.provision.bundle import bundle as make
 @click.option("--sign", "key", type=click.Path(path_type=Path, exists=True, dir_okay=False),
               help="Sign it with this private key (`ssh-keygen -t ed25519 -f release` makes one).")  # fmt: skip
 @click.option("--keys", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-              help="The public keys that a gate trusts from then on; by default that of --sign.")  # fmt: skip
+              help="The public keys that a gate trusts after the update; by default the key of --sign.")  # fmt: skip
 @click.pass_obj
 def bundle(
     context: Context, out: Path, *, target: str, model_set: str | None, prompts: Path | None, wheel: Path | None,

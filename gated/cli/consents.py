@@ -28,7 +28,7 @@ OUTCOME_TEXT: dict[ConsentOutcome, str] = {
     "counts": "the consent is valid from now on and is reported to the office",
     "waits": "the new face waits, because this gate has another one; nothing was recorded; accept the new face first",
     "replaced": "the same command was started again and replaced this one",
-    "nothing": "no face was captured in time; nothing was recorded",
+    "nothing": "no face was captured within the time limit; nothing was recorded",
 }
 
 
@@ -36,9 +36,9 @@ OUTCOME_TEXT: dict[ConsentOutcome, str] = {
 def consents() -> None:
     """Show consents that wait for confirmation here, and confirm them.
 
-    The office may report that a person agreed to more than recognition. No face leaves this gate for that until a
-    person here has checked the papers. This also holds for a face captured here by order of the office. `accept`
-    without a name confirms all. Run `give` during an enrolment here: then the consent counts at once.
+    The office may report that a person agreed to more than recognition. No face leaves this gate before a person here
+    has checked the papers. This also holds for a face captured here by order of the office. `accept` without a name
+    confirms all. Run `give` during an enrolment here: then the consent counts at once.
     """
 
 
@@ -65,7 +65,7 @@ def list_consents(context: Context, as_json: bool) -> None:
 def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
     """Confirm the consents of these people, or of all waiting people without a name. Names each person first.
 
-    Exit 1 when a person has nothing to confirm; the others are confirmed.
+    Exit 1 if one of them has nothing to confirm; all other people are confirmed.
     """
     settings = context.settings
     with closing(_holdings(context)) as holdings:
@@ -102,7 +102,7 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
 def give(
     context: Context, subject: str, *, transfer: bool, consent: str, notice: str, minutes: float, yes: bool
 ) -> None:
-    """Record what SUBJECT, who stands at this gate, agrees to, and wait until the face is captured here.
+    """Record the consent of SUBJECT at this gate, and wait until the face is captured here.
 
     The consent counts from then on, and the office is told. Start the enrolment while this command runs. The consent is
     void when this command ends first or the face is held back. Exit 1 when nothing was recorded.
@@ -124,7 +124,10 @@ def give(
 
 
 def _await(holdings: Holdings, subject: SubjectId, stands: Callable[[], bool], until: float) -> ConsentOutcome:
-    """Wait until a face of this person is captured, or `until` passes, in monotonic seconds. Return what came of it."""
+    """Wait until a face of this person is captured, or until the monotonic time `until`, in seconds.
+
+    Return what came of it.
+    """
     before = holdings.face(subject), holdings.get(PERSON + subject).pending
     while time.monotonic() < until:
         if not stands():

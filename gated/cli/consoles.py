@@ -1,4 +1,4 @@
-"""A rich console that may print its own colours and cursor movements, but makes all given text printable."""
+"""A rich console. It may print colours and cursor movements, and it makes all given text printable."""
 
 from collections.abc import Iterable
 from typing import Any

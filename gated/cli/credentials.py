@@ -27,7 +27,7 @@ _uses = click.option("--uses", type=click.IntRange(1, 100_000), help="Number of 
 _same_each_time = click.option(
     "--same-each-time",
     is_flag=True,
-    help="The number looks random but is fixed: you saw it more than once.",
+    help="The number looks random, but you saw the same number more than once.",
 )
 _label = click.option("--label", default="", help="A note for the office; it stays on this gate.")
 
@@ -52,7 +52,7 @@ def add_card(
 ) -> None:  # fmt: skip
     """Give a person a card, by its printed number or the output of any reader. It opens at every kind of reader.
 
-    The number is not stored, only digests of its readings, made with this site's key.
+    The gate does not store the number, only digests of its readings, made with the site key.
     """
     window = since, until
     _give(context, subject, number, window, uses=uses, label=label, may_be_random=same_each_time)
@@ -97,7 +97,7 @@ def remove_card(context: Context, credential: str) -> None:
 def guest(
     context: Context, *, number: str, until: date | None, uses: int | None, label: str, same_each_time: bool
 ) -> None:
-    """Give a guest a card, valid today only unless `--until` says otherwise."""
+    """Give a guest a card. It is valid today only, or until `--until`."""
     today = datetime.now(zone_of(context)).date()
     window = today, until or today
     _give(context, None, number, window, uses=uses, label=label, may_be_random=same_each_time)
@@ -171,7 +171,10 @@ def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
 
 
 def _public_id(credential: Credential) -> str | None:
-    """Return the id for people: a card's own id, and for a PIN the id of its owner, so that no PIN is told apart."""
+    """Return the id to show: for a card its own id, for a PIN the id of its owner.
+
+    So nobody can distinguish the two PINs of a person.
+    """
     match credential.kind:
         case CredentialKind.CARD:
             return credential.id
@@ -200,7 +203,7 @@ def _give(
 
 
 def show_readings(number: str) -> None:
-    """Print at this terminal the readings that a card is accepted by. They are stored nowhere in this form."""
+    """Print at this terminal the readings that a card is accepted by. The digits are not stored."""
     click.echo("it opens at every reader with one of these outputs:")
     for kind, reading in card_readings.shown(number):
         streams.say(f"  {kind}: {reading}")

@@ -1,4 +1,4 @@
-"""The commands that run the processes: the brain, the latch, and the vision worker that the brain starts."""
+"""The commands that run the processes: the brain, the latch, and the brain's vision worker."""
 
 import asyncio
 import logging
@@ -39,8 +39,8 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
     async def until_stopped() -> None:
         socket = vision_socket if service else None
         await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once, vision=socket)
-        # All files are written and closed. A thread may still hang in the kernel, such as in an unanswered connect.
-        # A normal interpreter exit would wait for it longer than a stop may take.
+        # All files are written and closed. A thread may still hang in the kernel, such as in a connect without an
+        # answer. A normal interpreter exit would wait for it longer than a stop may take.
         logging.shutdown()
         os._exit(0)
 
@@ -49,7 +49,9 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
 
 @click.command()
 @click.option("--exit-when-idle", type=float, metavar="SECONDS", help="End when no brain connects for this long.")
-@click.option("--secure", is_flag=True, help="Take the power off every lock and end, after a latch was killed.")
+@click.option(
+    "--secure", is_flag=True, help="Turn off the power of every lock, and exit. For use after a latch was killed."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Log more.")
 @click.pass_obj
 def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose: bool) -> None:

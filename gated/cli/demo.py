@@ -31,8 +31,8 @@ from gated.storage.named_files import make_folder, reading
 OWN_SET = "courtyard"
 BESIDE = Path(__file__).parents[3] / "shared" / "models"
 FOR_PHOTOGRAPHS = {"threshold": 0.62, "pad_threshold": 0.001}
-"""Thresholds for models trained on photographs. Such models take rendered faces for attacks, and find them more alike
-than real faces.
+"""Thresholds for models trained on photographs. These models classify rendered faces as attacks, and find rendered
+faces more similar than real faces.
 """
 
 
@@ -149,5 +149,5 @@ def _tables(chosen: str, models: Path, network: Network | None) -> dict[str, dic
 
 
 def _can_detect_attacks(chosen: str) -> bool:
-    """Return whether the set is made for rendered people. Only such a set is tested for attack detection."""
+    """Return whether the set is made for rendered people. The test of attack detection runs only with such a set."""
     return load_manifest(ModelSettings(set=chosen)).model_set(chosen).grade == "demo"

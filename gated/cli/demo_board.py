@@ -61,7 +61,7 @@ class DemoBoard:
         self._console.print(Text(line(sentence)))
 
     def _lines(self, now: Now) -> None:
-        """Print each change on its own line."""
+        """Print each change on a separate line."""
         if now.network != self._network:
             self._network = now.network
             self.write(f"  network: {now.network}, {now.waiting} events wait, {now.acknowledged} acknowledged")

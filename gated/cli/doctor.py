@@ -69,7 +69,7 @@ def doctor(
     by_sound: bool,
     as_json: bool,
 ) -> None:
-    """Show the state and purpose of every wire, which parts work, and how to repair the others.
+    """Show the state and purpose of every wire, the working parts, and how to repair the other parts.
 
     Asks the running latch and claims no pin, so it can run at any time. --door, --lights and --sound operate the gate
     and ask what you saw. Exit 1 when something is red.

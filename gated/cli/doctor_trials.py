@@ -22,7 +22,7 @@ def need_somebody() -> None:
 
 
 def try_doors(settings: Settings, by: str) -> Iterator[Finding]:
-    """Open every door once, each with its own lease."""
+    """Open every door once, each with a separate lease."""
     for name, wires in settings.doors.items():
         if not _asked(f"Release {name} for {wires.release_s:g} s now? A person must stand at it."):
             yield amber(f"{name}: opening", "not tested", "test it before handover")

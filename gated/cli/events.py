@@ -70,7 +70,7 @@ def verify(context: Context, as_json: bool) -> None:
 
 
 def _open(context: Context) -> Journal:
-    """Open the journal for reading, also on a read-only disk. Then warn that events in memory are missing."""
+    """Open the journal for reading, also on a read-only disk. In that case warn that events in memory are missing."""
     settings = context.settings
     journal = Journal.to_read(settings.state, settings.site.id, settings.gate.id)
     note_copy(journal.trouble)

@@ -33,7 +33,7 @@ def gates() -> None:
     """Show the keys of the other gates, and accept them.
 
     A face goes to another gate only after a person here has accepted that gate's keys, or a trusted gate has. The
-    office's word is not enough: compare the fingerprint with the one that the other gate shows.
+    office's statement is not enough: compare the fingerprint with the screen of the other gate.
     """
 
 
@@ -112,7 +112,10 @@ def _stay(
 @gates.command()
 @click.argument("gate")
 @click.option(
-    "--fingerprint", "typed", metavar="DIGITS", help="Fingerprint shown by the other gate; asked for if not given."
+    "--fingerprint",
+    "typed",
+    metavar="DIGITS",
+    help="Fingerprint from the screen of the other gate; the command asks if it is missing.",
 )
 @yes_option
 @click.pass_obj
@@ -148,15 +151,15 @@ def _found(gates: list[Neighbour], name: str, me: str) -> Neighbour:
     for each in gates:
         if each.gate == name and name != me:
             return each
-    raise OfficeError(f"{name}: unknown gate; `gated gates list` shows the known ones")
+    raise OfficeError(f"{name}: unknown gate; `gated gates list` shows the known gates")
 
 
 def _state(gate: Neighbour) -> str:
-    """Return in words whether the keys of a gate were accepted, and by whom."""
+    """Return in words who accepted the keys of a gate, if anybody."""
     if gate.is_trusted:
         return BY.get(gate.by, f"signed by {gate.by}")
     if gate.by == OVER and gate.accepted == gate.keys:
-        return "its own earlier keys, replaced since"
+        return "this gate's earlier keys"
     return "keys differ from the accepted ones" if gate.accepted else "not accepted yet"
 
 

@@ -48,7 +48,7 @@ def off(context: Context, by: str) -> None:
 @click.pass_obj
 @read_only_command
 def status(context: Context, as_json: bool) -> None:
-    """Show whether a lockdown is on, since when, and who ordered it."""
+    """Show whether a lockdown is on, with its start and its author."""
     if not as_json:
         streams.say(_sentence(context))
         return

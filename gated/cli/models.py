@@ -75,7 +75,7 @@ def _rows(settings: ModelSettings, chosen: ModelSet) -> list[dict[str, Any]]:
 @click.pass_obj
 @read_only_command
 def verify(context: Context, model_set: str | None, as_json: bool) -> None:
-    """Verify the files of a set, by default the one in use: SHA-256, input, known answer. Exit 3 if one fails."""
+    """Verify the files of a set, by default of the set in use: SHA-256, input, known answer. Exit 3 if one fails."""
     settings = context.settings
     chosen = load_manifest(settings.models).model_set(model_set or settings.models.set)
     rows = [

@@ -15,7 +15,7 @@ from gated.errors import StateError
 from gated.storage.owner import Owner, acting_as, owner_of
 
 SERVICE = "a service: its unit names its user"
-OWN_FOLDER = "uses its own folder, not a gate's"
+OWN_FOLDER = "uses a separate folder, not a gate's"
 MAKES = "makes users, units and folders; writes in them as their user"
 
 BY_ITSELF = {

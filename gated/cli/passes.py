@@ -59,8 +59,8 @@ def moment(given: datetime | date, zone: ZoneInfo, *, is_end: bool) -> datetime:
 def pass_() -> None:
     """Sign a visitor's pass, or show what a pass contains.
 
-    An office uses `gated office pass`, with its own key. Without an office: run `gated pass key site.key` once, and
-    keep the file safe. At every gate, run `gated pass trust` with the text that either command shows.
+    With an office, use `gated office pass`: the office has the key. Without an office: run `gated pass key site.key`
+    once, and keep the file safe. At every gate, run `gated pass trust` with the text that either command shows.
     """
 
 
@@ -195,7 +195,7 @@ def _place(context: Context, site: str | None, gate: str | None) -> tuple[str, s
 
 
 def _public(context: Context, key: Path | None) -> PassKey:
-    """Return the public key in `key`, else the one that the settings name. Raises `ConfigError`."""
+    """Return the public key in `key`, or else the key of the settings. Raises `ConfigError`."""
     if key is None:
         return read_pass_key(_key_of(context))
     with reading(key):

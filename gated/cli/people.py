@@ -47,7 +47,7 @@ from gated.types import SubjectId
 )
 @click.option("--consent", required=True, metavar="REF", help="Reference of this person's consent.")
 @click.option("--notice", required=True, metavar="VERSION", help="Version of the notice read or heard before.")
-@click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
+@click.option("--transfer", is_flag=True, help="The person also agrees that the face goes to the other gates.")
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -200,7 +200,7 @@ def remove(context: Context, subject: str, yes: bool) -> None:
         who = _who(register, subject)
         has = register.template_count(who.subject)
         question = f"Erase {called(who)}, {who.subject}, with {has} templates, for good?"
-        sure(question, f"{who.subject} would be erased for good", yes=yes)
+        sure(question, f"{who.subject} would be erased permanently", yes=yes)
         templates = register.remove(who.subject)
         _write(journal, PersonRemoved(who.subject, templates))
     streams.say(f"removed {called(who)}, {who.subject}, and {templates} templates")

@@ -28,7 +28,7 @@ from gated.types import SubjectId
 @yes_option
 @click.pass_obj
 def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
-    """Show or set the role of a person, such as resident, staff or guardian.
+    """Show or set the role of a person: resident, staff, guardian, or another word.
 
     `gated people rights --role` sets the doors and hours of a role.
     """
@@ -43,8 +43,8 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         note(AccessRulesChanged(who))
         is_open = role != RESIDENT and not store.access_rules_of(who, "role")
     streams.say(f"{called(somebody)}, {who}, is {role}")
-    if is_open:  # a typing error gives such a role too
-        click.echo("this role has no rule: it may use every door at all hours", err=True)
+    if is_open:  # a typing error can cause this, too
+        click.echo("this role has no access rule, so its people may use every door at all hours", err=True)
 
 
 @click.command("rights")
@@ -64,8 +64,8 @@ def access_rules(
 ) -> None:  # fmt: skip
     """Set the doors and hours of a person. Without a rule, every door at all hours.
 
-    A person's own rules come first, then those of the household, then those of the role. With `--door`, rules of other
-    doors stay; without it, all are replaced.
+    A person's own rules come first, then those of the household, then those of the role. With `--door`, the rules of
+    other doors stay. Without it, the new rule replaces all rules.
     """
     if clear == bool(doors or gates or schedule or since or until):
         raise click.UsageError("give at least one of --door, --gate, --schedule, --from and --until, or --clear alone")
@@ -122,7 +122,10 @@ def given_preferences(options: Mapping[str, Any], *, clear: bool) -> dict[str, A
 @preference_options
 @click.pass_obj
 def prefer(context: Context, /, subject: str, *, clear: bool, **options: Any) -> None:
-    """Set how the gate behaves for a person. Options not given stay unchanged. No reason is asked for or stored."""
+    """Set how the gate behaves for a person.
+
+    Options not given stay unchanged. The gate neither asks for a reason nor stores one.
+    """
     asked = given_preferences(options, clear=clear)
     with books(context) as (store, note):
         who = known(store, subject)

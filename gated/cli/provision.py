@@ -41,11 +41,11 @@ def provision(
     context: Context, /, *, file: Path | None, words: tuple[str, ...], yes: bool, no_start: bool, dry_run: bool,
     **flags: Any,
 ) -> None:  # fmt: skip
-    """Set this machine up as a gate: examine it, pair it with its office, start it, and wait until it is on duty.
+    """Set this machine up as a gate: check the machine, pair with the office, start the gate, and wait until it is on
+    duty.
 
-    Run as root. Skips completed steps, so a second run continues an interrupted one. --dry-run changes nothing: exit 0
-    when the real run is expected to succeed, 2 when the answers or the settings need changes, else 1 or 3 as the real
-    run would.
+    Run as root. Skips completed steps, so a second run continues an interrupted one. --dry-run changes nothing. Exit 0:
+    the real run will probably succeed. Exit 2: change the answers or the settings. Exit 1 or 3: as in the real run.
     """
     os.umask(0o022)  # the gate's users must read the files that root writes here
     sys.dont_write_bytecode = sys.dont_write_bytecode or dry_run

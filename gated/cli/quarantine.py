@@ -20,8 +20,8 @@ def quarantine() -> None:
     """Show office records that this gate holds back, and accept them.
 
     bulk: more people, or first faces by a new model set, than the hourly limit. duplicate: the face is similar to
-    another person's here. changed: a new face of a person known here. The old face counts until the new one is
-    accepted, or until the person shows the new face together with their own card or PIN. vector: not a valid face. It
+    another person's here. changed: a new face of a person known here. The old face counts until somebody accepts the
+    new one, or until the person shows the new face together with their own card or PIN. vector: not a valid face. It
     cannot be accepted; the office must send another.
 
     The office may announce a batch, and accept "bulk" itself, for up to `[sync] most_new_in_batch` people in total.
@@ -54,7 +54,7 @@ def accept(context: Context, subjects: tuple[str, ...]) -> None:
     """Confirm the records of people. The gate fetches each record again and applies it. A face held back counts from
     then on.
 
-    Exit 1 when a person has nothing held back; the others are accepted.
+    Exit 1 if one of them has nothing to accept; all other people are accepted.
     """
     settings, is_all = context.settings, True
     with (

@@ -71,8 +71,8 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
 def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, seconds: float) -> None:
     """Learn how a USB reader types from one card, and write that into the settings.
 
-    The gate releases its USB readers meanwhile, so cards there do not open. All keyboards of this machine are captured,
-    so that no card number is typed into a terminal. Work from another machine.
+    The gate releases its USB readers meanwhile, so cards there do not open. The command captures all keyboards of this
+    machine: no card number must appear in a terminal. Work from another machine.
     """
     settings = context.settings
     present = [path for path in (paths or _devices(settings.readers.devices)) if Path(path).exists()]
@@ -126,7 +126,7 @@ def _devices(known: Sequence[str]) -> list[str]:
 
 
 def _by_id(path: str) -> str:
-    """Return a device path that stays the same when other devices are plugged in."""
+    """Return a device path that does not change with other devices."""
     real = os.path.realpath(path)
     return next((str(link) for link in sorted(BY_ID.glob("*-event-kbd")) if os.path.realpath(link) == real), path)
 
@@ -134,8 +134,8 @@ def _by_id(path: str) -> str:
 def _first_typed(
     paths: Sequence[str], wait_s: float, please: str, *, must_open: bool
 ) -> tuple[str, list[tuple[str, float]]]:
-    """Return the device that typed first, and its keys with their times. Prints `please` once all devices are held
-    exclusively.
+    """Return the device that typed first, and its keys with their times. Prints `please` when it has exclusive access
+    to all devices.
 
     Raises `StateError`. Without `must_open`, skips a device that another program holds.
     """

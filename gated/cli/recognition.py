@@ -78,5 +78,5 @@ def bench(  # noqa: PLR0917 - the options of a command
     rows = [[stage, f"{ms:.2f}"] for stage, ms in face.stages_ms.items()]
     rows += [["all stages", f"{face.total_ms:.2f}"], ["bare models", f"{face.bare_ms:.2f}"]]
     show(["stage", "ms"], rows)
-    streams.say(f"ours over bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
+    streams.say(f"ours / bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
     streams.say(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")

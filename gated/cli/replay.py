@@ -71,13 +71,13 @@ def replay(pictures: Path, models: Path) -> None:
         [p.name, _people(expected[p]), _people(happened[p]), "yes" if expected[p] == happened[p] else "NO"]
         for p in paths
     ]
-    click.echo("\nWhat was expected, and what happened:")
+    click.echo("\nExpected and actual results:")
     show(["picture", "should let in", "let in", "as expected"], rows)
     sys.exit(0 if expected == happened else 1)
 
 
 class Replay:
-    """One simulated gate in its own folder."""
+    """One simulated gate with a separate folder."""
 
     def __init__(self, folder: Path, paths: list[Path], models: Path) -> None:
         self.folder, self.paths, self.config = folder, paths, folder / "gated.toml"

@@ -87,7 +87,7 @@ def check(context: Context, as_json: bool) -> None:
 
 
 def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator[Check]:
-    """Run every check in turn. A failed check does not stop the others."""
+    """Run every check in turn. A failed check does not stop the other checks."""
     yield Check("settings", None, "; ".join(in_force(path, written)[1]) or None)
     for part, examine in {
         "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery,

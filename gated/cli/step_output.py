@@ -37,7 +37,7 @@ def check_steps(steps: Iterable[InstallStep], wrong: Iterable[GatedError] = ()) 
             advice = "run this with sudo" if os.geteuid() else "check that the disk can be read"
             found.append(ProvisionError(f"{error.filename}: cannot be examined ({error.strerror}); {advice}"))
             continue
-        except GatedError as error:  # a broken part does not stop the other checks
+        except GatedError as error:  # a broken part must not stop the other checks
             found.append(error)
             streams.say(f"✗ {step.title}: 1 to correct")
             continue

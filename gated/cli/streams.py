@@ -133,7 +133,7 @@ def _leave() -> None:
 
 
 def are_lost() -> bool:
-    """Return whether buffered output cannot be written because its terminal or file is gone."""
+    """Return whether the terminal or file of buffered output is gone."""
     try:
         finish()
     except OSError:

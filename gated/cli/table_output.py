@@ -1,6 +1,6 @@
 """Prints tables for people, on a terminal or in a pipe.
 
-An id, time or number is never cut or broken, so that it can be copied. Free text is folded. If the table is still too
+It never cuts or breaks an id, time or number: people copy these. Free text is folded. If the table is still too
 wide, each row becomes several lines, one for each column.
 """
 
@@ -70,7 +70,7 @@ def show(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
 
 
 def widths_in(room: int, cells: Sequence[Sequence[str]]) -> list[int] | None:
-    """Return the width of each column within `room` cells so that no word is broken, or None if impossible.
+    """Return the width of each column within `room` cells without breaking a word, or None if impossible.
 
     `cells` holds each column with its name first. The columns that need the least extra width get it first.
     """

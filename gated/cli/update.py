@@ -122,7 +122,10 @@ def _trust_keys(updater: Updater, path: Path, *, yes: bool) -> None:
 
 
 def _trusted_keys(updater: Updater) -> Sequence[Key]:
-    """Return the trusted keys. If their file is damaged or others than root may write it, warn and return none."""
+    """Return the trusted keys.
+
+    If their file is damaged, or users other than root may write it, warn and return no keys.
+    """
     try:
         return updater.releases.keys
     except UpdateError as error:

@@ -16,7 +16,7 @@ from gated.protocol.command_messages import AnnounceBatch
 
 @click.group()
 def batch() -> None:
-    """Announce that many people will join, so that the gates do not hold them back."""
+    """Announce that many people will join. The gates then do not hold these people back."""
 
 
 @batch.command()
@@ -32,8 +32,8 @@ def batch() -> None:
 @command_options
 @click.pass_obj
 def announce(folder: Path, /, gates: Sequence[str], people: int, hours: float, **options: Any) -> None:
-    """Announce that many people will join, at the named gates or at all gates. Without it, a gate holds back the people
-    beyond its hourly limit.
+    """Announce that many people will join, at the named gates or at all gates. Without an announcement, a gate holds
+    back the people beyond its hourly limit.
 
     A gate admits as many as its installer allows (`[sync] most_new_in_batch`), and reports that number.
     """

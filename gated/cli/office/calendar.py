@@ -23,8 +23,8 @@ years = click.IntRange(2000, 2199)
 def calendar() -> None:
     """Set the holidays and make-up working days of a year for every gate. A gate's own settings take precedence.
 
-    On a holiday, only the "holiday" hours of a schedule count. A make-up working day, such as a Saturday before the
-    Spring Festival, counts as a day of every schedule that has all of mon to fri, and of no other.
+    On a holiday, only the "holiday" hours of a schedule count. A make-up working day is, for example, a Saturday before
+    the Spring Festival. It counts for schedules with all of mon to fri, and for no other schedule.
     """
 
 

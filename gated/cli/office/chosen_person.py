@@ -1,4 +1,4 @@
-"""Finds the person that the operator names, and changes that person's record."""
+"""Finds a person by the operator's words, and changes the person's record."""
 
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -22,7 +22,7 @@ def changing_person(folder: Path, subject: str) -> Iterator[tuple[Store, OfficeP
 def person_by_words(store: Store, words: str) -> OfficePerson:
     """Return the person that `words` name (see `find_person.find`). Raises `OfficeError` and `SubjectNotFoundError`."""
     if store.book.get(f"person/{words}") is not None:
-        return store.book.person(words)  # raises if this person was removed for good
+        return store.book.person(words)  # raises if this person was removed
     missing = OfficeError(
         f"this office has nobody with the id or name {words!r}; `gated office person list` shows everybody"
     )

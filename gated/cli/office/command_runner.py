@@ -83,8 +83,8 @@ def place_and_wait(folder: Path, gates: Sequence[str], action: Action, options: 
 
 
 def _refuse_old(store: Store, gate: str) -> None:
-    """Refuse a gate of an older version. It cannot ask whether the operator still waits, so it would execute a late
-    command.
+    """Refuse a gate of an older version. Such a gate cannot ask whether the operator still waits, so it would carry out
+    a late command.
     """
     status = store.gate(gate).status
     if status is not None and LIVE not in status.can:
@@ -141,7 +141,7 @@ class _CommandWait:
             time.sleep(POLL_S)
 
     def _finish(self, gates: dict[str, str], why: str) -> list[StoredCommand]:
-        """Withdraw each command that can be withdrawn, and wait for the others: a gate may be executing one. Writes to
+        """Withdraw the commands that no gate has begun, and wait for all others. Writes to
         disk before it reports.
         """
         known = [command_id for command_id in gates if self._is_placed(command_id)]
@@ -201,7 +201,7 @@ def _interruptible() -> Iterator[None]:
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Ignore signals while the command is concluded, which takes seconds."""
+    """Ignore signals while the command ends; this takes seconds."""
     with _signals(signal.SIG_IGN):
         yield
 
@@ -236,8 +236,8 @@ def _sentence(stored: StoredCommand) -> str:
             return f"{stored.gate}: not done{why}. The command is void, and the gate will not carry it out later"
         case "unknown":
             return (
-                f"{stored.gate}: the result is unknown. The gate was to carry it out and has not answered, so it "
-                f"may have happened; later, `gated office events --gate {stored.gate}` shows the result"
+                f"{stored.gate}: the result is unknown. The gate has not answered, and may have carried out the "
+                f"command; later, `gated office events --gate {stored.gate}` shows the result"
             )
         case _:
             return f"{stored.gate}: {stored.state}{why}"

@@ -139,8 +139,8 @@ def lockdown(folder: Path, /, gate: str, on: str, **options: Any) -> None:
 def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, **options: Any) -> None:
     """Capture the face of a known person who has agreed and stands before the gate. Waits until it is done.
 
-    The gate tells the person "enrolling". Then you confirm at the terminal that the right person stood there alone;
-    nothing is stored before. Ctrl-C at any time stores nothing. Without a terminal, --yes is required.
+    The gate tells the person "enrolling". Then you confirm at the terminal that the right person stood there alone. The
+    gate stores nothing before that. Ctrl-C at any time stores nothing. Without a terminal, add --yes.
     """
     with closing(Store.open(folder)) as store:
         who = person_by_words(store, subject)
@@ -152,8 +152,8 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
             )
     if not (yes or is_asked()):
         raise click.UsageError(
-            "somebody must confirm the person before the gate stores a face, and there is no terminal to ask; "
-            "add --yes if you see who stands there"
+            "before the gate stores a face, somebody must confirm the person, and there is no terminal for the "
+            "question; add --yes if you can see the person at the gate"
         )
     streams.say(f"enrolling {called(who)} at {gate}", err=True)
     question = "" if yes else f"Did {called(who)} stand there, alone? Store this face?"
@@ -166,7 +166,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
 @command_options
 @click.pass_obj
 def settings(folder: Path, /, gate: str, file: Path, **options: Any) -> None:
-    """Send the settings in FILE (TOML) to a gate. The gate restores its old settings if it fails with the new ones."""
+    """Send the settings in FILE (TOML) to a gate. If the gate fails with the new settings, it restores the old ones."""
     with reading(file):
         text = _toml_in(file)
     run_command(folder, [gate], ChangeSettings(text), options_of(options))

@@ -27,7 +27,7 @@ FOLLOW_S = 0.2
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 @click.pass_obj
 def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: bool) -> None:
-    """List what happened at the gates, in the order in which the office received it."""
+    """List the events of the gates, in the order of their arrival at the office."""
     with read_only_unless(follow or None), closing(Store.open(folder)) as store:
         if gate is not None:
             gate = store.gate(names.id_of(gate)).gate

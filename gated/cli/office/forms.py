@@ -29,7 +29,7 @@ VERSION = r"[0-9A-Za-z][0-9A-Za-z._-]{0,31}"
 
 
 @click.command()
-@click.option("--version", "version", help="Version, as used by `--notice`; by default this month, such as 2026-11.")
+@click.option("--version", "version", help="Version, for `--notice`; by default this month, such as 2026-11.")
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), default=Path("forms"), show_default=True,
               help="Folder for the pages.")  # fmt: skip
 @click.option("--facts", type=click.Path(path_type=Path, dir_okay=False),
@@ -46,7 +46,7 @@ def forms(
 ) -> None:  # fmt: skip
     """Write the notice and the consent form, in Chinese and English: A4 pages in large print, plain text, sound.
 
-    A missing fact is left blank and reported; then the pages say DRAFT, and the exit code is 1. A complete version
+    A missing fact stays blank and is reported. The pages then show DRAFT, and the exit code is 1. A complete version
     never changes; a new text needs a new version.
     """
     if is_list:
@@ -118,9 +118,7 @@ def _report(made: list[Form], lacking: list[str], out: Path, path: Path, facts: 
         streams.say(f"DRAFT: do not hand it out. Fill in these facts in {path}: {', '.join(lacking)}", err=True)
     else:
         version = made[0].version
-        streams.say(
-            f"For each person who has read or heard it, record: --notice {version} --consent NUMBER OF THE PAPER"
-        )
+        streams.say(f"Record for each person who knows the notice: --notice {version} --consent NUMBER OF THE PAPER")
         streams.say("The notice promises the following, which somebody must do by hand:", *_duties(facts))
 
 

@@ -21,8 +21,9 @@ from gated.storage.owner import acting_as, owner_of
 def host(folder: Path, new: str, forget: str | None) -> None:
     """Show the name by which gates reach this machine, or change it to HOST.
 
-    The certificate covers the new host and all former ones, until you forget each. Gates use the old host as long as it
-    points to this machine; move them one by one. They still trust the office, because its authority is the same.
+    The certificate covers the new host and all former hosts, until you remove a former host with --forget. Gates use
+    the old host as long as it points to this machine; move them one by one. They still trust the office, because its
+    authority is the same.
     """
     if new and forget:
         raise click.UsageError("give a new HOST or --forget, not both")

@@ -43,7 +43,7 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
         print_location(file)
     else:
         warn_of_missing(folder)
-    click.echo("Next, run each of these in a terminal of its own:")
+    click.echo("Next, run each of these in a separate terminal:")
     streams.say(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
     streams.say(f"  gated office --dir {folder} serve")
     streams.say(f"  gated office --dir {folder} invite GATE")

@@ -35,7 +35,7 @@ def default_folder() -> Path:
     "--pairing-port", type=PORT, default=8884, show_default=True, help="For a new office: port for joining gates."
 )
 @click.option("--timezone", default=DEFAULT, show_default=True, help="For a new office: the same as [site] timezone.")
-@click.option("--user", default=USER, show_default=True, help="User that runs the office; made if missing.")
+@click.option("--user", default=USER, show_default=True, help="User of the office; created if missing.")
 @click.option("--recovery", "file", type=click.Path(path_type=Path, dir_okay=False),
               help="Write the recovery key of an office without one to this new file, on a USB stick.")  # fmt: skip
 @click.option("--no-start", is_flag=True, help="Install everything; the next boot starts it.")
@@ -47,7 +47,7 @@ def install(
     ctx: click.Context, *, site: str, host: str, port: int, pairing_port: int, timezone: str, user: str,
     file: Path | None, no_start: bool, dry_run: bool, uninstall: bool, yes: bool,
 ) -> None:  # fmt: skip
-    """Install the office as a service of this machine, with its own broker. Run as root.
+    """Install the office and a broker as services of this machine. Run as root.
 
     Makes a user, its folder (/var/lib/gated-office without --dir), two units, and the Mosquitto configuration. Uses an
     existing office in the folder; else makes one from --site and --host. Skips completed steps.
@@ -90,7 +90,7 @@ def _hint(folder: Path) -> None:
 
 
 def _see_to_recovery(seat: Seat, file: Path | None) -> None:
-    """Make the recovery key if the office has none, or warn clearly that it has none."""
+    """Make the recovery key if the office has none, or print a clear warning."""
     with acting_as(seat.owner):
         with closing(Store.open(seat.folder)) as store:
             has_one = bool(store.handovers.key)

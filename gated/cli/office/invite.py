@@ -75,7 +75,7 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
                 f"{gate!r} cannot be the name of a gate; use small letters, digits, - and _, as in [gate] id"
             )
         if gates.count(gate) > 1:
-            raise OfficeError(f"{gate} is named twice; name each gate once")
+            raise OfficeError(f"{gate} appears twice; name each gate once")
     now, valid_s = datetime.now(UTC), VALID_S if days is None else days * DAY_S
     if sheet is not None:
         _check_free(sheet)
@@ -112,7 +112,7 @@ def _slip(code: PairingCode, until: str) -> str:
 
 
 def _check_free(sheet: Path) -> None:
-    """Check that the sheet can be written before a code is made, so that no code is lost. Raises `OfficeError`."""
+    """Check that the sheet can be written, before making a code: no code must be lost. Raises `OfficeError`."""
     with replacing(sheet):
         is_free = sheet.parent.is_dir() and os.access(sheet.parent, os.W_OK)
     if not is_free:

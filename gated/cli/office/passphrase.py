@@ -43,7 +43,7 @@ def passphrase(folder: Path, remove: bool, key_file: Path | None) -> None:
     if key_file is None and key_lock.is_locked(folder):  # a person must prove that they know it
         key_lock.use_key(folder, key_lock.key_for(folder, ask(folder)))
     with closing(Store.open(folder)):
-        pass  # checks that an office exists here and that its keys open
+        pass  # raises if there is no office here, or if its keys do not open
     if key_file is not None:
         _write_key(folder, key_file)
     elif remove:
@@ -73,7 +73,9 @@ def _set(folder: Path) -> None:
     )
     hand_key(folder)
     if before is None:
-        click.echo("Restart a running office: until then no gate can join, and no certificate is renewed.")
+        click.echo(
+            "Restart a running office. Before the restart no gate can join, and the office renews no certificate."
+        )
 
 
 def hand_key(folder: Path) -> None:

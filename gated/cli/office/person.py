@@ -31,8 +31,10 @@ _consent = click.option(
 _notice = click.option(
     "--notice", metavar="VERSION", help="Version of the privacy notice that the person has read or heard."
 )
-_transfer = click.option("--transfer", is_flag=True, help="The person also agrees to send the face to the other gates.")
-_role = click.option("--role", help="Role, such as resident, staff or guardian.")
+_transfer = click.option(
+    "--transfer", is_flag=True, help="The person also agrees that the face goes to the other gates."
+)
+_role = click.option("--role", help="The role of the person: resident, staff, guardian, or another word.")
 WITHDRAWN = {"recognise": {"recognise", "transfer"}, "transfer": {"transfer"}}
 """Consents withdrawn together with a consent. Without consent to recognition, a face is of no use to another gate."""
 
@@ -68,9 +70,7 @@ def add(
     )
     with closing(Store.open(folder)) as store:
         if store.book.get(f"person/{who.subject}") is not None:
-            raise OfficeError(
-                f"{who.subject!r} exists already, or was removed for good; `person change` changes a person"
-            )
+            raise OfficeError(f"{who.subject!r} already exists, or was removed; `person change` changes a person")
         _confirm(store, who, yes=yes)
         with store.file.writing():
             copy_shared_rules(store, who)
@@ -96,7 +96,10 @@ def change(
     folder: Path, subject: str, *, name: str | None, household: str | None, role: str | None, consent: str | None,
     notice: str | None, transfer: bool, withdraw: str | None, yes: bool,
 ) -> None:  # fmt: skip
-    """Change a person. What you do not give stays as it is. Withdrawing a consent deletes the face at the gates."""
+    """Change a person.
+
+    Options that you omit do not change anything. Withdrawing a consent deletes the face at the gates.
+    """
     options = {
         field: plain(value)
         for field, value, plain in (
@@ -152,7 +155,7 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
     with closing(Store.open(folder)) as store:
         who = person_by_words(store, subject)
         question = f"Erase {called(who)}, {who.subject}, here and at every gate, for good?"
-        sure(question, f"{who.subject} would be erased for good, here and at every gate", yes=yes)
+        sure(question, f"{who.subject} would be erased permanently, here and at every gate", yes=yes)
         store.book.remove(f"person/{who.subject}")
     hint = f"`gated office receipts {who.subject}` shows which gates have erased them"
     streams.say(f"removed {called(who)}, {who.subject}; {hint}")
@@ -174,7 +177,7 @@ def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
 @preference_options
 @click.pass_obj
 def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> None:
-    """Set how every gate behaves for a person. No reason is asked for or stored."""
+    """Set how every gate behaves for a person. The gate neither asks for a reason nor stores one."""
     chosen = given_preferences(options, clear=clear)
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))

@@ -28,7 +28,9 @@ from gated.people.issuing import RANDOM_UID
 @until_option
 @click.option("--uses", type=click.IntRange(1, 100_000), help="Number of uses at each gate.")
 @click.option("--label", default="", help="A note for the office.")
-@click.option("--same-each-time", is_flag=True, help="The number looks random but is fixed: you saw it more than once.")
+@click.option(
+    "--same-each-time", is_flag=True, help="The number looks random, but you saw the same number more than once."
+)
 @click.pass_obj
 def card(
     folder: Path, subject: str, *, number: str | None, removed: str | None, since: date | None, until: date | None,

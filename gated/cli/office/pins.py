@@ -52,7 +52,7 @@ def in_figures(found: SiteBudget) -> dict[str, object]:
 
 
 def weak_lines(weak_people: list[str]) -> list[str]:
-    """Return a warning that names the people whose PIN is guessed early, with advice."""
+    """Return a warning with advice: it names the people with a weak PIN."""
     if not weak_people:
         return []
     return [f"these people have a PIN that strangers try first: {', '.join(weak_people)}; give them new ones"]

@@ -19,7 +19,7 @@ from gated.office.store import Store
 @click.pass_obj
 @read_only_command
 def receipts(folder: Path, subject: str | None, as_json: bool) -> None:
-    """List the removed people, and which gates have confirmed that they erased them. Exit 1 if one has not yet."""
+    """List the removed people, with the gates that confirmed the erasure. Exit 1 if one has not yet."""
     with closing(Store.open(folder)) as store:
         erased, zone = store.receipts.all(subject), store.zone
     if as_json:

@@ -22,10 +22,10 @@ file_type = click.Path(path_type=Path, dir_okay=False)
 @click.argument("file", type=file_type)
 @click.pass_obj
 def recovery(folder: Path, file: Path) -> None:
-    """Make the recovery key of an office that has none, and write it to FILE, on a USB stick or to be printed.
+    """Make the recovery key of an office, and write it to FILE (on a USB stick, or for printing).
 
-    Only this key allows replacing the office's keys after they are stolen. Every gate learns its public half by itself,
-    and then accepts no other. It is stored nowhere else: remove it from this machine.
+    Only with this key you can replace the office's keys after a theft. Every gate learns its public half by itself,
+    and then accepts no other. This file is the only copy: take it off this machine.
     """
     make_recovery(folder, file)
 
@@ -86,7 +86,7 @@ def warn_of_missing(folder: Path) -> None:
 
 
 def print_location(file: Path) -> None:
-    """Print where the recovery key is, and what to do with it."""
+    """Print the place of the recovery key, and the next step."""
     streams.say(
         f"The recovery key is in {file}, and nowhere else. Remove it from this machine: print it, or keep the stick."
     )

@@ -27,14 +27,14 @@ from gated.storage.named_files import read_named
 @click.option("--restored", "is_restored", is_flag=True,
               help="This folder is a backup from before that recovery key was made.")  # fmt: skip
 @click.option("--former", "former_file", type=file_type,
-              help="Like --restored, with the former recovery key: gates that know only that key follow too.",
+              help="Like --restored, with the former recovery key, for gates that know only that key.",
               )  # fmt: skip
 @click.pass_obj
 def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | None, *, is_restored: bool) -> None:
     """Replace the office's keys and its authority after somebody may have copied them. Stop the office first.
 
-    Each gate follows by itself at its next contact, because it trusts the recovery key alone. Then the old keys are
-    useless at that gate. Earlier pairing codes are invalid.
+    Each gate follows by itself at its next contact, because it trusts the recovery key alone. From then on that gate
+    accepts no message with the old keys. Earlier pairing codes are invalid.
 
     An earlier backup has the old keys, which no gate accepts. Restore it, and run this again. If `--next` has made a
     newer recovery key since, use the newest one with --restored or --former.
@@ -54,10 +54,12 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
         hand_key(folder)
     streams.say(f"The office of {site} has new keys (hand-over {number}). Start it again, and its broker:")
     click.echo("  sudo systemctl restart gated-office-broker gated-office")
-    streams.say(f"{len(gates)} gates follow by themselves; `gated office gates` shows which have connected since.")
+    streams.say(
+        f"{len(gates)} gates follow by themselves; `gated office gates` shows the gates that have connected since."
+    )
     if is_restored and former is None:
         click.echo("A gate that knows only the former recovery key does not follow: give it a new code.")
-    click.echo("Retire each gate that may have been stolen. Make new codes for gates that have not used theirs yet.")
+    click.echo("Retire each gate that may have been stolen. Make new codes for gates with an unused code.")
     if next_file is not None:
         print_location(next_file)
 

@@ -21,7 +21,7 @@ from gated.office.store import Store
 
 QUESTION = """\
 Retire {gate}? The office and the other gates then ignore it, its certificate is refused, and its keys are useless. But
-the gate still opens its door for everybody that it knows: take it off the wall, or disconnect its lock. Retire it"""
+the gate still opens its door for the people it knows: remove the gate, or disconnect its lock. Retire it"""
 RESULTS = {
     "ended": "{gate} is retired: the broker has ended its session and refuses its certificate.",
     "absent": "{gate} is retired. The broker is not running; it refuses the gate from its next start.",
@@ -37,7 +37,7 @@ RESULTS = {
 @json_option
 @click.pass_obj
 def retire_gate(folder: Path, gate: str, yes: bool, as_json: bool) -> None:
-    """Remove a gate from the site: stolen, sold or broken. Then list the cards and PINs that it knew.
+    """Remove a gate from the site: stolen, sold or broken. Then list the cards and PINs known to it.
 
     Its session ends and its certificate is refused within seconds. The other gates encrypt nothing for it any more.
     Another gate can get its name, with a new code. Run it again to complete failed steps and to list again.

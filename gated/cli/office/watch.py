@@ -59,7 +59,7 @@ def watch(folder: Path, program: Path | None, *, quiet: bool, as_json: bool) -> 
 
 
 def _warn_of_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
-    """Warn of gates that no office process serves, so that nothing is heard from them. Warns once each time this
+    """Warn of gates that no office process serves: no message of such a gate is processed. Warns once each time this
     begins.
     """
     alone = {gate.gate for gate in store.gates() if not is_served(folder, gate.gate)}
