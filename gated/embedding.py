@@ -1,5 +1,5 @@
-"""Check embeddings of faces: finite vectors of unit length. Every embedding is checked where it enters a process,
-because invalid numbers must never match.
+"""Check embeddings of faces: finite vectors of unit length. Every embedding is checked at the entry to a process:
+invalid numbers must never match.
 """
 
 import math

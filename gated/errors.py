@@ -1,4 +1,4 @@
-"""The errors of gated. Each message says what happened and what to do.
+"""The errors of gated. Each message names the problem and the next step.
 
 The refusal of a person is a `FaceDecision`, not an error. `exit_code` is the exit status of a command: 1 refused or not
 found, 2 usage, 3 environment.
@@ -84,8 +84,8 @@ class UnacceptedError(EnrolmentError):
 
 
 class CredentialError(GatedError):
-    """A card, a PIN or an access rule cannot be added or removed: it is weak, belongs to somebody,
-    or does not exist.
+    """A card, a PIN or an access rule cannot be added or removed: it is weak, belongs to another person, or does not
+    exist.
     """
 
     exit_code = 1
@@ -128,7 +128,7 @@ class PairingError(GatedError):
 
 
 class ProvisionError(GatedError):
-    """The machine cannot be made a gate yet: it is not fit, or a step failed. Finished steps stay done."""
+    """The machine cannot become a gate yet: it is not suitable, or a step failed. Finished steps stay done."""
 
 
 class UpdateError(GatedError):

@@ -15,7 +15,7 @@ class Event(msgspec.Struct, frozen=True, tag_field="kind", omit_defaults=True):
 
 
 class Started(Event, frozen=True, tag="started"):
-    """The brain has started. `settings_sha256` is a digest of its settings, so that a change is visible."""
+    """The brain has started. `settings_sha256` is a digest of the settings: it shows a change."""
 
     version: str
     settings_sha256: str
@@ -92,7 +92,7 @@ class CredentialDenied(Event, frozen=True, tag="way_denied"):
 
 
 class TooManyAttempts(Event, frozen=True, tag="too_many_attempts"):
-    """One kind of credential rests for a while after too many failures. The other kinds still work."""
+    """One kind of credential rests for a while after too many failures. All other kinds still work."""
 
     way: str
     attempts: int
@@ -169,7 +169,7 @@ class DoorReleased(Event, frozen=True, tag="door_released"):
 
     cause: str
     lease_s: float
-    """Seconds; 0 for a fire release, which lasts until the reset."""
+    """Seconds; 0 for a fire release, because it lasts until the reset."""
     visit: str | None = None
     door: str = MAIN
 
@@ -294,8 +294,8 @@ class CallAnswered(Event, frozen=True, tag="call_answered"):
 class CallEnded(Event, frozen=True, tag="call_ended"):
     """A call ended without an answer, or after the answer "wait".
 
-    `outcome`: "unanswered" (no answer in time), "unreachable" (no link to the office) or "opened" (the door was
-    released meanwhile).
+    `outcome`: "unanswered" (no answer within the limit), "unreachable" (no link to the office) or "opened" (the door
+    was released first).
     """
 
     outcome: str
@@ -421,7 +421,7 @@ class RecordAccepted(Event, frozen=True, tag="record_accepted"):
 
 
 class GateHeld(Event, frozen=True, tag="gate_held"):
-    """The office sent new keys of another gate. No face goes to that gate until a person here accepts them."""
+    """The office sent new keys of another gate. No face goes to that gate until a person here accepts its keys."""
 
     gate: str
     fingerprint: str
@@ -449,7 +449,10 @@ class ConsentsAccepted(Event, frozen=True, tag="consents_accepted"):
 
 
 class BatchRenewed(Event, frozen=True, tag="batch_renewed"):
-    """A person at the gate lets the office add people in batches again. It had added `spent` of them."""
+    """A person at the gate lets the office add people in batches again.
+
+    The office had already added `spent` people in that way.
+    """
 
     spent: int
 

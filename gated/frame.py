@@ -31,8 +31,8 @@ class Frame:
 
     `main`: (H, W, 3) uint8, RGB. `lores`: (h * 3 / 2, w) uint8, I420 without row padding, w even and h a multiple of 4.
     `at`: monotonic seconds of the exposure. `number`: counts up; a gap means skipped frames. `exposure_s`: the exposure
-    time in seconds. `gain`: the amplification, 1 is none. Both are None if not known. `notes`: messages from the
-    camera.
+    time in seconds. `gain`: the amplification; 1 means no amplification. Both are None if unknown. `notes`: messages
+    from the camera.
     """
 
     main: Pixels

@@ -11,8 +11,8 @@ from functools import lru_cache
 ID = re.compile(r"^[a-z0-9][a-z0-9_-]{0,62}\Z")
 """The form of the id of a site, a gate or a role. Ids stand in settings, topics and file names."""
 MORE_DASHES = "\u2212\u02d7\u2043\u2796\u2500\u2501\u30fc"
-"""Characters that people type for a hyphen, and that Unicode does not classify as dashes (category Pd): minus, bullet,
-box drawing, the Japanese long vowel.
+"""Characters that people type for a hyphen, outside of Unicode's category Pd: minus, bullet, box drawing, the Japanese
+long vowel.
 """
 DASH = re.compile(r" ?-[- ]*")
 UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800")
@@ -28,12 +28,14 @@ GREEK = dict(zip("αβεζηικμνορτυχ", "abezh1kmn0ptyx", strict=True))
 ALIKE = str.maketrans(
     CYRILLIC | GREEK | dict(zip("oil|\u0131", "01111", strict=True)) | dict(zip(NUMERALS, "00123456789", strict=True))
 )
-"""Characters that are easily confused, or mean the same number, in lower case: letters of other scripts whose capitals
-look like Latin capitals, and Chinese numerals.
+"""Characters that people confuse, in lower case: letters of other scripts with capitals like Latin capitals, and
+Chinese numerals.
 """
 DIGITS = str.maketrans(NUMERALS, "00123456789")
 TEN = re.compile(r"([1-9]?)十([1-9]?)")
-"""The character for ten in a Chinese number, after its other numerals became digits: 十 is 10, 十2 is 12, 2十 is 20."""
+"""The character for ten in a Chinese number, after the other numerals became digits: 十 is 10, 十2
+is 12, 2十 is 20.
+"""
 NUMBERS = re.compile(r"[0-9]+")
 SLIP = 0.8
 """The least `difflib.SequenceMatcher.ratio` of two words that may differ by a typing error."""
@@ -96,7 +98,7 @@ def spellings(name: str, used: Iterable[str]) -> list[str]:
 
 
 def near(name: str, others: Iterable[str]) -> str | None:
-    """Return a flat in `others` that is similar but not the same name: 3-5O2 or 3502 for 3-502. Return None if there is
+    """Return a flat in `others` with a similar but different name: 3-5O2 or 3502 for 3-502. Return None if there is
     none.
 
     Similar names differ only in characters that look alike (0/O, 1/l/I, an A of another script), in a missing
@@ -122,7 +124,7 @@ def closest(word: str, known: Iterable[str], likeness: float = 0.6) -> str | Non
 
 
 def near_word(name: str, others: Iterable[str]) -> str | None:
-    """Return a role or schedule in `others` that is similar but not the same name. Return None if there is none."""
+    """Return a role or schedule in `others` with a similar but different name. Return None if there is none."""
     normal = plain(name)
     known = {plain(other): other for other in others}
     words = [each for each in known if each != normal and NUMBERS.findall(each) == NUMBERS.findall(normal)]
@@ -176,7 +178,7 @@ def _parts(name: str) -> tuple[str, ...]:
 
 
 def _is_near(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
-    """Return whether the parts are equal, or equal apart from separators that only one name has."""
+    """Return whether the parts are equal. Separators that only one name has do not count."""
     if one == other:
         return True
     return "".join(one) == "".join(other) and (_ends(one) <= _ends(other) or _ends(other) <= _ends(one))

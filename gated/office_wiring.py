@@ -58,9 +58,9 @@ class GateFunctions(Struct, frozen=True):
     timed: Callable[[datetime, float], None] = lambda _, __: None
     """Takes the office's time, and the time (monotonic seconds) of the request. Any thread may call it."""
     ends_soon: Callable[[str | None], None] = lambda _: None
-    """Takes a text about certificates that expire soon, or None if there are none. Any thread may call it."""
+    """Gets a text about certificates that expire soon, or None without such certificates. Any thread may call it."""
     lost: Callable[[str, str | None], None] = lambda _, __: None
-    """Takes a part that the link has lost and the reason, or None if the part works again. Any thread may call it."""
+    """Gets a lost part of the link and the reason, or None if the part works again. Any thread may call it."""
 
 
 class OfficeLink:
@@ -135,7 +135,7 @@ class OfficeLink:
         return replica, side
 
     def _succeed(self) -> bool:
-        """Return whether the office was handed over, so that this gate follows the new office from now on."""
+        """Return whether there was a hand-over: this gate then follows the new office."""
         settings = self._settings
         return Successor(settings.state, settings.sync, peer_of(settings), Lock.of(settings.state)).follow()
 

@@ -39,7 +39,7 @@ def read_aloud(sentences: Iterable[str], language: str, path: Path | IO[bytes]) 
 
 
 def by_voice(sentence: str, language: str) -> list[tuple[str, str]]:
-    """Split a sentence into parts, each with the language of its letters. An address may be in the other language."""
+    """Split a sentence into parts, each with the language of its letters. An address may be in another language."""
     other, foreign = ("en", LATIN) if language == "zh" else ("zh", HAN)
     parts = [part for part in re.split(foreign, sentence) if part.strip()]
     return [(part, other if re.fullmatch(foreign, part) else language) for part in parts]

@@ -61,7 +61,10 @@ class Shape(StrEnum):
 
 
 class Colour(StrEnum):
-    """The colours of the three-colour lamp. No colour is red alone or green alone: many people confuse these two."""
+    """The colours of the three-colour lamp.
+
+    No cue uses red alone or green alone: many people confuse these two colours.
+    """
 
     WHITE = "white"
     BLUE = "blue"
@@ -126,4 +129,4 @@ class Cue(Struct, frozen=True):
     names_credential: bool = False
     """Whether word and pictogram show a credential kind. A gate without a card reader replaces them."""
     names_phone: bool = False
-    """Whether the telephone number, if set, is shown and spoken."""
+    """Whether the cue shows and speaks the telephone number, if there is one."""

@@ -1,7 +1,7 @@
 """A fingerprint on the gate screen, for two people who compare it with the screen of another gate.
 
-A command at this gate requests it. The idle gate shows it while that command runs. It is a digest of public keys, so it
-reveals no face and opens no door.
+A command at this gate requests it. An idle gate shows the fingerprint while that command runs. It is a digest of public
+keys, so it reveals no face and opens no door.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -58,8 +58,8 @@ class ScreenNotes(Struct, frozen=True):
 
 @contextmanager
 def show_fingerprint(state: Path, compared: RequestedFingerprint) -> Iterator[Callable[[], bool]]:
-    """Request this fingerprint until the end of the block. Yields a function that returns whether the request still
-    stands. Raises `StateError`.
+    """Request this fingerprint until the end of the block. Yields a function that returns whether the request is still
+    valid. Raises `StateError`.
     """
     with local_request.wishing(state / REQUEST_NAME, msgspec.json.encode(compared)) as stands:
         yield stands

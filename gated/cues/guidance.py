@@ -1,4 +1,4 @@
-"""Guidance: tell people where to stand so that their face can be used, by arrow and by sound. Pure.
+"""Guidance: show people by arrow and by sound where to stand, so that the gate can use their face. Pure.
 
 Guidance during the capture helps far more than instructions before it (HCIS 5:24). No guidance asks people to open
 their eyes, to look at a certain spot, or to take anything off.
@@ -16,7 +16,7 @@ FACE_S = 1.0
 UNUSABLE_S = 0.7
 """A face that is unusable for this long gets guidance. Most become usable earlier without it."""
 OFFER_AFTER_S = 6.0
-"""After this time without a decision, the other credentials are offered once. The identification continues."""
+"""After this time without a decision, the gate offers the other credentials once. The identification continues."""
 OFFERED_S = 9.0
 """How long the offer is shown. The sentence in two languages takes 7 s."""
 SLOW = "slow"
@@ -42,7 +42,7 @@ _STANDING = {Situation.LOCKDOWN, Situation.OUT_OF_ORDER, Situation.HELD_OPEN, Si
 def apply_sight(scene: Scene, sight: Sight, now: float) -> Scene:
     """Return the scene after a face was seen.
 
-    A face that walks by, or that is farther than the current one, does not become the current face.
+    A face that walks by or is farther away does not replace the current face.
     """
     if sight.problem == "background" or not (isfinite(sight.centre_x) and sight.size_ratio >= NEAR_ENOUGH):
         return scene

@@ -1,4 +1,4 @@
-"""A cue on the lamps, the buzzer and the pad. Only changed lines are sent to the latch."""
+"""A cue on the lamps, the buzzer and the pad. It sends only changed lamps to the latch."""
 
 from collections.abc import Callable, Iterator
 

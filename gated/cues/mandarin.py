@@ -33,13 +33,16 @@ _FINALS = {
 }  # fmt: skip
 """Patterns of the finals in espeak-ng's letters. `#` is the tone. Finals with y or w have no initial consonant."""
 _CONTOURS = {"1": "55", "2": "35", "3": "214 21 35", "4": "51", "5": "11 22 33 55"}
-"""The contours of each tone (Chao's numbers). The third tone is low before others, and rises before a third tone."""
+"""The contours of each tone (Chao's numbers).
+
+The third tone is low before another tone, and rises before a third tone.
+"""
 
 PINYIN_READINGS = {entry[0]: entry[1:] for entry in _READINGS.split()}
 
 
 def misread(sentence: str, phonemes: str) -> str | None:
-    """Return what espeak-ng would read wrongly, or None if every syllable is right.
+    """Return the text that espeak-ng would read wrongly, or None if every syllable is right.
 
     `phonemes` are espeak-ng's phonemes of `sentence`.
     """

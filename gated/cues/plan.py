@@ -220,5 +220,5 @@ NOTES: Mapping[str, Mapping[Language, str]] = MappingProxyType(
 )
 """Small notes on the screen about lost parts that keep nobody out, for the maintainer of the gate.
 
-They are ordered by urgency. A small panel shows the first ones and the count of the others.
+They are ordered by urgency. A small panel shows the first notes and the number of further ones.
 """

@@ -1,4 +1,4 @@
-"""Copies prompts from a folder that somebody brought: the files that a gate can play, each bounded, and no other."""
+"""Copies prompts from another folder: only playable files, each with a size limit."""
 
 import errno
 from pathlib import Path
@@ -12,11 +12,11 @@ PROMPT_LANGUAGES = ("zh", "en")
 
 
 def copy_prompts(source: Path, folder: Path) -> int:
-    """Copy every prompt that is there, and the list of those that were made. Returns the number of files.
+    """Copy every existing prompt, and the list of generated prompts. Returns the number of files.
 
     Raises `OSError` with the name of the file, also for a link, a pipe or a device in the place of one.
     """
-    next(source.iterdir(), None)  # that it is a folder, which may be read
+    next(source.iterdir(), None)  # raises if it is not a readable folder
     names = [prompt_path(Path(), name, each) for each in PROMPT_LANGUAGES for name in (*map(str, PLAN), PHONE_PROMPT)]
     bounds = {Path(MADE): MOST_TEXT} | dict.fromkeys(names, MOST_WAV_BYTES)
     return sum(_copy(source / name, folder / name, most) for name, most in bounds.items())

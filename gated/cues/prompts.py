@@ -1,9 +1,9 @@
 """The spoken prompts: one WAV file per sentence and language, made by espeak-ng. Each may be replaced by a recording.
 
 The files are `FOLDER/zh/open.wav` and so on; `phone.wav` is the telephone number. `made.json` lists our files: the
-digest, the text and the voice of each. A file is ours if its digest is in the list, or if it has the form of our files
-(see `samples.is_trimmed_wav`), as after a copy from an older version. Every other file is a recording and is never
-overwritten. A file of ours with another text than the gate's current one is made again.
+digest, the text and the voice of each. A file is generated if its digest is in the list. A file with the form of
+generated files counts too (see `samples.is_trimmed_wav`): it may come from an older version. Every other file is a
+recording and is never overwritten. A generated file with an old text is made again.
 """
 
 import contextlib
@@ -51,7 +51,7 @@ class Prompt(Struct, frozen=True):
 
 
 class Made(Struct, frozen=True):
-    """A prompt file of ours: its SHA-256, and its text and voice. `text` and `voice` are empty if unknown."""
+    """A generated prompt file: its SHA-256, its text and its voice. `text` and `voice` are empty if unknown."""
 
     sha256: str
     text: str = ""
@@ -76,10 +76,11 @@ def needed(folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING) 
 def render_prompts(
     folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING, *, all_of_them: bool = True
 ) -> Iterator[tuple[Path, bool]]:
-    """Make every prompt that is missing or ours. Yields each file, and whether it is ours (else it is a recording).
+    """Make every prompt, except recordings. Yields each file, and whether it was generated (otherwise it is a
+    recording).
 
-    Without `all_of_them`, it makes only prompts that are missing or out of date. Raises `StateError` when espeak-ng is
-    missing, fails or would read wrongly, or when the folder cannot be written.
+    Without `all_of_them`, it makes only prompts that are missing or out of date. Raises `StateError` if espeak-ng is
+    missing, fails or would read wrongly, or if the folder is not writable.
     """
     made = _made(folder)
     for prompt in needed(folder, languages, fitted):
@@ -93,7 +94,7 @@ def render_prompts(
 
 
 def renew_prompts(folder: Path, languages: Sequence[str], fitted: Fitted) -> int:
-    """Make every missing or outdated prompt again, if the folder has a file of ours. Returns the number made.
+    """Make every missing or outdated prompt again, if the folder has a generated file. Returns the number made.
 
     Raises `StateError` as `render_prompts` does.
     """
@@ -128,7 +129,7 @@ def prompt_problem(path: Path, length_s: tuple[float, float] = LENGTH_S) -> str 
 def check_prompts(
     folder: Path, languages: Sequence[str], fitted: Fitted = EVERYTHING
 ) -> Iterator[tuple[Path, str | None]]:
-    """Yield every needed prompt's file with its problem, or None. For a file of ours the speech is checked, too.
+    """Yield every needed prompt's file with its problem, or None. For a generated file, check the speech, too.
 
     The words of a recording cannot be checked.
     """
@@ -173,7 +174,7 @@ class LoadedPrompts:
         problem = _file_problem(prompt, _made(self._folder))
         if problem is None:
             return read_wav(prompt.path)
-        log.warning("prompt %s %s; until then only tones are played", prompt.key, problem)
+        log.warning("prompt %s %s; until then the gate plays tones only", prompt.key, problem)
         return None
 
 
@@ -188,12 +189,12 @@ def _problem(prompt: Prompt, made: dict[str, Made]) -> str | None:
 
 
 def _file_problem(prompt: Prompt, made: dict[str, Made]) -> str | None:
-    """Return what is wrong with a prompt's file, or why a file of ours is outdated, or None."""
+    """Return the problem of a prompt's file (also an outdated one), or None."""
     return prompt_problem(prompt.path, _length_s(prompt)) or _staleness(prompt, _known(prompt, made))
 
 
 def _known(prompt: Prompt, made: dict[str, Made]) -> Made | None:
-    """Return the entry of a file of ours, or None for a recording or a missing file."""
+    """Return the entry of a generated file, or None for a recording or a missing file."""
     if not prompt.path.exists():
         return None
     digest, listed = _digest(prompt.path), made.get(prompt.key)
@@ -203,7 +204,7 @@ def _known(prompt: Prompt, made: dict[str, Made]) -> Made | None:
 
 
 def _staleness(prompt: Prompt, known: Made | None) -> str | None:
-    """Return why a file of ours is outdated, or None. A recording is never outdated."""
+    """Return the reason why a generated file is outdated, or None. A recording is never outdated."""
     if known is None:
         return None
     if not known.voice:
@@ -220,7 +221,10 @@ def _length_s(prompt: Prompt) -> tuple[float, float]:
 
 
 def _made(folder: Path) -> dict[str, Made]:
-    """Return the entries of `made.json`. Empty if it cannot be read; then unknown files count as recordings."""
+    """Return the entries of `made.json`.
+
+    The result is empty if the list cannot be read. Unknown files then count as recordings.
+    """
     with contextlib.suppress(OSError, ValueError):
         made = json.loads((folder / MADE).read_text("utf-8"))
         if isinstance(made, dict):

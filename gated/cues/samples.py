@@ -44,7 +44,7 @@ def silence(length_s: float) -> Samples:
 
 
 def tone(pulse: Rhythm) -> Samples:
-    """Return the beeps of a rhythm with all its repeats. An endless rhythm is returned once."""
+    """Return the beeps of a rhythm with all its repeats. An endless rhythm is returned for one period."""
     parts = [
         _beep(length_s) if i % 2 == 0 else silence(length_s)
         for i, length_s in enumerate(pulse.pattern * max(1, pulse.repeats))

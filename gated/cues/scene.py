@@ -1,4 +1,4 @@
-"""The claims of all situations, and the choice of the one that is shown. Pure.
+"""The claims of all situations, and the choice of the shown one. Pure.
 
 A claim is a situation, a reason and an end time. Events and faces add claims and remove them. The claim with the
 highest priority is shown.
@@ -56,7 +56,7 @@ class Scene(Struct, frozen=True):
     unusable_at: float | None = None
     """When the current face became unusable, or None."""
     looking_at: float | None = None
-    """When the wait for a decision began. None: no wait, or the other credentials are already offered."""
+    """When the wait for a decision began. None: nobody waits, or the gate already offers the other credentials."""
     decided: int | None = None
     """The track of a face with a decision, or of a face that stands there for too long. It gets no more cues."""
 
@@ -69,7 +69,7 @@ class ShownSituation(Struct, frozen=True):
 
 
 def shown_situation(scene: Scene, now: float) -> ShownSituation:
-    """Return the situation that is shown now: the highest priority, then the newest claim."""
+    """Return the situation to show now: the highest priority, then the newest claim."""
     alive = [(RANK[s], -c.number, s) for (s, _), c in scene.claims.items() if now < c.ends_at]
     if not alive:
         return ShownSituation(Situation.IDLE)

@@ -33,9 +33,9 @@ _NO_ANSWER = {
 _CALL = {Situation.CALLING, Situation.OPENING, Situation.ANSWERED, *_NO_ANSWER.values()}
 """The situations of a call at one door."""
 _ATTEMPT = {Situation.CODE, Situation.REFUSED, Situation.RESTING, *GUIDANCE}
-"""The situations that end when a door is released for a person."""
+"""The situations that a release for a person ends."""
 _OF_THE_DOOR = {Situation.OPEN, Situation.HELD_OPEN, Situation.ALARM}
-"""The situations that are unknown while no latch answers."""
+"""The situations that only a latch can report."""
 _FACELESS = {"camera", "colour", "gallery", "models", "vision"}
 """The lost parts that disable the face. Card and PIN still work. Without the latch no credential works."""
 
@@ -81,7 +81,10 @@ def apply_result(scene: Scene, result: Literal["resting", "go_on"], now: float) 
 
 
 def _refused(scene: Scene, now: float) -> Scene:
-    """Return the scene after a refused face. If the other credentials were just offered, that offer is extended."""
+    """Return the scene after a refused face.
+
+    If the gate has just offered the other credentials, it extends that offer.
+    """
     slow = scene.claims.get((Situation.REFUSED, SLOW))
     if slow is not None and now < slow.ends_at:
         return add_claim(scene, Situation.REFUSED, SLOW, now, REFUSAL_SHOWN_S, again=False)

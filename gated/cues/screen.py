@@ -1,8 +1,8 @@
 """The gate screen: a web server with one page for a kiosk browser. Changes reach the page as server-sent events.
 
 The page shows a pictogram, a word and a sentence, and never a person's name. The server listens on this machine only.
-It accepts only local host names, because a foreign page could point its own host name here. The page may load nothing
-from other servers.
+It accepts only local host names: a foreign page could point another host name to this address. The page may load
+nothing from other servers.
 """
 
 import asyncio
@@ -43,7 +43,7 @@ KEEP_ALIVE_S = 5
 RETRY_MS = 500
 """How long the browser waits before it reconnects a broken stream."""
 MOST_NOTES = 4
-"""The most notes that are shown as text. Of the others the page shows the count."""
+"""The most notes that are shown as text. The page shows the number of further notes."""
 INSTALL_FONTS = "apt-get install fonts-noto-cjk"
 """The command that installs Chinese letters for the browser."""
 PAGE_FILES = {
@@ -75,7 +75,7 @@ class Page(msgspec.Struct, frozen=True):
     first: FirstCue | None = None
     notes: list[tuple[Language, str]] = []
     phone: str = ""
-    """The telephone number to call now. Empty if there is none, or if no call is needed."""
+    """The telephone number to call now. Empty if there is no number, or if nobody needs to call."""
     left_s: float | None = None
     """The remaining time of the release, or None without a countdown."""
     release_s: float | None = None
@@ -112,7 +112,7 @@ def screen_page(
 
 
 def _line(noted: Sequence[Mapping[Language, str]], language: Language) -> str:
-    """Return the first notes and the count of the others. A small panel has no room for more."""
+    """Return the first notes and the number of further notes. A small panel has no room for more."""
     more = [f"+{len(noted) - MOST_NOTES}"] if len(noted) > MOST_NOTES else []
     return " · ".join([*(note[language] for note in noted[:MOST_NOTES]), *more])
 

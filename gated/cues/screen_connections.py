@@ -1,8 +1,8 @@
 """The limits on connections to the gate screen's server. They keep it usable for the kiosk's browser.
 
-Every program of this machine can open connections and hold them. So a connection that does not send a whole request in
-time is closed. Above the limit (per address, or in all) another connection is closed: the oldest one without a response
-in progress, else the oldest of all. The browser retries by itself, so it always gets a connection.
+Every program of this machine can open connections and hold them. So it closes a connection without a complete request
+within the time limit. Above the limit (for an address, or in total) it closes a connection: the oldest one without a
+response in progress, or else the oldest of all. The browser retries by itself, so it always gets a connection.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ class Caller(H11Protocol):
         self._make_room()
 
     def data_received(self, data: bytes) -> None:
-        """Handle data. The time limit goes on until the request is whole, even if its bytes arrive one by one."""
+        """Handle data. The time limit counts until the request is complete, even if its bytes arrive one by one."""
         super().data_received(data)
         self._update_timer()
 

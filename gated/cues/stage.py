@@ -110,7 +110,7 @@ class Stage:
         self._show_beside(replace(self._beside, gates=gates, consents=consents))
 
     async def run(self) -> None:
-        """Show cues until cancelled. At the end the lamps show out of order, because no brain runs then."""
+        """Show cues until cancelled. At the end the lamps show "out of order": no brain runs then."""
         try:
             async with asyncio.TaskGroup() as group:
                 if self._sound is not None:
@@ -127,7 +127,7 @@ class Stage:
             self._lamps.show(PLAN[Situation.OUT_OF_ORDER])
 
     def _optional_parts(self) -> Iterator[tuple[str, Part]]:
-        """Yield the parts that may fail, because other channels show the same."""
+        """Yield the parts that may fail: other channels show the same."""
         if self._screen is not None:
             yield "screen", self._screen.run
             yield "fingerprints", self._compare

@@ -79,7 +79,7 @@ def guiding_tick(nearness: float) -> Samples:
 
 
 def _again(cue: Cue, speech: Samples) -> Callable[[], Samples] | None:
-    """Return the function of the repeated sound: the ticks, with the sentence between them if it is repeated."""
+    """Return the function of the repeated sound: the ticks, and between them the sentence, if the sentence repeats."""
     if not cue.tick.pattern:
         return None
     ticks = tone(cue.tick)

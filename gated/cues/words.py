@@ -23,7 +23,7 @@ SPOKEN_DIGITS = {
         zip("0123456789", ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"], strict=True)
     ),
 }
-"""The spoken digits of a telephone number. Chinese uses 幺 (yao) for one, so that nobody takes it for seven."""
+"""Spoken digits of a telephone number. Chinese uses 幺 (yao) for one, because 一 (yi) sounds like 七 (qi), seven."""
 PHONE_LABEL = {"zh": "电话", "en": "Telephone"}
 FETCH = {"zh": "请找值班人员", "en": "Please fetch the warden."}
 PHONE_ENDING = {"zh": "请打电话", "en": "Please telephone."}
@@ -105,7 +105,7 @@ def cue_pictogram(cue: Cue, fitted: Fitted) -> str:
 
 
 def cue_phone(cue: Cue, fitted: Fitted) -> str:
-    """Return the telephone number of a cue. Empty if there is none, or if people can use a credential."""
+    """Return the telephone number of a cue. Empty if there is no number, or if people can use a credential."""
     is_named = cue.names_phone or (cue.tail in ("ways", "near") and not fitted.credentials)
     return fitted.phone if is_named else ""
 

@@ -22,7 +22,7 @@ THROTTLED = {
 }
 """Meaning of each bit of `vcgencmd get_throttled` for now (vcgencmd(1)).
 
-The same bits, 16 places higher, tell what happened since power-on.
+The same bits, 16 places higher, show the past since power-on.
 """
 SINCE = 16
 """Distance from the bits for now to the bits since power-on."""
@@ -36,7 +36,7 @@ temperature control). 5 °C before that, an installer still has time to add a ve
 SPARE_MB, LEAST_MB = 150.0, 50.0
 """Limits of free memory, in MB: amber below the first, red below the second.
 
-Starting brain and vision again beside the running ones takes about 280 MB. Below 50 MB the
+A second brain and vision process, beside the running ones, need about 280 MB. Below 50 MB the
 kernel soon kills processes.
 """
 

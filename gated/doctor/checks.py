@@ -233,9 +233,9 @@ def state_folder(settings: Settings) -> Finding:
 
 
 class JournalCheck:
-    """What the journal tells: whether it is intact, and the time of its newest row.
+    """The state of the journal: whether it is intact, and the time of its newest row.
 
-    Also holds what a running brain has lost, how fast it decided, and what readers sent that could not be understood.
+    It also has three lists of a running brain: lost parts, times of decisions, and unreadable input of readers.
     """
 
     def __init__(self, settings: Settings) -> None:

@@ -1,6 +1,6 @@
 """Judges the wiring and what the latch and the journal report. Pure.
 
-On a desk (mock pins) nobody stands before the gate, so red becomes amber there.
+On a desk (mock pins) nobody depends on the gate, so red becomes amber.
 """
 
 import math
@@ -65,7 +65,7 @@ def of_decisions(facts: Iterable[Event | None]) -> Iterator[Finding]:
 
 
 def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) -> Iterator[Finding]:
-    """Yield what readers sent during the last day that could not be understood.
+    """Yield the unreadable input of readers during the last day.
 
     `facts`: with their times, newest first.
     """
@@ -158,7 +158,7 @@ def _of_door(name: str, wires: Wires) -> Iterator[Finding]:
 
 
 def of_help(settings: Settings) -> Iterator[Finding]:
-    """Yield whether people know whom to call when the gate cannot help them."""
+    """Yield whether people see a telephone number when the gate cannot help them."""
     if settings.cues.phone:
         yield green("telephone", "the gate shows and speaks it where it cannot help")
     else:
@@ -179,7 +179,7 @@ def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
 
 
 def of_credential_kinds(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
-    """Yield each kind of credential that this gate accepts, and whether it works now.
+    """Yield each credential kind of this gate, and whether it works now.
 
     `broken`: those of "vision", "models", "clock", "readers" (all USB readers), "pass key", "network", "server" and
     "sync" that do not work. `nobody`: the result of `nobody_in`.

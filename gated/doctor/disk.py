@@ -12,7 +12,7 @@ from gated.storage.rescue import ASIDE
 from gated.storage.unchecked_copy import PARTS
 
 OF_LIFE = {f"0x{step:02x}": step * 10 for step in range(1, 11)} | {"0x0b": 110}
-"""Largest share of its life that an eMMC says it has used, in per cent.
+"""Largest share of its lifetime that an eMMC reports as used, in per cent.
 
 From JESD84-B51, DEVICE_LIFE_TIME_EST; 0x0b means exceeded.
 """
@@ -53,7 +53,7 @@ def disk_of(folder: Path, root: Path = ROOT) -> Disk | None:
 
 
 def disk(disk: Disk | None) -> Iterator[Finding]:
-    """Yield what is wrong with the disk, or that it is in order."""
+    """Yield the problems of the disk, or a finding without a problem."""
     if disk is None:
         yield amber("disk", "unknown: the kernel does not report it", "check with `findmnt` and `dmesg`")
         return
@@ -76,7 +76,7 @@ def disk(disk: Disk | None) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class Mount:
-    """A line of mountinfo (proc(5)). `options`: those of the mount and of its file system."""
+    """A line of mountinfo (proc(5)). `options`: the options of the mount and of its file system."""
 
     number: str
     point: Path
@@ -100,7 +100,7 @@ def _mounts(root: Path) -> Iterator[Mount]:
 
 
 def _errors(root: Path, device: str) -> int:
-    """Return the number of errors that ext4 has counted since it was made."""
+    """Return the number of errors that ext4 has counted since the creation of the file system."""
     text = _read(root / "sys/fs/ext4" / device / "errors_count")
     return int(text) if text.isdecimal() else 0
 
@@ -122,7 +122,7 @@ def _read(path: Path) -> str:
 
 
 def kept_aside(settings: Settings) -> Iterator[Finding]:
-    """Yield damaged databases that were set aside. They may hold names of people who were removed since."""
+    """Yield damaged databases that were set aside. They may contain names of removed people."""
     for path in sorted(settings.state.glob(f"*.db{ASIDE}*")) if settings.state.is_dir() else ():
         if not path.name.endswith(PARTS[1:]):
             step = "remove it when it is no longer needed: it may contain names and faces"

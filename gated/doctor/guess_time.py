@@ -21,7 +21,7 @@ PART, CARDS = "PIN budget", "card budget"
 STRONG_BITS = 32
 """Length of the card number that a 34-bit Wiegand reader sends, without parity bits.
 
-No setting tells whether a reader sends 26 or 34 bits.
+The settings do not contain the number of bits (26 or 34) of a reader.
 """
 CARD_STEP = "fit readers that send 32-bit numbers (34-bit Wiegand), and revoke unused cards"
 STEP = "set [readers] pin_by_household = true, or raise pin_digits and give new PINs"
@@ -75,7 +75,7 @@ def guess_limits(settings: Settings) -> GuessingLimits:
 
 
 def weak_pin_holders(settings: Settings) -> list[str]:
-    """Return the ids of people who have typed a PIN that strangers try early. Creates no file."""
+    """Return the ids of people who have typed a weak PIN. Creates no file."""
     if not (settings.state / "people.db").exists():
         return []
     try:
@@ -101,7 +101,7 @@ def of_cards(settings: Settings) -> Iterator[Finding]:
         f"a stranger who tries card numbers needs on average {weak:.0f} days (26 bits) or {strong:.0f} days (34 bits)"
     )
     figures = {"cards": cards, "days_26_bits": round(weak), "days_34_bits": round(strong)}
-    if min(weak, strong) < YEAR_DAYS:  # no setting tells which reader is fitted
+    if min(weak, strong) < YEAR_DAYS:  # the settings do not contain the kind of the fitted reader
         yield amber(CARDS, days, CARD_STEP, **figures)
     else:
         yield green(CARDS, days, **figures)

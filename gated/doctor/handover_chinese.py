@@ -1,7 +1,7 @@
 """Translates the handover page into Chinese: its words, the names of parts, and every sentence of the doctor.
 
 Each English sentence is kept as in the code, with `{}` for a value. In the Chinese sentence `{0}` and `{1}` are these
-values in their order. Texts of a library or the kernel stay untranslated, so that a reader can search for them.
+values in their order. Texts of a library or the kernel stay untranslated: a reader can then search for them.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Makes the page that is handed over with a gate: the gate, what was tried, what was found, and who signs for it.
+"""Makes the handover page of a gate: the equipment, the findings, the trials, and lines for signatures.
 
 The page is plain HTML for one A4 sheet and needs no other file. It holds no key, code, name or person.
 """
@@ -36,7 +36,7 @@ li { break-inside: avoid; padding-left: 3.5mm; text-indent: -3.5mm }
 Language = Literal["zh", "en"]
 
 NOT_SHOWN = frozenset({"ca", "cert", "key", "gate_keys", "office_keys", "url", "pass_key", "rex_waiver"})
-"""Settings that the table leaves out: paths of keys, and what the page shows elsewhere."""
+"""Settings without a row in the table: paths of keys, and settings that the page shows elsewhere."""
 
 
 def report(

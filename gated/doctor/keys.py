@@ -1,4 +1,4 @@
-"""Checks a gate's keys and certificates: their owner, who may read them, and when they end."""
+"""Checks a gate's keys and certificates: owner, permissions, and end of validity."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -82,7 +82,7 @@ def _site_key(settings: Settings) -> Finding:
 
 
 def _private(settings: Settings) -> Finding:
-    """Return whether the keys from pairing load, match, and cannot be read by others."""
+    """Return whether the keys from pairing load and match, and whether only the gate's user can read them."""
     sync, lock = settings.sync, Lock.of(settings.state)
     try:
         loose = [file for file in (sync.key, sync.gate_keys) if Path(file).stat().st_mode & 0o077]

@@ -72,7 +72,7 @@ def network(settings: Settings, now: datetime, root: Path = ROOT) -> Iterator[Fi
 def resolved(host: str, port: int) -> str | None:
     """Return an address of the host; None if none is found within `NAME_S`.
 
-    A resolver that hangs stays on its own thread.
+    A hanging resolver blocks only its thread.
     """
     found: list[str] = []
 
@@ -126,7 +126,7 @@ def handshake(settings: Settings, host: str, port: int) -> Handshake:
 
 
 def _rows(path: Path) -> list[list[str]]:
-    """Return the rows of a table of the kernel; an empty list if there is none."""
+    """Return the rows of a table of the kernel; an empty list without such a table."""
     try:
         return [line.split() for line in path.read_text("ascii", errors="replace").splitlines()]
     except OSError:

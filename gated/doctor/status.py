@@ -35,7 +35,7 @@ class GateStatus(msgspec.Struct, frozen=True):
     gate: str
     brain: str
     since: str
-    """When the brain was started, in UTC (ISO 8601); empty if none is on duty."""
+    """Time of the brain's start, in UTC (ISO 8601); empty without a brain on duty."""
     latch: str
     """Either "serves" or why the latch does not."""
     doors: dict[str, str]
@@ -49,7 +49,7 @@ class GateStatus(msgspec.Struct, frozen=True):
     people: int
     templates: int
     trouble: list[str]
-    """What cannot be read or changed."""
+    """The parts that cannot be read or changed."""
     last: str
     """The newest fact: its kind and time."""
     certificate: str = ""
@@ -62,7 +62,7 @@ class GateStatus(msgspec.Struct, frozen=True):
 
 
 def gate_status(settings: Settings) -> GateStatus:
-    """Return the current state. Creates no file. What cannot be read becomes `trouble` and raises nothing."""
+    """Return the current state. Creates no file. A part that cannot be read goes to `trouble`; nothing is raised."""
     try:
         seen, why = asyncio.run(read_latch_state(settings.latch_socket)), ""
     except LatchError as error:

@@ -1,4 +1,4 @@
-"""Stores what an installer measured and tried while the gate was stopped, for the handover page written later.
+"""Stores the installer's measurements and trials of a stopped gate, for the handover page.
 
 The file lies in the state folder and belongs to the gate's user. It holds findings only: no picture and no name. `gated
 doctor` uses it.
@@ -21,7 +21,7 @@ NAME = "doctor.json"
 
 
 def remember(state: Path, findings: Sequence[Finding], now: datetime) -> None:
-    """Store these findings with their date, and replace older ones of the same part. Raises `StateError`.
+    """Store these findings with their date. Replace older findings of the same part. Raises `StateError`.
 
     Stores nothing if the folder belongs to another user: the gate could not replace a file that root owns.
     """

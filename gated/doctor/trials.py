@@ -1,6 +1,6 @@
 """Tries out a gate while an installer watches: a full opening of a door, every light, the loudspeaker.
 
-It bypasses nothing. It takes the brain's place at the latch, so the latch must accept this user as its brain. No gate
+It bypasses nothing. It acts as the brain at the latch, so the latch must accept this user as its brain. No gate
 may run on the state folder. A lockdown holds. The lease is the door's own. Every fact goes into the journal.
 """
 
@@ -42,11 +42,11 @@ VISIT = "doctor"
 LINK_S = 3.0
 """Limits how long the latch may take to accept the connection, in seconds."""
 SHUT_S = 20.0
-"""Limits how long after the lease the leaf may take to be seen shut, in seconds."""
+"""Longest time from the end of the lease until the contact reports a closed leaf, in seconds."""
 SHOW_S = 1.5
 """How long each light shines, the buzzer sounds and the pad shakes, in seconds."""
 TAIL_S = 0.5
-"""How long the player may still play a sound that was sent, in seconds."""
+"""Longest time until the player has finished a sound, in seconds."""
 
 Print = Callable[[str], None]
 """Callback that shows a line to the installer."""
@@ -88,7 +88,7 @@ async def in_command(settings: Settings) -> AsyncIterator[Hand]:
     """
     seen = await read_latch_state(
         settings.latch_socket
-    )  # first, so that a user whom the latch refuses leaves no file behind
+    )  # first: if the latch refuses this user, no file must stay behind
     with (
         closing(FileLock(settings.state / "run.lock", "a gate with this state folder")),
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,
@@ -110,7 +110,7 @@ async def in_command(settings: Settings) -> AsyncIterator[Hand]:
 
 
 async def open_once(hand: Hand, name: str, wires: Wires, by: str, printed: Print) -> list[Fact]:
-    """Release one door under its own lease. Watch until the leaf was open and is shut, or the time is up."""
+    """Release one door under a separate lease. Watch until the leaf was open and is shut, or the time is up."""
     hand.note(DoorTried(by, door=name))
     began, until = datetime.now(UTC), monotonic() + wires.release_s + SHUT_S
     hand.door.release(VISIT, wires.release_s, monotonic(), name)

@@ -33,7 +33,7 @@ class DoorWiring:
     """The claimed lock and inputs of one door."""
 
     def __init__(self, wires: Wires, factory: Any, on_change: Callable[[], None], *, is_released: bool = False) -> None:
-        """Claim the pins. The lock is secured from the first instant, or released if `is_released`.
+        """Claim the pins. The lock starts secured, or released if `is_released`, from the first instant.
 
         gpiozero calls `on_change` from its own thread after any edge; the caller then reads the inputs.
         Raises `LatchError` when a pin cannot be claimed.
@@ -121,7 +121,7 @@ VITAL_INPUTS: tuple[LineName, ...] = ("rex", "fire")
 
 
 def optional_inputs(wires: Wires) -> list[LineName]:
-    """Return the fitted inputs that may be missing for a while. The lock needs none of them."""
+    """Return the fitted optional inputs: they may be missing for a while. The lock needs none of them."""
     return [line for line in fitted_inputs(wires) if line not in VITAL_INPUTS]
 
 

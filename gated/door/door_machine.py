@@ -1,13 +1,13 @@
 """The state machine of one door. It is pure: `(door, input, now) -> (door, events)`.
 
 The lock is released only while a lease runs or a fire release is active. There are three kinds of leases. Grant leases
-(one per person) and the schedule lease end when the brain that asked for them disconnects. The exit lease needs no
-brain and ignores a lockdown. A fire release needs no brain and overrides everything. It lasts until a person resets it
-by hand while the fire input is inactive.
+(one per person) and the schedule lease end when their brain disconnects. The exit lease needs no brain and ignores a
+lockdown. A fire release needs no brain and overrides everything. It lasts until a person resets it by hand while the
+fire input is inactive.
 
 Leases run in parallel, and no lease shortens another. So the lock stays released until the longest lease ends, at most
-`MAX_LEASE_S` after the last grant. An opening of the leaf takes the lease that would end first, and it is used up when
-the leaf closes, also if it has ended meanwhile. So one passage uses one grant, and the grant of the next person stays
+`MAX_LEASE_S` after the last grant. An opening of the leaf uses the lease that would end first. That lease ends when the
+leaf closes, also if its time is already over. So one passage uses one grant, and the grant of the next person stays
 valid. When no lease is left, the lock is secured at once.
 """
 
@@ -47,7 +47,7 @@ from gated.events import (
 MAX_LEASE_S = 30.0
 """The longest lease. The brain cannot ask for more."""
 MOST_GRANTS = 16
-"""The most grant leases at one time. With more, the ones that end first are dropped."""
+"""The most grant leases at one time. If there are more, the leases that end first are dropped."""
 MAX_AGE_S = 1.0
 """The oldest decision that may still release. After that, the person has left or the message was delayed."""
 
@@ -68,7 +68,7 @@ def wakes_at(door: Door) -> float:
 
 
 def refusal(door: Door, given: ReleaseRequest, now: float) -> str | None:
-    """Return the reason to refuse a release, or None. The comparisons are written so that a NaN is refused."""
+    """Return the reason to refuse a release, or None. The comparisons refuse a NaN."""
     if door.is_locked_down:
         return "lockdown"
     if not 0 < given.lease_s <= MAX_LEASE_S:
@@ -124,7 +124,7 @@ def _end(lease: Lease) -> float:
 
 
 def _refuse(door: Door, given: ReleaseRequest, why: str, now: float) -> MachineStep:
-    """Report the refusal. A schedule asks again every few seconds, so its refusal is reported once."""
+    """Report the refusal. A schedule requests a release every few seconds, so its refusal is reported once."""
     after, events = _update_lock(door, now)
     if given.cause == "schedule":
         if door.is_refusing_schedule:
@@ -158,7 +158,10 @@ def _line(door: Door, name: str, is_active: bool, now: float) -> MachineStep:
 
 
 def _opened(door: Door, now: float) -> MachineStep:
-    """Handle an opened leaf. Within `rex_grace_s` after the lock was secured, the last release still explains it."""
+    """Handle an opened leaf.
+
+    Within `rex_grace_s` after the lock was secured, the last release still explains an opening.
+    """
     door, events = _update_lock(replace(door, awaited="", passing=_first_lease(door, now)), now)
     is_authorised = door.is_released or now - door.secured_at <= door.wires.rex_grace_s
     forced = [] if is_authorised else [DoorForcedOpen()]
@@ -178,7 +181,7 @@ def _first_lease(door: Door, now: float) -> Lease | None:
 
 
 def _without(door: Door, used: Lease | None) -> Door:
-    """Remove a lease that is used up, also if its person was granted another one meanwhile."""
+    """Remove a used lease, also if the same person has a newer one."""
     if used is None:
         return door
     if used.whom == LEAVING:
@@ -188,7 +191,7 @@ def _without(door: Door, used: Lease | None) -> Door:
 
 
 def _awaiting_opening(door: Door, cause: str) -> Door:
-    """Note that the leaf should open now, unless it is open."""
+    """Record that an opening is expected now, unless the leaf is already open."""
     return door if door.is_open else replace(door, awaited=cause)
 
 

@@ -11,9 +11,9 @@ from gated.events import MAIN
 NO_LEASE = -math.inf
 """The end of a lease that never began."""
 LEAVING = "/exit"
-"""Stands for the exit lease where a lease has a `whom`; no pseudonym contains a slash."""
+"""The `whom` of the exit lease; no pseudonym contains a slash."""
 NOT_YET = math.inf
-"""The start of a condition that does not hold, and the time of a tick that is not needed."""
+"""The start time of a condition that is not true, and the time of an unnecessary tick."""
 
 LineName = Literal["contact", "rex", "fire", "tamper", "call", "feedback", "fire_reset"]
 INPUTS: tuple[LineName, ...] = ("contact", "rex", "fire", "tamper", "call", "feedback", "fire_reset")
@@ -92,7 +92,7 @@ class Door(Struct, frozen=True):
     secured_at: float = NO_LEASE
     """When the lock was last secured. At first, the start of the latch: earlier states are unknown."""
     passing: Lease | None = None
-    """The lease that the leaf was opened with, which is used up when it closes. None if no lease was running then."""
+    """The lease of the current opening. It ends when the leaf closes. None if no lease was running then."""
     awaited: str = ""
     """The cause of a release after which the leaf has not opened yet, or empty."""
     open_since: float = NOT_YET
@@ -102,7 +102,7 @@ class Door(Struct, frozen=True):
     mismatch_since: float = NOT_YET
     """When the relay feedback began to contradict the coil command."""
     is_mismatched: bool = False
-    """Whether that mismatch is reported."""
+    """Whether that mismatch was already reported."""
 
     @property
     def state(self) -> Literal["secured", "released", "open"]:

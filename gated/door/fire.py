@@ -1,7 +1,7 @@
 """The flag file of a fire release, beside the latch's socket. A fire release outlives the latch process.
 
-The file is in /run and does not outlive a power cut. After a power cut, or if the file cannot be read, the fire input
-alone decides.
+The file is in /run and does not outlive a power cut. After a power cut, or with an unreadable file, only the fire input
+decides.
 """
 
 import logging
@@ -13,14 +13,14 @@ log = logging.getLogger(__name__)
 
 
 class FireFlag:
-    """A flag that is set while a fire release is active, in memory and on disk."""
+    """A flag in memory and on disk: a fire release is active."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self.is_set = self._read()
 
     def set(self, on: bool) -> None:
-        """Set or clear the flag. If the file cannot be written, the flag holds until this process ends."""
+        """Set or clear the flag. If the file cannot be written, the flag stays set until this process ends."""
         if on == self.is_set:
             return
         self.is_set = on

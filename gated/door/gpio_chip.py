@@ -1,7 +1,7 @@
 """The GPIO pins of a Raspberry Pi, through lgpio. Import it only for real pins: lgpio has side effects on import.
 
-Each lgpio error becomes a `LatchError` that names the line, the reason and the next step. lgpio's own error derives
-from `Exception` alone, and no other module needs to know it.
+Each lgpio error becomes a `LatchError` that names the line, the reason and the next step. lgpio's error class derives
+from `Exception` only; no other module needs to know this class.
 """
 
 import functools
@@ -27,13 +27,13 @@ log = logging.getLogger(__name__)
 
 CHIP_DEVICES = Path("/dev")
 USUAL_NUMBERS = 32
-"""The count of chip numbers that are always tried, even if /dev lists fewer."""
+"""The number of chips to try, even if /dev lists fewer."""
 
 
 def find_chip() -> int:
     """Return the number of the header's GPIO chip.
 
-    Raises `LatchError` when there is none, or when this user may not open it.
+    Raises `LatchError` if there is no such chip, or if this user may not open the chip.
     """
     labels, refused = dict[int, str](), []
     numbers: set[int] = {*range(USUAL_NUMBERS), *_numbers()}
@@ -87,7 +87,7 @@ def _with_latch_error(call: Callable[..., Any], *, is_claim: bool) -> Callable[.
 
 
 class SteadyPin(LGPIOPin):  # type: ignore[misc]
-    """A pin whose output starts at the requested level, and that leaves no callback behind when it is closed."""
+    """A pin with an output that starts at the requested level. Closing the pin also removes its callback."""
 
     def output_with_state(self, state: bool) -> None:
         """Claim the pin as an output that starts at this level.
@@ -100,8 +100,8 @@ class SteadyPin(LGPIOPin):  # type: ignore[misc]
     def close(self) -> None:
         """Remove the edge callback, then close the pin. gpiozero's own method leaves the callback in lgpio.
 
-        Never raises. gpiozero closes a device again at garbage collection if its first close failed, and that would
-        take the line from its new owner. A line that cannot be given back is released with the factory.
+        Never raises. After a failed close, gpiozero closes the device again at garbage collection. That would take the
+        line from its new owner. A line that cannot be given back is released with the factory.
         """
         for step in (self._remove_callback, super().close):
             try:

@@ -20,7 +20,7 @@ NO_CHIP_STEP = (
 
 
 def line_trouble(pin: int, reason: str, *, holder: str = "", is_claimed: bool = False) -> LatchError:
-    """Return the error of a line (BCM number) that cannot be claimed, or that fails after it was claimed.
+    """Return the error of a line (BCM number): it cannot be claimed, or it failed after it was claimed.
 
     `holder` is the program that holds the line, by the kernel's name.
     """

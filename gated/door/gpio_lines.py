@@ -45,7 +45,7 @@ def busy_lines(settings: Settings) -> dict[str, str]:
 def _chip() -> int:
     """Open the header's GPIO chip and return its file descriptor.
 
-    Raises `LatchError` when there is none, or when this user may not open it.
+    Raises `LatchError` if there is no such chip, or if this user may not open the chip.
     """
     seen = []
     for path in sorted(DEVICE_FOLDER.glob("gpiochip*")):

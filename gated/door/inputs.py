@@ -30,7 +30,7 @@ class InputState(Struct, frozen=True):
 
     @property
     def due_at(self) -> float:
-        """When the input must be read again if no edge comes. Infinite if it need not."""
+        """Time of the next reading if no edge comes. Infinite if it need not."""
         return self.raw_since + self.debounce_s if self.raw != self.is_active else NOT_YET
 
 

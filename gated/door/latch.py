@@ -1,8 +1,8 @@
 """The latch: a separate service that owns every GPIO pin and outlives the brain.
 
-It serves one brain on a Unix socket. A lock is released only under a lease or a fire release. Grant and schedule leases
-end when the connection ends, when the brain's heartbeat stops, or when they expire, whichever is first. The exit button
-and the fire input need no brain.
+It serves one brain on a Unix socket. A lock is released only under a lease or a fire release. A grant or schedule lease
+ends at the first of three events: the connection ends, the brain's heartbeat stops, or the lease expires. The exit
+button and the fire input need no brain.
 """
 
 import asyncio
@@ -46,13 +46,13 @@ HELLO_S = 1.0
 BRAIN_SILENCE_S = 2.0
 """The longest silence of a brain before its connection is closed. It sends a heartbeat twice a second."""
 RESYNC_S = 0.5
-"""The interval at which all inputs are read again, because the kernel can lose an edge."""
+"""The interval for reading all inputs again: the kernel can lose an edge."""
 MOST_STORED_EVENTS = 1000
 """The most events kept for the next brain while no brain is connected."""
 
 
 class Latch:
-    """The server side of the latch: the pins, and the one brain that may ask for a release."""
+    """The server side of the latch: the pins, and the one brain that may request a release."""
 
     def __init__(self, settings: Settings, *, makes_files: bool = True) -> None:
         """Claim the pins with each lock secured, or released if a fire release is active.
@@ -66,10 +66,10 @@ class Latch:
         self._panel = LatchPanel(settings, flag, self._on_event, self._on_card, self._on_key, makes_files=makes_files)
 
     async def read_inputs(self, alive: Callable[[], None], idle_exit_s: float | None = None) -> None:
-        """Read the inputs every `RESYNC_S`, until no brain was connected for `idle_exit_s` (None: for ever).
+        """Read the inputs every `RESYNC_S`. Return after `idle_exit_s` without a connected brain (None: never).
 
-        An edge makes the next reading earlier. `alive` is called after each reading, so that the watchdog notices a
-        latch that cannot read its pins.
+        An edge makes the next reading earlier. Calls `alive` after each reading. So the watchdog ends a latch that
+        cannot read its pins.
         """
         connected_at = time.monotonic()
         while idle_exit_s is None or time.monotonic() - connected_at < idle_exit_s:
@@ -195,7 +195,8 @@ class Latch:
 
 
 def allowed_uids(settings: DoorSettings) -> frozenset[int]:
-    """Return the user ids that may command the latch: the brain's user, or the latch's own user if none is set.
+    """Return the user ids that may command the latch: the brain's user, or the latch's user if the settings name no
+    brain user.
 
     Raises `ConfigError` for a user that does not exist.
     """

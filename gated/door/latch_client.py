@@ -53,7 +53,7 @@ class LatchClient:
 
     It calls `report(event, at)` for each door event and `on_link(up, why)` for each change of the link. It calls
     `on_card(bits, door)` and `on_key(key, door)` for each reading of the latch's readers. It calls `on_missing(parts)`
-    when the missing parts change: each part's name with the reason, and no part while no latch answers.
+    when the missing parts change: the name of each missing part, with the reason. Without a latch, `parts` is empty.
     """
 
     def __init__(
@@ -91,9 +91,9 @@ class LatchClient:
     ) -> None:
         """Ask the latch for a release now. The latch reports the outcome as an event.
 
-        `decided_at` is in monotonic seconds. `whom` is an id of the granted person; the latch receives only a keyed
-        digest of it, and keeps one lease per person. A schedule must ask again before its lease ends.
-        Raises `LatchError` when no latch answers.
+        `decided_at` is in monotonic seconds. `whom` is an id of the granted person. The latch receives only a keyed
+        digest of this id, and has one lease per person. A schedule must ask again before its lease ends. Raises
+        `LatchError` when no latch answers.
         """
         self._send(ReleaseLock(visit, lease_s, decided_at, door, cause, _pseudonym(whom)))
 

@@ -103,7 +103,7 @@ class LatchState(msgspec.Struct, frozen=True, tag="latch_state"):
     is_on_fire: bool = False
     """Whether a fire release is active. The fire input itself may be inactive again."""
     has_brain: bool = False
-    """Whether a brain is connected, so that people can be let in."""
+    """Whether a brain is connected: without a brain, nobody is granted access."""
     missing: dict[str, str] = {}
     """The optional parts whose pins cannot be used ("lamps", "keypad", "second.reader"), each with the reason."""
 

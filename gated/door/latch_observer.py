@@ -15,7 +15,7 @@ STATE_TIMEOUT_S = 2.0
 async def read_latch_state(path: Path) -> LatchState:
     """Return the state of the latch that serves the socket at `path`.
 
-    Raises `LatchError` when no latch runs there, or when it refuses or does not answer.
+    Raises `LatchError` if no latch runs there, or if the latch refuses or does not answer.
     """
     try:
         reader, writer = await asyncio.open_unix_connection(path)

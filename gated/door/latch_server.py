@@ -22,12 +22,12 @@ LISTEN_S, MOST_LISTEN_S = 0.5, 30.0
 async def serve_latch(
     settings: Settings, ready: Callable[[], None], alive: Callable[[], None], idle_exit_s: float | None = None
 ) -> None:
-    """Serve the pins on the settings' Unix socket until cancelled, or until no brain was connected for `idle_exit_s`.
+    """Serve the pins on the Unix socket of the settings until cancelled, or until `idle_exit_s` without a brain.
 
     `ready` is called once the pins are claimed, `alive` twice a second. If the socket or the lock file cannot be made,
-    the exit button and the fire input still work, and the socket is tried again.
+    the server tries again. The exit button and the fire input work during that time.
 
-    Raises `BusyError` when another latch serves there, and `LatchError` when there are no pins.
+    Raises `BusyError` if another latch serves there, and `LatchError` without pins.
     """
     path = settings.latch_socket
     with contextlib.ExitStack() as last:

@@ -36,7 +36,7 @@ def _stages(door: Door) -> tuple[float, float]:
 
 
 def _watch_leaf(door: Door, now: float) -> tuple[Door, list[Event]]:
-    """Report a leaf that is held open: first a request to close it, then an alarm.
+    """Report a leaf that stays open too long: first a request to close the leaf, then an alarm.
 
     An open leaf is allowed during a fire release and during an unlock schedule.
     """

@@ -31,7 +31,10 @@ class HeldLines:
     """
 
     def __init__(self, path: Path | None, *, makes_file: bool = True) -> None:
-        """Remember the file. With `path` None no line is locked. Without `makes_file` an absent file means the same."""
+        """Remember the file.
+
+        If `path` is None, no line is locked. Without `makes_file` an absent file means the same.
+        """
         self._path, self._makes_file = path, makes_file
         self._fd: int | None = None
 
@@ -74,7 +77,7 @@ class HeldLines:
 
 
 class TracedFactory(MockFactory):  # type: ignore[misc]
-    """A factory of mock pins that holds its lines until it is closed, as lgpio does."""
+    """A factory of mock pins. As in lgpio, it holds its lines until it is closed."""
 
     def __init__(self, pin_class: type[MockPin], held: HeldLines) -> None:
         super().__init__(pin_class=pin_class)
@@ -99,7 +102,7 @@ def traced_factory(
     class TracedPin(MockPin):  # type: ignore[misc]
         """A mock pin whose level and direction change together. As an input, its output counts as off.
 
-        On real hardware the external resistor switches the coil off then.
+        On real hardware, the external resistor then switches the coil off.
         """
 
         def __init__(self, factory: TracedFactory, info: Any) -> None:

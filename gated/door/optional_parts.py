@@ -55,7 +55,7 @@ class _Part(Struct):
 
 
 class OptionalParts:
-    """All optional parts. It logs one line when a part becomes missing, and one when it is back."""
+    """All optional parts. It logs one line when a part is missing, and one line when the part is back."""
 
     def __init__(self) -> None:
         self._parts: dict[str, _Part] = {}
@@ -72,7 +72,7 @@ class OptionalParts:
     def claim(
         self, line: str, claim: Callable[[], None], now: float, release: Callable[[], None] = lambda: None
     ) -> None:
-        """Add a part and claim it now, or later if that fails.
+        """Add a part and claim its pins now, or later if that fails.
 
         `line` is its name on the wiring sheet, or the name of a whole door. `claim` claims the whole part, or raises
         `LatchError` and claims nothing. `release` gives the part back after it fails.

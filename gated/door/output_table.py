@@ -37,7 +37,7 @@ OUTPUTS = MappingProxyType(
         "ready": OutputRow("lights the ring: the gate is ready"),
         "open": OutputRow("lights the tick: you can pass; flashes in a fire", fire=FLASHES),
         "refused": OutputRow("lights the card: use another credential"),
-        "fault": OutputRow("lights the triangle: a fault; always on while no brain is connected"),
+        "fault": OutputRow("lights the triangle: a fault; always on without a connected brain"),
         "red": OutputRow("is the red of the three-colour lamp", fire=FLASHES),
         "green": OutputRow("is the green of the three-colour lamp", fire=FLASHES),
         "blue": OutputRow("is the blue of the three-colour lamp", fire=FLASHES),

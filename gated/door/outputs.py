@@ -34,7 +34,7 @@ class Output:
     """One lamp, the buzzer or the pad, on the event loop."""
 
     def __init__(self, device: Any, least_s: float, on_failure: Callable[[LatchError], None]) -> None:
-        """Take over a claimed device. `on_failure` is called when its pin fails; the output then plays no further."""
+        """Take over a claimed device. Calls `on_failure` when the pin fails; the output then stops."""
         self._device, self._least_s, self._on_failure = device, least_s, on_failure
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -42,7 +42,7 @@ class Output:
         self._changed_at = float("-inf")
 
     def play(self, pattern: Sequence[float], repeats: int = 0) -> None:
-        """Play a pattern from now on. An output that changed less than `least_s` ago first finishes that time."""
+        """Play a pattern from now on. After a change, an output keeps its level for at least `least_s`."""
         self._segments = segments(pattern, repeats, self._least_s)
         self._continue(None)
 
@@ -118,7 +118,8 @@ class Outputs:
     def play(self, line: str, pattern: Sequence[float] = (), repeats: int = 0) -> None:
         """Play a pattern on an output. During a fire release, requests for the outputs in `FIRE` are ignored.
 
-        A missing output plays an endless pattern once it is claimed; a pattern with `repeats` is not played late.
+        If the output is missing, an endless pattern starts when the output is claimed. A pattern with `repeats` is
+        dropped.
         """
         if self._is_fire and line in FIRE:
             return

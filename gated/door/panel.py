@@ -45,7 +45,7 @@ class LatchPanel:
 
         Later it calls `report(event)`, `on_card(bits, door)` and `on_key(key, door)`. A part whose pins cannot be
         claimed is `missing` and tried again. `makes_files` as at `pin_factory`.
-        Raises `LatchError` when no door has all of its lock, exit button and fire input.
+        Raises `LatchError` if no door has a working lock, exit button and fire input.
         """
         self._loop, self._flag, self._report = get_running_loop(), flag, report
         self._on_card, self._on_key = on_card, on_key
@@ -138,8 +138,8 @@ class LatchPanel:
     def close(self) -> None:
         """Secure every lock unless a fire release is active, and give every pin back.
 
-        In both cases the coils then have no power. After a fire release a maglock and a reverse strike stay released.
-        A fail-secure strike secures, because no process can power a coil after its own end.
+        In both cases the coils have no power afterwards. After a fire release a maglock and a reverse strike stay
+        released. A fail-secure strike secures: no process can power a coil after the end of that process.
         """
         if self._timer is not None:
             self._timer.cancel()
@@ -208,7 +208,7 @@ class LatchPanel:
         self._keypad = MatrixKeypad(rows, columns, self._factory, lambda key: self._on_key(key, MAIN), on_failure)
 
     def _unfit_door(self, name: str) -> None:
-        """Give a door and its parts back. Its lock is secured if it can still be driven."""
+        """Give a door and its parts back. The lock is secured if its pin still works."""
         self._parts.forget(f"{name}.")
         door, reader = self.doors.pop(name), self._wiegand.pop(name, None)
         with ExitStack() as last:

@@ -15,10 +15,10 @@ from gated.door.output_table import OUTPUTS
 
 
 def pin_factory(settings: Settings, *, makes_files: bool = True) -> Any:
-    """Return the gpiozero factory that the settings name. It holds its lines until it is closed.
+    """Return the gpiozero factory that the settings name. The factory holds its lines until it is closed.
 
     Without `makes_files` mock pins write no trace, and lock their lines only if the lock file exists already.
-    Raises `LatchError` when this machine has no such pins, `StateError` when mock pins cannot write the trace.
+    Raises `LatchError` if this machine has no such pins, `StateError` if the trace of mock pins cannot be written.
     """
     if settings.door.pins == "mock":
         held = HeldLines(settings.latch_socket.with_suffix(".lines"), makes_file=makes_files)
@@ -46,7 +46,7 @@ def _reaching_chip() -> Iterator[None]:
 
 
 def claim_input(factory: Any, pin: int, *, pull_up: bool = True) -> Any:
-    """Claim an input that is active while its loop is closed: to ground, or to high if `pull_up` is false.
+    """Claim an input. It is active while its loop is closed: to ground, or to high if `pull_up` is false.
 
     Raises `LatchError` when the pin cannot be claimed.
     """

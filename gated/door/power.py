@@ -42,7 +42,8 @@ def note_locks(settings: Settings) -> None:
 def switch_off(settings: Settings) -> None:
     """Take the power off every lock, once. A strike is then secured; a maglock and a reverse strike release.
 
-    Raises `BusyError` while a latch runs, and `LatchError` for the locks whose pin cannot be claimed, after the others.
+    Raises `BusyError` while a latch runs. After all other locks, raises `LatchError` for locks with a pin that cannot
+    be claimed.
     """
     lock = settings.latch_socket.with_suffix(".lock")
     with closing(FileLock(lock, "a latch")), closing(pin_factory(settings)) as pins:

@@ -26,7 +26,7 @@ class WiredDoor:
     def __init__(
         self, door: Door, factory: Any, on_edge: Callable[[], None], report: Callable[[Event], None], is_fire: bool
     ) -> None:
-        """Claim the lock, the exit button and the fire input. `fit` adds the other inputs.
+        """Claim the lock, the exit button and the fire input. `fit` adds the optional inputs.
 
         `door` has all its wires. `is_fire` starts it with an active fire release.
         Raises `LatchError` when one of these pins cannot be claimed.
@@ -97,7 +97,7 @@ class WiredDoor:
         return failed
 
     def is_active(self, line: str) -> bool:
-        """Return the debounced value of one of its own inputs. An input that is not fitted is inactive."""
+        """Return the debounced value of one of the door's inputs. An input that is not fitted is inactive."""
         return line in self.readings and self.readings[line].is_active
 
     def set_input(self, line: LineName, is_active: bool) -> None:

@@ -1,8 +1,8 @@
 """The readers on the latch's pins: a Wiegand card reader and a matrix keypad. Cards and keys are never logged.
 
 A Wiegand pulse lasts 20 to 100 microseconds. The kernel stores the time of an edge at once, but reads the level later,
-when the pulse is over. If both edges are requested, it reports most falling edges as rising, and bits are lost. So only
-falling edges are requested, and each is one bit. The kernel's edge times alone group the bits into frames.
+when the pulse is over. If both edges are requested, it reports most falling edges as rising, and bits are lost. So the
+latch requests only falling edges, and each edge is one bit. The kernel's edge times alone group the bits into frames.
 """
 
 import asyncio
@@ -44,8 +44,8 @@ def split_frames(bits: Iterable[tuple[float, str]]) -> list[str]:
 def frames_after(previous_at: float, bits: Iterable[tuple[float, str]]) -> tuple[list[str], float]:
     """Return the frames in `bits` as `split_frames` does, and the time of the last bit.
 
-    `previous_at` is the time of the last bit of the previous frames. A frame that begins within the gap after it is the
-    rest of a frame that was reported too early, and is dropped.
+    `previous_at` is the time of the last bit of the previous frames. A frame that begins within the gap after another
+    frame is dropped: it is the end of a frame that was reported too early.
     """
     whole: list[str] = []
     last_at = previous_at
@@ -122,7 +122,7 @@ class WiegandReader:
         if self._edge_at != edge_at:
             self._wait()
             return
-        self._is_waiting = False  # before the bits are read: a bit that comes now starts its own wait
+        self._is_waiting = False  # before reading the bits: a bit that comes now starts another wait
         bits = [self._bits.popleft() for _ in range(len(self._bits))]
         whole, self._frame_end_at = frames_after(self._frame_end_at, bits)
         for frame in whole:
@@ -135,13 +135,13 @@ class KeypadScan(Struct, frozen=True):
     down: frozenset[str] = frozenset()
     """The keys that were down in the last scan."""
     reported: str = ""
-    """The key that was reported and is not released yet, or empty."""
+    """The reported key that is still pressed, or empty."""
 
 
 def scan_keys(keys: KeypadScan, down: frozenset[str]) -> tuple[KeypadScan, str]:
     """Return the state after a scan, and the pressed key or "".
 
-    A key is reported once per press, when two scans in a row find it down alone.
+    It reports a key once per press: after two scans in a row with only this key pressed.
     """
     if down != keys.down:
         return KeypadScan(down, keys.reported), ""

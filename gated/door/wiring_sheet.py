@@ -93,7 +93,7 @@ def _door(name: str, wires: Wires, exit_s: float, seen: LatchState | None, *, ha
 
 
 def input_effect(line: str, wires: Wires, exit_s: float, *, has_reset: bool) -> str:
-    """Describe what happens when an input becomes active. `exit_s` is the release time of the exit button."""
+    """Describe the effect of an input that becomes active. `exit_s` is the release time of the exit button."""
     return {
         "contact": f"asks people to close the leaf after {wires.held_open_s:g} s, is an alarm after "
         f"{wires.held_open_alarm_s:g} s, and at once if the leaf was forced",

@@ -1,1 +1,1 @@
-"""Measures how often the gate is wrong: rates of the whole product and of its models, each with n and bounds."""
+"""Measures error rates of the whole product and of its models, each with n and bounds."""

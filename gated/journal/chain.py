@@ -29,11 +29,11 @@ class Position(Struct, frozen=True):
     acked: int
     """The office stores every row up to this number."""
     dropped: int
-    """The count of rows that were removed before the office had them."""
+    """The number of rows that were deleted before the office acknowledged them."""
 
 
 class Flaw(Struct, frozen=True):
-    """The first row that differs from what was written, and the difference."""
+    """The first changed row, and the difference."""
 
     seq: int
     why: str
@@ -53,7 +53,7 @@ def check_chain(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
     """Return the first row that was altered, added, removed or moved, or None.
 
     `rows` are all rows in order of seq. This check cannot find an attacker who rewrites a row, all later rows and the
-    head record. The office finds that, because it stores the earlier hashes.
+    head record. The office detects this, because it stores the earlier hashes.
     """
     seq, before = position.base, position.base_hash
     if seq == 0 and before != genesis(position.site, position.gate, position.journal):
@@ -74,7 +74,7 @@ def check_chain(position: Position, rows: Iterable[RawRow]) -> Flaw | None:
 
 
 def _tail(position: Position, seq: int, last_hash: str) -> Flaw | None:
-    """Check that the rows end at the head record, and that the acknowledged row is one of them."""
+    """Check that the rows end at the head record and include the acknowledged row."""
     if seq < position.head:
         return Flaw(seq + 1, f"is missing: the tail up to {position.head} was cut off")
     if seq != position.head or last_hash != position.head_hash:

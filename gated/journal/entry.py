@@ -10,7 +10,7 @@ from gated.journal.chain import RawRow
 from gated.wording import UNDECODABLE
 
 MAX_BODY_BYTES = 16 * 1024
-"""The longest body, in bytes. Of a longer event only its kind and length are stored, so that every row fits into a
+"""The longest body, in bytes. For a longer event, the journal stores only kind and length: every row must fit into a
 message.
 """
 
@@ -48,9 +48,7 @@ class Entry(Struct, frozen=True):
 
     @property
     def event(self) -> Event | None:
-        """Return the event. None if it cannot be decoded: the row is damaged, or this version does not know
-        its kind.
-        """
+        """Return the event. None for a damaged row, and for a kind that this version does not know."""
         try:
             event: Event = _decoder.decode(self.body)
         except UNDECODABLE:

@@ -78,7 +78,7 @@ class Journal:
         return entries
 
     def verify(self) -> Flaw | None:
-        """Return the first row that differs from what was written, or None. Reads every row; may take seconds."""
+        """Return the first changed row, or None. Reads every row; may take seconds."""
         with self._file.reading() as connection:
             try:
                 position = self._file.position()

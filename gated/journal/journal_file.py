@@ -71,7 +71,7 @@ class JournalFile:
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Run one read transaction. It does not see rows that others append meanwhile."""
+        """Run one read transaction. It does not see rows that another process appends during that time."""
         with self._guard:
             self._connection.execute("BEGIN")
             try:

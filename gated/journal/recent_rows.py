@@ -32,7 +32,7 @@ def read_newest(state: Path, site: str, gate: str) -> list[Entry]:
 def last_time(entries: list[Entry]) -> datetime:
     """Return the time of the newest row whose hash fits the previous row, or 1970 without one.
 
-    Without this check a single damaged byte could give a year far in the future, and then no clock would be trusted.
+    Without this check, one damaged byte could give a year in the far future. The gate would then trust no clock.
     """
     for place in range(len(entries) - 1, -1, -1):
         entry = entries[place]

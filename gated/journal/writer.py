@@ -2,7 +2,7 @@
 
 A report never waits and never raises, so the journal never delays a door. While the disk fails, events are kept in
 memory in order, and the write is tried again. `on_trouble` reports the failure, so that the gate can show it as
-degraded. Events beyond the memory limit are lost; their count is written later as an event.
+degraded. Events beyond the memory limit are lost. Their number is written later as an event.
 """
 
 import logging
@@ -59,7 +59,7 @@ class JournalWriter:
         self._is_failing, self._backoff = False, Backoff(RETRY_S, RETRY_MAX_S)
         self._pruned_at = -PRUNE_S
         self.lost = 0
-        """The count of events that exceeded the memory limit while the disk failed."""
+        """The number of events beyond the memory limit during a disk failure."""
         self._lost_reported = 0
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
@@ -75,7 +75,7 @@ class JournalWriter:
             self._changed.notify()
 
     def close(self, timeout_s: float = 2.0) -> bool:
-        """Write the queued events and end the thread. Returns False if it was not done in time and events are lost."""
+        """Write the queued events and end the thread. Returns False if the time was not enough and events are lost."""
         with self._changed:
             self._give_up_at = time.monotonic() + timeout_s
             self._changed.notify()
@@ -162,7 +162,7 @@ class JournalWriter:
         self._pruned_at = time.monotonic()
         pruned = journal.prune(datetime.now(UTC))
         if pruned.dropped:
-            log.warning("the journal is full: %d events were removed before the office had them", pruned.dropped)
+            log.warning("the journal is full: %d events were deleted before the office had them", pruned.dropped)
 
     def _drop_journal(self) -> None:
         """Close the connection. The next write opens another."""

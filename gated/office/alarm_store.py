@@ -73,7 +73,7 @@ class AlarmStore:
         with self._file.writing() as connection:
             over = "UPDATE alarms SET over_at = ? WHERE id = ? AND over_at IS NULL RETURNING id"
             if connection.execute(over, (at, number)).fetchone() is None:
-                raise OfficeError(f"no alarm {number} is open; `gated office alarms` lists the open ones")
+                raise OfficeError(f"no alarm {number} is open; `gated office alarms` lists the open alarms")
 
     def all(self, *, standing: bool = True) -> list[Alarm]:
         """Return the open alarms, or all alarms ever raised if `standing` is false; oldest first.

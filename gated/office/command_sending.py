@@ -1,8 +1,8 @@
 """Sends commands to gates and handles their replies. `Exchange` uses it.
 
-An attended command is offered while its operator waits, given when the gate asks, and cancelled when the operator stops
-waiting. An unattended command is sent at once. `CommandStore` stores commands on disk. Apart from that, pure: methods
-return the messages to publish.
+The office offers an attended command while its operator waits, and confirms it when the gate asks. It cancels the
+command when the operator stops waiting. An unattended command is sent at once. `CommandStore` stores commands on disk.
+Apart from that, pure: methods return the messages to publish.
 """
 
 import math
@@ -33,9 +33,12 @@ from gated.protocol.status_messages import LIVE, Status
 
 NOT_WANTED = "its operator at the office does not wait any more"
 UNKNOWN_COMMAND = "the office does not know this command (its data may be an old backup); send it again"
-FORGOTTEN = "the gate has done so much since that it cannot report whether it did this; check before you send it again"
+FORGOTTEN = (
+    "the gate has carried out many commands since then and has no report of this one; check the result "
+    "before you send it again"
+)
 MAY_BE_SPENT = ("sent", "begun", "going")
-"""States in which a gate may report that it has used the command's number."""
+"""States of a command that a gate may report as used."""
 OFFICE = "office"
 """Operator name of commands that the office itself creates."""
 RESEND_S = 5.0
@@ -50,7 +53,7 @@ class CommandSender:
     """The exchange of commands with every gate."""
 
     def __init__(self, store: Store, waits: Callable[[str], bool], face_requests: FaceRequests) -> None:
-        """Take the store. `waits` returns whether the operator who placed a command waits for it at this moment."""
+        """Take the store. `waits` returns whether the operator of a command waits for it at this moment."""
         self._store, self._waits, self._face_requests = store, waits, face_requests
         self._offered: dict[str, float] = {}
 
@@ -104,7 +107,7 @@ class CommandSender:
     def handle_ask(
         self, session: GateSession, ask: ConfirmationRequest, now: float, wall: datetime
     ) -> Iterator[Outgoing]:
-        """Answer a gate's question whether a command is still wanted: yes while its operator waits.
+        """Answer a gate's question about a command: yes while its operator waits, otherwise no.
 
         The answer is on disk first.
         """
@@ -127,8 +130,8 @@ class CommandSender:
     def _handle_spent(self, session: GateSession, stored: StoredCommand, wall: datetime) -> Iterator[Outgoing]:
         """Send a refused command under another number, because the gate has seen its number before.
 
-        If this office has counted far past that number, the gate may have done the command and forgotten it. The result
-        of a command in state `going` is then unknown.
+        If the office's counter is far beyond that number, the gate may have carried out the command and forgotten it.
+        The result of a command in state `going` is then unknown.
         """
         commands, gates = self._store.commands, self._store.gate_table
         if stored.state not in MAY_BE_SPENT:

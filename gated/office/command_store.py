@@ -99,7 +99,7 @@ class CommandStore:
     def send(self, site: str, stored: StoredCommand, wall: datetime, challenge: str = "") -> Command:
         """Number a command and return the message to publish now.
 
-        A message with a challenge replaces the one before.
+        A message with a challenge replaces the previous message.
         """
         message_id = new_id() if challenge else stored.message_id
         with self._file.writing() as connection:
@@ -144,7 +144,10 @@ class CommandStore:
         return self.message(site, self.get(stored.id))
 
     def answer_commit(self, stored: StoredCommand, progress: str, now: float) -> bool:
-        """Record that a gate asks before it acts, and return whether it may. The permission is on disk first."""
+        """Record a gate's question before it acts, and return whether the gate may act.
+
+        The permission is on disk first.
+        """
         self._move(stored.id, "asked", "begun")
         self.store_progress(stored.id, progress)
         with self._file.writing() as connection:

@@ -40,7 +40,7 @@ class OfficeFile:
             yield connection
 
     def _refuse_old_keys(self, connection: sqlite3.Connection) -> None:
-        """Raise `StateError` if the office has newer keys. Nobody could open data sealed with the old ones."""
+        """Raise `StateError` if the office has newer keys. Nobody could open data that is sealed with the old keys."""
         if self.generation is None:
             return
         newest = connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0]
@@ -58,7 +58,7 @@ class OfficeFile:
             return int(row[0])
 
     def erase(self) -> bool:
-        """Truncate the write-ahead log if data was erased since the last time.
+        """Truncate the write-ahead log after an erasure.
 
         Return False if a transaction or reader blocks it.
         """

@@ -15,7 +15,7 @@ from gated.protocol.record_messages import RecordRequest
 from gated.protocol.status_messages import VERIFIERS, Status
 
 OUTDATED = "gate_outdated"
-UPDATE = "this gate is too old for its office: update gated here; until then it gets removals and suspensions only"
+UPDATE = "this gate has an old version of gated: update it; until then the office sends removals and suspensions only"
 ACCEPTED_FOR = timedelta(minutes=10)
 """Time after accepting held-back people in which a gate may ask once more for everybody."""
 
@@ -28,7 +28,8 @@ def may_receive_people(store: Store, gate: str) -> bool:
 def version_and_digest(store: Store, gate: str, status: Status) -> tuple[int, str]:
     """Return the version and digest for the heartbeat.
 
-    A gate too old for digests gets its own back, so it does not keep asking for records that it cannot get.
+    A gate that is too old for digests gets its own digest back. Otherwise it would request the same records again and
+    again.
     """
     if VERIFIERS in status.can:
         known = "" if status.records is None else status.records.digest
@@ -66,7 +67,7 @@ def report_outdated(store: Store, session: GateSession, status: Status, wall: da
 
 
 def asks_again_for_known(store: Store, gate: str, request: RecordRequest, lag: int) -> bool:
-    """Return whether a gate asks for records that it reported to have.
+    """Return whether a gate requests records that it had already reported.
 
     Then its database is damaged, or its keys were copied. `lag`: a gate that misses more records than this gets all of
     them, and continues from there.

@@ -129,7 +129,10 @@ def update_held_alarm(store: Store, gate: str, at: str) -> None:
 
 
 def apply_receipt(store: Store, gate: str, receipt: RemovalReceipt) -> None:
-    """Store a gate's receipt for a removed person. If an old backup restored that person here, remove them again."""
+    """Store a gate's receipt for a removed person.
+
+    If an old backup has brought that person back, remove the person again.
+    """
     store.receipts.store(gate, receipt)
     was = store.book.get(f"person/{receipt.subject}")
     if isinstance(was, OfficePerson) and receipt.n <= store.book.floor:
@@ -195,7 +198,7 @@ def _is_within(event: WireEvent, wall: datetime, limit_s: float) -> bool:
 
 
 def _has_no_time(store: Store, gate: str) -> bool:
-    """Return whether the gate does not trust its clock. Then every call rings, because its age is unknown."""
+    """Return whether the gate does not trust its clock. In that case every call rings, because its age is unknown."""
     status = store.gate(gate).status
     return status is not None and "clock" in status.degraded
 

@@ -75,9 +75,9 @@ class Exchange:
     ) -> None:
         """Store the callbacks.
 
-        `owns` returns whether this process serves a gate; another may serve the others. `waits` returns whether the
-        operator who placed a command waits for it at this moment. `renewals` issues new certificates to gates. `port`:
-        the pairing port, where gates ask for hand-overs.
+        `owns` returns whether this process serves a gate; other processes may serve other gates. `waits` returns
+        whether the operator of a command waits for it at this moment. `renewals` issues new certificates to gates.
+        `port`: the pairing port, where gates ask for hand-overs.
         """
         self._port = port
         self._renewals, self._certificates_checked_at = renewals, -math.inf
@@ -113,7 +113,9 @@ class Exchange:
             self._rejected += 1
             if self._rejected == 1:
                 log.warning(
-                    "ignored an invalid message of %s, and further ones without a line here: %s", session.gate, error
+                    "ignored an invalid message of %s (further ones are not logged for a while): %s",
+                    session.gate,
+                    error,
                 )
             return []
         self._rejected, self._has_changes = 0, True

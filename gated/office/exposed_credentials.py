@@ -21,7 +21,7 @@ class Exposed:
 
 
 def exposed(store: Store, gate: str) -> list[Exposed]:
-    """Return everyone whose card or PIN a gate knew: most recent users of that gate first.
+    """Return all people with a card or PIN known to a gate: the most recent users of that gate first.
 
     Every gate of the site knows every person, even a person without access there.
     """

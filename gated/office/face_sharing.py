@@ -1,6 +1,6 @@
-"""Chooses which gate next seals which face to which other gate.
+"""Chooses the next face to share: its gate seals the face for another gate.
 
-Requests a few at a time, until every gate has every face whose owner agreed to that. `CommandSender` uses it.
+Requests a few faces at a time, until every gate has the faces of all people who agreed. `CommandSender` uses it.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ RESCAN_S = 60.0
 
 
 class FaceRequests:
-    """The face requests of one process. They are lost when the process ends, and are then made again."""
+    """The face requests of one process. They are lost when the process ends. The next process makes new ones."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,4 +1,4 @@
-"""Stores where each face was enrolled, and the templates that gates sealed to each other.
+"""Stores the gate of each enrolled face, and the templates that gates sealed for each other.
 
 The office cannot open them.
 """

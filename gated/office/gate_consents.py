@@ -1,7 +1,7 @@
 """Turns consents given at a gate, during enrolment, into consents in the office's records.
 
-The office believes a gate only about a face that no other gate has enrolled. Any other claim opens an alarm, because a
-stolen gate could claim that everybody consented. Other gates use such a consent only after a person there accepts it.
+The office believes a gate only about a face that no other gate has enrolled. Any other claim opens an alarm: a stolen
+gate could claim that everybody consented. Other gates use this consent only after a person there accepts it.
 """
 
 from collections.abc import Iterable
@@ -49,7 +49,7 @@ def with_enrolment_consents(store: Store, who: OfficePerson) -> OfficePerson:
 
 
 def _missing_consents(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[WireConsent]:
-    """Return the reported consents that are new, not withdrawn since, and usable.
+    """Return the reported consents that are new, usable, and not withdrawn.
 
     A person without consent to recognition can give no further consent.
     """

@@ -15,8 +15,8 @@ from gated.protocol.wire_types import Message
 MOST_AT_ONCE, MOST_PER_S = 3000, 300
 """Rate limit for messages of one gate: burst, sustained per second.
 
-Dropped messages are sent again. An honest gate sends about ten a second. The limit keeps a stolen gate from slowing
-down the others.
+Dropped messages are sent again. An honest gate sends about ten a second. The limit prevents a stolen gate from slowing
+down other gates.
 """
 
 
@@ -41,9 +41,9 @@ class GateSession:
     is_restored: bool = False
     """Whether the gate knows more than this office, so the office must have been restored from a backup."""
     differs_since: float | None = None
-    """Time since when the gate has had other records at the same version; None if it has the same."""
+    """Start of the time with different records at the same version; None if it has the same."""
     renumbered_at: float = -math.inf
-    """Time at which this process renumbered all records because of this gate."""
+    """Time of the last renumbering of all records because of this gate."""
     pending_request: RecordRequest | None = None
     """The gate's request that came before the gate may receive people."""
     accepted_at: datetime | None = None

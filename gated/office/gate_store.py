@@ -22,7 +22,7 @@ MOST = 2**53
 
 
 def _whole(connection: sqlite3.Connection) -> str:
-    """Return the SQL condition for WHERE that a gate's row is valid, and that its counters still can count."""
+    """Return the SQL condition for a valid gate row with counters below their limit (for WHERE)."""
     counters = " AND ".join(f"{name} BETWEEN 0 AND {MOST}" for name in ("beat", "heard", "number", "since", "holds"))
     return f"{sound(connection, 'gates')} AND {counters}"
 
@@ -60,7 +60,7 @@ class PairedGate:
     certificate: str = ""
     """The newest certificate issued to the gate (PEM). Empty if issued before this was stored."""
     holds: int = 0
-    """The highest record number up to which the gate has reported, since its pairing, that it has everything."""
+    """The gate has reported all records up to this number since its pairing."""
 
     @property
     def is_outdated(self) -> bool:

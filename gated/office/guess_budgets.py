@@ -1,7 +1,7 @@
 """Computes how long an attacker must guess PINs and cards at the gates, from the limits that each gate reported.
 
 A gate reports in its status how many wrong PINs and unknown cards it accepts for checking. For a gate without a report,
-the loosest settings are assumed, so the result is never too optimistic.
+it assumes the loosest settings. So the result is never too optimistic.
 """
 
 from collections import Counter

@@ -1,11 +1,11 @@
 """Stores the invited gates in `invitations.db`: a pairing code for each, valid once and for a limited time.
 
-Only a digest of a code is stored. Wrong tries are counted but do not disable a code. A code has 80 bits and cannot be
+It stores only a digest of a code. Wrong tries are counted but do not disable a code. A code has 80 bits and cannot be
 guessed, and a limit would let any stranger disable it.
 
-A used code stays valid for ten more minutes for the same gate with the same keys, because the answer may have been
-lost. Times are the office's own seconds since 1970, because two processes and a restart may lie between creation and
-use.
+A used code stays valid for ten more minutes, for the same gate with the same keys: the answer may have been lost. Times
+are seconds since 1970 of the office's clock: creation and use may be in different processes, or before and after a
+restart.
 """
 
 import hmac
@@ -158,7 +158,7 @@ class Invitations:
 
 
 def _find(connection: sqlite3.Connection, gate: str) -> Invitation | None:
-    """Return a gate's invitation. A damaged one is none: its code pairs nobody."""
+    """Return a gate's invitation. A damaged invitation counts as none: its code pairs no gate."""
     names, is_sound = ", ".join(Invitation._fields), sound(connection, "invitation")
     ask = f"SELECT {names} FROM invitation WHERE gate = ? AND {is_sound}"  # noqa: S608 - our own names
     row: Any = connection.execute(ask, (gate,)).fetchone()

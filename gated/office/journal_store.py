@@ -1,7 +1,7 @@
 """Stores the rows of the gates' journals as they arrived, and checks that they are complete and unchanged.
 
-Only the office can detect a changed past: it has the earlier hashes, and each gate signs the head of its journal every
-minute.
+Only the office can detect a changed journal: it has the earlier hashes, and each gate signs the head of its journal
+every minute.
 """
 
 import logging
@@ -57,7 +57,7 @@ class JournalStore:
     def store_batch(self, batch: EventBatch) -> JournalChange:
         """Store the new rows of a batch.
 
-        The result's ack says which rows are on disk; it is None for rows sent ahead of order.
+        The result's ack names the rows on disk. It is None for rows that were sent ahead of order.
         """
         change = JournalChange()
         with self._file.writing():
@@ -134,7 +134,7 @@ class JournalStore:
         return deleted
 
     def last_row(self, gate: str, journal: str) -> int:
-        """Return the row number up to which the office has every row that the gate could still send."""
+        """Return the number of the last row without a gap. Rows that the gate has deleted do not count as a gap."""
         with self._file.reading() as connection:
             of = f"gate = ? AND journal = ? AND {sound(connection, 'journals')}"
             ask = f"SELECT held FROM journals WHERE {of}"  # noqa: S608 - our own
@@ -188,7 +188,7 @@ class JournalStore:
             change.alarms.append(("rows_lost", f"journal {batch.journal} rows {lost[0]} to {lost[-1]}: {len(lost)}"))
 
     def _check(self, journal: _Journal, batch: EventBatch, change: JournalChange) -> Collection[int]:
-        """Check that the batch continues the hash chain, and that known rows are unchanged. Return the known rows."""
+        """Check that the batch continues the hash chain and does not change known rows. Return the known rows."""
         before = self._hash(journal.number, batch.first - 1) or batch.prev
         if batch.first == 1:
             before = genesis(self._site, batch.gate, batch.journal)

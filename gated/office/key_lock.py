@@ -46,8 +46,8 @@ class LockedError(OfficeError):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(
-            f"{folder}: a passphrase protects the office's keys, and there is no terminal to type it; run "
-            "`gated office passphrase` in a terminal to let the office start unattended "
+            f"{folder}: a passphrase protects the office's keys, and there is no terminal to type it; for starts "
+            f"without a person, run `gated office passphrase` in a terminal "
             f"(by the credential {CREDENTIAL!r} of systemd, or a file that {NAMED_BY} names)"
         )
 
@@ -93,7 +93,7 @@ def read(folder: Path, name: str) -> bytes:
             return unseal_at_rest(data, _derived(key_of(folder), name))
         _known.pop(folder.resolve(), None)
     raise OfficeError(
-        f"{folder / name}: is sealed with another key; restore it from the same backup as the other files"
+        f"{folder / name}: is sealed with another key; restore this file and the other files from the same backup"
     )
 
 

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 OFFICE = "OFFICE"
 """Common name of the office's client certificate. A gate name has no capitals, so no gate can use it."""
 MOST_SHARES = 64
-"""Limit for the processes of one office. Each has its own client name at the broker."""
+"""Limit for the processes of one office. Each process has its own client name at the broker."""
 LOCAL = ("localhost", "127.0.0.1")
 """Host names under which the office itself reaches its broker."""
 
@@ -160,7 +160,7 @@ def update_broker_settings(folder: Path, site: str, gates: Iterable[str]) -> Non
     if not missing and not is_otherwise:
         return
     at = "use_identity_as_username true\n"
-    if at not in conf or is_otherwise:  # the broker obeys the last of two such lines
+    if at not in conf or is_otherwise:  # of two such lines, the last one counts for the broker
         lines = " and ".join(map(repr, missing or [OWN_IDS]))
         log.warning("%s: one gate can disconnect another, or connect after it was retired; add %s", CONF_FILE, lines)
         return

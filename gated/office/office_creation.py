@@ -67,7 +67,7 @@ def _folder_problems(folder: Path) -> Iterator[OfficeError]:
         yield OfficeError(f"{folder}: the creation of an office here did not finish; delete the folder by "
                           f"`sudo rm -r {folder}`, and run this again")  # fmt: skip
     elif is_used:
-        yield OfficeError(f"{folder}: is not empty; an office is there already, or name another folder with --dir")
+        yield OfficeError(f"{folder}: is not empty; it may contain an office; name another folder with --dir")
 
 
 def check_host(host: str) -> None:
@@ -79,7 +79,7 @@ def check_host(host: str) -> None:
 
 
 def change_host(folder: Path, host: str, wall: datetime) -> Place:
-    """Give the office another host name, keep the former ones for old gates, and return the new place.
+    """Give the office another host name, and return the new place. The former names stay valid for old gates.
 
     The broker's certificate is new. The authority is the same, so gates still trust it. Raises `OfficeError`.
     """

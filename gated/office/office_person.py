@@ -12,7 +12,7 @@ from gated.protocol.wire_types import Seq, Short, Text, Time
 
 
 class OfficeCard(msgspec.Struct, frozen=True):
-    """A card. The office keeps its number, sealed, because every new gate needs its own digests."""
+    """A card. The office stores the card's number, sealed: every new gate needs its own digests."""
 
     id: Short
     number: Short

@@ -19,7 +19,7 @@ from gated.pin.rule import is_weak, will_not_do
 
 
 def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress: bool = False) -> str:
-    """Give a person a PIN or a duress PIN, replacing the former one. Return its digits, to be shown once.
+    """Give a person a PIN or a duress PIN, replacing the former one. Return its digits; the caller shows them once.
 
     `digits`: the person's own choice; None: the office makes one. Raises `OfficeError` for an unknown person, and
     `CredentialError` for an unsuitable PIN. The message is the same for a weak PIN and a PIN in use, so nobody can
@@ -45,14 +45,14 @@ def remove_pin(store: Store, subject: str, *, only_duress: bool = False) -> None
 
 
 def weak(store: Store) -> list[str]:
-    """Return the ids of people who have typed a weak PIN and have no new one since."""
+    """Return the ids of people who have typed a weak PIN and have received no new PIN since then."""
     return sorted({alarm.detail for alarm in store.alarms.all() if alarm.kind == WEAK})
 
 
 def _forget_weak(store: Store, subject: str, *, is_all: bool) -> None:
     """End the weak-PIN alarm if all of a person's PINs are new.
 
-    If one stays, nobody knows which was weak; staff must decide.
+    If one PIN stays, nobody knows which PIN was weak; the staff must decide.
     """
     if is_all:
         store.alarms.end_of(WEAK, subject, stamp(datetime.now(UTC)))

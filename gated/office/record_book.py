@@ -3,8 +3,8 @@
 One counter numbers all records. The newest number of a key counts. A removed person never returns.
 
 Two parts differ between gates. A face is sealed to one gate. For that gate, a person's number is the higher of the
-person's and the face's number. So a face for one gate sends nothing to the others. Cards and PINs are digests made for
-one gate (`gate_records.as_sent`).
+person's and the face's number. So a face for one gate causes no message to other gates. Cards and PINs are digests made
+for one gate (`gate_records.as_sent`).
 """
 
 import logging
@@ -67,7 +67,7 @@ class RecordBook:
         """Return a person's record. Raises `OfficeError` for an unknown or removed person."""
         record = self.get(f"person/{subject}")
         if not isinstance(record, OfficePerson):
-            reason = "was removed for good" if record is not None else "is not in this office"
+            reason = "was removed" if record is not None else "is not in this office"
             raise OfficeError(f"{subject!r} {reason}; `gated office person list` shows the ids")
         return record
 
@@ -100,7 +100,7 @@ class RecordBook:
         self._check(key, record)
         with self._file.writing():
             if isinstance(record, OfficePerson) and self._table.is_removed(key):
-                raise OfficeError(f"{record.subject!r} was removed for good; add the person again under another id")
+                raise OfficeError(f"{record.subject!r} was removed; add the person again under another id")
             n = self._write(record)
             if isinstance(record, OfficePerson):
                 self._withdraw(record)
@@ -161,7 +161,9 @@ class RecordBook:
             try:
                 keys = self._identity.open(sealed)
             except SealError as error:
-                log.error("the keys for cards and PINs of %s cannot be read, and it sends them again: %s", gate, error)
+                log.error(
+                    "the keys for cards and PINs of %s cannot be read; the gate will send them again: %s", gate, error
+                )
                 return None
             self._opened[sealed] = DigestKeys(keys[:KEY_BYTES], keys[KEY_BYTES:])
         return self._opened[sealed]
@@ -235,7 +237,7 @@ class RecordBook:
     def renumber(self, subject: str) -> None:
         """Give a person a new number.
 
-        Used when a gate has lost a face: the gate's number for that person must not fall.
+        For a gate that has lost a face: its number for that person must not become smaller.
         """
         with self._file.writing() as connection:
             renumber = "UPDATE records SET n = ? WHERE key = 'person/' || ? AND NOT is_gone"
@@ -245,7 +247,8 @@ class RecordBook:
         """Renumber every record except tombstones, starting above `above`.
 
         `above` is a number that a gate has and this office does not know, after a restore from a backup. The new
-        numbers outrank everything that gates received since the backup. No number ever stands for two contents.
+        numbers are higher than all numbers that gates received since the backup. A number never belongs to two
+        different contents.
         """
         with self._file.writing() as connection:
             connection.execute("UPDATE office SET counter = max(counter, ?)", (above,))

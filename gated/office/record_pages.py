@@ -11,7 +11,7 @@ from gated.protocol.record_messages import Delta, SnapshotPart
 from gated.protocol.wire_records import Record
 
 ENVELOPE_BYTES = 700
-"""Upper bound for everything in such a message except its records, in bytes."""
+"""Upper bound for all parts of such a message except its records, in bytes."""
 ROOM_BYTES = MAX_PLAIN_BYTES - ENVELOPE_BYTES
 
 
@@ -42,7 +42,7 @@ def deltas(site: str, gate: str, after: int, upto: int, records: Sequence[Record
 def urgent(site: str, gate: str, records: Sequence[Record]) -> list[Delta]:
     """Return only the removals and suspensions among `records`, as separate deltas, in order.
 
-    Each delta leaves a gap before it. After a gap, a gate applies only such records.
+    Each delta leaves a gap before it. After a gap, a gate applies only records of this kind.
     """
     return [
         Delta(site=site, gate=gate, after=page[0].n - 1, upto=page[-1].n, records=page)

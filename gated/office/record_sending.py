@@ -30,7 +30,7 @@ class RecordSender:
     def push(self, session: GateSession, version: int, *, is_listening: bool, now: float) -> Iterator[Outgoing]:
         """Send the records changed since the last call, up to `version`. A gate that misses them requests them later.
 
-        `is_listening`: false for a gate that has been offline for a while; it requests everything when it returns.
+        `is_listening`: false for a gate that was offline for a while: it will request all records itself.
         """
         sent, session.sent_version = session.sent_version, version
         may_receive = may_receive_people(self._store, session.gate)
@@ -93,7 +93,7 @@ class RecordSender:
         self._snapshots.forget(now)
 
     def _check_request(self, session: GateSession, request: RecordRequest, wall: datetime) -> None:
-        """Open an alarm for a gate that requests records which it reported to have, without a known cause."""
+        """Open an alarm for a gate that requests records it had already reported, without a known cause."""
         gate = session.gate
         is_continued = request.is_snapshot and self._snapshots.has(gate, request.snapshot)
         if is_continued or not asks_again_for_known(self._store, gate, request, LAG) or is_expected(session, wall):

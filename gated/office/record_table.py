@@ -26,8 +26,8 @@ _decoder = msgspec.json.Decoder(StoredRecord)
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record with damaged content. It is sent to nobody. Its number stays in the digest, so that a gate keeps what it
-    holds.
+    """A record with damaged content. It is sent to nobody. Its number stays in the digest: a gate must not drop its
+    copy.
     """
 
     key: str
@@ -69,7 +69,7 @@ class RecordTable:
         return n
 
     def refresh(self) -> None:
-        """Read the records that were written since the last call, by this or another process."""
+        """Read the records since the last call, of this and of other processes."""
         with self._file.reading() as connection:
             of = f"n > ? AND {sound(connection, 'records')}"
             ask = f"SELECT key, n, sealed, is_gone FROM records WHERE {of} ORDER BY n"  # noqa: S608 - our own
@@ -91,7 +91,7 @@ class RecordTable:
         return Tombstone(key=key, n=n) if is_whole else Unreadable(key, n)
 
     def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable:
-        """Return the record with its own key. A household's key is stored as an HMAC: find its name among the people's
+        """Return the record, with its key. A household's key is stored as an HMAC: find its name among the people's
         households. Raises `StateError` if nobody lives there.
         """
         if not record.key.startswith("household/"):

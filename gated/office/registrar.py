@@ -54,7 +54,7 @@ class Registrar:
         self.invitations.close()
 
     def invite(self, gate: str, wall: datetime, valid_s: float = VALID_S) -> PairingCode:
-        """Create a code for a gate, valid for `valid_s` seconds. It is shown once and not stored."""
+        """Create a code for a gate, valid for `valid_s` seconds. The caller shows it once and does not store it."""
         code = PairingCode.make(self.place.host, self.place.pairing_port, gate, self.authority.fingerprint)
         self.invitations.invite(gate, code.digest, wall.timestamp(), valid_s)
         return code

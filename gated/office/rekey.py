@@ -1,8 +1,8 @@
 """Replaces the office's keys and authority, if a copy of them may be in other hands.
 
 All new files are first written to `rekey.new`. Then one transaction reseals the database to the new keys and stores the
-hand-over. From then on, the new keys count. Last, the files are moved into place. A power cut before the transaction
-changes nothing. After it, the next process to open the office completes the move (`complete_rekey`).
+hand-over. From that moment on, only the new keys are valid. Last, the files are moved into place. A power cut before
+the transaction changes nothing. After it, the next process to open the office completes the move (`complete_rekey`).
 """
 
 import shutil
@@ -46,13 +46,13 @@ def rekey(
     `following`: the next recovery key, if it changes. `wall`: now, timezone-aware.
 
     `is_restored`: this folder is a backup from before `key` was made. Gates that know `key` follow. `former`: the
-    recovery key that the folder knows. With it, gates that know no other key follow as well.
+    recovery key that the folder knows. With this key, gates that know no other key also follow.
 
     `passphrase`: the office's passphrase, if it has one. The new files get a new key. An attacker with an old copy and
     its key cannot open later copies.
 
-    Raises `OfficeError` for a wrong recovery key or passphrase, and while the office is running. Then nothing has
-    changed.
+    Raises `OfficeError` for a wrong recovery key or passphrase, and while the office is running. In that case nothing
+    has changed.
     """
     if key_lock.is_locked(folder):
         key_lock.use_key(folder, key_lock.key_for(folder, passphrase))
@@ -74,7 +74,7 @@ def rekey(
 
 
 class _Keys(NamedTuple):
-    """The recovery keys of a hand-over: the one that signs it, the next one, and the former one."""
+    """The recovery keys of a hand-over: the signing key, the next key and the former key."""
 
     key: RecoveryKey
     following: RecoveryKey

@@ -51,7 +51,10 @@ def _newest(path: Path) -> int:
 
 
 def _move(new: Path, folder: Path) -> None:
-    """Move each file into place. Other processes' certificates are deleted; their next start makes new ones."""
+    """Move each file into place.
+
+    Certificates of other processes are deleted; each process makes a new one at its next start.
+    """
     for old in folder.glob("office-*.pem"):
         old.with_suffix(".key").unlink(missing_ok=True)
         old.unlink()

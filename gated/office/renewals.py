@@ -37,7 +37,8 @@ class Renewals:
         self._stages: dict[str, str] = {}
 
     def answer(self, gate: str, request: CertificateRequest, wall: datetime) -> IssuedCertificate | None:
-        """Return a certificate for the gate's signed request, for its own key and name; None for an invalid request.
+        """Return a certificate for the gate's signed request, with the gate's key and name; None for an invalid
+        request.
 
         A repeated request gets the same certificate, so replaying one gains nothing.
         """
@@ -64,14 +65,14 @@ class Renewals:
         return IssuedCertificate(site=request.site, gate=gate, certificate=known, authority=authority.pem.decode())
 
     def watch(self, gates: Sequence[PairedGate], wall: datetime) -> None:
-        """Open an alarm for each gate whose certificate ends within 60, 30 and 7 days, until it is renewed."""
+        """Open an alarm for a certificate of a gate 60, 30 and 7 days before its end, until it is renewed."""
         for gate in gates:
             ends = ends_of(gate)
             near = stage(ends, wall) if ends is not None else None
             self._update_alarm(gate.gate, _warning(near), wall)
 
     def renew_own(self, wall: datetime) -> bool:
-        """Renew the office's own certificates that are due; return whether any was.
+        """Renew the office's due certificates; return whether any was due.
 
         Raises `OfficeError` and `OSError`.
         """
@@ -112,7 +113,7 @@ class Renewals:
             raise OfficeError(f"{file}: is not a certificate ({error}); restore it from a backup") from error
 
     def _update_alarm(self, gate: str, warning: str, wall: datetime) -> None:
-        """Raise one alarm per warning stage, and end the one before."""
+        """Open one alarm for each warning stage, and close the alarm of the previous stage."""
         if self._stages.get(gate) == warning:
             return
         with self._store.file.writing():
@@ -127,7 +128,7 @@ async def keep_renewed(renewals: Renewals, folder: Path, contexts: dict[str, ssl
     """Check every hour, until cancelled. The first of several processes renews; all load the new certificates.
 
     `contexts`: TLS contexts by certificate file; the new certificate applies to their next connections. Errors are
-    logged and tried again, because gates still connect to an office with an old certificate.
+    logged and tried again: gates still connect to an office with an old certificate.
     """
     while True:
         try:

@@ -1,7 +1,7 @@
 """Retires a gate that is stolen, sold or broken: nobody accepts its messages or seals anything to it.
 
-One database transaction removes the gate. Then the broker is told, which ends the gate's connection. If this is
-interrupted, repeating it or the next start of the office completes it.
+One database transaction removes the gate. Then a signal to the broker ends the gate's connection. After an
+interruption, the same command or the next start of the office completes the retirement.
 """
 
 import secrets
@@ -44,7 +44,7 @@ class Retired:
 
     gate: str
     is_new: bool
-    """Whether it was a gate of the site until now."""
+    """Whether the gate belonged to the site until now."""
     broker: Broker
 
 

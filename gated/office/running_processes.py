@@ -24,12 +24,12 @@ _HEARTBEAT = struct.Struct("<d")
 
 
 def owner_check(number: int, count: int) -> Callable[[str], bool]:
-    """Return a function that tells whether the process with this number serves a gate."""
+    """Return a function that returns whether the process with this number serves a gate."""
     return lambda gate: crc32(gate.encode()) % count == number
 
 
 class LockedFile:
-    """A file that this process locks until `close`, or until the process ends."""
+    """A file that this process locks until `close` or until its end."""
 
     def __init__(self, path: Path) -> None:
         """Create and lock the file. Raises `StateError` if the folder cannot be written."""
@@ -53,7 +53,10 @@ class LockedFile:
 
 
 class Waiting:
-    """An operator's process that waits for these commands, from construction to `close`, while it calls `heartbeat`."""
+    """An operator's process that waits for these commands.
+
+    It waits from construction to `close`, and must call `heartbeat`.
+    """
 
     def __init__(self, folder: Path, command_ids: Iterable[str]) -> None:
         """Lock one file per command. Call this before a command is stored. Raises `StateError`."""
@@ -78,7 +81,7 @@ class Waiting:
 
 
 def is_waiting(folder: Path, command_id: str) -> bool:
-    """Return whether the process that placed this command waits for it at this moment."""
+    """Return whether the process of this command's operator waits for it at this moment."""
     heartbeat = content_if_held(folder / WAITING / command_id)
     if heartbeat is None or len(heartbeat) < _HEARTBEAT.size:
         return False

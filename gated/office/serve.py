@@ -82,7 +82,7 @@ async def serve(folder: Path, number: int = 0, count: int = 1) -> None:
 
 
 def _prepare_broker(folder: Path, number: int, store: Store) -> None:
-    """Update the broker's files (first process), or issue this process's client certificate (others).
+    """Update the broker's files (in the first process), or issue a client certificate (in other processes).
 
     Raises `OfficeError`.
     """
@@ -111,7 +111,9 @@ def _remove_readable_pins(folder: Path) -> int:
             return 0
         if weak := guessable(store):
             ids = ", ".join(weak)
-            log.warning("%d people have a PIN that a stranger tries first; give them new ones: %s", len(weak), ids)
+            log.warning(
+                "%d people have a weak PIN that strangers try first; give these people new PINs: %s", len(weak), ids
+            )
             for subject in weak:
                 store.alarms.open(OFFICE, WEAK, subject, stamp(datetime.now(UTC)))
         return store.convert_readable_pins()

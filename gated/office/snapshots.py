@@ -1,4 +1,7 @@
-"""Keeps the snapshots that gates are fetching. Each is signed and sealed once, and kept while it is requested."""
+"""Keeps the snapshots that gates are fetching.
+
+The office signs and seals each snapshot once, and keeps it while gates request it.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +12,7 @@ from gated.protocol.record_messages import RecordRequest
 KEEP_S = 180.0
 """Seconds without a request after which a snapshot is dropped. A gate that returns later gets a newer one."""
 BUSY_S = 30.0
-"""Seconds since the last request during which a snapshot is still in use and stays."""
+"""A snapshot stays in memory for this time after its last request, in seconds."""
 SNAPSHOT_BYTES = 256_000_000
 """Limit for all snapshots together, in bytes. Holds about six of 3,600 people with faces from other gates."""
 
@@ -34,7 +37,8 @@ class Snapshots:
     def parts(
         self, gate: str, request: RecordRequest, now: float, version: int, build: Callable[[], list[bytes]]
     ) -> list[bytes]:
-        """Return the requested parts. If that snapshot no longer exists, return the first parts of a new one.
+        """Return the requested parts. If that snapshot does not exist any more, return the first parts of a new
+        snapshot.
 
         `version`: the current version, which `build` produces. Returns an empty list while too many other gates fetch
         snapshots; the gate asks again.

@@ -17,8 +17,8 @@ from gated.protocol.status_messages import QUARANTINE, SEALED, Heartbeat, Record
 CLOCK_TOLERANCE = timedelta(minutes=1)
 """Tolerance for a gate's clock set back."""
 SKIPPED = 10_000
-"""Command numbers skipped by an office restored from a backup. It may have used them, and a gate accepts each only
-once.
+"""Command numbers skipped by an office restored from a backup. The gate may have used these numbers, and a gate accepts
+each number only once.
 """
 DIFFERS_S = 20.0
 """Seconds within which a snapshot should have corrected different records."""
@@ -35,7 +35,10 @@ MAX_AHEAD = 1_000_000
 def handle_status(
     store: Store, session: GateSession, status: Status, now: float, wall: datetime
 ) -> tuple[Heartbeat | None, Ack | None]:
-    """Store a status. Return the heartbeat that answers it, and an ack if the gate overestimates the office's rows."""
+    """Store a status.
+
+    Return the heartbeat for this status. Also return an ack if the gate overestimates the office's rows.
+    """
     gate, at = store.gate(session.gate), stamp(wall)
     is_fresh = status.heard > gate.echoed or status.heard == gate.heartbeat
     if _is_cloned(gate, status):
@@ -108,7 +111,7 @@ def _compare(store: Store, session: GateSession, status: Status, now: float) -> 
 
 
 def update_withheld_alarms(store: Store, session: GateSession, now: float, at: str) -> None:
-    """Open an alarm for each kind of data that either end reports missing; end it when the data arrives."""
+    """Open an alarm for each kind of missing data, reported by either end. Close it when the data arrives."""
     if session.withheld_alarms is None:
         session.withheld_alarms = store.alarms.details(session.gate, WITHHELD)
     missing = {*session.deliveries.overdue(now), *session.deliveries.reported}
@@ -127,10 +130,10 @@ def _end(store: Store, session: GateSession, kind: str, at: str) -> None:
 
 
 def _outrank(store: Store, session: GateSession, status: Status, now: float, at: str) -> bool:
-    """Renumber all records if a gate has records that this office never issued: a backup was restored here.
+    """Renumber all records if a gate has records that this office never issued: an old backup was restored here.
 
-    The gate shows a number higher than any here. Or, if this office has since counted further, it has other records at
-    the same version, which stay different after they were sent.
+    Such a gate reports a number higher than any here. If this office's counter has since passed that version, the digests
+    stay different even after sending the records again.
     """
     if status.records is None:
         return False
@@ -148,7 +151,7 @@ def _outrank(store: Store, session: GateSession, status: Status, now: float, at:
 
 
 def _has_others(store: Store, session: GateSession, mark: RecordMark, version: int, now: float) -> bool:
-    """Return whether a gate has had other records at our version for so long that sending them does not help."""
+    """Return whether a gate has had different records at our version for `DIFFERS_S`, although they were sent again."""
     if mark.version != version or mark.digest == store.book.digest(session.gate, mark.digest):
         session.differs_since = None
         return False
@@ -171,7 +174,7 @@ def _is_newer(gate: PairedGate, status: Status) -> bool:
 def _is_cloned(gate: PairedGate, status: Status) -> bool:
     """Return whether a status has an earlier time than the last one, with an equal or newer heartbeat.
 
-    Then two devices have the gate's keys, or somebody replays messages.
+    In that case two devices have the gate's keys, or somebody replays messages.
     """
     if gate.status is None or "offline" in (status.state, gate.status.state) or not 0 < gate.echoed <= status.heard:
         return False

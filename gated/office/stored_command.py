@@ -65,14 +65,14 @@ class StoredCommand:
     """Id of the newest message that carries the command."""
     number: int
     at: str
-    """Time at which it was placed, or sent if later; UTC, ISO 8601."""
+    """Time of placing or, if later, of sending; UTC, ISO 8601."""
     state: State
     content: CommandContent
     challenge: str
     why: str
     findings: list[ReplyFinding]
     is_confirmed: bool = True
-    """Whether the operator has confirmed it; true if no confirmation is needed."""
+    """Whether the operator has confirmed the command; true if no confirmation is necessary."""
     progress: str = ""
     """The gate's newest progress report."""
     go_at: float = 0.0
@@ -85,7 +85,7 @@ class StoredCommand:
 
     @property
     def is_attended(self) -> bool:
-        """Return whether it lives only while its operator waits."""
+        """Return whether the command is valid only while its operator waits."""
         return not isinstance(self.content.action, UNATTENDED)
 
 

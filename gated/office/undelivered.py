@@ -1,7 +1,8 @@
-"""Tracks data that does not arrive at a gate or from it, although the gate is heard. Pure; `now` is monotonic.
+"""Tracks data that does not arrive at a gate, or from a gate, although other messages of the gate arrive. Pure; `now`
+is monotonic.
 
 A removed person keeps access while their record is held back. So the office opens an alarm after ten minutes, even for
-an offline gate: a broker may falsely report any gate as offline.
+an offline gate: a broker may report a gate as offline although it is not.
 """
 
 from collections.abc import Sequence
@@ -23,7 +24,7 @@ from gated.protocol.limits import MAX_EVENTS
 from gated.protocol.status_messages import JournalMark
 
 PROBE_S = 20.0
-"""Seconds between offers of a command that the gate has not answered, even if nobody waits any more. The gate then
+"""Seconds between offers of a command without an answer, even if nobody waits any more. The gate then
 asks, and learns that the command is void.
 """
 

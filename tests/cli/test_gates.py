@@ -153,7 +153,7 @@ def test_changed_keys_are_reported_and_wait_again(yard):
     yard.holdings.apply([keys("back", THIEF, 5)], 5, NOW)
     assert json.loads(yard.say("gates", "list", "--json"))[1]["state"] == "keys differ from the accepted ones"
     yard.holdings.apply([keys("back", OTHER, 6)], 6, NOW)
-    assert "replaced since" in json.loads(yard.say("gates", "list", "--json"))[1]["state"]
+    assert "earlier keys" in json.loads(yard.say("gates", "list", "--json"))[1]["state"]
 
 
 def test_consents_of_people_enrolled_here_are_listed_and_accepted_together(yard):

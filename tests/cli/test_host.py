@@ -174,9 +174,9 @@ def test_a_gate_does_not_move_to_another_office(paired, tmp_path):
     ("where", "says"),
     [
         ("localhost:1", "does not answer"),
-        ("", "is no address"),
+        ("", "is not an address"),
         ("http://x", "write HOST or HOST:PORT"),
-        ("x:99999", "is no address"),
+        ("x:99999", "is not an address"),
     ],
 )
 def test_an_invalid_or_silent_address_changes_nothing(paired, where, says):

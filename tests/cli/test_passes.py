@@ -94,7 +94,7 @@ def test_a_pass_not_signed_by_the_site_is_reported(keys, text):
     ("words", "says"),
     [
         (["--until", "2001-01-01"], "end before it begins"),
-        (["--uses", 0], "0 uses"),
+        (["--uses", 0], "0 is not a valid number of uses"),
         (["--key", "nowhere.pem"], "nowhere.pem cannot be read"),
         (["--png", "nowhere/pass.png"], "cannot be written"),
     ],

@@ -79,10 +79,10 @@ def test_a_role_is_assigned_shown_and_listed(office):
 
 
 def test_a_role_without_rules_gives_a_note(office):
-    assert "has no rule" in office.office("role", office.ann, "staff")
+    assert "has no access rule" in office.office("role", office.ann, "staff")
     office.office("rights", office.ann, "--role", "--schedule", "work")
-    assert "has no rule" not in office.office("role", office.ann, "staff")
-    assert "has no rule" not in office.office("role", office.ann, "resident")
+    assert "has no access rule" not in office.office("role", office.ann, "staff")
+    assert "has no access rule" not in office.office("role", office.ann, "resident")
 
 
 def test_a_role_has_access_rules_across_households(office):

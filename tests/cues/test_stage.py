@@ -196,7 +196,7 @@ async def test_without_prompts_only_tones_play_and_each_prompt_is_logged_once(st
                 stage.handle_event(DENIED)
             await until(lambda: loudspeaker() and loudspeaker()[-1].size >= beeps.size)
     assert np.abs(loudspeaker()[-1][: beeps.size] - beeps).max() < 1e-3
-    assert sorted(r.args[0] for r in caplog.records if "only tones" in r.message) == [
+    assert sorted(r.args[0] for r in caplog.records if "tones only" in r.message) == [
         "en/refused.wav",
         "zh/refused.wav",
     ]
