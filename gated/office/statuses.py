@@ -132,8 +132,8 @@ def _end(store: Store, session: GateSession, kind: str, at: str) -> None:
 def _outrank(store: Store, session: GateSession, status: Status, now: float, at: str) -> bool:
     """Renumber all records if a gate has records that this office never issued: an old backup was restored here.
 
-    Such a gate reports a number higher than any here. If this office's counter has since passed that version, the digests
-    stay different even after sending the records again.
+    Such a gate reports a number higher than any here. If this office's counter has since passed that version, the
+    digests stay different even after sending the records again.
     """
     if status.records is None:
         return False
