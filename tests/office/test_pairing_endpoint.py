@@ -231,7 +231,7 @@ async def test_garbage_is_refused_with_a_reason(registrar):
             assert await say(post(body)) == (400, msgspec.json.encode(PairingRefusal(why="request"))), body[:10]
 
 
-async def test_what_is_too_long_is_not_waited_for(registrar):
+async def test_a_too_long_request_is_not_awaited(registrar):
     """The request announces more bytes than it sends. The service answers without waiting for them."""
     async with serving(registrar) as say:
         status, _ = await say(head("POST", "/pair", 10**9) + b" " * (MAX_PAIRING_BYTES + 100))

@@ -371,7 +371,7 @@ def test_an_invalid_request_gets_no_certificate(site, text):
     assert site.renewals.answer("gate-2", CertificateRequest(site=SITE, gate="gate-2", csr=text), ends - DAY) is None
 
 
-def test_a_renewed_authority_is_the_one_that_codes_and_new_gates_meet_without_a_restart(site):
+def test_a_renewed_authority_is_used_by_codes_and_new_gates_without_a_restart(site):
     with closing(Registrar(site.folder, site.store)) as registrar:
         Authority.load(site.folder).renewed(NOW + DAY).save(site.folder)
         assert registrar.authority.pem == (site.folder / "ca.pem").read_bytes()

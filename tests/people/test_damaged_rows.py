@@ -316,7 +316,7 @@ def test_changing_a_damaged_row_does_not_make_it_valid(copied):
         assert "1 of people" in store.left_out()
 
 
-def test_what_an_older_gated_wrote_is_mended_with_all_that_it_has(tmp_path):
+def test_rows_of_an_older_version_are_repaired_completely(tmp_path):
     """The first start after an update finds a damaged value. The old file lacks some columns of the new schema."""
     older = MIGRATIONS[: MIGRATIONS.index(schema.COPIES)]
     database.connect(tmp_path / "templates.db", ()).close()

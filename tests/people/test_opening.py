@@ -16,14 +16,14 @@ def drop(file: Path, table: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "table"), [(PEOPLE, "people"), (TEMPLATES, "templates")])
-def test_an_error_of_a_database_names_its_own_file(tmp_path: Path, name: str, table: str) -> None:
+def test_a_database_error_names_the_file(tmp_path: Path, name: str, table: str) -> None:
     with closing(Register.open(tmp_path, "site")) as register:
         drop(tmp_path / name, table)
         with pytest.raises(StateError, match=f"{tmp_path / name}: cannot be used"):
             register.opened("embedder")
 
 
-def test_a_database_that_another_process_changes_is_busy_by_name(tmp_path: Path) -> None:
+def test_a_database_in_use_is_busy_and_named(tmp_path: Path) -> None:
     with closing(Register.open(tmp_path, "site")) as register, closing(sqlite3.connect(tmp_path / PEOPLE)) as other:
         register._people.connection.execute("PRAGMA busy_timeout = 1")
         other.execute("BEGIN IMMEDIATE")

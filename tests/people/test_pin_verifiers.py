@@ -52,7 +52,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return asked
 
 
-def test_a_verifier_is_a_keyed_digest_of_argon2id_as_owasp_asks_for() -> None:
+def test_a_verifier_is_a_keyed_digest_of_argon2id_with_owasp_parameters() -> None:
     digest, how = pin_verifiers.stored(VAULT, "492716", SALT, is_duress=False)
     assert how == "$argon2id$v=19$m=12288,t=3,p=1$AAECAwQFBgcICQoLDA0ODw"
     result = hash_secret_raw(b"492716", SALT, 3, 12288, 1, 32, Type.ID)
@@ -60,14 +60,14 @@ def test_a_verifier_is_a_keyed_digest_of_argon2id_as_owasp_asks_for() -> None:
     assert pin_verifiers.recipe_of(how) == pin_verifiers.Recipe(SALT)
 
 
-def test_the_two_kinds_look_alike_and_tell_nothing_without_the_result() -> None:
+def test_plain_and_duress_verifiers_look_alike_before_the_result() -> None:
     plain, duress = pin("492716"), pin("492716", is_duress=True)
     assert plain.digest != duress.digest
     assert len(plain.digest) == len(duress.digest) == pin_verifiers.VERIFIER_BYTES
     assert (plain.pin_hash, plain.is_duress) == (duress.pin_hash, duress.is_duress)
 
 
-def test_a_pin_is_found_with_its_kind_and_another_is_not() -> None:
+def test_a_pin_is_found_with_its_kind_and_a_wrong_one_is_not() -> None:
     known = KnownPins(VAULT, [pin("492716"), pin("771903", is_duress=True), pin("318205", BOB)])
     told = {digits: known.find(digits) for digits in ("492716", "771903", "318205", "318206", "")}
     assert {digits: found and (found.subject, found.is_duress) for digits, found in told.items()} == {
@@ -76,12 +76,12 @@ def test_a_pin_is_found_with_its_kind_and_another_is_not() -> None:
     assert {found.id for found in told.values() if found is not None and found.subject == ANN} == {ANN}
 
 
-def test_without_the_site_key_the_right_pin_fits_nothing() -> None:
+def test_without_the_site_key_the_correct_pin_does_not_match() -> None:
     assert KnownPins(OTHER, [pin("492716"), before("771903")]).find("492716") is None
     assert KnownPins(OTHER, [pin("492716"), before("771903")]).find("771903") is None
 
 
-def test_of_two_with_one_pin_whoever_fits_is_found() -> None:
+def test_of_two_people_with_one_pin_a_matching_one_is_found() -> None:
     known = KnownPins(VAULT, [pin("492716"), pin("492716", BOB)])
     for who in (ANN, BOB):
         found = known.find("492716", lambda subject, who=who: subject == who)  # type: ignore[misc]
@@ -90,7 +90,7 @@ def test_of_two_with_one_pin_whoever_fits_is_found() -> None:
 
 
 @pytest.mark.parametrize("typed", ["492716", "318205", "771903", "605271", "999999", "", "' OR 1=1 --", "\udc80"])
-def test_right_and_wrong_cost_argon2_the_same(typed: str, asked: list[bytes]) -> None:
+def test_correct_and_wrong_pins_cost_the_same_argon2_time(typed: str, asked: list[bytes]) -> None:
     rows = [pin("492716"), pin("318205", BOB, is_duress=True)]
     asked.clear()
     KnownPins(VAULT, rows).find(typed)
@@ -103,12 +103,12 @@ def test_right_and_wrong_cost_argon2_the_same(typed: str, asked: list[bytes]) ->
     assert len(asked) == 2
 
 
-def test_a_gate_without_a_pin_costs_as_much_as_one_with_many(asked: list[bytes]) -> None:
+def test_a_gate_without_pins_costs_as_much_as_one_with_many(asked: list[bytes]) -> None:
     assert KnownPins(VAULT).find("492716") is None
     assert len(asked) == 1
 
 
-def test_an_office_cannot_make_a_guess_dear_with_many_salts(asked: list[bytes]) -> None:
+def test_many_salts_of_an_office_do_not_make_a_guess_slower(asked: list[bytes]) -> None:
     rows = [pin(f"49271{number}", salt=bytes([number]) * 16) for number in range(8)]
     asked.clear()
     KnownPins(VAULT, rows).find("492716")
@@ -123,7 +123,7 @@ def test_an_office_cannot_make_a_guess_dear_with_many_salts(asked: list[bytes]) 
      "$argon2id$v=19$m=12288,t=0,p=1$AAECAwQFBgcICQoLDA0ODw", "$argon2i$v=19$m=12288,t=3,p=1$AAECAwQFBgcICQoLDA0ODw"],
 )  # fmt: skip
 @pytest.mark.parametrize("digest", [b"", b"\x00", bytes(2), bytes(32), bytes(34), bytes(64)])
-def test_a_row_that_is_none_fits_nothing_and_harms_nobody(broken: str, digest: bytes) -> None:
+def test_an_invalid_row_matches_nothing_and_raises_nothing(broken: str, digest: bytes) -> None:
     odd = Credential("1", "pin", BOB, digest, broken)
     known = KnownPins(VAULT, [odd, pin("492716")])
     assert known.find("318205") is None
@@ -133,11 +133,11 @@ def test_a_row_that_is_none_fits_nothing_and_harms_nobody(broken: str, digest: b
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40))
-def test_whatever_is_typed_has_a_bucket(typed: str) -> None:
+def test_every_typed_text_has_a_bucket(typed: str) -> None:
     assert int.from_bytes(pin_verifiers.bucket(VAULT, typed), "big") < 2**pin_verifiers.BUCKET_BITS
 
 
-def test_a_bucket_needs_the_site_key_and_names_no_pin() -> None:
+def test_a_bucket_depends_on_the_site_key_and_reveals_no_pin() -> None:
     buckets = Counter(pin_verifiers.bucket(VAULT, f"{number:06}") for number in range(0, 1_000_000, 10))
     assert len(buckets) == 2**pin_verifiers.BUCKET_BITS
     assert min(buckets.values()) >= 5  # 5 of every tenth PIN, so about fifty of all PINs
@@ -163,7 +163,7 @@ def put_before(state, rows: list[Credential]) -> None:
                 )
 
 
-def test_pins_from_before_open_at_once_with_their_kinds(state, store, live) -> None:
+def test_pins_of_an_older_version_open_at_once_with_their_kind(state, store, live) -> None:
     ann = live("a")
     put_before(state, [before("492716", ann, store.vault), before("771903", ann, store.vault, is_duress=True)])
     ring = KeyRing.of(store)
@@ -171,7 +171,7 @@ def test_pins_from_before_open_at_once_with_their_kinds(state, store, live) -> N
     assert [found and (found.subject, found.is_duress) for found in told] == [(ann, False), (ann, True), None]
 
 
-def test_they_are_veiled_a_day_later_and_nothing_of_duress_is_left_on_the_disk(state, store, live) -> None:
+def test_pins_of_an_older_version_are_converted_after_a_day_without_a_duress_trace(state, store, live) -> None:
     ann, bob = live("a"), live("b")
     rows = [
         before("492716", ann, store.vault), before("771903", ann, store.vault, is_duress=True),
@@ -200,7 +200,7 @@ def test_they_are_veiled_a_day_later_and_nothing_of_duress_is_left_on_the_disk(s
     assert not [hash_ for hash_ in hashes if any(hash_ in file for file in files)]
 
 
-def test_the_version_before_finds_its_own_pins_when_an_update_is_taken_back(state, store, live) -> None:
+def test_the_previous_version_finds_its_pins_after_a_rollback(state, store, live) -> None:
     ann, bob = live("a"), live("b")
     put_before(state, [before("492716", ann, store.vault), before("771903", ann, store.vault, is_duress=True)])
     set_pin(store, "318205", bob, least=6)
@@ -225,7 +225,7 @@ def rows_of(state) -> list[tuple[object, ...]]:
 
 
 @pytest.mark.parametrize("number", range(6))
-def test_nothing_in_the_database_tells_which_of_two_pins_calls_for_help(state, store, live, number: int) -> None:
+def test_nothing_in_the_database_distinguishes_a_duress_pin(state, store, live, number: int) -> None:
     ann = live("a")
     set_pin(store, f"49271{number}", ann, least=6)
     plain = rows_of(state)[0][0]
@@ -240,7 +240,7 @@ def test_nothing_in_the_database_tells_which_of_two_pins_calls_for_help(state, s
     assert not found.is_duress
 
 
-def test_a_duress_pin_beside_one_from_before_looks_like_it(state, store, live) -> None:
+def test_a_duress_pin_beside_an_older_pin_looks_like_it(state, store, live) -> None:
     ann = live("a")
     put_before(state, [before("492716", ann, store.vault)])
     set_pin(store, "318205", ann, least=6, is_duress=True)
@@ -257,7 +257,7 @@ def test_the_pins_of_a_gate_have_one_salt(state, store, live) -> None:
     assert KnownPins(store.vault, store.all()).cost == 1
 
 
-def test_a_new_pin_takes_the_duress_pin_with_it_for_nothing_tells_which_it_is(store, live) -> None:
+def test_a_new_pin_deletes_the_duress_pin_because_the_two_are_indistinguishable(store, live) -> None:
     ann = live("a")
     set_pin(store, "492716", ann, least=6)
     set_pin(store, "318205", ann, least=6, is_duress=True)
@@ -268,7 +268,7 @@ def test_a_new_pin_takes_the_duress_pin_with_it_for_nothing_tells_which_it_is(st
     assert [ring.pin(digits) is not None for digits in ("605271", "492716", "318205")] == [True, False, False]
 
 
-def test_only_whoever_knows_a_duress_pin_takes_it_away_alone(store, live) -> None:
+def test_removing_only_the_duress_pin_needs_its_digits(store, live) -> None:
     ann = live("a")
     set_pin(store, "492716", ann, least=6)
     set_pin(store, "318205", ann, least=6, is_duress=True)

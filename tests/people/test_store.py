@@ -26,7 +26,7 @@ def people(state: Path) -> Iterator[People]:
     people.connection.close()
 
 
-def test_a_person_comes_back_as_they_went_in(people: People) -> None:
+def test_a_person_is_read_back_unchanged(people: People) -> None:
     people.add(ANN)
     assert people.get(ANN.subject) == ANN
     assert people.all() == [ANN]
@@ -40,7 +40,7 @@ def test_everybody_is_listed_by_household_and_name(people: People) -> None:
     assert people.all() == [ada, BOB, ANN]
 
 
-def test_an_unknown_person_is_told_with_the_way_to_find_the_right_id(people: People) -> None:
+def test_an_unknown_person_gives_an_error_that_names_the_search_command(people: People) -> None:
     for ask in (
         lambda subject: people.set_status(subject, "active"),
         people.get,
@@ -66,7 +66,7 @@ def test_the_role_is_kept(people: People) -> None:
     assert [person.role for person in people.all()] == ["staff", "guardian"]
 
 
-def test_a_status_that_is_not_plainly_active_counts_as_suspended(people: People) -> None:
+def test_an_unknown_status_counts_as_suspended(people: People) -> None:
     people.add(ANN)
     people.connection.execute("PRAGMA ignore_check_constraints = ON")
     people.connection.execute("UPDATE people SET status = 'Active'")
@@ -74,13 +74,13 @@ def test_a_status_that_is_not_plainly_active_counts_as_suspended(people: People)
     assert people.consented()[ANN.subject].status == "suspended"
 
 
-def test_only_those_who_agreed_to_be_recognised_are_searched_for(people: People) -> None:
+def test_only_people_who_consented_to_recognition_are_searched(people: People) -> None:
     people.add(ANN)
     people.add(replace(BOB, consents=(replace(CONSENT, purpose="transfer"),)))
     assert people.consented() == {ANN.subject: SearchablePerson("2-401", "active", "paper-1")}
 
 
-def test_consents_are_kept_by_purpose_and_go_with_the_person(people: People) -> None:
+def test_consents_are_stored_by_purpose_and_deleted_with_the_person(people: People) -> None:
     both = (CONSENT, replace(CONSENT, purpose="transfer", reference="paper-9"))
     people.add(replace(ANN, consents=both))
     people.add(BOB)
@@ -89,14 +89,14 @@ def test_consents_are_kept_by_purpose_and_go_with_the_person(people: People) -> 
     assert [row["subject"] for row in people.connection.execute("SELECT subject FROM consents")] == [BOB.subject]
 
 
-def test_a_deletion_owes_that_the_traces_go_too(people: People) -> None:
+def test_a_deletion_records_that_its_traces_must_be_erased(people: People) -> None:
     people.add(ANN)
     assert people.connection.execute("SELECT count(*) FROM erasures").fetchone()[0] == 0
     people.delete(ANN.subject)
     assert people.connection.execute("SELECT count(*) FROM erasures").fetchone()[0] == 1
 
 
-def test_neither_name_nor_household_nor_paper_is_in_what_a_log_would_show(people: People) -> None:
+def test_the_repr_of_a_person_has_no_name_household_or_paper(people: People) -> None:
     people.add(ANN)
     shown = f"{people.get(ANN.subject)!r} {people.consented()!r}"
     for secret in (ANN.name, ANN.household, "paper-1"):
@@ -114,7 +114,7 @@ def test_the_schema_is_the_sum_of_its_migrations_from_any_number_of_them(tmp_pat
         people.connection.close()
 
 
-def test_people_from_before_there_were_cards_stay_and_can_be_given_one(tmp_path: Path) -> None:
+def test_people_stored_before_cards_existed_stay_and_can_get_a_card(tmp_path: Path) -> None:
     old = database.connect(tmp_path / "people.db", MIGRATIONS[:1])
     old.execute(
         "INSERT INTO people VALUES (?, ?, ?, ?, ?)",
@@ -149,7 +149,7 @@ def test_people_from_before_there_were_cards_stay_and_can_be_given_one(tmp_path:
         ("card", None, None, 0, -1),
     ],
 )
-def test_the_database_itself_refuses_a_credential_that_cannot_be(people: People, row: tuple[object, ...]) -> None:
+def test_the_database_refuses_an_impossible_credential(people: People, row: tuple[object, ...]) -> None:
     people.add(ANN)
     with pytest.raises(sqlite3.IntegrityError):
         people.connection.execute(
@@ -160,7 +160,7 @@ def test_the_database_itself_refuses_a_credential_that_cannot_be(people: People,
 
 
 @pytest.mark.parametrize("wish", [("release_s", 4.9), ("release_s", 30.1), ("search_s", 0.5), ("first", "smell")])
-def test_the_database_itself_refuses_a_preference_that_cannot_be(people: People, wish: tuple[str, object]) -> None:
+def test_the_database_refuses_an_impossible_preference(people: People, wish: tuple[str, object]) -> None:
     people.add(ANN)
     with pytest.raises(sqlite3.IntegrityError):
         people.connection.execute(f"INSERT INTO preferences (subject, {wish[0]}) VALUES (?, ?)", (ANN.subject, wish[1]))
@@ -177,20 +177,20 @@ def test_the_database_itself_refuses_a_preference_that_cannot_be(people: People,
         ("f" * 16, None, None),
     ],
 )
-def test_the_database_itself_refuses_a_right_of_nobody_or_of_two(people: People, whose: tuple[str | None, ...]) -> None:
+def test_the_database_refuses_a_rule_with_no_owner_or_two(people: People, whose: tuple[str | None, ...]) -> None:
     people.add(ANN)
     with pytest.raises(sqlite3.IntegrityError):
         people.connection.execute("INSERT INTO rights (subject, household, role) VALUES (?, ?, ?)", whose)
 
 
 @pytest.mark.parametrize("role", ["", "r" * 21, None])
-def test_the_database_itself_refuses_a_role_that_cannot_be(people: People, role: str | None) -> None:
+def test_the_database_refuses_an_impossible_role(people: People, role: str | None) -> None:
     people.add(ANN)
     with pytest.raises(sqlite3.IntegrityError):
         people.connection.execute("UPDATE people SET role = ?", (role,))
 
 
-def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) -> None:
+def test_household_rules_are_deleted_with_the_last_person(people: People) -> None:
     ada = replace(ANN, subject=SubjectId("c" * 16))
     for person in (ANN, ada, BOB):
         people.add(person)
@@ -203,7 +203,7 @@ def test_what_was_said_of_a_household_goes_with_its_last_person(people: People) 
     assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101")]
 
 
-def test_cards_from_before_there_were_readings_stay_and_can_go_back(tmp_path: Path) -> None:
+def test_cards_stored_before_readings_existed_stay_and_can_be_migrated_back(tmp_path: Path) -> None:
     """The migration adds one column, empty for the old rows. An older gated removes it again."""
     path = tmp_path / "people.db"
     old = database.connect(path, MIGRATIONS[:3])

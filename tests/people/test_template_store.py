@@ -24,7 +24,7 @@ def templates(state: Path) -> Iterator[Templates]:
     templates.connection.close()
 
 
-def test_sealed_templates_come_back_by_the_embedder_that_made_them(templates: Templates) -> None:
+def test_sealed_templates_are_read_back_by_their_embedder(templates: Templates) -> None:
     templates.add(face(ANN, "old", "t1", "t2"), AT)
     templates.add(face(BOB, "new", "t3"), AT)
     assert sorted(templates.made_by("old")) == [Sealed("t1", ANN, b"t1"), Sealed("t2", ANN, b"t2")]
@@ -39,7 +39,7 @@ def test_templates_are_counted_in_all_and_by_person(templates: Templates) -> Non
     assert [templates.count(), templates.count(ANN), templates.count(SubjectId("nobody"))] == [3, 2, 0]
 
 
-def test_a_deleted_persons_key_and_templates_go_and_nobody_elses(templates: Templates) -> None:
+def test_deleting_a_person_deletes_only_their_key_and_templates(templates: Templates) -> None:
     templates.add(face(ANN, "old", "t1", "t2"), AT)
     templates.add(face(BOB, "old", "t3"), AT)
     templates.delete(ANN, "")
@@ -48,7 +48,7 @@ def test_a_deleted_persons_key_and_templates_go_and_nobody_elses(templates: Temp
     assert templates.connection.execute("SELECT count(*) FROM erasures").fetchone()[0] == 1
 
 
-def test_a_face_that_is_replaced_goes_with_its_key_and_the_other_one_stays(templates: Templates) -> None:
+def test_a_replaced_face_is_deleted_with_its_key_and_the_other_stays(templates: Templates) -> None:
     templates.add(face(ANN, "old", "t1"), AT)
     templates.add(face(ANN, "new", "t2", name="second"), AT)
     assert templates.count(ANN) == 2

@@ -7,20 +7,20 @@ from gated.pin.budget import YEAR_DAYS, GuessLimits, duration_text, guess_days, 
 PLAIN, BY_FLAT = GuessLimits(12, 10, by_household=False), GuessLimits(12, 10, by_household=True)
 
 
-def test_the_courtyard_of_72_households_has_a_year_with_two_pins_each():
+def test_72_households_with_two_pins_each_have_a_budget_of_a_year():
     found = guess_days([2] * 72, 0, 6, PLAIN)
     assert (found.pins, found.is_short) == (144, False)
     assert found.days == found.plain_days == pytest.approx(783_000 / 145 / 12, rel=0.01)
 
 
-def test_a_large_site_has_weeks_with_pins_alone_and_a_year_by_household():
+def test_a_large_site_has_weeks_with_plain_pins_and_a_year_with_flat_numbers():
     large = [3] * 1188 + [1] * 36
     assert guess_days(large, 0, 6, PLAIN).days < 30
     assert guess_days(large, 0, 6, BY_FLAT).days > 365
     assert not guess_days(large, 0, 7, BY_FLAT).is_short
 
 
-def test_who_has_the_most_pins_is_tried_first():
+def test_the_budget_assumes_that_the_household_with_the_most_pins_is_tried_first():
     even, uneven = guess_days([2] * 100, 0, 6, BY_FLAT), guess_days([20] * 10 + [0] * 90, 0, 6, BY_FLAT)
     assert uneven.days < even.days
 
@@ -31,17 +31,17 @@ def test_duress_pins_and_second_keypads_cost_time():
     assert guess_days([1] * 9, 0, 6, two).plain_days == pytest.approx(guess_days([1] * 9, 0, 6, PLAIN).plain_days / 2)
 
 
-def test_pins_of_people_without_a_flat_number_cannot_be_guessed_where_one_must_come_first():
+def test_with_required_flat_numbers_pins_without_one_cannot_be_guessed():
     assert (guess_days([], 40, 6, BY_FLAT).days, guess_days([], 40, 6, BY_FLAT).shut_out) == (None, 40)
     assert guess_days([], 40, 6, PLAIN).shut_out == 0
     assert guess_days([], 40, 6, PLAIN).days < YEAR_DAYS * 10
 
 
-def test_where_there_is_no_pin_there_is_nothing_to_guess():
+def test_without_pins_the_budget_is_unlimited():
     assert (guess_days([], 0, 6, PLAIN).days, guess_days([0], 0, 6, BY_FLAT).is_short) == (None, False)
 
 
-def test_more_digits_are_more_time():
+def test_longer_pins_take_longer_to_guess():
     days = [guess_days([2] * 72, 0, digits, PLAIN).days for digits in range(4, 13)]
     assert days == sorted(days)
     assert space(1) == space(4)
@@ -50,5 +50,5 @@ def test_more_digits_are_more_time():
 @pytest.mark.parametrize(
     ("days", "words"), [(0.05, "1 hour"), (0.001, "1 hour"), (1.5, "36 hours"), (300, "300 days"), (4000, "11 years")]
 )
-def test_it_is_said_in_words(days, words):
+def test_the_budget_has_a_text(days, words):
     assert duration_text(days) == words

@@ -26,12 +26,12 @@ DATES = [
 GOOD = ["492716", "318205", "739154", "771903", "492716038527", "49271603", "860274", "4927", "90551288"]
 
 
-def test_a_pattern_that_is_tried_first_will_not_do_and_opens_nothing_even_where_it_is_stored():
+def test_an_obvious_pin_is_refused_and_opens_nothing_even_if_stored():
     patterns = REPEATED + RUNS + WALKS + KNOWN
     assert [digits for digits in patterns if not weakness(digits, LEAST_DIGITS) or not is_obvious(digits)] == []
 
 
-def test_a_date_or_a_year_will_not_do_in_any_order():
+def test_a_date_or_year_is_refused_in_every_order():
     assert [digits for digits in DATES if not weakness(digits, LEAST_DIGITS)] == []
 
 
@@ -44,7 +44,7 @@ def test_every_birthday_of_six_digits_is_refused_in_each_order():
 
 
 @pytest.mark.parametrize("digits", GOOD)
-def test_another_will_do(digits):
+def test_other_pins_are_accepted(digits):
     assert weakness(digits, LEAST_DIGITS) == ""
     assert not is_obvious(digits)
 
@@ -66,12 +66,12 @@ def test_another_will_do(digits):
         "' OR 1=1",
     ],
 )
-def test_what_is_no_pin_is_weak_and_opens_nothing(digits):
+def test_an_invalid_pin_is_weak_and_opens_nothing(digits):
     assert is_weak(digits, LEAST_DIGITS)
     assert is_obvious(digits)
 
 
-def test_how_many_digits_are_enough_is_the_sites_to_say_but_never_less_than_four():
+def test_the_site_sets_the_minimum_digits_but_never_below_four():
     assert not is_weak("4927", 4)
     assert is_weak("4927", 5)
     assert is_weak("492", 1)
@@ -83,7 +83,7 @@ def test_every_run_and_every_repetition_is_obvious(first, step, length):
 
 
 @given(st.text("0123456789", min_size=1, max_size=6), st.integers(LEAST_DIGITS, MOST_DIGITS))
-def test_every_block_again_and_again_is_obvious(block, length):
+def test_every_repeated_block_is_obvious(block, length):
     if 2 * len(block) <= length:
         assert is_obvious((block * length)[:length])
 
@@ -94,22 +94,22 @@ def test_every_block_again_and_again_is_obvious(block, length):
      ("870401", "2401"), ("401489", "2401"), ("502070", "502"), ("320502", "320502"), ("120000", "12"),
      ("3205", "320502"), ("2050", "320502")],
 )  # fmt: skip
-def test_a_pin_made_of_the_flat_number_will_not_do(digits, flat):
+def test_a_pin_made_from_the_flat_number_is_refused(digits, flat):
     assert is_weak(digits, LEAST_DIGITS, flat)
 
 
-def test_another_flats_number_is_no_pin_either_for_the_keypad_takes_it_for_that_flat():
+def test_a_pin_equal_to_another_flat_number_is_refused():
     assert is_weak("860274", 6, "2401", {"860274"})
     assert not is_weak("860274", 6, "2401", {"860275"})
 
 
 @given(st.text(st.characters(exclude_categories=()), max_size=40), st.text(max_size=12))
-def test_whatever_is_typed_is_judged(text, flat):
+def test_every_text_gets_a_verdict(text, flat):
     assert is_weak(text, LEAST_DIGITS, flat) == bool(weakness(text, LEAST_DIGITS, flat))
 
 
 @pytest.mark.parametrize("digits", [4, 5, 6, 7, 8, 10])
-def test_the_share_that_the_rule_lets_be_is_what_the_budget_reckons_with(digits):
+def test_the_budget_uses_the_share_of_accepted_pins(digits):
     draw, n = random.Random(digits), 3000
     strong = sum(not is_weak(f"{draw.randrange(10**digits):0{digits}}", LEAST_DIGITS) for _ in range(n)) / n
     assert strong > STRONG.get(digits, STRONG_LONG) - 0.03

@@ -107,7 +107,7 @@ The tests need no registry to get AsyncAPI's own schema. The document was valid 
 """
 
 
-def test_the_document_is_as_asyncapi_3_wants_it():
+def test_the_document_is_valid_asyncapi_3():
     jsonschema.Draft7Validator.check_schema(ASYNCAPI)
     jsonschema.validate(DOCUMENT, ASYNCAPI, jsonschema.Draft7Validator)
 
@@ -123,7 +123,7 @@ def test_the_document_is_as_asyncapi_3_wants_it():
         ('"qos": 1', '"qos": 3'),
     ],
 )
-def test_a_document_that_is_not_is_found(right, wrong):
+def test_an_invalid_document_is_detected(right, wrong):
     assert right in TEXT
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(json.loads(TEXT.replace(right, wrong)), ASYNCAPI, jsonschema.Draft7Validator)
@@ -145,13 +145,13 @@ def target(ref):
     return place
 
 
-def test_every_reference_leads_somewhere():
+def test_every_reference_resolves():
     found = set(references(DOCUMENT))
     assert len(found) > 40
     assert all(target(ref) for ref in found)
 
 
-def test_nothing_is_described_that_nothing_uses():
+def test_every_described_part_is_used():
     used = set(references(DOCUMENT))
     for part in ("messages", "schemas", "parameters", "securitySchemes"):
         assert {name for name in COMPONENTS[part] if f"#/components/{part}/{name}" not in used} <= {
@@ -159,7 +159,7 @@ def test_nothing_is_described_that_nothing_uses():
         }
 
 
-def test_each_schema_is_a_json_schema_and_no_language_of_its_own():
+def test_each_schema_is_plain_json_schema():
     for schema in COMPONENTS["schemas"].values():
         jsonschema.Draft7Validator.check_schema(schema)
     assert "\\\\Z" not in TEXT
@@ -169,11 +169,11 @@ def test_each_schema_is_a_json_schema_and_no_language_of_its_own():
 # -- the document and the code ----------------------------------------------------------------------------------------
 
 
-def test_the_document_is_that_of_the_code():
+def test_the_document_matches_the_code():
     assert wire_document.text() == TEXT, "renew it: .venv/bin/python tests/sync/wire_document.py"
 
 
-def test_the_channels_are_the_topics_and_no_others():
+def test_the_channels_are_exactly_the_topics():
     topics = Topics("{site}", "{gate}")
     assert {channel["address"] for channel in DOCUMENT["channels"].values()} == {*topics.up, *topics.down}
     for name, channel in DOCUMENT["channels"].items():
@@ -189,7 +189,7 @@ def test_every_message_has_one_channel_in_the_right_direction():
         assert {MESSAGES[kind] for kind in channel["messages"]} <= set(said), name
 
 
-def test_what_one_end_sends_the_other_receives():
+def test_each_end_receives_what_the_other_sends():
     operations = DOCUMENT["operations"]
     for channel in DOCUMENT["channels"]:
         up = "/up/" in DOCUMENT["channels"][channel]["address"]
@@ -205,7 +205,7 @@ def test_what_one_end_sends_the_other_receives():
     assert operations == {}
 
 
-def test_what_is_sealed_and_what_a_signature_is_good_for_is_told():
+def test_the_document_states_sealing_and_the_purpose_of_signatures():
     assert {kind for kind, message in COMPONENTS["messages"].items() if not message["x-sealed"]} == OPEN
     assert {kind for kind, message in COMPONENTS["messages"].items() if message["x-once-open"]} == ONCE_OPEN
     assert {kind for kind, message in COMPONENTS["messages"].items() if "x-shell" in message} == {"status"}
@@ -301,7 +301,7 @@ def changed(message):
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["name"])
-def test_the_document_and_the_code_take_and_refuse_the_same(example):
+def test_document_and_code_accept_and_refuse_the_same(example):
     kind, message = example["kind"], json.loads(json.dumps(example["message"]))
     theirs = validator(kind)
     assert theirs.is_valid(message)

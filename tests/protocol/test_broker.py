@@ -10,14 +10,14 @@ from gated.protocol.broker import Dialect, address, tls_context
     ("url", "host", "port"),
     [("mqtts://a.b", "a.b", 8883), ("mqtts://10.0.0.1:1", "10.0.0.1", 1), ("mqtts://[::1]:8884", "::1", 8884)],
 )
-def test_an_address_may_leave_out_the_port(url, host, port):
+def test_an_address_may_omit_the_port(url, host, port):
     assert address(url) == (host, port)
 
 
 @pytest.mark.parametrize(
     "url", ["mqtt://a", "https://a", "mqtts://", "mqtts://a:x", "mqtts://a:99999", "", "mqtts://[::1"]
 )
-def test_what_is_no_address_is_named_with_the_right_form(url):
+def test_an_invalid_address_is_named_with_the_right_form(url):
     with pytest.raises(ConfigError, match=r"sync\.url: .*mqtts://HOST\[:PORT\]"):
         address(url)
 
@@ -27,17 +27,17 @@ def test_a_key_of_another_certificate_is_named(broker):
         tls_context(broker.settings(key=f"{broker.folder}/office.key"))
 
 
-def test_old_tls_is_not_spoken(broker):
+def test_old_tls_versions_are_not_used(broker):
     assert tls_context(broker.settings()).minimum_version.name == "TLSv1_2"
 
 
-def test_a_server_must_prove_its_name_and_no_other_authority_counts(broker):
+def test_a_server_must_have_the_right_name_and_authority(broker):
     context = tls_context(broker.settings())
     assert context.check_hostname
     assert len(context.get_ca_certs()) == 1
 
 
-def test_what_the_settings_say_is_spoken_and_nothing_else():
+def test_only_the_configured_mqtt_version_is_used():
     for version in ("3.1.1", "5"):
         dialect = Dialect(version)
         assert (dialect.version, dialect.failed(), dialect.version) == (version, False, version)
@@ -53,7 +53,7 @@ def test_without_a_word_of_the_settings_5_is_tried_and_3_1_1_at_once_where_it_fa
 
 
 @pytest.mark.parametrize("failures", [0, 1])
-def test_what_has_worked_is_kept_whatever_fails_later(failures):
+def test_a_version_that_worked_is_kept_after_later_failures(failures):
     dialect = Dialect("auto")
     for _ in range(failures):
         dialect.failed()

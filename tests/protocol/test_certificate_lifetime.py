@@ -27,12 +27,12 @@ NOW = datetime(2026, 11, 30, 8, 0, tzinfo=UTC)
     ("days", "near"),
     [(400, None), (60.01, None), (60, 60), (31, 60), (30, 30), (8, 30), (7, 7), (0.1, 7), (0, 0), (-9, 0)],
 )
-def test_somebody_is_warned_60_30_and_7_days_before_the_end(days, near):
+def test_warnings_come_60_30_and_7_days_before_the_end(days, near):
     assert stage(NOW + timedelta(days=days), NOW) == near
 
 
 @given(st.timedeltas(timedelta(days=-10), timedelta(days=1000)))
-def test_a_certificate_is_renewed_long_before_anybody_is_warned(left):
+def test_a_certificate_is_renewed_long_before_the_first_warning(left):
     ends = NOW + left
     if stage(ends, NOW) is not None:
         assert is_due(ends, NOW)
@@ -40,7 +40,7 @@ def test_a_certificate_is_renewed_long_before_anybody_is_warned(left):
     assert timedelta(days=max(WARNINGS_DAYS)) < RENEW_BEFORE
 
 
-def test_gates_that_are_paired_on_one_day_do_not_fall_together():
+def test_gates_paired_on_one_day_expire_on_different_days():
     taken: set[date] = set()
     for number in range(SPREAD_DAYS):
         ends = gate_end(f"gate-{number}", NOW, taken)
@@ -50,6 +50,6 @@ def test_gates_that_are_paired_on_one_day_do_not_fall_together():
     assert gate_end("one more", NOW, taken) <= NOW + GATE_LIFETIME
 
 
-def test_the_end_is_told_in_words():
+def test_the_end_has_a_text():
     assert end_text(NOW + timedelta(days=9, hours=1), NOW) == "ends on 2026-12-09, in 9 days"
     assert end_text(NOW, NOW) == "ended on 2026-11-30"

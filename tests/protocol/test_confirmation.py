@@ -20,14 +20,14 @@ def yes(nonce, order=ORDER):
     return Confirmation(**US, command=order, nonce=nonce, is_wanted=True)
 
 
-def test_an_answer_counts_for_5_s_from_the_question_and_not_from_its_arrival():
+def test_an_answer_is_valid_for_5_s_from_its_question():
     question = Question(ORDER)
     question.handle_answer(yes(question.ask(10.0)), 13.0)
     assert question.is_wanted(10.0 + CONFIRM_VALID_S)
     assert not question.is_wanted(10.0 + CONFIRM_VALID_S + 0.1)
 
 
-def test_a_late_an_unknown_and_a_repeated_answer_say_nothing():
+def test_a_late_unknown_or_repeated_answer_is_ignored():
     question = Question(ORDER)
     nonce = question.ask(10.0)
     for answer, at in ((yes(nonce), 15.1), (yes("f" * 32), 11.0), (yes(""), 11.0), (yes(nonce, "0b" * 16), 11.0)):
@@ -40,7 +40,7 @@ def test_a_late_an_unknown_and_a_repeated_answer_say_nothing():
     assert not question.is_wanted(26.0)
 
 
-def test_a_no_is_for_good_with_a_nonce_or_without():
+def test_a_no_is_final_with_or_without_a_nonce():
     for nonce in ("", "x"):
         question = Question(ORDER)
         first, second = question.ask(1.0), question.ask(2.0)
@@ -51,14 +51,14 @@ def test_a_no_is_for_good_with_a_nonce_or_without():
         assert question.refusal == "gone"
 
 
-def test_a_question_is_asked_again_after_a_second_and_not_before_however_often_one_looks():
+def test_a_question_is_repeated_after_a_second_at_any_polling_rate():
     question = Question(ORDER)
     first = question.ask(10.0)
     assert [question.ask(10.0 + CONFIRM_INTERVAL_S * share) for share in (0.0, 0.5, 0.99)] == [None] * 3
     assert question.ask(10.0 + CONFIRM_INTERVAL_S) not in (None, first)
 
 
-def test_a_question_that_nobody_answers_is_given_up_after_90_s_for_good():
+def test_an_unanswered_question_is_given_up_after_90_s():
     question = Question(ORDER)
     asked = [nonce for second in range(200) if (nonce := question.ask(10.0 + second))]
     assert len(set(asked)) == len(asked) == CONFIRM_TIMEOUT_S
@@ -68,7 +68,7 @@ def test_a_question_that_nobody_answers_is_given_up_after_90_s_for_good():
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "yes", "old", "no", "wait"]), st.floats(0, 10)), max_size=40))
-def test_whatever_a_broker_does_it_is_wanted_only_for_5_s_after_a_question_that_was_answered(steps):
+def test_whatever_a_broker_does_a_confirmation_is_valid_at_most_5_s_after_its_question(steps):
     question, now, nonces, answered, is_over = Question(ORDER), 0.0, [], [], False
     for step, wait_s in steps:
         now += wait_s
@@ -103,7 +103,7 @@ class Office:
             self.talk.handle_confirmation(Confirmation(**US, command=ORDER, nonce=message.nonce, is_wanted=self.answer))
 
 
-async def test_a_gate_asks_until_it_is_answered(monkeypatch):
+async def test_a_gate_asks_until_it_gets_an_answer(monkeypatch):
     monkeypatch.setattr(confirmation, "CONFIRM_INTERVAL_S", 0.01)
     office = Office(None)
     asking = asyncio.create_task(office.talk.confirm("5 looks"))
@@ -114,7 +114,7 @@ async def test_a_gate_asks_until_it_is_answered(monkeypatch):
     assert await asking > 0
 
 
-async def test_a_no_ends_it_and_so_does_nobody_who_answers(monkeypatch):
+async def test_a_no_or_a_missing_answer_ends_the_command(monkeypatch):
     monkeypatch.setattr(confirmation, "CONFIRM_INTERVAL_S", 0.01)
     office = Office(False)
     with pytest.raises(WithdrawnError, match="nothing was done"):
@@ -125,7 +125,7 @@ async def test_a_no_ends_it_and_so_does_nobody_who_answers(monkeypatch):
         await Office(None).talk.confirm("5 looks")
 
 
-def test_the_operator_is_told_what_is_news():
+def test_the_operator_gets_each_new_progress_text_once():
     office = Office(None)
     for says in ("1 of 5", "1 of 5", "2 of 5"):
         office.talk.show_progress(says)

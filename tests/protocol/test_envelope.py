@@ -31,11 +31,11 @@ DELTA = Delta(
 
 
 @pytest.mark.parametrize("message", [ACK, DELTA], ids=["open", "sealed"])
-def test_what_the_office_writes_the_gate_reads(gate_peer, office_peer, message):
+def test_the_gate_reads_messages_of_the_office(gate_peer, office_peer, message):
     assert gate_peer.read(office_peer.write(message), type(message)) == message
 
 
-def test_what_is_about_people_cannot_be_read_on_the_way(office_peer):
+def test_messages_about_people_cannot_be_read_on_the_way(office_peer):
     import base64
 
     payload = office_peer.write(DELTA)
@@ -48,19 +48,19 @@ def test_what_is_about_people_cannot_be_read_on_the_way(office_peer):
     }
 
 
-def test_who_signed_it_cannot_be_somebody_else(gate_peer, stranger):
+def test_a_message_signed_with_another_key_is_refused(gate_peer, stranger):
     for message in (ACK, DELTA):
         with pytest.raises(WireError, match="signed"):
             gate_peer.read(stranger.write(message), type(message))
 
 
-def test_what_the_gate_itself_said_is_not_taken_from_the_office(gate_peer):
+def test_a_message_of_the_gate_is_not_accepted_as_one_of_the_office(gate_peer):
     mine = gate_peer.write(Status(site="market-south", gate="gate-2", version="1"))
     with pytest.raises(WireError):
         gate_peer.read(mine, Status)
 
 
-def test_one_kind_cannot_be_passed_off_as_another(gate_peer, office_peer):
+def test_a_message_of_one_kind_is_not_accepted_as_another(gate_peer, office_peer):
     """The fields alone would fit; only the kind in the signature distinguishes the messages."""
     request = office_peer.write(RecordRequest(site="market-south", gate="gate-2"))
     with pytest.raises(WireError, match="signed as something else"):
@@ -69,23 +69,23 @@ def test_one_kind_cannot_be_passed_off_as_another(gate_peer, office_peer):
 
 
 @pytest.mark.parametrize("other", [{"site": "elsewhere"}, {"gate": "gate-3"}])
-def test_what_is_addressed_to_another_gate_is_not_ours_though_the_office_signed_it(gate_peer, office_peer, other):
+def test_a_signed_message_for_another_gate_is_refused(gate_peer, office_peer, other):
     with pytest.raises(WireError, match="another gate"):
         gate_peer.read(office_peer.write(msgspec.structs.replace(ACK, **other)), Ack)
 
 
-def test_what_is_sealed_to_another_gate_does_not_open(gate_peer, office_peer):
+def test_a_message_sealed_to_another_gate_does_not_open(gate_peer, office_peer):
     other = Peer(office_peer.me, Identity.make().party, "market-south", "gate-2")
     with pytest.raises(WireError, match="SealError"):
         gate_peer.read(other.write(DELTA), Delta)
 
 
-def test_a_message_that_is_too_long_is_not_even_parsed(gate_peer):
+def test_a_too_long_message_is_not_parsed(gate_peer):
     with pytest.raises(WireError, match="more than 102400"):
         gate_peer.read(b"a.b." + b"c" * MAX_BYTES, Ack)
 
 
-def test_a_message_that_is_too_long_is_never_handed_to_the_wire(gate_peer):
+def test_a_too_long_message_is_never_sent(gate_peer):
     reply = Reply(
         site="s", gate="g", command="1", outcome="done", findings=[ReplyFinding("x" * 64, "red", "x" * 200)] * 200
     )
@@ -93,7 +93,7 @@ def test_a_message_that_is_too_long_is_never_handed_to_the_wire(gate_peer):
         gate_peer.write(reply)
 
 
-def test_the_longest_message_of_all_fits_on_the_wire(gate_peer):
+def test_the_longest_message_fits_on_the_wire(gate_peer):
     records = []
     room = MAX_PLAIN_BYTES - len(msgspec.json.encode(Delta(site="s", gate="g", after=0, upto=1, records=[])))
     while room > 300:
@@ -116,7 +116,7 @@ FULL = Status(
 PARTS = ["vision", "camera", "clock", "network", "records", "the log for the server", "feedback", "screen"]
 
 
-def test_no_length_of_a_status_tells_what_is_lost_or_whether_the_door_is_open(gate_peer):
+def test_the_length_of_a_status_reveals_neither_losses_nor_the_door(gate_peer):
     few = Status(site="s", gate="g", version="0")
     for status in (few, *(msgspec.structs.replace(FULL, site="s" * long, gate="g" * long) for long in range(1, 65, 7))):
         lengths = {
@@ -130,7 +130,7 @@ def test_no_length_of_a_status_tells_what_is_lost_or_whether_the_door_is_open(ga
 
 @given(st.data())
 @settings(deadline=None)
-def test_no_byte_of_a_message_can_be_changed(gate_peer, office_peer, data):
+def test_changing_any_byte_of_a_message_is_detected(gate_peer, office_peer, data):
     payload = bytearray(office_peer.write(data.draw(st.sampled_from([ACK, DELTA]))))
     at = data.draw(st.integers(0, len(payload) - 2))  # some bits of the last character have no meaning
     old, payload[at] = payload[at], data.draw(st.integers(0, 255))
@@ -161,13 +161,13 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("plain", HOSTILE, ids=range(len(HOSTILE)))
-def test_not_even_a_signature_makes_nonsense_good(gate_peer, office_peer, plain):
+def test_signed_nonsense_is_refused(gate_peer, office_peer, plain):
     """A message that breaks the protocol is refused, even if an office that was taken over or is faulty signed it."""
     with pytest.raises(WireError, match="not what was agreed"):
         gate_peer.read(office_peer.me.sign("ack", plain), Ack)
 
 
-def test_a_client_id_stays_the_same_and_nobody_can_guess_it(tmp_path):
+def test_a_client_id_is_stable_and_unguessable(tmp_path):
     """A new pairing under the same name gives another id. A reader of all public values cannot compute the id."""
     me, office, other = Identity.make(), Identity.make(), Identity.make()
     path = tmp_path / "keys"

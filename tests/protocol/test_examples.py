@@ -46,7 +46,7 @@ def read(example, wire, kind):
 # -- with our library --------------------------------------------------------------------------------------------------
 
 
-def test_the_examples_are_those_of_the_code():
+def test_the_examples_match_the_code():
     assert wire_examples.build(PUBLISHED) == PUBLISHED, "renew them: .venv/bin/python tests/sync/wire_examples.py"
 
 
@@ -54,7 +54,7 @@ def test_there_is_an_example_of_every_kind():
     assert {example["kind"] for example in EXAMPLES.values()} == set(KINDS.values())
 
 
-def test_the_keys_say_that_they_are_worthless():
+def test_the_example_keys_are_marked_as_worthless():
     assert "WORTHLESS" in PUBLISHED["warning"]
     for end, keys in KEYS.items():
         for key in keys:
@@ -70,7 +70,7 @@ def test_an_example_opens_to_its_message(example):
 
 
 @each_example
-def test_an_example_goes_the_way_of_its_topic(example):
+def test_an_example_has_the_direction_of_its_topic(example):
     gate = example["message"]["gate"]
     topics, is_up = Topics(example["message"]["site"], gate), MESSAGES[example["kind"]] in UP
     assert (example["from"], example["to"]) == ((gate, "office") if is_up else ("office", gate))
@@ -78,7 +78,7 @@ def test_an_example_goes_the_way_of_its_topic(example):
 
 
 @each_example
-def test_an_example_can_be_read_by_nobody_else_and_as_nothing_else(example):
+def test_an_example_opens_only_for_its_reader_and_kind(example):
     for me, them in (("gate-3", "office"), ("office", "gate-3")):
         with pytest.raises(WireError):
             wire_examples.peer(me, them).read(example["wire"].encode(), MESSAGES[example["kind"]])
@@ -98,12 +98,12 @@ SAYS = {
 
 
 @each_refused
-def test_what_must_be_refused_is_refused_and_for_that(refused):
+def test_each_invalid_example_is_refused_for_its_reason(refused):
     with pytest.raises(WireError, match=SAYS[refused["because"]]):
         read(EXAMPLES["ack"], wire_of(refused), refused["kind"])
 
 
-def test_there_is_a_refused_example_for_every_reason():
+def test_every_reason_of_refusal_has_an_example():
     assert {refused["because"] for refused in PUBLISHED["refused"]} == set(SAYS)
 
 
@@ -192,14 +192,14 @@ def carried(wire, kind, end):
 
 
 @each_example
-def test_an_example_opens_by_hand(example):
+def test_an_example_opens_without_the_code_of_gated(example):
     assert read_by_hand(example, example["wire"], example["kind"]) == example["message"]
     assert (example["kind"] in OPEN) == (example["sealed"] is None)
     assert example["sealed"] in (None, carried(example["wire"], example["kind"], example["from"]))
 
 
 @each_refused
-def test_what_is_forged_is_refused_by_hand_as_well(refused):
+def test_a_forged_example_is_refused_without_the_code_of_gated(refused):
     if refused["because"] == "content":
         assert verified(refused["wire"], refused["kind"], "office")
     else:
@@ -207,7 +207,7 @@ def test_what_is_forged_is_refused_by_hand_as_well(refused):
             read_by_hand(EXAMPLES["ack"], wire_of(refused).decode(), refused["kind"])
 
 
-def test_a_published_face_opens_by_hand_for_its_reader_alone():
+def test_a_published_face_opens_only_for_its_reader_without_the_code_of_gated():
     for sealed, end, other in zip(PUBLISHED["faces"], ("gate-2", "gate-3"), ("gate-3", "office"), strict=True):
         face = json.loads(opened(sealed, end))
         assert face["subject"] == TOLD["delta"]["records"][1]["subject"]
@@ -220,7 +220,7 @@ def test_a_published_face_opens_by_hand_for_its_reader_alone():
 # -- the examples fit together -----------------------------------------------------------------------------------------
 
 
-def test_the_rows_are_chained_as_the_page_says():
+def test_the_rows_are_chained_as_the_page_describes():
     batch, ahead, status = TOLD["event"], TOLD["event-ahead"], TOLD["status"]
     before = sha256(f"gated/1/market-south/gate-2/{batch['journal']}".encode()).hexdigest()
     assert batch["prev"] == before
@@ -231,7 +231,7 @@ def test_the_rows_are_chained_as_the_page_says():
     assert (status["journal"]["id"], status["journal"]["head"]) == (batch["journal"], ahead["last"])
 
 
-def test_the_ack_covers_the_batch_in_order_and_not_the_one_ahead():
+def test_the_acknowledgement_covers_the_batch_in_order_and_not_the_one_ahead():
     last = TOLD["event"]["events"][-1]
     assert (TOLD["ack"]["journal"], TOLD["ack"]["seq"], TOLD["ack"]["hash"]) == (
         *(TOLD["event"]["journal"], last["seq"], last["hash"]),
@@ -240,7 +240,7 @@ def test_the_ack_covers_the_batch_in_order_and_not_the_one_ahead():
     assert not TOLD["event"]["is_ahead"]
 
 
-def test_the_digest_is_that_of_the_records():
+def test_the_digest_equals_that_of_the_records():
     lines = []
     for record in TOLD["part"]["records"]:
         name = {"person": "subject", "schedule": "name"}.get(record["type"], record["type"])
@@ -250,7 +250,7 @@ def test_the_digest_is_that_of_the_records():
     assert TOLD["part"]["version"] == TOLD["word"]["version"] == TOLD["delta"]["upto"]
 
 
-def test_question_and_answer_belong_together():
+def test_question_and_answer_have_matching_nonces():
     assert TOLD["word"]["challenge"] == TOLD["status"]["challenge"]
     assert TOLD["word"]["beat"] == TOLD["status"]["heard"] + 1
     assert TOLD["delta"]["after"] == TOLD["request"]["after"]

@@ -426,11 +426,11 @@ def spread(what, count):
     print(f"{count:,} messages, {count / (time.monotonic() - began):,.0f} a second")
 
 
-def test_nothing_that_a_broker_makes_of_the_messages_is_read_but_what_was_sent():
+def test_no_alteration_by_a_broker_gives_another_message():
     spread("deliver", COUNT * 9 // 10)
 
 
-def test_what_the_right_key_signs_is_read_as_what_it_says_or_not_at_all():
+def test_a_signed_message_is_read_exactly_or_refused():
     spread("hear_a_lie", COUNT // 10)
 
 
@@ -439,7 +439,7 @@ def post():
     return Post(random.Random(1))
 
 
-def test_every_way_of_changing_a_letter_changes_some_of_every_kind(post):
+def test_every_mutation_changes_some_message_of_every_kind(post):
     """Otherwise the tests above would prove less than they claim."""
     for way in post.ways:
         for letter in post.mine:
@@ -459,7 +459,7 @@ def test_every_other_spelling_of_a_signature_is_refused(post):
                         letter.reader.read(b".".join(parts), *letter.kinds)
 
 
-def test_every_single_bit_of_a_short_message_counts(post):
+def test_changing_any_bit_of_a_short_message_is_detected(post):
     ack = next(letter for letter in post.mine if letter.kind == "ack")
     for bit in range(8 * len(ack.payload)):
         changed = bytearray(ack.payload)
@@ -468,7 +468,7 @@ def test_every_single_bit_of_a_short_message_counts(post):
             ack.reader.read(bytes(changed), *ack.kinds)
 
 
-def test_what_is_sealed_and_compressed_is_not_even_unfolded(post):
+def test_a_compressed_sealed_message_is_refused_without_decompression(post):
     """Otherwise a few bytes, sealed with the public key by anyone, could become megabytes."""
     header, words = {"alg": "ECDH-ES", "enc": "A256GCM"}, bytes(60_000)
     allowed = JWERegistry(algorithms=["ECDH-ES", "A256GCM", "DEF"])

@@ -20,7 +20,7 @@ def parts(token):
     return [base64.urlsafe_b64decode(part + b"==") for part in token.split(b".")]
 
 
-def test_what_is_signed_comes_back_and_says_who_and_what():
+def test_a_signed_payload_is_returned_with_its_signer_and_kind():
     token = OFFICE.sign("word", b"payload")
     assert OFFICE.party.verify(token, "word") == b"payload"
     assert json.loads(parts(token)[0]) == {"alg": "Ed25519", "kid": OFFICE.party.kid, "typ": "gated.1.word"}
@@ -47,7 +47,7 @@ def forged(header, payload=b"{}", signature=b""):
 
 
 @pytest.mark.parametrize("alg", ["none", "HS256", "EdDSA", "ES256", "ed25519", "", None])
-def test_no_other_algorithm_is_believed_whatever_the_header_says(alg):
+def test_no_other_algorithm_is_accepted_whatever_the_header_names(alg):
     header = {"alg": alg, "kid": OFFICE.party.kid, "typ": type_of("word")}
     _, payload, signature = OFFICE.sign("word", b"{}").split(b".")
     head = base64.urlsafe_b64encode(json.dumps(header).encode()).rstrip(b"=")
@@ -56,7 +56,7 @@ def test_no_other_algorithm_is_believed_whatever_the_header_says(alg):
             OFFICE.party.verify(token, "word")
 
 
-def test_the_public_key_is_no_secret_to_sign_with():
+def test_the_public_key_cannot_be_used_as_a_shared_secret():
     secret = OctKey.import_key(OFFICE.party.dump())
     header = {"alg": "HS256", "kid": OFFICE.party.kid, "typ": type_of("word")}
     token = jws.serialize_compact(header, b"{}", secret).encode()
@@ -64,7 +64,7 @@ def test_the_public_key_is_no_secret_to_sign_with():
         OFFICE.party.verify(token, "word")
 
 
-def test_a_key_that_a_message_brings_along_is_not_used():
+def test_a_key_inside_a_message_is_not_used():
     mallory = OKPKey.generate_key("Ed25519")
     header = {"alg": SIGNING, "kid": OFFICE.party.kid, "typ": type_of("word"), "jwk": mallory.as_dict(private=False)}
     token = jws.serialize_compact(header, b"{}", mallory, algorithms=[SIGNING]).encode()
@@ -72,7 +72,7 @@ def test_a_key_that_a_message_brings_along_is_not_used():
         OFFICE.party.verify(token, "word")
 
 
-def test_what_is_sealed_opens_for_one_alone_and_is_never_twice_the_same():
+def test_a_sealed_text_opens_for_one_reader_and_differs_each_time():
     sealed = GATE.party.seal(b"secret")
     assert GATE.open(sealed) == b"secret"
     assert sealed != GATE.party.seal(b"secret")
@@ -82,7 +82,7 @@ def test_what_is_sealed_opens_for_one_alone_and_is_never_twice_the_same():
 
 @given(st.data())
 @settings(deadline=None)
-def test_nothing_that_was_altered_opens(data):
+def test_an_altered_sealed_text_does_not_open(data):
     sealed = bytearray(GATE.party.seal(b"secret"))
     at = data.draw(st.integers(0, len(sealed) - 2))
     old, sealed[at] = sealed[at], data.draw(st.integers(0, 127))
@@ -92,14 +92,14 @@ def test_nothing_that_was_altered_opens(data):
 
 
 @given(st.binary(max_size=500))
-def test_any_bytes_neither_open_nor_verify(data):
+def test_random_bytes_neither_open_nor_verify(data):
     with pytest.raises(SealError):
         GATE.open(data)
     with pytest.raises(WireError):
         OFFICE.party.verify(data, "word")
 
 
-def test_keys_come_back_from_their_file_which_is_their_owners_alone(tmp_path):
+def test_keys_are_read_back_from_their_private_file(tmp_path):
     GATE.save(tmp_path / "new" / "gate.jwks")
     path = tmp_path / "new" / "gate.jwks"
     assert path.stat().st_mode & 0o777 == 0o600
@@ -108,7 +108,7 @@ def test_keys_come_back_from_their_file_which_is_their_owners_alone(tmp_path):
     assert again.open(GATE.party.seal(b"x")) == b"x"
 
 
-def test_keys_that_others_may_read_are_not_used(tmp_path):
+def test_keys_that_others_may_read_are_refused(tmp_path):
     path = tmp_path / "gate.jwks"
     GATE.save(path)
     path.chmod(0o640)
@@ -124,13 +124,13 @@ def test_keys_are_never_written_over_others(tmp_path):
     assert Identity.load(path).party.kid == GATE.party.kid
 
 
-def test_what_the_other_end_may_know_has_nothing_private_in_it():
+def test_the_public_part_has_no_private_key():
     for key in msgspec.json.decode(GATE.party.dump())["keys"]:
         assert "d" not in key
     assert Party.parse(GATE.party.dump()).seal_kid == GATE.party.seal_kid
 
 
-def test_a_public_file_where_a_private_one_belongs_is_refused_and_the_reverse(tmp_path):
+def test_a_public_file_instead_of_a_private_one_is_refused_and_the_reverse(tmp_path):
     public, private = tmp_path / "public", tmp_path / "private"
     public.write_bytes(GATE.party.dump())
     public.chmod(0o600)
@@ -142,14 +142,14 @@ def test_a_public_file_where_a_private_one_belongs_is_refused_and_the_reverse(tm
 
 
 @pytest.mark.parametrize("text", [b"", b"{}", b'{"keys":[]}', b'{"keys":[{"crv":"Ed25519"}]}', b"\xff", b"[1]"])
-def test_a_file_that_is_no_keys_is_named_and_not_quoted(tmp_path, text):
+def test_an_invalid_key_file_is_named_and_not_quoted(tmp_path, text):
     path = tmp_path / "office.jwks"
     path.write_bytes(text)
     with pytest.raises(StateError, match=r"office\.jwks: is no pair of public keys"):
         Party.load(path)
 
 
-def test_a_file_that_is_not_there_is_named(tmp_path):
+def test_a_missing_file_is_named(tmp_path):
     for load in (Identity.load, Party.load):
         with pytest.raises(StateError, match="nowhere"):
             load(tmp_path / "nowhere")

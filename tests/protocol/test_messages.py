@@ -31,20 +31,20 @@ def read(fields, kind):
 
 
 @named
-def test_a_message_comes_back_as_it_was_and_bears_its_version(message):
+def test_a_message_is_read_back_unchanged_with_its_version(message):
     assert read(message, type(message)) == message
     assert msgspec.to_builtins(message)["v"] == 1
 
 
 @named
-def test_a_field_from_the_future_is_passed_over(message):
+def test_an_unknown_field_is_ignored(message):
     fields = msgspec.to_builtins(message) | {"signature": "x", "nested": {"a": [1]}}
     assert read(fields, type(message)) == message
 
 
 @named
 @pytest.mark.parametrize("version", [0, 2, "1", None, 1.5, True])
-def test_another_version_is_refused(message, version):
+def test_an_unknown_version_is_refused(message, version):
     with pytest.raises(msgspec.ValidationError):
         read(msgspec.to_builtins(message) | {"v": version}, type(message))
 
@@ -52,7 +52,7 @@ def test_another_version_is_refused(message, version):
 @named
 @given(st.data())
 @settings(max_examples=30)
-def test_a_message_with_a_byte_changed_is_a_message_or_refused_by_name(message, data):
+def test_a_message_with_a_changed_byte_is_valid_or_refused_by_name(message, data):
     payload = bytearray(msgspec.json.encode(message))
     payload[data.draw(st.integers(0, len(payload) - 1))] = data.draw(st.integers(0, 255))
     try:
@@ -61,7 +61,7 @@ def test_a_message_with_a_byte_changed_is_a_message_or_refused_by_name(message, 
         pass
 
 
-def test_every_message_has_one_direction_and_a_name_of_its_own():
+def test_every_message_has_one_direction_and_its_own_name():
     assert set(KINDS) == {*UP, *DOWN}
     assert not {*UP} & {*DOWN}
     assert len(set(KINDS.values())) == len(KINDS)
@@ -69,7 +69,7 @@ def test_every_message_has_one_direction_and_a_name_of_its_own():
 
 
 @pytest.mark.parametrize("change", [{"first": 3}, {"last": 5}, {"after": 4}, {"after": 9}, {"events": []}])
-def test_a_batch_whose_numbers_contradict_each_other_is_refused(change):
+def test_a_batch_with_contradictory_numbers_is_refused(change):
     with pytest.raises(msgspec.ValidationError):
         read(msgspec.to_builtins(MESSAGES[3]) | change, EventBatch)
 
@@ -81,11 +81,11 @@ def test_a_batch_of_more_than_500_events_is_refused():
         read(fields, EventBatch)
 
 
-def test_a_batch_whose_rows_do_not_follow_from_each_other_is_found_out():
+def test_a_batch_with_a_broken_chain_is_detected():
     assert first_altered(MESSAGES[3], "b" * 64) == 4
 
 
-def test_what_is_open_on_the_wire_has_no_field_for_anything_about_a_person():
+def test_unsealed_messages_have_no_field_about_a_person():
     open_to_all = [*(kind for kind, name in KINDS.items() if name in OPEN), StatusShell]
     fields = {field for kind in open_to_all for field in kind.__struct_fields__}
     assert fields == {
@@ -94,7 +94,7 @@ def test_what_is_open_on_the_wire_has_no_field_for_anything_about_a_person():
     }
 
 
-def test_a_subject_is_an_id_and_no_name():
+def test_a_subject_is_an_id_and_not_a_name():
     fields = {"n": 1, "subject": "Zhang Wei", "name": "x", "household": "y", "added_at": ""}
     with pytest.raises(msgspec.ValidationError):
         read(fields, PersonRecord)

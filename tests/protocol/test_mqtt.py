@@ -49,7 +49,7 @@ def briefly(monkeypatch):
 
 
 @pytest.mark.parametrize(("version", "level"), [("3.1.1", 4), ("5", 5)])
-async def test_it_subscribes_publishes_and_hears(fake, connection_to, published, version, level):
+async def test_a_connection_subscribes_publishes_and_receives(fake, connection_to, published, version, level):
     connection = connection_to(version)
     await connection.connect()
     await connection.subscribe(["a", "b", "c"])
@@ -61,7 +61,7 @@ async def test_it_subscribes_publishes_and_hears(fake, connection_to, published,
     assert fake.levels == [level]
 
 
-async def test_who_leaves_says_goodbye_and_who_is_cut_does_not(fake, connection_to, until):
+async def test_a_closed_connection_sends_a_goodbye_and_a_broken_one_does_not(fake, connection_to, until):
     for leave, last in ((True, 0xE0), (False, 0x10)):
         connection = connection_to()
         await connection.connect()
@@ -73,14 +73,14 @@ async def test_who_leaves_says_goodbye_and_who_is_cut_does_not(fake, connection_
         assert fake.packets[-1] == last
 
 
-async def test_what_is_done_with_a_connection_that_is_gone_says_so(connection):
+async def test_using_an_ended_connection_raises(connection):
     connection.cut()
     for work in (connection.message(), connection.publish(WILL), connection.subscribe(["a"])):
         with pytest.raises(ConnectionAbortedError, match="hung up"):
             await work
 
 
-async def test_who_waits_is_told_that_the_broker_hung_up(fake, connection):
+async def test_waiting_on_a_connection_ends_when_the_broker_closes_it(fake, connection):
     waiting = asyncio.create_task(connection.message())
     fake.is_confirming = False
     confirming = asyncio.create_task(connection.publish(WILL))
@@ -95,44 +95,44 @@ async def test_who_waits_is_told_that_the_broker_hung_up(fake, connection):
 
 
 @pytest.mark.parametrize(("version", "answer"), [("3.1.1", b"\x20\x02\x00\x01"), ("5", b"\x20\x03\x00\x84\x00")])
-async def test_a_broker_that_does_not_speak_this_version_is_told_apart(fake, connection_to, version, answer):
+async def test_a_broker_without_this_version_is_recognised(fake, connection_to, version, answer):
     fake.connack = {4: answer, 5: answer}
     with pytest.raises(NotSpokenError):
         await connection_to(version).connect()
 
 
-async def test_a_broker_of_mqtt_3_refuses_mqtt_5_in_its_own_words(fake, connection_to):
+async def test_an_mqtt_3_broker_refuses_mqtt_5_in_its_own_format(fake, connection_to):
     fake.connack = {5: b"\x20\x02\x00\x01"}
     with pytest.raises(NotSpokenError):
         await connection_to("5").connect()
 
 
 @pytest.mark.parametrize(("version", "answer"), [("3.1.1", b"\x20\x02\x00\x05"), ("5", b"\x20\x03\x00\x87\x00")])
-async def test_a_broker_that_refuses_us_says_why(fake, connection_to, version, answer):
+async def test_a_refusal_of_the_broker_has_its_reason(fake, connection_to, version, answer):
     fake.connack = {4: answer, 5: answer}
     with pytest.raises(ConnectionRefusedError, match="refuses us: Not authorized"):
         await connection_to(version).connect()
 
 
 @pytest.mark.parametrize("answer", [None, b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\xff" * 100, b"\x00\x00"])
-async def test_garbage_in_place_of_an_answer_or_none_is_no_answer(fake, connection_to, briefly, answer):
+async def test_garbage_or_silence_instead_of_an_answer_is_an_error(fake, connection_to, briefly, answer):
     fake.connack = {4: answer}
     with pytest.raises(NotSpokenError):
         await connection_to().connect()
 
 
-async def test_a_broker_that_is_silent_is_not_waited_for(fake, connection_to, briefly):
+async def test_a_silent_broker_is_not_awaited(fake, connection_to, briefly):
     fake.connack = {4: b""}
     with pytest.raises(NotSpokenError, match="does not answer"):
         await connection_to().connect()
 
 
-async def test_a_server_that_is_silent_even_in_tls_is_not_waited_for(connection_to, briefly):
+async def test_a_server_that_is_silent_during_tls_is_not_awaited(connection_to, briefly):
     with socket.create_server(("127.0.0.1", 0)) as silent, pytest.raises(OSError, match="timed out"):
         await connection_to(port=silent.getsockname()[1]).connect()
 
 
-async def test_garbage_in_place_of_tls_is_said_at_once(connection_to):
+async def test_garbage_instead_of_tls_is_reported_at_once(connection_to):
     async def chatter(reader, writer):
         writer.write(b"SSH-2.0-OpenSSH_9.2\r\n")
 
@@ -141,7 +141,7 @@ async def test_garbage_in_place_of_tls_is_said_at_once(connection_to):
             await connection_to(port=server.sockets[0].getsockname()[1]).connect()
 
 
-async def test_who_gives_up_dialling_leaves_nothing_open(fake, connection_to, until):
+async def test_a_cancelled_dial_leaves_nothing_open(fake, connection_to, until):
     fake.connack = {4: b""}
     connection = connection_to()
     dialling = asyncio.create_task(connection.connect())
@@ -153,7 +153,7 @@ async def test_who_gives_up_dialling_leaves_nothing_open(fake, connection_to, un
     await until(lambda: fake.writer is None or fake.is_gone(), "the end")
 
 
-async def test_a_broker_that_confirms_nothing_is_left(fake, connection, briefly):
+async def test_a_broker_without_confirmations_is_disconnected(fake, connection, briefly):
     fake.is_confirming = False
     with pytest.raises(ConnectionAbortedError, match="confirmed nothing"):
         await connection.publish(WILL)
@@ -162,7 +162,7 @@ async def test_a_broker_that_confirms_nothing_is_left(fake, connection, briefly)
 # -- brokers that send too much --------------------------------------------------------------------------------------
 
 
-async def test_a_message_of_256_mb_is_cut_off_before_it_takes_memory(fake, connection):
+async def test_a_256_mb_message_is_cut_off_before_it_uses_memory(fake, connection):
     tracemalloc.start()
     try:
         await fake.send(b"\x30\xff\xff\xff\x7f\x00\x04down" + b"x" * 500_000)
@@ -173,7 +173,7 @@ async def test_a_message_of_256_mb_is_cut_off_before_it_takes_memory(fake, conne
         tracemalloc.stop()
 
 
-async def test_the_longest_message_that_may_be_is_taken(fake, connection, published):
+async def test_the_longest_allowed_message_is_received(fake, connection, published):
     long = b"x" * (MAX_PACKET_BYTES - 6)
     await fake.send(published("down", long))
     assert (await connection.message()).payload == long
@@ -182,13 +182,13 @@ async def test_the_longest_message_that_may_be_is_taken(fake, connection, publis
         await connection.message()
 
 
-async def test_a_message_of_qos_2_which_would_be_kept_for_ever_ends_it(fake, connection, published):
+async def test_a_qos_2_message_ends_the_connection(fake, connection, published):
     await fake.send(published("down", b"\x00\x07kept", first=0x34))
     with pytest.raises(ConnectionAbortedError, match="QoS 2"):
         await connection.message()
 
 
-async def test_no_more_is_read_than_is_taken(fake, connection, published):
+async def test_the_socket_is_read_only_while_messages_are_fetched(fake, connection, published):
     sending = asyncio.create_task(fake.send(published("down", b"x" * 10_000) * 2000))
     await asyncio.sleep(1.0)
     assert len(connection._arrived) <= MOST_WAITING
@@ -199,7 +199,7 @@ async def test_no_more_is_read_than_is_taken(fake, connection, published):
     sending.cancel()
 
 
-async def test_what_is_no_message_is_read_only_so_fast(fake, connection, monkeypatch):
+async def test_invalid_messages_are_read_at_a_limited_rate(fake, connection, monkeypatch):
     reads, read = [0], connection._paho.loop_read
 
     def counted():
@@ -215,7 +215,7 @@ async def test_what_is_no_message_is_read_only_so_fast(fake, connection, monkeyp
     assert READS_PER_S * 0.5 < reads[0] <= READS_PER_S * (elapsed + 2)
 
 
-async def test_whatever_bytes_come_the_connection_ends_or_it_does_not(fake, connection_to, published):
+async def test_random_bytes_end_the_connection_or_are_ignored(fake, connection_to, published):
     dice = random.Random(20261123)
     whole = published("down", b"x" * 300) + b"\x90\x05\x00\x01\x01\x01\x01\x40\x02\x00\x09\xd0\x00\x62\x02\x00\x01"
     for turn in range(25):

@@ -36,12 +36,12 @@ ONE = PairingCode("office.lan", 8884, "gate-2", bytes(range(16)), bytes(range(10
 
 
 @given(CODES)
-def test_what_is_shown_is_what_is_read(code):
+def test_a_shown_code_is_read_back(code):
     assert PairingCode.parse(code.text()) == code
 
 
 @given(CODES, st.randoms())
-def test_spaces_hyphens_capitals_and_letters_that_look_alike_do_not_matter(code, dice):
+def test_spaces_hyphens_capitals_and_lookalike_letters_do_not_matter(code, dice):
     where, symbols = code.text().rsplit("/", 1)
     symbols = symbols.replace("-", "").replace("1", dice.choice("1IiLl")).replace("0", dice.choice("0Oo"))
     typed = "".join(c.lower() if dice.random() < 0.5 else c for c in symbols)
@@ -50,7 +50,7 @@ def test_spaces_hyphens_capitals_and_letters_that_look_alike_do_not_matter(code,
 
 
 @given(CODES, st.integers(0, 44), st.sampled_from(LETTERS))
-def test_one_wrong_letter_is_found_before_anybody_is_asked(code, place, letter):
+def test_one_wrong_letter_is_detected_without_a_network(code, place, letter):
     where, symbols = code.text().rsplit("/", 1)
     plain = symbols.replace("-", "")
     wrong = plain[:place] + letter + plain[place + 1 :]
@@ -69,12 +69,12 @@ def wide(text):
      f"\u201c{ONE.text()}\u201d", "\ufeff" + ONE.text(), ONE.text()[:40] + "\u200b" + ONE.text()[40:],
      ONE.text()[:40] + "\r\n" + ONE.text()[40:] + "\n"],
 )  # fmt: skip
-def test_a_code_survives_a_chinese_keyboard_and_a_chat_program(pasted):
+def test_a_code_works_after_a_chinese_keyboard_and_a_chat_program(pasted):
     assert PairingCode.parse(pasted) == ONE
 
 
 @pytest.mark.parametrize("where", ["office.lam:8884/gate-2", "office.lan:8883/gate-2", "office.lan:8884/gate-3"])
-def test_a_slip_in_the_part_that_is_read_is_found_as_well(where):
+def test_a_typing_error_in_the_readable_part_is_detected(where):
     with pytest.raises(PairingError, match="letter or more"):
         PairingCode.parse(f"{where}/{ONE.text().rsplit('/', 1)[1]}")
 
@@ -94,18 +94,18 @@ def test_a_slip_in_the_part_that_is_read_is_found_as_well(where):
         "x" * 10_000,
     ],
 )
-def test_what_is_no_code_is_said_to_be_none(text):
+def test_an_invalid_code_is_reported(text):
     with pytest.raises(PairingError, match="no pairing code"):
         PairingCode.parse(text)
 
 
 @given(st.text(max_size=200))
-def test_no_text_does_worse_than_be_refused(text):
+def test_every_text_is_a_code_or_refused(text):
     with pytest.raises(PairingError):
         PairingCode.parse(text)
 
 
-def test_no_port_is_beyond_what_there_is():
+def test_no_port_is_above_65535():
     with pytest.raises(PairingError):
         PairingCode.parse(PairingCode("office.lan", 70_000, "gate-2", ONE.fingerprint, ONE.secret).text())
     with pytest.raises(PairingError):
@@ -124,13 +124,13 @@ def test_no_two_codes_have_one_secret():
     assert {len(secret) for secret in codes} == {10}
 
 
-def test_a_digest_is_of_one_gate_and_one_secret():
+def test_a_digest_depends_on_gate_and_secret():
     assert ONE.digest == digest_of("gate-2", ONE.secret)
     assert len({ONE.digest, digest_of("gate-3", ONE.secret), digest_of("gate-2", bytes(10))}) == 3
     assert ONE.secret.hex() not in ONE.digest
 
 
-def test_a_second_certificate_in_the_text_is_never_trusted():
+def test_a_second_certificate_in_the_text_is_not_trusted():
     """A reader that computes the fingerprint may stop at the first END line, while TLS trusts both certificates.
 
     So the gate compares bytes.
@@ -147,13 +147,13 @@ def test_a_second_certificate_in_the_text_is_never_trusted():
     assert trusting.get_ca_certs(binary_form=True) == [der_of(ours)]
 
 
-def test_what_is_no_certificate_is_none():
+def test_an_invalid_certificate_is_refused():
     for text in ("", "-----BEGIN CERTIFICATE-----", "garbage"):
         with pytest.raises(PairingError, match="new code"):
             der_of(text)
 
 
-def test_every_refusal_says_what_to_do():
+def test_every_refusal_names_the_next_step():
     for why in REFUSALS:
         assert any(
             word in refusal_text(PairingRefusal(why=why))
@@ -163,6 +163,6 @@ def test_every_refusal_says_what_to_do():
 
 
 @pytest.mark.parametrize("url", ["mqtt://office", "mqtts://", "mqtts://a b", "mqtts://office/x", "https://office"])
-def test_no_other_kind_of_broker_is_an_answer(url):
+def test_an_answer_with_another_kind_of_broker_is_refused(url):
     with pytest.raises(msgspec.ValidationError):
         msgspec.json.decode(msgspec.json.encode(Admission(url=url, certificate="", keys="")), type=Admission)

@@ -75,7 +75,7 @@ def agrees(shown, real):
 
 
 @pytest.mark.parametrize("name", SHOWN)
-def test_the_example_is_the_one_that_is_published_as_bytes(name):
+def test_the_example_equals_the_published_bytes(name):
     assert agrees(SHOWN[name], EXAMPLES[name])
 
 
@@ -83,7 +83,7 @@ def test_the_example_is_the_one_that_is_published_as_bytes(name):
     ("shown", "real"),
     [({"a": 1}, {"a": 2}), ({"a": 1}, {"a": 1, "b": 1}), ([1], [1, 2]), ("x...", "y"), ([1, "..."], [1])],
 )
-def test_what_is_not_the_same_is_found(shown, real):
+def test_a_difference_is_detected(shown, real):
     assert not agrees(shown, real)
 
 
@@ -98,7 +98,7 @@ def test_an_example_shows_every_field():
 # -- the tables --------------------------------------------------------------------------------------------------------
 
 
-def test_the_topics_are_those_of_the_code_and_each_carries_what_the_document_says():
+def test_the_topics_match_the_code_and_the_document():
     topics = Topics("{site}", "{gate}")
     told = {cells[0].strip("`"): cells[1:] for cells in rows(section(1)) if cells[0].startswith("`gated/")}
     assert tuple(told) == topics.up + topics.down
@@ -110,7 +110,7 @@ def test_the_topics_are_those_of_the_code_and_each_carries_what_the_document_say
         assert tuple(re.findall(r"`(\w+)`", messages)) == kinds
 
 
-def test_the_records_and_their_keys_are_those_of_the_code():
+def test_the_records_and_their_keys_match_the_code():
     told = {cells[0].strip("`"): cells[1] for cells in rows(section(6))[1:]}
     assert set(told) == {kind.__struct_config__.tag for kind in Record.__args__}
     for record in story.records("x", "{}"):
@@ -119,13 +119,13 @@ def test_the_records_and_their_keys_are_those_of_the_code():
             assert told[tag].strip("`").split("/")[0] == key_of(record).split("/")[0] == tag
 
 
-def test_the_actions_and_their_fields_are_those_of_the_code():
+def test_the_actions_and_their_fields_match_the_code():
     told = {cells[0].strip("`"): re.findall(r"`(\w+)`", cells[1]) for cells in rows(section(9))[1:]}
     actions = {action.__struct_config__.tag: list(action.__struct_fields__) for action in Action.__args__}
     assert told == actions
 
 
-def test_the_alarms_are_those_that_the_office_knows():
+def test_the_alarms_match_the_office():
     """Every alarm in the table has its name in our office."""
     told = " ".join(cells[0] for cells in rows(section(11)))
     for fact in (
@@ -139,7 +139,7 @@ def test_the_alarms_are_those_that_the_office_knows():
 # -- the words ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_numbers_are_those_of_the_code():
+def test_the_numbers_match_the_code():
     defaults = SyncSettings()
     for said in (
         f"longer than {MAX_BYTES:,} bytes",
@@ -165,12 +165,12 @@ def test_the_numbers_are_those_of_the_code():
     assert MAX_RECORDS == MAX_EVENTS
 
 
-def test_what_is_open_is_told():
+def test_unsealed_fields_are_listed():
     told = re.search(r"Unless it is (.*?), which are about nobody", PROSE)[1]
     assert set(re.findall(r"`(\w+)`", told)) == OPEN
 
 
-def test_the_algorithms_are_those_of_the_code():
+def test_the_algorithms_match_the_code():
     for name in (jose.SIGNING, *jose.SEALING):
         assert f"`{name}`" in section(3)
     assert jose.type_of("KIND") in section(3)
@@ -185,7 +185,7 @@ def test_the_digest_is_sorted_by_bytes():
     assert "sorted by the bytes of the key in UTF-8" in PROSE
 
 
-def test_what_takes_away_is_what_the_page_names():
+def test_the_page_names_the_records_that_reduce_access():
     person = story.records("x", "{}")[-1]
     assert removes_access(Tombstone(n=1, key="person/00"))
     assert not removes_access(Tombstone(n=1, key="role/staff")), "whoever is in it still may pass at all hours then"
@@ -194,7 +194,7 @@ def test_what_takes_away_is_what_the_page_names():
 
 
 @pytest.mark.parametrize(("templates", "dimension"), [(20, 128), (10, 512)])
-def test_as_many_templates_fit_as_the_page_says(templates, dimension):
+def test_the_stated_number_of_templates_fits(templates, dimension):
     assert f"{templates} of {dimension}" in PROSE
     face = FaceTemplates(story.WANG, story.EMBEDDER, [bytes(range(256)) * (dimension // 64)] * templates)
     sealed = wire_examples.identity("gate-3").party.seal(msgspec.json.encode(face)).decode()

@@ -25,11 +25,11 @@ HELD = st.dictionaries(st.text(max_size=8), st.integers(1, 2**63 - 1), max_size=
         (Tombstone(n=1, key="role/staff"), "role/staff"),
     ],
 )
-def test_every_record_has_the_key_of_what_it_is_about(record, key):
+def test_every_record_has_the_key_of_its_subject(record, key):
     assert key_of(record) == key
 
 
-def test_the_digest_is_of_sorted_lines_as_another_end_would_write_them():
+def test_the_digest_covers_sorted_lines():
     assert digest_of([("role/b", 2), ("person/a", 10)]) == sha256(b"person/a 10\nrole/b 2\n").hexdigest()
     assert digest_of([]) == sha256(b"").hexdigest()
 
@@ -43,11 +43,11 @@ def test_the_digest_does_not_depend_on_the_order(held, dice):
 
 
 @given(HELD, HELD)
-def test_other_records_have_another_digest(one, other):
+def test_different_records_have_a_different_digest(one, other):
     assert (digest_of(one.items()) == digest_of(other.items())) == (one == other)
 
 
-def test_who_is_gone_or_suspended_never_waits():
+def test_removed_and_suspended_people_never_wait():
     assert removes_access(Tombstone(n=1, key=f"person/{SUBJECT}"))
     assert removes_access(
         PersonRecord(**{f: getattr(PERSON, f) for f in PERSON.__struct_fields__} | {"status": "suspended"})
@@ -56,11 +56,11 @@ def test_who_is_gone_or_suspended_never_waits():
 
 
 @pytest.mark.parametrize("key", ["schedule/work", "gate/north"])
-def test_hours_and_gates_that_are_gone_let_nobody_in(key):
+def test_removing_schedules_and_gates_reduces_access(key):
     assert removes_access(Tombstone(n=1, key=key))
 
 
 @pytest.mark.parametrize("key", ["household/2-401", "role/staff"])
-def test_that_a_household_or_a_role_is_gone_waits_because_its_people_might_pass_at_all_hours_then(key):
+def test_a_removed_household_or_role_waits_because_it_could_widen_access(key):
     assert not removes_access(Tombstone(n=1, key=key))
     assert not removes_access(HouseholdRecord(n=1, household="2-401", rights=[]))

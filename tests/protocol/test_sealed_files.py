@@ -64,7 +64,7 @@ def is_usable(state, lock=None):
     return kid(state, lock)
 
 
-def test_a_thief_with_the_pairing_folder_alone_can_sign_and_read_nothing(state, plain, tmp_path):
+def test_the_pairing_folder_alone_can_neither_sign_nor_read(state, plain, tmp_path):
     secrets = [Identity.load(plain / "pairing" / "gate.keys")]
     assert seal_folders(state, Lock.of(state))
     stolen = tmp_path / "stolen"
@@ -92,7 +92,7 @@ def vault_words(identity, plain):
     return [*lines, *(word.split(b'"')[0] for word in words)]
 
 
-def test_the_gate_itself_goes_on_with_the_same_keys(state, plain):
+def test_the_gate_keeps_the_same_keys(state, plain):
     before = is_usable(state)
     assert seal_folders(state, Lock.of(state))
     assert is_usable(state) == before
@@ -100,7 +100,7 @@ def test_the_gate_itself_goes_on_with_the_same_keys(state, plain):
     assert not seal_folders(state, Lock.of(state))
 
 
-def test_a_sealed_key_asks_nobody_for_a_password_where_there_is_none(state, monkeypatch):
+def test_opening_a_sealed_key_never_asks_for_a_password(state, monkeypatch):
     """OpenSSL would ask on the terminal, and a service would wait forever."""
     seal_folders(state, Lock.of(state))
     password = Lock.of(state).password(state / "pairing" / "gate.key")
@@ -113,7 +113,7 @@ def test_a_sealed_key_asks_nobody_for_a_password_where_there_is_none(state, monk
 
 
 @pytest.mark.parametrize("name", ["replace", "fsync", "open"])
-def test_wherever_the_power_goes_while_sealing_the_next_start_has_the_same_keys(state, plain, monkeypatch, name):
+def test_after_a_power_cut_during_sealing_the_next_start_has_the_same_keys(state, plain, monkeypatch, name):
     """Each call of this kind fails once, from the first to the last, as at a power cut."""
     before, failures = kid(state), 0
     for step in range(1, 30):
@@ -144,7 +144,7 @@ def test_wherever_the_power_goes_while_sealing_the_next_start_has_the_same_keys(
     assert failures >= 2, "both files"
 
 
-def test_what_an_interrupted_pairing_left_is_sealed_or_gone_as_well(state, plain):
+def test_files_of_an_interrupted_pairing_are_sealed_or_deleted(state, plain):
     shutil.copytree(plain / "pairing", state / "pairing.new")
     shutil.copytree(plain / "pairing", state / "pairing.old")
     shutil.copy(plain / "pairing" / "gate.key", state / "pairing" / ".gate.key.new")
@@ -156,7 +156,7 @@ def test_what_an_interrupted_pairing_left_is_sealed_or_gone_as_well(state, plain
     assert not (state / "pairing.old").exists()
 
 
-def test_a_credential_takes_the_files_over_from_the_key_on_the_card(state, monkeypatch, tmp_path):
+def test_a_systemd_credential_replaces_the_key_on_the_card(state, monkeypatch, tmp_path):
     seal_folders(state, Lock.of(state))
     before, credentials = kid(state), tmp_path / "credentials"
     credentials.mkdir()
@@ -171,7 +171,7 @@ def test_a_credential_takes_the_files_over_from_the_key_on_the_card(state, monke
         tls_context(settings(state), Lock.of(state))
 
 
-def test_a_gate_that_joins_anew_keeps_its_keys_and_writes_no_plain_one(state, plain):
+def test_a_gate_that_pairs_again_keeps_its_keys_and_writes_no_plain_one(state, plain):
     seal_folders(state, Lock.of(state))
     draft = PairingDraft(state)
     assert draft._identity.party.kid == kid(state)
@@ -193,7 +193,7 @@ def fresh(office, tmp_path):
     return tmp_path / "fresh"
 
 
-def test_a_gate_that_has_just_joined_has_no_plain_key_on_its_card(fresh):
+def test_a_newly_paired_gate_has_no_plain_key_on_its_card(fresh):
     assert all(is_sealed(fresh / "pairing" / name) for name in PRIVATE)
     assert not [path for path in fresh.rglob("*") if path.is_file() and b"BEGIN PRIVATE KEY" in path.read_bytes()]
     stolen = fresh.parent / "stolen"
@@ -206,7 +206,7 @@ def test_a_gate_that_has_just_joined_has_no_plain_key_on_its_card(fresh):
 
 
 @pytest.mark.parametrize("is_given", [False, True])
-def test_the_first_start_seals_it_with_the_site_key_and_the_key_that_stood_in_is_gone(fresh, monkeypatch, is_given):
+def test_the_first_start_seals_with_the_site_key_and_deletes_the_temporary_key(fresh, monkeypatch, is_given):
     before = is_usable(fresh)
     if is_given:
         (fresh.parent / "site-key").write_bytes(os.urandom(32))
@@ -219,7 +219,7 @@ def test_the_first_start_seals_it_with_the_site_key_and_the_key_that_stood_in_is
     assert is_usable(fresh, Lock(lambda: [vault.site_key(fresh, may_create=False)])) == before
 
 
-def test_the_key_that_stands_in_stays_while_anything_needs_it(fresh, monkeypatch):
+def test_the_temporary_key_stays_while_it_is_needed(fresh, monkeypatch):
     before = is_usable(fresh)
     assert not seal_folders(fresh, Lock.of(fresh))  # no site key yet: the gate has not started
     vault.site_key(fresh, may_create=True)
@@ -229,7 +229,7 @@ def test_the_key_that_stands_in_stays_while_anything_needs_it(fresh, monkeypatch
     assert is_usable(fresh) == before
 
 
-def test_a_card_without_its_site_key_is_told_so_and_gets_no_other_by_joining_anew(fresh):
+def test_a_gate_without_its_site_key_reports_it_and_pairing_makes_no_other(fresh):
     vault.site_key(fresh, may_create=True)
     seal_folders(fresh, Lock.of(fresh))
     (fresh / "keys" / "site.key").unlink()
@@ -238,14 +238,14 @@ def test_a_card_without_its_site_key_is_told_so_and_gets_no_other_by_joining_ane
     assert all(is_sealed(fresh / "pairing.new" / name) for name in PRIVATE)
 
 
-def test_a_gate_that_joins_while_another_version_is_on_trial_writes_what_the_one_before_can_read(tmp_path, monkeypatch):
+def test_pairing_during_a_version_trial_writes_files_that_the_previous_version_reads(tmp_path, monkeypatch):
     monkeypatch.setattr("gated.protocol.sealed_files.is_on_trial", lambda _: True)
     vault.site_key(tmp_path, may_create=True)
     PairingDraft(tmp_path)
     assert not any(is_sealed(tmp_path / "pairing.new" / name) for name in PRIVATE)
 
 
-def test_nothing_is_sealed_while_the_version_of_before_may_come_back(tmp_path):
+def test_nothing_is_sealed_while_a_rollback_is_possible(tmp_path):
     prefix = tmp_path / "releases" / "0.2.0" / "venv"
     prefix.mkdir(parents=True)
     assert not is_on_trial(prefix)
@@ -253,7 +253,7 @@ def test_nothing_is_sealed_while_the_version_of_before_may_come_back(tmp_path):
     assert is_on_trial(prefix)
 
 
-def test_without_a_site_key_plain_files_stay_and_it_is_said(plain):
+def test_without_a_site_key_plain_files_stay_and_it_is_reported(plain):
     with pytest.raises(StateError, match="site key"):
         seal_folders(plain, Lock.of(plain))
     assert is_usable(plain)
@@ -270,7 +270,7 @@ def test_without_a_site_key_plain_files_stay_and_it_is_said(plain):
         b"-----BEGIN PRIVATE KEY-----",
     ],
 )
-def test_files_that_are_no_keys_are_said_to_be_none(state, data):
+def test_invalid_key_files_are_reported(state, data):
     for name in PRIVATE:
         (state / "pairing" / name).write_bytes(data)
     seal_folders(state, Lock.of(state))

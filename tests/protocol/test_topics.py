@@ -14,12 +14,12 @@ def test_the_topics_are_these_and_no_others():
     assert all(topic.endswith(f"/{name}") for name, topic in spoken.items())
 
 
-def test_no_topic_of_one_gate_is_another_ones():
+def test_no_two_gates_share_a_topic():
     gates = [Topics("s", "a"), Topics("s", "b"), Topics("t", "a")]
     assert len({topic for gate in gates for topic in (*gate.up, *gate.down)}) == 21
 
 
-def test_no_topic_has_more_levels_than_the_strictest_broker_allows_and_none_is_a_wildcard():
+def test_no_topic_has_a_wildcard_or_too_many_levels_for_any_broker():
     topics = Topics("s", "g")
     for topic in (*topics.up, *topics.down):
         assert topic.count("/") <= 7

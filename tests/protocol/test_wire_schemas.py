@@ -37,7 +37,7 @@ class Tree(msgspec.Struct, rename="camel"):
     best: Leaf | None = None
 
 
-def test_every_kind_of_field_and_every_limit_has_its_word_in_json_schema():
+def test_every_field_type_and_limit_has_a_json_schema():
     found = schemas_of([Tree], "#/")
     assert list(found) == ["Tree", "Leaf", "Twig"]
     assert found["Tree"] == {
@@ -65,7 +65,7 @@ def test_every_kind_of_field_and_every_limit_has_its_word_in_json_schema():
     assert found["Twig"]["properties"]["length_m"]["exclusiveMinimum"] == 0
 
 
-def test_a_type_that_nobody_taught_it_is_refused():
+def test_an_unknown_type_is_refused():
     class Odd(msgspec.Struct):
         when: set[int]
 
@@ -73,7 +73,7 @@ def test_a_type_that_nobody_taught_it_is_refused():
         schemas_of([Odd], "#/")
 
 
-def test_no_library_writes_a_schema_of_the_document(monkeypatch):
+def test_the_schemas_are_written_without_a_library(monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("the schema is ours to write")
 
