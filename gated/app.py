@@ -248,6 +248,7 @@ class Brain:
         from gated.service.metrics import Metrics
 
         def waiting() -> float:
+            """Return the number of journal rows that the office has not acknowledged."""
             with closing(self._open_journal()) as journal:
                 position = journal.position()
             return position.head - position.acked

@@ -130,7 +130,10 @@ def ending(context: ssl.SSLContext, whole_s: float, silence_s: float) -> ssl.SSL
     ends = time.monotonic() + whole_s
 
     class Ending(ssl.SSLSocket):
+        """TLS socket with a limit for one silence and for the whole transfer."""
+
         def recv_into(self, *words: Any, **more: Any) -> int:
+            """Receive bytes into a buffer. Raises `TooSlowError` after the whole time."""
             left = ends - time.monotonic()
             if left <= 0:
                 raise TooSlowError(whole_s)

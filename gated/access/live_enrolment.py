@@ -165,6 +165,7 @@ class LiveEnrolment:
         until = await operator.confirm(f"{len(accepted)} good looks were taken at the face before the gate")
 
         def refuse_late() -> None:
+            """Raise an error if another face came, the operator withdrew, or the confirmation ended."""
             if looks is not None:
                 _refuse_other_face(looks)
             if operator.withdrawn.is_set() or time.monotonic() > until:

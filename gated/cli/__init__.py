@@ -200,6 +200,7 @@ def read_only_command(command: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(command)
     def wrapped(*arguments: P.args, **options: P.kwargs) -> T:
+        """Run the command without writing to any database."""
         from gated.storage.read_only import read_only_mode
 
         with read_only_mode():

@@ -37,6 +37,7 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
     logs.set_up(verbose=verbose, timezone=context.own_settings.site.timezone)
 
     async def until_stopped() -> None:
+        """Run the brain until it is stopped, then end the process without waiting for a hanging thread."""
         socket = vision_socket if service else None
         await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once, vision=socket)
         # All files are written and closed. A thread may still hang in the kernel, such as in a connect without an
@@ -70,6 +71,7 @@ def latch(context: Context, exit_when_idle: float | None, secure: bool, verbose:
     notifier = Notifier()
 
     async def until_stopped() -> None:
+        """Run the latch until SIGTERM or SIGINT."""
         service = asyncio.ensure_future(serve_latch(settings, notifier.ready, notifier.alive, exit_when_idle))
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, service.cancel)

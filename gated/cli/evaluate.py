@@ -218,6 +218,7 @@ def _progress() -> Iterator[Begin]:
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
         def begin(what: str, steps: int) -> Callable[[], None]:
+            """Add a progress bar of `steps` steps. Return the function that advances it."""
             task = progress.add_task(what, total=steps)
             return lambda: progress.advance(task)
 

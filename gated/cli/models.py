@@ -144,6 +144,7 @@ def bars() -> Iterator[download.Progress]:
         bars = {}
 
         def step(file: str, done: int, total: int | None) -> None:
+            """Show the progress of one file, in bytes."""
             if file not in bars:
                 bars[file] = progress.add_task(file)
             progress.update(bars[file], completed=done, total=total)

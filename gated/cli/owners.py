@@ -54,6 +54,7 @@ def by_holder(command: click.Command, path: str) -> click.Command:
 def _by_holder(given: Any) -> Any:
     @functools.wraps(given)
     def callback(*arguments: Any, **options: Any) -> Any:
+        """Run the command with the rights of the user who owns the folder."""
         doer = _doer(click.get_current_context().obj)
         try:
             with acting_as(doer):

@@ -54,6 +54,7 @@ def show(context: Context, seconds: float, as_json: bool) -> None:
     with _ring(context) as ring:
 
         def show(reading: ReaderReading) -> None:
+            """Print one output of a reader."""
             _show_reading(reading, ring, as_json=as_json)
 
         if has_brain or not settings.readers.devices:
@@ -213,6 +214,7 @@ async def _read_devices(
     """Read the USB readers directly, as the brain does, if no brain runs."""
 
     def on_typed(path: str) -> Callable[[TypedNumber], None]:
+        """Return a function that shows the numbers of the device at `path`."""
         return lambda typed: show(reading_of(typed, path))
 
     devices = [UsbReader(path, on_typed(path), settings=usb.get(path), open_device=_device) for path in paths]

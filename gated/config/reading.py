@@ -74,6 +74,7 @@ def _absolute(data: dict[str, Any], folder: Path) -> dict[str, Any]:
     """Return the data with every path made absolute."""
 
     def fix(value: Any, at: tuple[str, ...]) -> Any:
+        """Return the value with its paths made absolute. `at`: keys from the root to the value."""
         if isinstance(value, dict):
             return {k: fix(v, (*at, k)) for k, v in value.items()}
         return str(folder / _at_home(value)) if at in PATHS and isinstance(value, str) and value else value

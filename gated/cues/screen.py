@@ -225,7 +225,10 @@ def _with_headers(app: ASGIApp) -> ASGIApp:
     more = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request with the security headers added."""
+
         async def send_with_headers(message: Message) -> None:
+            """Send one ASGI message. Adds the headers to the start of a response."""
             if message["type"] == "http.response.start":
                 message["headers"] = [*message.get("headers", []), *more]
             await send(message)

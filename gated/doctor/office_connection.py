@@ -77,6 +77,7 @@ def resolved(host: str, port: int) -> str | None:
     found: list[str] = []
 
     def resolve() -> None:
+        """Store the first address of the host. Stores nothing if the name has none."""
         with contextlib.suppress(OSError, UnicodeError):
             found.append(str(socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][4][0]))
 

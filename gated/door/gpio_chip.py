@@ -76,6 +76,7 @@ def _with_latch_error(call: Callable[..., Any], *, is_claim: bool) -> Callable[.
 
     @functools.wraps(call)
     def wrapped(pin: Any, *arguments: Any) -> Any:
+        """Call the method of the pin. Turns an error of lgpio into one that names the line and its holder."""
         try:
             return call(pin, *arguments)
         except lgpio.error as error:

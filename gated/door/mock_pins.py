@@ -110,6 +110,7 @@ def traced_factory(
             super().__init__(factory, info)
 
         def output_with_state(self, state: bool) -> None:
+            """Make the pin an output with this state, and record it."""
             self._function = "output"
             self._state = bool(state)
             self._note()
@@ -146,6 +147,7 @@ def _tracer(path: Path) -> Callable[[str, bool], None]:
         raise StateError(f"{path}: the trace of the mock pins cannot be written ({error.strerror})") from error
 
     def write(line: str, on: bool) -> None:
+        """Append one transition of a line to the trace, with its monotonic time in seconds."""
         os.write(fd, json.dumps({"t": time.monotonic(), "line": line, "on": on}).encode() + b"\n")
 
     return write

@@ -118,6 +118,7 @@ class _Cards:
 
     @classmethod
     def count(cls, people: Sequence[OfficePerson]) -> "_Cards":
+        """Count the cards of these people: all, of the largest household, and with the same first byte."""
         homes = Counter(names.plain(who.household) for who in people for _ in who.cards)
         alike = Counter(byte for who in people for byte in first_bytes(who))
         return cls(homes.total(), max(homes.values(), default=0), max(alike.values(), default=0))

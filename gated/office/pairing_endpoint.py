@@ -114,6 +114,7 @@ def pairing_app(registrar: Registrar) -> Starlette:
     tries = FailedTries()
 
     async def authority(_: Request) -> Response:
+        """Return the certificate of the authority. Every client may read it."""
         try:
             return Response(registrar.authority.pem, media_type="application/x-pem-file")
         except OfficeError as error:
@@ -121,12 +122,15 @@ def pairing_app(registrar: Registrar) -> Starlette:
             return _response(PairingRefusal(why="trouble"))
 
     async def pair(request: Request) -> Response:
+        """Answer an application for a certificate."""
         return await answer_coded(request, Application, registrar.answer)
 
     async def code(request: Request) -> Response:
+        """Answer the question whether a code is valid, without using it."""
         return await answer_coded(request, CodeQuestion, registrar.judge)
 
     async def handover(request: Request) -> Response:
+        """Answer the request of a gate for the hand-over to new office keys."""
         address, now = request.client.host if request.client else "", asyncio.get_running_loop().time
         question = _read(await _body(request), HandoverQuestion)
         try:
@@ -144,6 +148,7 @@ def pairing_app(registrar: Registrar) -> Starlette:
     async def answer_coded(
         request: Request, kind: type[Coded], answer: Callable[[Coded, datetime], Answer]
     ) -> Response:
+        """Answer a request that has a code. Limits the tries of each address."""
         address, now = request.client.host if request.client else "", asyncio.get_running_loop().time
         question = _read(await _body(request), kind)
         try:

@@ -69,6 +69,7 @@ class RecordSender:
                 return
 
         def build() -> list[bytes]:
+            """Return the signed parts of a snapshot of the current records."""
             records = [record for record in book.after(gate, 0) if not isinstance(record, Tombstone)]
             digest = digest_of((key_of(record), record.n) for record in records)
             snapshot = parts(session.peer.site, gate, version, digest, records)

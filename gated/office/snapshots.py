@@ -25,6 +25,7 @@ class _Snapshot:
 
     @property
     def length(self) -> int:
+        """Return the length of all parts, in bytes."""
         return sum(map(len, self.payloads))
 
 

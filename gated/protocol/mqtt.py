@@ -314,6 +314,7 @@ async def _in_thread(work: Callable[[], None]) -> None:
     done: concurrent.futures.Future[None] = concurrent.futures.Future()
 
     def run() -> None:
+        """Run the work and pass its result or its error to the caller."""
         try:
             work()
         except Exception as error:  # noqa: BLE001 - the caller gets the error

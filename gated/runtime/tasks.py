@@ -54,6 +54,7 @@ async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5
         up_at: list[float] = []
 
         def works(since: list[float] = up_at) -> None:
+            """Mark the part as working from now on."""
             since.append(loop.time())
             losses(name, None)
 

@@ -158,6 +158,7 @@ def _is_other(kept: StoredClock, written: StoredClock) -> bool:
     """Return whether anything but the latest time has changed."""
 
     def compared(each: StoredClock) -> tuple[object, ...]:
+        """Return the fields whose change makes a write necessary."""
         anchor = each.anchor
         about = None if anchor is None else anchor.is_confirmed
         return each.boot, each.is_doubted, each.is_chip_proved, each.is_clean, about

@@ -62,6 +62,7 @@ class Metrics:
         gauge = Gauge("gated_certificate_days", "Days until a certificate ends.", ["of"], registry=self.registry)
 
         def left(of: str) -> float:
+            """Return the days until a certificate ends, or NaN if the end is unknown."""
             end = ends(of)
             return math.nan if end is None else (end - datetime.now(UTC)) / timedelta(days=1)
 

@@ -53,10 +53,12 @@ async def latencies_s(
     released, linked = asyncio.Event(), asyncio.Event()
 
     def report(event: Event, at: datetime) -> None:
+        """Note the release of the door."""
         if isinstance(event, DoorReleased):
             released.set()
 
     def on_link(is_up: bool, why: str) -> None:
+        """Note that the link to the office is up."""
         if is_up:
             linked.set()
 

@@ -65,6 +65,7 @@ class SimulatedGate:
         )
 
         def on_change() -> None:
+            """Wake the task that waits for a change. May be called on any thread."""
             loop.call_soon_threadsafe(self.changed.set)
 
         replica = Replica(

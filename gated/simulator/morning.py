@@ -61,12 +61,14 @@ def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple
     stranger, thief = 1000 * seed + 601, 1000 * seed + 602
 
     def home(resident: Resident, side: float = 0.0, **looks: object) -> Actor:
+        """Return a resident who comes home. `looks`: fields of `Looks`."""
         return Actor(
             person=resident.person, age=resident.age, name=resident.name, comes_s=LATER_S, goes="in", side=side,
             looks=Looks(**looks),  # type: ignore[arg-type]  # by keyword, as the class checks them
         )  # fmt: skip
 
     def someone(person: int, name: str, holds: Held | None = None) -> Actor:
+        """Return a person who does not live here."""
         return Actor(person=person, name=name, comes_s=LATER_S, holds=holds)
 
     refused = "refused"

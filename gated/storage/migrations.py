@@ -66,6 +66,7 @@ def _migration(number: int, script: str) -> Callable[[Any], None]:
     forth, _, back = script.partition(BACK)
 
     def migration(database: Any) -> None:
+        """Apply the statements, and store the way back."""
         for statement in statements(forth):
             database.execute(statement)
         if back:

@@ -143,6 +143,7 @@ class ReaderSet:
         flat = flat if 0 <= time.monotonic() - at <= FLAT_S else ""
 
         async def decide() -> None:
+            """Decide about the card, and let the reader present it again after a fault of the gate."""
             if await self._credentials.handle_card(number, door, reader, flat):
                 self._recent_cards.forget(reader, number)
 

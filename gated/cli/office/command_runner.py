@@ -193,6 +193,7 @@ def _interruptible() -> Iterator[None]:
     """Turn a signal into `_InterruptedError`, which only ends the waiting."""
 
     def interrupt(*_: object) -> None:
+        """Raise `_InterruptedError` in the main thread."""
         raise _InterruptedError
 
     with _signals(interrupt):

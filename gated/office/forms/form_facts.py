@@ -95,6 +95,7 @@ def values(facts: Facts, language: Language, gates: Sequence[str], gate_days: in
     """Return the text for each placeholder of a form; `BLANK` for a missing fact."""
 
     def value(name: str) -> str:
+        """Return one fact in the language of the form, or a blank."""
         own = getattr(facts, f"{name}_zh", "") if language == "zh" else ""
         return next(filter(None, map(_plain, (own, getattr(facts, name)))), BLANK)
 
