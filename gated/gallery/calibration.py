@@ -1,0 +1,172 @@
+"""The threshold of a gallery, calibrated on the people enrolled in it. Pure; `gallery.Gallery` keeps the present one.
+
+The people of the gallery describe the strangers who come to this gate: each enrolled person is a stranger to all other
+households. `score_tail` fits the tail of these scores. The threshold is its upper bound for the target FPIR at the
+present size, so an uncertain fit gives a higher threshold.
+
+Few people say little. So the manifest has a table of thresholds by size, measured on East Asian people, for whom
+embedders are least certain. The fit counts n / (n + `TABLE_PEOPLE`); a fit above the table counts alone.
+
+Children resemble each other more. Measured on MobileFaceNet and Intel 0095: a strange child is accepted 50 to 80 times
+as often. The registrar marks a child; nothing is inferred from a face. A child's threshold is that for FPIR / 80.
+"""
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import log
+
+import msgspec
+
+from gated.gallery.score_tail import Tail, depth, fit_tail, kept_weight, score_at
+from gated.gallery.stranger_scores import Gathered, StrangerScores, stranger_scores
+
+FEWEST = 20
+"""With fewer people the table alone gives the threshold."""
+TABLE_FPIR = 0.003
+"""The FPIR of the thresholds in a table."""
+TABLE_PEOPLE = 150
+"""Weight of the table, in people."""
+CHILD_FACTOR = 80
+"""How often a strange child is accepted for one strange adult, at most. Measured: 50 to 80."""
+
+
+class Reason(StrEnum):
+    """Origin of a threshold."""
+
+    FITTED = "fitted"
+    TABLE = "table"
+    FLOOR = "floor"
+    CEILING = "ceiling"
+    SETTING = "setting"
+
+
+class CalibrationTable(msgspec.Struct, frozen=True):
+    """What the manifest gives for a model set: thresholds by number of people, with floor and ceiling."""
+
+    floor: float
+    ceiling: float
+    rows: tuple[tuple[int, float], ...] = ()
+    """Number of people and threshold, both rising. With two rows or more they also give the scale of the tail."""
+
+    @property
+    def scale(self) -> float | None:
+        """The scale of the tail: depth by the logarithm of the number of people. None with fewer than two rows."""
+        if len(self.rows) < 2:
+            return None
+        (few, low), (many, high) = self.rows[0], self.rows[-1]
+        return float(depth(high) - depth(low)) / log(many / few)
+
+    def threshold(self, people: int) -> float:
+        """Return the threshold of the table: linear in depth by the logarithm of the number, also beyond its ends."""
+        if not self.rows:
+            return self.floor
+        n, known = max(1, people), [row for row in self.rows if row[0] <= max(1, people)]
+        at, threshold = known[-1] if known else self.rows[0]
+        return float(score_at(float(depth(threshold)) + self._scale_at(at) * log(n / at)))
+
+    def _scale_at(self, people: int) -> float:
+        """Return the scale between this row and the next; after the last row, the scale of the whole table."""
+        for (few, low), (many, high) in zip(self.rows, self.rows[1:], strict=False):
+            if few == people:
+                return float(depth(high) - depth(low)) / log(many / few)
+        return self.scale or 0.0
+
+    def clip(self, threshold: float) -> tuple[float, Reason | None]:
+        """Return the threshold between floor and ceiling, and which of them it is."""
+        if threshold < self.floor:
+            return self.floor, Reason.FLOOR
+        if not threshold < self.ceiling:
+            return self.ceiling, Reason.CEILING
+        return threshold, None
+
+
+class Calibration(msgspec.Struct, frozen=True):
+    """The threshold for the present gallery. Rates are shares, thresholds are scores."""
+
+    threshold: float
+    reason: Reason
+    people: int
+    target_fpir: float
+    low: float
+    """The threshold for the target is from `low` to `high`, with 90 % confidence. A table has one value."""
+    high: float
+    child_threshold: float
+    fpir: float | None = None
+    """Expected FPIR at the threshold; None without a fit."""
+    fpir_bound: float | None = None
+    """Upper bound of the FPIR, with 95 % confidence; None without a fit."""
+
+    is_child_beyond: bool = False
+    """Whether a child needs more than the ceiling: then a face alone does not identify a child here."""
+
+    @property
+    def is_beyond(self) -> bool:
+        """Return whether recognition cannot distinguish these people at this size: the target needs more than the
+        ceiling.
+        """
+        return self.reason is Reason.CEILING
+
+    def days_for_one(self, strangers_a_day: float, *, is_bound: bool = False) -> float | None:
+        """Return the false-accept budget: the mean number of days until one stranger is accepted.
+
+        `is_bound`: for the upper bound of the FPIR, so the least number of days. None without a fit.
+        """
+        rate = self.fpir_bound if is_bound else self.fpir
+        return None if rate is None else 1 / max(rate * strangers_a_day, 1e-9)
+
+
+def calibrate(
+    gathered: Gathered, target_fpir: float, table: CalibrationTable, setting: float | None = None
+) -> Calibration:
+    """Return the calibration of a gallery. `setting`: a threshold that the installer chose; its FPIR is then given."""
+    found = stranger_scores(gathered, kept_weight(len(gathered.people)))
+    return calibration_of(found, target_fpir, table, setting)
+
+
+def calibration_of(
+    found: StrangerScores, target_fpir: float, table: CalibrationTable, setting: float | None = None
+) -> Calibration:
+    """Return the calibration for scores that are known already."""
+    tail = fit_tail(found, table.scale) if found.people >= FEWEST else None
+    chosen = _chosen(tail, found.people, target_fpir, table)
+    child = _chosen(tail, found.people, target_fpir / CHILD_FACTOR, table)
+    if setting is not None:
+        chosen, child = (
+            _Chosen(setting, Reason.SETTING, setting, setting),
+            replace(child, threshold=max(child.threshold, setting)),
+        )
+    return Calibration(
+        threshold=chosen.threshold,
+        reason=chosen.reason,
+        people=found.people,
+        target_fpir=target_fpir,
+        low=chosen.low,
+        high=chosen.high,
+        child_threshold=child.threshold,
+        fpir=None if tail is None else tail.fpir(chosen.threshold),
+        fpir_bound=None if tail is None else tail.fpir_bound(chosen.threshold),
+        is_child_beyond=child.reason is Reason.CEILING,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    threshold: float
+    reason: Reason
+    low: float
+    high: float
+
+
+def _chosen(tail: Tail | None, people: int, target_fpir: float, table: CalibrationTable) -> _Chosen:
+    """Return the threshold for a target FPIR, between floor and ceiling.
+
+    The table is for `TABLE_FPIR`. Half of this rate needs the threshold of twice as many people.
+    """
+    of_table = table.threshold(max(1, round(people * TABLE_FPIR / target_fpir)))
+    if tail is None:
+        threshold, limit = table.clip(of_table)
+        return _Chosen(threshold, limit or Reason.TABLE, threshold, threshold)
+    _, low, high = tail.thresholds(target_fpir)
+    share = people / (people + TABLE_PEOPLE) if table.rows else 1.0
+    threshold, limit = table.clip(max(high, share * high + (1 - share) * of_table))
+    return _Chosen(threshold, limit or Reason.FITTED, low, high)
