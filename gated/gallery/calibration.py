@@ -20,7 +20,7 @@ import msgspec
 from gated.gallery.score_tail import Tail, depth, fit_tail, kept_weight, score_at
 from gated.gallery.stranger_scores import Gathered, StrangerScores, stranger_scores
 
-FEWEST = 20
+FEWEST = 40
 """With fewer people the table alone gives the threshold."""
 TABLE_FPIR = 0.003
 """The FPIR of the thresholds in a table."""

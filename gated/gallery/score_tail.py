@@ -18,9 +18,13 @@ import numpy as np
 from gated.gallery.stranger_scores import Floats, Scores, StrangerScores
 
 PRIOR_PAIRS = 40
-"""Weight of the expected scale, in pairs. The scale differs by about 16 % between populations: 1 / 0.16^2 = 40."""
-GENERAL_SCALE = 1.6
-"""Scale in units of the variance of the scores, for embedders without a table. Measured: 1.6 to 1.7."""
+"""Weight of the expected scale of a table, in pairs. The scale differs by 16 % between populations: 1 / 0.16^2 = 40."""
+GENERAL_SCALE = 3.0
+"""Expected scale in units of the variance of the scores, for embedders without a table. Measured: 1.6 for the two of
+`site` and for each alone, 3.7 for dlib's net.
+"""
+GENERAL_PAIRS = 15
+"""Weight of the expected scale without a table. It is known less well."""
 CENSORED = 0.1
 """Share of the highest scores that count only as "at least so high". So one odd pair does not move the scale."""
 ISOLATED = 5.0
@@ -82,13 +86,23 @@ def fit_tail(found: StrangerScores, scale: float | None = None) -> Tail | None:
 
     Return None without scores to fit, as for one household.
     """
-    expected = GENERAL_SCALE * found.variance if scale is None else scale
+    expected = (
+        _Expected(GENERAL_SCALE * found.variance, GENERAL_PAIRS) if scale is None else _Expected(scale, PRIOR_PAIRS)
+    )
     scores = found.strangers.first(kept_weight(found.probes))
-    if len(scores) < 2 or not expected > 0:
+    if len(scores) < 2 or not expected.scale > 0:
         return None
     rough = _fit(scores, found, expected)
     scores = scores.where(depth(scores.score) <= _highest_expected(scores, rough))
     return _fit(scores, found, expected) if len(scores) > 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    """The scale that is expected before the gallery is known, and its weight in pairs."""
+
+    scale: float
+    pairs: int
 
 
 def _highest_expected(scores: Scores, rough: Tail) -> float:
@@ -97,33 +111,33 @@ def _highest_expected(scores: Scores, rough: Tail) -> float:
     return rough.start + rough.scale * (float(np.log(pairs)) + ISOLATED)
 
 
-def _fit(scores: Scores, found: StrangerScores, expected: float) -> Tail:
+def _fit(scores: Scores, found: StrangerScores, expected: _Expected) -> Tail:
     deep = depth(scores.score)
     start = float(deep[-1])
     random = np.random.default_rng(SEED)
     times = random.multinomial(found.people, np.full(found.people, 1 / found.people), size=DRAWS)
     weights = times[:, scores.probe] * times[:, scores.other] * scores.weight * (found.people / (found.people - 1))
-    prior = expected * random.gamma(PRIOR_PAIRS, 1 / PRIOR_PAIRS, DRAWS)
+    prior = expected.scale * random.gamma(expected.pairs, 1 / expected.pairs, DRAWS)
     excess = deep - start
     return Tail(
         start,
         float(scores.weight.sum()) / found.probes,
-        float(_scales(excess, scores.weight[None, :], np.array([expected]))[0]),
+        float(_scales(excess, scores.weight[None, :], np.array([expected.scale]), expected.pairs)[0]),
         np.maximum(weights.sum(axis=1), 0.5) / found.probes,
-        _scales(excess, weights, prior),
+        _scales(excess, weights, prior, expected.pairs),
     )
 
 
-def _scales(excess: Floats, weights: Floats, prior: Floats) -> Floats:
+def _scales(excess: Floats, weights: Floats, prior: Floats, pairs: int) -> Floats:
     """Return the mean of prior and exponential maximum likelihood, for each row of weights.
 
     The highest scores are censored (type II): the estimate is the sum of min(excess, limit) over the number below. Each
-    pair has two directions, so the prior counts twice `PRIOR_PAIRS`.
+    pair has two directions, so the prior counts twice its pairs.
     """
     total = weights.sum(axis=1)
     is_censored = np.cumsum(weights, axis=1) <= CENSORED * total[:, None]
     limit = excess[np.minimum(is_censored.sum(axis=1), len(excess) - 1)]
     sums = (weights * np.minimum(excess[None, :], limit[:, None])).sum(axis=1)
     below = (weights * ~is_censored).sum(axis=1)
-    scales: Floats = (2 * PRIOR_PAIRS * prior + sums) / (2 * PRIOR_PAIRS + below)
+    scales: Floats = (2 * pairs * prior + sums) / (2 * pairs + below)
     return scales

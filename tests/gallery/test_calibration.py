@@ -49,7 +49,7 @@ def test_people_who_share_a_direction_get_a_higher_threshold():
     assert near.threshold > far.threshold + 0.05
 
 
-@given(seed=st.integers(0, 1000), few=st.integers(25, 120), factor=st.integers(2, 4))
+@given(seed=st.integers(0, 1000), few=st.integers(40, 150), factor=st.integers(2, 4))
 @settings(max_examples=20)
 def test_a_larger_gallery_has_no_lower_threshold_within_the_tolerance(seed, few, factor):
     everybody = pictures(faces(few * factor, seed), 1, seed=seed)
@@ -59,7 +59,7 @@ def test_a_larger_gallery_has_no_lower_threshold_within_the_tolerance(seed, few,
 
 @given(
     seed=st.integers(0, 100),
-    people=st.integers(0, 60),
+    people=st.integers(0, 90),
     shared=st.sampled_from([0.0, 0.5, 3.0]),
     target=st.floats(1e-6, 0.5),
     setting=st.none() | st.floats(0.01, 0.99),
@@ -133,7 +133,7 @@ def test_people_beyond_the_ceiling_are_reported():
 
 
 def test_nobody_lives_in_another_household():
-    gallery = gathered(pictures(faces(40), 2), ["one"] * 40)
+    gallery = gathered(pictures(faces(60), 2), ["one"] * 60)
     assert fit_tail(scores_of(gallery)) is None
     assert calibrate(gallery, TARGET, TABLE).reason is Reason.TABLE
 
