@@ -188,7 +188,8 @@ class RecordBook:
     def unreadable(self) -> set[str]:
         """Return the keys of the records with damaged content."""
         self._table.refresh()
-        return {record.key for record in self._table.records.values() if isinstance(record, Unreadable)}
+        named = {record.key for record in self._table.records.values() if isinstance(record, Unreadable)}
+        return named | self._table.nameless
 
     def version(self, gate: str) -> int:
         """Return the newest record number that this gate must have."""

@@ -43,6 +43,10 @@ class RecordTable:
         """Every known record by key, in the order of their numbers."""
         self.newest = 0
         """The highest number read."""
+        self.nameless: set[str] = set()
+        """Stored keys of unreadable records of households that nobody lives in. Gates get and keep no such record,
+        because nobody knows its name.
+        """
 
     def get(self, key: str) -> StoredRecord | None:
         """Return the newest record of a key: a `Tombstone` if it was removed, None if the key was never used."""
@@ -76,10 +80,18 @@ class RecordTable:
             rows = connection.execute(ask, (self.newest,)).fetchall()
         read = [self._read(*row) for row in rows]
         for record in read:
-            named = self._named(record, read) if isinstance(record, Unreadable) else record
-            self.records.pop(key_in_table(named), None)
-            self.records[key_in_table(named)] = named
-            self.newest = named.n
+            self.newest = record.n
+            if not isinstance(record, Unreadable):
+                named: StoredRecord | Unreadable = record
+            elif (found := self._named(record, read)) is not None:
+                named = found
+            else:
+                self.nameless.add(record.key)
+                continue
+            key = key_in_table(named)
+            self.nameless.discard(self._index(key))
+            self.records.pop(key, None)
+            self.records[key] = named
 
     def _read(self, key: str, n: int, sealed: bytes, is_removed: int) -> StoredRecord | Unreadable:
         """Return a stored record. A damaged tombstone is complete without its content."""
@@ -90,17 +102,15 @@ class RecordTable:
         is_whole = is_removed and not key.startswith("household/")
         return Tombstone(key=key, n=n) if is_whole else Unreadable(key, n)
 
-    def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable:
+    def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable | None:
         """Return the record, with its key. A household's key is stored as an HMAC: find its name among the people's
-        households. Raises `StateError` if nobody lives there.
+        households. Return None if nobody lives there.
         """
         if not record.key.startswith("household/"):
             return record
         people = (each for each in (*self.records.values(), *read) if isinstance(each, OfficePerson))
-        for key in {f"household/{who.household}" for who in people}:
-            if self._index(key) == record.key:
-                return Unreadable(key, record.n)
-        raise StateError(f"record {record.n} of the office, of a household, cannot be read; restore the newest backup")
+        keys = {f"household/{who.household}" for who in people}
+        return next((Unreadable(key, record.n) for key in keys if self._index(key) == record.key), None)
 
     def above(self, n: int) -> Iterator[StoredRecord | Unreadable]:
         """Return an iterator over the known records with a number above `n`, newest first."""

@@ -19,9 +19,10 @@ from gated.office.store import Store
 from gated.protocol.command_messages import ReleaseDoor
 from gated.protocol.event_messages import Ack
 from gated.protocol.face_messages import SealedFace
+from gated.protocol.record_keys import key_of
 from gated.protocol.record_messages import RecordRequest, SnapshotPart
 from gated.protocol.status_messages import Heartbeat
-from gated.protocol.wire_records import Tombstone
+from gated.protocol.wire_records import HouseholdRecord, RoleRecord, Tombstone
 
 sys.path.append(str(Path(__file__).parents[1]))
 from odd_rows import BAD_TEXT, columns, dice, spoil, values_for
@@ -179,3 +180,30 @@ def test_a_damaged_tombstone_still_removes(kept, court):
     gone = {record.key for record in court.store.book.after("gate-1", 0) if isinstance(record, Tombstone)}
     assert f"person/{THIRD}" in gone
     assert [who.subject for who in court.store.book.live(OfficePerson)] == [FIRST, SECOND]
+
+
+@pytest.fixture
+def empty_flat(kept, court):
+    """Return an office with a damaged record of a household that nobody lives in, and of one with a resident."""
+    court.restart(kept)
+    for household in ("9-909", "2-401"):
+        court.store.book.put(HouseholdRecord(n=0, household=household, rights=[]))
+    court.store.close()
+    with closing(sqlite3.connect(kept / "office.db", isolation_level=None)) as connection:
+        connection.execute("UPDATE records SET sealed = x'00' WHERE key LIKE 'household/%'")
+    court.restart(kept)
+    return court.store
+
+
+def test_a_damaged_household_that_nobody_lives_in_does_not_stop_the_office(empty_flat, court, other):
+    assert [who.subject for who in empty_flat.book.live(OfficePerson)] == [FIRST, SECOND]
+    assert "2 of records" in empty_flat.left_out()
+    assert any(isinstance(message, Heartbeat) for message in other.status())
+    n = empty_flat.book.put(RoleRecord(n=0, role="staff", rights=[]))
+    assert "role/staff" in {key_of(record) for record in empty_flat.book.after("gate-2", n - 1)}
+
+
+def test_a_damaged_household_can_be_set_again(empty_flat):
+    empty_flat.book.put(HouseholdRecord(n=0, household="9-909", rights=[]))
+    assert "1 of records" in empty_flat.left_out()
+    assert [record.household for record in empty_flat.book.live(HouseholdRecord)] == ["9-909"]
