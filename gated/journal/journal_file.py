@@ -10,6 +10,7 @@ from typing import Any
 from gated.errors import StateError, TornError
 from gated.journal.chain import Position, genesis
 from gated.storage import database, sql
+from gated.storage.read_only import in_memory, is_read_only_mode
 from gated.storage.rescue import open_best
 from gated.storage.sqlite_errors import state_error
 
@@ -48,8 +49,7 @@ class JournalFile:
             self._connection, self.why = best.connection, best.why
         else:
             self._connection = database.connect(self.path, MIGRATIONS)
-        self._guard = database.Guard(self._connection, self.path, error=state_error)
-        self._connection.row_factory, self._connection.text_factory = None, bytes
+        self._use(self._connection)
         if self.why:
             return
         try:
@@ -57,6 +57,12 @@ class JournalFile:
         except StateError:
             self.close()
             raise
+
+    def _use(self, connection: sqlite3.Connection) -> None:
+        """Use this connection from now on, with texts as bytes."""
+        self._connection = connection
+        self._guard = database.Guard(connection, self.path, error=state_error)
+        connection.row_factory, connection.text_factory = None, bytes
 
     def close(self) -> None:
         """Close the file. Never raises. A second call does nothing."""
@@ -100,10 +106,15 @@ class JournalFile:
         return Position(*values)
 
     def _begin(self, site: str, gate: str) -> None:
-        """Write the head record of a new journal, or check the one of an existing journal."""
+        """Write the head record of a new journal, or check the one of an existing journal.
+
+        A reader finds no head record if the brain was killed while it made the journal. It then writes into a copy.
+        """
         with self.reading() as connection:
             is_begun = connection.execute(BEGUN).fetchone() is not None
         if not is_begun:
+            if is_read_only_mode():
+                self._use(in_memory(self._connection))
             with self.writing() as connection:
                 if not connection.execute(BEGUN).fetchone():
                     journal = secrets.token_hex(8)

@@ -48,7 +48,7 @@ def connect_read_only(path: Path, migrations: Sequence[str]) -> sqlite3.Connecti
         else:
             connection = open_unchanged(path)
             if not is_current(connection, migrations):
-                connection = _in_memory(connection)
+                connection = in_memory(connection)
         connection.row_factory, connection.text_factory = sqlite3.Row, as_text
         migrate(connection, migrations)
     except OSError as error:
@@ -70,7 +70,7 @@ def open_unchanged(path: Path) -> sqlite3.Connection:
         with tempfile.TemporaryDirectory(prefix="gated-", dir=_memory_disk()) as folder:
             for each in (path, log):
                 shutil.copyfile(each, Path(folder) / each.name)
-            return _in_memory(sqlite3.connect(Path(folder) / path.name))
+            return in_memory(sqlite3.connect(Path(folder) / path.name))
     how = "mode=ro" if index.exists() else "immutable=1"
     return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False)
 
@@ -83,7 +83,7 @@ def _memory_disk() -> str | None:
     return next((folder for folder in ("/dev/shm", "/run") if os.access(folder, os.W_OK)), None)  # noqa: S108
 
 
-def _in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
+def in_memory(source: sqlite3.Connection) -> sqlite3.Connection:
     """Copy a database into memory, and close the original."""
     memory = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
     with closing(source):

@@ -1,9 +1,11 @@
 """The journal keeps rows in order, durable, numbered from one, and stored until the office has them."""
 
+import signal
 import sqlite3
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -15,6 +17,8 @@ from gated.events import DoorClosed, DoorSecured, PersonRemoved, Started, Stoppe
 from gated.journal.chain import genesis
 from gated.journal.entry import MAX_BODY_BYTES
 from gated.journal.journal import Journal
+from gated.journal.journal_file import JOURNAL_DB
+from gated.storage.read_only import read_only_mode
 
 NOW = datetime(2026, 11, 23, 8, 0, tzinfo=UTC)
 
@@ -378,3 +382,26 @@ def test_after_any_operations_the_chain_verifies_and_dropped_rows_are_counted(tm
         assert [e.seq for e in journal.entries()] == list(range(position.base + 1, position.head + 1))
         assert position.base <= acked_ever + position.dropped
     journal.close()
+
+
+MAKER = """
+import os, signal, sys
+from pathlib import Path
+from gated.journal.journal_file import MIGRATIONS
+from gated.storage.database import connect
+connect(Path(sys.argv[1]), MIGRATIONS)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_journal_whose_brain_was_killed_while_it_made_it_is_read_as_empty(tmp_path):
+    """The brain makes the tables first, and then the head record."""
+    path = tmp_path / JOURNAL_DB
+    assert subprocess.run([sys.executable, "-c", MAKER, str(path)], check=False).returncode == -signal.SIGKILL
+    assert path.with_name(f"{JOURNAL_DB}-shm").exists()
+    for _ in range(2):
+        with read_only_mode(), closing(Journal.to_read(tmp_path, "site", "gate")) as journal:
+            assert journal.last(5) == []
+            assert journal.position().head == 0
+    with closing(Journal.open(tmp_path, "site", "gate")) as journal:
+        assert journal.position().head == 0
