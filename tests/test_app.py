@@ -55,7 +55,7 @@ def on_duty(gate, *arguments, env=None):
     return brain
 
 
-def test_who_lives_here_is_let_in_and_nobody_else(home):
+def test_residents_are_let_in_and_nobody_else(home):
     pictures = ["obama_2", "stranger_1", "biden_2", "pad_attack", "pad_bona_fide"]
     show(home, *(home.faces / f"{p}.jpg" for p in pictures))
     home.run("run", "--once", check=0)
@@ -91,7 +91,7 @@ def test_a_small_face_in_the_background_never_opens(home, tmp_path):
     assert not any(line["on"] for line in home.trace())
 
 
-def test_somebody_suspended_or_removed_while_the_gate_runs_is_not_let_in(home):
+def test_a_person_suspended_or_removed_at_run_time_is_refused(home):
     show(home, home.faces / "obama_2.jpg", home.faces / "biden_2.jpg", loop=True)
     on_duty(home)
     home.wait_for(lambda: len(home.events("access_granted")) >= 2)
@@ -103,7 +103,7 @@ def test_somebody_suspended_or_removed_while_the_gate_runs_is_not_let_in(home):
     assert len(home.events("access_granted")) == before
 
 
-def test_somebody_enrolled_while_the_gate_runs_is_let_in(home):
+def test_a_person_enrolled_at_run_time_is_let_in(home):
     show(home, home.faces / "pad_bona_fide.jpg", home.faces / "stranger_1.jpg", loop=True)
     on_duty(home)
     home.wait_for(lambda: home.events("access_denied"))
@@ -215,7 +215,7 @@ def test_systemd_is_told_ready_watchdog_and_stopping(home):
         assert brain.wait(10) == 0
 
 
-def test_a_grey_camera_is_said_once_and_its_faces_are_no_attacks(home):
+def test_a_grey_camera_is_reported_once_and_its_faces_are_no_attacks(home):
     for name in ("obama_2", "biden_2", "stranger_1"):
         Image.open(home.faces / f"{name}.jpg").convert("L").convert("RGB").save(home.folder / f"grey_{name}.png")
     greys = [home.folder / f"grey_{name}.png" for name in ("obama_2", "biden_2", "stranger_1")]
@@ -230,7 +230,7 @@ def test_a_grey_camera_is_said_once_and_its_faces_are_no_attacks(home):
     assert home.run("events", "list").stdout.count("attack") == 0
 
 
-def test_without_models_the_gate_runs_and_says_that_it_cannot_see(home):
+def test_without_models_the_gate_runs_and_reports_that_it_cannot_see(home):
     show(home, home.faces / "obama_2.jpg")
     home.write(models={"dir": str(home.folder / "nowhere")})
     brain = home.start("run")
@@ -260,7 +260,7 @@ def test_a_recording_that_can_never_be_shown_ends_as_check_does(gate, change, sa
     assert done.stderr.splitlines()[-1].removeprefix("gated: ") in checked
 
 
-def test_settings_that_change_between_two_starts_are_told(home):
+def test_settings_changed_between_two_starts_are_reported(home):
     show(home, home.faces / "stranger_1.jpg", hold_s=0.2)
     home.run("run", "--once", check=0)
     home.run("run", "--once", check=0)

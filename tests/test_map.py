@@ -14,7 +14,7 @@ def test_the_map_names_every_chapter_and_nothing_else():
     assert set(re.findall(r"^(\w+) {2,}", gated.__doc__, re.MULTILINE)) == {n for n in there if not n.startswith("__")}
 
 
-def test_every_module_says_what_it_is_for():
+def test_every_module_has_a_docstring():
     for module in PACKAGE.rglob("*.py"):
         assert ast.get_docstring(ast.parse(module.read_text())), module
 
@@ -31,7 +31,7 @@ BORDERS = {
 }
 
 
-def test_whoever_decodes_foreign_bytes_expects_deep_nesting():
+def test_every_decoder_of_foreign_bytes_handles_deep_nesting():
     """Deep nesting raises `RecursionError`, which is not the decoder's own error. One name covers all of these
     errors.
     """
@@ -55,7 +55,7 @@ def test_nothing_catches_everything_but_at_the_border_of_a_thread_or_task():
                 assert caught != "BaseException" or isinstance(node.body[-1], ast.Raise), module
 
 
-def test_no_process_of_ours_runs_what_lies_where_somebody_stands():
+def test_no_process_runs_code_from_the_current_folder():
     """`python -m gated` searches the current folder first, which may be on a USB stick. With `-P` it does not."""
     for module in PACKAGE.rglob("*.py"):
         assert not re.search(r'(?<!"-P", )"-m", "gated"', module.read_text()), module

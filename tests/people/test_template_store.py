@@ -58,7 +58,7 @@ def test_a_replaced_face_is_deleted_with_its_key_and_the_other_stays(templates: 
     assert templates.of(ANN, "") == []
 
 
-def test_what_an_older_gated_stored_is_everybodys_first_face(tmp_path: Path) -> None:
+def test_templates_of_an_older_version_are_each_persons_first_face(tmp_path: Path) -> None:
     connection = database.connect(tmp_path / "templates.db", MIGRATIONS[:1])
     connection.execute("INSERT INTO data_keys VALUES (?, ?)", (ANN, b"key a"))
     connection.execute("INSERT INTO templates VALUES ('t1', ?, 'old', ?, ?)", (ANN, b"t1", AT.isoformat()))

@@ -43,7 +43,7 @@ def test_only_the_configured_mqtt_version_is_used():
         assert (dialect.version, dialect.failed(), dialect.version) == (version, False, version)
 
 
-def test_without_a_word_of_the_settings_5_is_tried_and_3_1_1_at_once_where_it_fails():
+def test_without_a_setting_mqtt_5_is_tried_and_3_1_1_after_a_failure():
     dialect = Dialect("auto")
     assert dialect.version == "5"
     assert dialect.failed()

@@ -110,13 +110,13 @@ def test_a_fresh_command_is_carried_out(desk):
     assert desk.judge(command, 10.0, NOON) is command
 
 
-def test_the_ledger_is_written_in_full_before_the_command_is_given_out(desk, opened):
+def test_the_ledger_is_on_disk_before_the_command_is_returned(desk, opened):
     assert desk._ledger.execute("PRAGMA synchronous").fetchone()[0] == 2, "FULL"
     assert desk.judge(order(1), 10.0, NOON) == order(1)
     assert opened().judge(order(1), 10.0, NOON) is None, "another process knows already"
 
 
-def test_a_replayed_command_gets_the_first_answer_and_nothing_else(desk, opened):
+def test_a_replayed_command_gets_only_its_first_answer(desk, opened):
     assert desk.judge(order(1), 10.0, NOON) == order(1)
     assert desk.judge(order(1), 10.1, NOON) is None, "while it is being carried out there is no answer"
     reply = desk.store_outcome(order(1), CommandOutcome("done"))
@@ -125,13 +125,13 @@ def test_a_replayed_command_gets_the_first_answer_and_nothing_else(desk, opened)
     assert opened().judge(order(1), 0.5, NOON) == reply
 
 
-def test_a_command_that_a_restart_interrupted_is_not_begun_again(desk, opened):
+def test_a_command_interrupted_by_a_restart_does_not_begin_again(desk, opened):
     desk.judge(order(1), 10.0, NOON)
     desk.close()
     assert opened().judge(order(1), 0.1, NOON) is None
 
 
-def test_what_a_restart_interrupted_is_answered_by_the_next_life_and_not_before(desk, opened):
+def test_an_interrupted_command_is_answered_after_the_restart(desk, opened):
     desk.judge(order(1), 10.0, NOON)
     desk.judge(order(2), 10.0, NOON)
     done = desk.store_outcome(order(2), CommandOutcome("done"))
@@ -144,7 +144,7 @@ def test_what_a_restart_interrupted_is_answered_by_the_next_life_and_not_before(
     assert opened().interrupted() == [], "once"
 
 
-def test_a_number_is_good_for_one_command_and_an_id_for_one_number(desk):
+def test_a_number_belongs_to_one_command_and_an_id_to_one_number(desk):
     desk.judge(order(1), 10.0, NOON)
     desk.store_outcome(order(1), CommandOutcome("done"))
     assert desk.judge(order(1, id_="f" * 32), 10.0, NOON).outcome == "spent"
@@ -190,7 +190,7 @@ def test_a_jump_of_more_than_a_million_is_refused_and_spends_nothing(desk):
         (Share(ANN, "back"), -301, False),
     ],
 )
-def test_what_nobody_waits_for_is_fresh_for_5_minutes(desk, action, age_s, is_fresh):
+def test_a_command_without_a_waiting_operator_is_fresh_for_5_minutes(desk, action, age_s, is_fresh):
     heard = desk.judge(order(1, action), 10.0, after(age_s))
     assert (heard == order(1, action)) == is_fresh
     assert is_fresh or heard.outcome == "refused"
@@ -205,7 +205,7 @@ def test_a_stale_command_is_refused_once_and_for_all(desk):
 @pytest.mark.parametrize(
     "at", ["", "yesterday", "2027-01-15T12:00:00", "2027-13-15T12:00:00Z", "0001-01-01T00:00+23:59"]
 )
-def test_a_time_that_is_none_is_never_fresh(desk, at):
+def test_an_invalid_time_is_never_fresh(desk, at):
     command = Command(
         site=SITE, gate=GATE, id="a" * 32, number=1, at=at, operator="li", reason="", action=UNATTENDED
     )  # fmt: skip
@@ -214,7 +214,7 @@ def test_a_time_that_is_none_is_never_fresh(desk, at):
 
 @given(text=st.text(max_size=40))
 @settings(deadline=None, max_examples=200)
-def test_no_text_in_the_place_of_the_time_does_harm(text):
+def test_an_invalid_time_text_raises_nothing(text):
     from gated.sync.command_desk import _age_s
 
     age_s = _age_s(text, NOON)
@@ -230,7 +230,7 @@ def test_without_a_trusted_clock_a_challenge_proves_that_a_command_is_fresh(desk
     assert desk.judge(order(1), 11.0, None) == reply, "the first stays spent"
 
 
-def test_a_challenge_is_good_once_and_for_5_s_of_this_life(desk, opened):
+def test_a_challenge_is_valid_once_for_5_s(desk, opened):
     first, second = (desk.judge(order(number), 10.0, None).challenge for number in (1, 2))
     assert first != second
     assert desk.judge(order(3, challenge=first), 10.0 + CHALLENGE_S + 0.1, None).outcome == "challenge", "too late"
@@ -253,7 +253,7 @@ def test_of_too_many_challenges_the_oldest_are_forgotten(desk):
     assert desk.judge(order(21, challenge=given_out[-1]), 10.0, None).number == 21
 
 
-def test_a_command_for_another_gate_is_none_of_ours(desk):
+def test_a_command_for_another_gate_is_ignored(desk):
     assert desk.judge(order(1, gate="back"), 10.0, NOON) is None
     assert desk.judge(order(1), 10.0, NOON) == order(1), "and has spent no number of ours"
 
@@ -300,7 +300,7 @@ def test_an_answer_always_fits_on_the_wire(desk):
     msgspec.json.decode(msgspec.json.encode(reply), type=Reply)
 
 
-def test_what_came_of_a_command_is_a_fact_with_who_and_why():
+def test_the_result_of_a_command_is_an_event_with_operator_and_reason():
     fact = commanded(order(1, SwitchLockdown(on=True)), CommandOutcome("refused", "no"))
     reason = "a neighbour forgot the card"
     assert fact == Commanded("lockdown", order(1).id, "li", reason, "refused", "no")
@@ -310,7 +310,7 @@ def test_what_came_of_a_command_is_a_fact_with_who_and_why():
 
 
 @pytest.mark.parametrize("action", ATTENDED)
-def test_what_an_operator_orders_is_done_only_with_the_nonce_of_the_gate_and_within_5_s(desk, action):
+def test_an_operators_command_needs_the_gates_nonce_within_5_s(desk, action):
     command = live(desk, 1, 10.0, action)
     assert desk.judge(command, 10.0 + CHALLENGE_S, NOON) is command
     late = live(desk, 2, 20.0, action)
@@ -322,7 +322,7 @@ def test_what_an_operator_orders_is_done_only_with_the_nonce_of_the_gate_and_wit
 
 @pytest.mark.parametrize("action", ATTENDED)
 @pytest.mark.parametrize("wall", [NOON, None])
-def test_an_office_that_does_not_say_whether_somebody_waits_is_to_be_updated(desk, action, wall):
+def test_an_office_that_does_not_state_a_waiting_operator_needs_an_update(desk, action, wall):
     reply = desk.judge(order(1, action), 10.0, wall)
     assert reply.outcome == "refused"
     assert "update the office" in reply.why
@@ -330,7 +330,7 @@ def test_an_office_that_does_not_say_whether_somebody_waits_is_to_be_updated(des
     assert desk.judge(order(2, action, challenge=asked.nonce), 10.0, wall).outcome == "refused", "not live"
 
 
-def test_the_nonce_of_one_order_is_none_for_another_and_no_clock_helps(desk, opened):
+def test_the_nonce_of_one_command_is_invalid_for_another(desk, opened):
     first = desk.answer_offer(offer(1), 10.0)
     other = order(2, ReleaseDoor(), challenge=first.nonce, is_live=True)
     assert desk.judge(other, 10.0, NOON).outcome == "refused"
@@ -360,12 +360,12 @@ def test_an_old_release_is_never_carried_out_however_far_the_clock_is_set_back(d
         assert answer is None or answer.outcome in {"refused", "spent"}
 
 
-def test_an_operators_order_needs_no_clock(desk):
+def test_an_operators_command_needs_no_clock(desk):
     command = live(desk, 1, 10.0, at=after(-9e6))
     assert desk.judge(command, 11.0, None) is command
 
 
-def test_an_order_that_was_carried_out_is_not_asked_for_again_but_answered(desk, opened):
+def test_a_finished_command_is_answered_and_not_requested_again(desk, opened):
     command = live(desk, 1, 10.0)
     desk.judge(command, 10.0, NOON)
     assert desk.answer_offer(offer(1), 11.0) is None, "it is under way"
@@ -374,7 +374,7 @@ def test_an_order_that_was_carried_out_is_not_asked_for_again_but_answered(desk,
     assert opened().answer_offer(offer(1), 0.1) == reply
 
 
-def test_each_offer_is_answered_by_another_nonce(desk):
+def test_each_offer_gets_a_new_nonce(desk):
     asked = [desk.answer_offer(offer(1), 10.0) for _ in range(5)]
     assert len({ask.nonce for ask in asked}) == 5
     assert {ask.step for ask in asked} == {"begin"}
@@ -512,12 +512,12 @@ def test_no_power_cut_lets_a_command_act_again(tmp_path, monkeypatch):
     assert not any(twice.values()), twice
 
 
-def test_with_less_than_full_sync_this_very_test_finds_commands_that_act_again(tmp_path, monkeypatch):
+def test_without_full_sync_this_test_finds_commands_that_act_twice(tmp_path, monkeypatch):
     monkeypatch.setattr(sql, "PRAGMAS", sql.PRAGMAS.replace("synchronous = FULL", "synchronous = NORMAL"))
     assert any(done_twice(seed, tmp_path, monkeypatch) for seed in range(30))
 
 
-def test_an_office_that_lost_count_is_told_so_and_nothing_is_done(desk):
+def test_an_office_that_lost_count_is_told_so_and_nothing_is_executed(desk):
     """A restored backup gives a used number to a second command. The command must neither act nor vanish."""
     desk.store_outcome(desk.judge(order(1), 10.0, NOON), CommandOutcome("done"))
     answer = desk.judge(order(1, id_="e" * 32), 11.0, NOON)

@@ -60,7 +60,7 @@ def used(tmp_path):
     return state
 
 
-def test_every_column_is_damaged_below(used):
+def test_these_tests_damage_every_column(used):
     assert columns(used / NAME) == [("commands", column) for column in COLUMNS]
 
 
@@ -80,7 +80,7 @@ def check(desk, said):
 
 @pytest.mark.parametrize("is_running", [False, True])
 @pytest.mark.parametrize("column", COLUMNS)
-def test_whatever_one_value_has_become_nothing_is_done_twice_and_what_comes_is_done(used, tmp_path, column, is_running):
+def test_with_any_damaged_value_no_command_acts_twice(used, tmp_path, column, is_running):
     state, chosen = tmp_path / "state", dice(f"commands {column} {is_running}")
     for row in ROWS:
         every = values_for(used / NAME, "commands", column, row)
@@ -109,7 +109,7 @@ def test_what_a_restart_interrupted_is_answered_though_its_row_is_damaged(used, 
         assert desk.interrupted() == [], "once"
 
 
-def test_the_answer_of_another_order_is_not_given(used):
+def test_the_answer_of_another_command_is_not_returned(used):
     [other] = [value for value in values_for(used / NAME, "commands", "reply", 0) if isinstance(value, bytes)
                and f"{FIRST + 1:032x}".encode() in value]  # fmt: skip
     assert spoil(used / NAME, "commands", "reply", other, 0)

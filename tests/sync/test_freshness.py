@@ -34,20 +34,20 @@ def test_before_the_first_proof_there_is_no_age_to_tell(freshness):
     assert freshness.silent_s(5 * HOUR_S) == 0
 
 
-def test_a_word_for_no_challenge_of_ours_proves_nothing_and_is_heard(freshness):
+def test_a_heartbeat_without_a_known_challenge_proves_nothing_and_is_accepted(freshness):
     assert freshness.accept(word("of another start", 7))
     assert (freshness.heartbeat, freshness.silent_s(HOUR_S)) == (7, 0)
     assert freshness.silence_event(25 * HOUR_S) is not None
 
 
-def test_a_word_that_was_heard_means_nothing_the_second_time(freshness):
+def test_a_repeated_heartbeat_proves_nothing(freshness):
     same = word(freshness.challenge(0.0), 5)
     assert freshness.accept(same)
     assert not freshness.accept(same)
     assert not freshness.accept(word("x", 4))
 
 
-def test_several_words_may_echo_one_challenge_and_only_the_beat_goes_on(freshness):
+def test_several_heartbeats_may_echo_one_challenge(freshness):
     challenge = freshness.challenge(10.0)
     assert freshness.accept(word(challenge, 1))
     assert freshness.accept(word(challenge, 2))
@@ -77,7 +77,7 @@ def test_only_the_newest_challenges_are_kept(freshness):
     assert freshness.silent_s(HOUR_S) == 0
 
 
-def test_silence_counts_from_the_start_is_told_once_and_its_end_too(freshness):
+def test_silence_is_counted_from_the_start_and_its_begin_and_end_are_reported_once(freshness):
     assert freshness.silence_event(24 * HOUR_S) is None
     assert freshness.silence_event(24 * HOUR_S + 1) == OfficeSilent(86401)
     assert freshness.silence_event(30 * HOUR_S) is None
@@ -102,7 +102,7 @@ def seconds(freshness, first, last, step_s=1.0):
     return told
 
 
-def test_an_office_that_says_nothing_on_a_line_that_stands_is_told_within_minutes(freshness):
+def test_a_silent_office_on_an_open_connection_is_reported_within_minutes(freshness):
     freshness.accept(word(freshness.challenge(100.0), 1))
     assert seconds(freshness, 100.0, 100.0 + UNPROVED_S) == []
     assert seconds(freshness, 101.0 + UNPROVED_S, 110.0 + UNPROVED_S) == [OfficeSilent(int(UNPROVED_S) + 1)]

@@ -25,7 +25,7 @@ from gated.sync.office_link import JUNK, JUNK_PER_S
 # -- status ----------------------------------------------------------------------------------------------------------
 
 
-async def test_the_birth_says_online_and_is_retained(broker, gate, receiver, until, topics):
+async def test_the_first_status_is_online_and_retained(broker, gate, receiver, until, topics):
     gate.happen(3)
     gate.start()
     await until(lambda: receiver.statuses, "a status")
@@ -39,7 +39,7 @@ async def test_the_birth_says_online_and_is_retained(broker, gate, receiver, unt
         assert (await anext(aiter(late.messages))).retain
 
 
-async def test_a_change_of_state_waits_for_the_beat_and_a_call_does_not(broker, gate, receiver, until):
+async def test_a_state_change_waits_for_the_next_status_and_a_call_does_not(broker, gate, receiver, until):
     gate.settings = broker.settings(status_s=60.0)
     gate.start()
     await until(lambda: receiver.statuses, "a status")
@@ -54,7 +54,7 @@ async def test_a_change_of_state_waits_for_the_beat_and_a_call_does_not(broker, 
     assert len(receiver.statuses) == 1
 
 
-async def test_the_gate_is_told_once_that_there_is_no_link_and_that_there_is_one_again(broker, gate, until):
+async def test_the_loss_and_return_of_the_link_are_each_reported_once(broker, gate, until):
     broker.kill()
     gate.start()
     await until(lambda: gate.links, "the loss")
@@ -73,7 +73,7 @@ async def test_the_status_is_repeated_every_status_s(broker, gate, receiver, unt
     assert set(receiver.states) == {"online"}
 
 
-async def test_a_gate_that_dies_is_said_to_be_offline_by_its_last_will(broker, gate, receiver, until):
+async def test_a_dead_gate_is_shown_offline_by_its_last_will(broker, gate, receiver, until):
     gate.start()
     await until(lambda: receiver.states == ["online"], "the birth")
     impostor = broker.client("gate-2", identifier="gated-market-south-gate-2")
@@ -90,7 +90,7 @@ async def test_a_gate_that_is_stopped_says_goodbye_and_stays_offline(gate, recei
     assert gate.task.cancelled()
 
 
-async def test_stopping_does_not_wait_for_a_broker_that_hangs(broker, gate, receiver, until):
+async def test_stopping_does_not_wait_for_a_hanging_broker(broker, gate, receiver, until):
     gate.start()
     await until(lambda: receiver.states == ["online"], "the birth")
     broker.process.send_signal(signal.SIGSTOP)
@@ -101,7 +101,7 @@ async def test_stopping_does_not_wait_for_a_broker_that_hangs(broker, gate, rece
 
 
 @pytest.mark.slow
-async def test_a_stop_at_any_moment_is_a_stop(broker, gate, receiver):
+async def test_the_link_can_be_stopped_at_any_moment(broker, gate, receiver):
     dice = random.Random(20261123)
     for turn in range(60):
         gate.happen(dice.randint(0, 3))
@@ -128,7 +128,7 @@ async def test_events_arrive_once_and_in_order(gate, receiver, delivered):
     await delivered(gate, receiver)
 
 
-async def test_what_another_process_appends_is_sent_too(gate, receiver, delivered):
+async def test_events_of_another_process_are_sent_too(gate, receiver, delivered):
     gate.start()
     gate.happen(2)
     await delivered(gate, receiver)
@@ -195,7 +195,7 @@ async def test_a_server_that_lost_everything_is_healed_by_the_next_status_alone(
     await delivered(gate, receiver)
 
 
-async def test_a_slow_server_gets_no_more_than_it_answers(gate, receiver, delivered, until):
+async def test_a_slow_office_gets_only_one_batch_at_a_time(gate, receiver, delivered, until):
     receiver.is_acking = False
     gate.happen(2000)
     gate.start()
@@ -221,7 +221,7 @@ async def test_events_that_retention_dropped_are_a_known_gap_and_the_rest_arrive
     assert receiver.statuses[-1].journal.dropped == 50
 
 
-async def test_a_journal_that_was_tampered_with_arrives_all_the_same_and_is_seen_to_be(gate, receiver, until, tmp_path):
+async def test_an_altered_journal_still_arrives_and_is_detected(gate, receiver, until, tmp_path):
     gate.happen(30)
     with contextlib.closing(sqlite3.connect(tmp_path / "state" / "journal.db")) as hand:
         hand.execute("UPDATE event SET body = '{}' WHERE seq = 7")
@@ -315,7 +315,7 @@ async def test_a_flood_of_forged_acks_is_survived(gate, receiver, delivered, top
     await delivered(gate, receiver)
 
 
-async def test_a_message_that_nobody_foresaw_harms_nothing_but_itself(gate, receiver, delivered, caplog):
+async def test_an_unexpected_message_error_affects_only_that_message(gate, receiver, delivered, caplog):
     gate.start()
     await receiver.until(lambda: receiver.statuses, "the birth")
     gate.records.trouble = KeyError("Zhang Wei")
@@ -336,7 +336,7 @@ def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
     return Command(site="market-south", gate="gate-2", id=f"{number:032x}", number=number, action=action, **values)
 
 
-async def test_an_order_is_carried_out_once_answered_and_written_down(gate, receiver, until):
+async def test_a_command_is_executed_once_answered_and_recorded(gate, receiver, until):
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
     first = order(1)
@@ -351,7 +351,7 @@ async def test_an_order_is_carried_out_once_answered_and_written_down(gate, rece
     assert written == {("suspend", "li", "called", "done"), ("share", "li", "called", "refused")}
 
 
-async def test_an_order_for_which_somebody_waits_is_asked_for_and_confirmed_while_they_do(gate, receiver, until):
+async def test_a_command_with_a_waiting_operator_is_requested_and_confirmed(gate, receiver, until):
     outcomes = []
 
     async def carefully(command, talk):
@@ -378,7 +378,7 @@ async def test_an_order_for_which_somebody_waits_is_asked_for_and_confirmed_whil
     assert (receiver.replies[1].outcome, len(outcomes)) == ("refused", 1), "nobody waited when it was asked last"
 
 
-async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_the_next_connection(
+async def test_a_long_command_delays_nothing_and_its_answer_survives_a_reconnection(
     broker, gate, receiver, delivered, until
 ):
     may_end = asyncio.Event()
@@ -404,7 +404,7 @@ async def test_an_order_that_takes_long_holds_up_nothing_and_is_answered_over_th
     assert receiver.replies[0].why == "at last"
 
 
-async def test_a_retained_order_is_nobodys_and_is_not_carried_out(gate, receiver, until, topics, office_peer):
+async def test_a_retained_command_is_not_executed(gate, receiver, until, topics, office_peer):
     await receiver.client.publish(topics.command, office_peer.write(order(1)), qos=1, retain=True)
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
@@ -413,7 +413,7 @@ async def test_a_retained_order_is_nobodys_and_is_not_carried_out(gate, receiver
     assert [command.number for command in gate.orders] == [2]
 
 
-async def test_an_order_of_a_strangers_or_for_another_gate_is_not_carried_out(
+async def test_a_command_of_a_stranger_or_for_another_gate_is_not_executed(
     gate, receiver, until, topics, stranger, office_peer
 ):
     gate.start()
@@ -428,7 +428,7 @@ async def test_an_order_of_a_strangers_or_for_another_gate_is_not_carried_out(
 # -- new rows while older rows wait ----------------------------------------------------------------------------------
 
 
-async def test_what_happens_now_goes_ahead_of_a_backlog_and_comes_again_in_its_turn(gate, receiver, delivered, until):
+async def test_new_events_are_sent_before_a_backlog_and_again_in_order(gate, receiver, delivered, until):
     receiver.is_acking = False
     gate.happen(2000)
     gate.start()
@@ -490,7 +490,7 @@ async def test_a_gate_with_a_strangers_certificate_gets_no_link(broker, no_link)
     await no_link("UNKNOWN_CA")
 
 
-async def test_a_gate_with_another_gates_certificate_says_whose_it_is(broker, no_link):
+async def test_a_gate_with_another_gates_certificate_names_that_gate(broker, no_link):
     broker.certificate("gate-9")
     f = broker.folder
     await no_link("is gate-9's, and this gate is gate-2", cert=f"{f}/gate-9.pem", key=f"{f}/gate-9.key")
@@ -536,7 +536,7 @@ async def test_a_journal_that_fails_rests_and_the_link_stays(gate, receiver, del
     assert len([r for r in caplog.records if "the card is gone" in r.message]) == 1
 
 
-async def test_a_fault_of_ours_is_not_taken_for_a_bad_network(gate):
+async def test_a_programming_error_is_not_reported_as_a_network_fault(gate):
     gate.vitals = lambda: 1 / 0
     gate.start()
     with pytest.raises((ZeroDivisionError, ExceptionGroup)):
@@ -544,7 +544,7 @@ async def test_a_fault_of_ours_is_not_taken_for_a_bad_network(gate):
     gate.task = None
 
 
-async def test_the_end_gives_all_files_back(gate, receiver, until):
+async def test_the_end_closes_every_file(gate, receiver, until):
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
     await gate.stop()
@@ -585,7 +585,7 @@ async def test_a_certificate_that_has_expired_is_named(fake, fooled, until, auth
     assert fake.levels == []
 
 
-async def test_a_flood_of_junk_is_heard_only_so_fast(fake, fooled, until, topics, published, stranger):
+async def test_a_flood_of_invalid_messages_is_read_at_a_limited_rate(fake, fooled, until, topics, published, stranger):
     heard, side = [0], fooled.side
 
     def counting():
@@ -615,7 +615,7 @@ async def test_a_flood_of_junk_is_heard_only_so_fast(fake, fooled, until, topics
     flood.cancel()
 
 
-async def test_what_is_genuine_is_heard_as_fast_as_it_comes(fake, fooled, until, topics, published, office_peer):
+async def test_genuine_messages_are_read_without_a_limit(fake, fooled, until, topics, published, office_peer):
     fooled.start()
     await until(lambda: fooled.links == [None], "the link")
     deltas = [Delta(site="market-south", gate="gate-2", after=n, upto=n + 1, records=[]) for n in range(3 * JUNK)]

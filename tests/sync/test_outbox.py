@@ -164,7 +164,7 @@ def test_an_ack_of_less_than_before_has_the_rest_sent_again():
     assert outbox.is_due(position(head=9, acked=2), now=0.0)
 
 
-def test_who_replays_old_acks_has_the_disk_written_once_in_a_while():
+def test_replayed_old_acknowledgements_cause_few_disk_writes():
     outbox = Outbox(TIMEOUT_S)
     assert outbox.apply_ack(ack(2), position(head=9, acked=7), "a" * 64, 0.0) == 2
     assert outbox.apply_ack(ack(7), position(head=9, acked=2), "a" * 64, 0.1) == 7
@@ -215,7 +215,7 @@ def test_a_batch_ends_at_a_gap_at_500_events_and_before_it_is_too_long():
     st.integers(1, 2**62),
 )
 @settings(deadline=None)
-def test_whatever_lies_on_the_disk_one_row_at_least_fits_on_the_wire(rows, first):
+def test_every_stored_row_fits_on_the_wire(rows, first):
     raw = [
         (
             first + n,
@@ -357,7 +357,7 @@ acts = st.one_of(
 
 @given(st.lists(acts, max_size=80), st.integers(1, 4))
 @settings(max_examples=300, deadline=None)
-def test_whatever_the_world_does_the_server_ends_with_every_event_once_and_in_order(server_kind, actions, batch_rows):
+def test_after_any_faults_the_office_has_every_event_once_and_in_order(server_kind, actions, batch_rows):
     world = World(server_kind(), batch_rows)
     for name, number in actions:
         if name == "gate_looks":

@@ -48,7 +48,7 @@ def state(tmp_path):
     return tmp_path / "state"
 
 
-def test_with_one_code_it_has_all_that_its_side_of_the_link_needs(office, state):
+def test_one_code_gives_the_gate_everything_for_its_link(office, state):
     pairing, is_new = pair(PairingCode.parse(office.invite().text()), state, SITE)
     assert is_new
     assert pairing.url == office.registrar.place.url
@@ -78,7 +78,7 @@ def test_everything_is_its_owners_alone_and_no_secret_of_the_code_is_kept(office
     assert {path.name for path in state.iterdir()} == {"keys", "pairing"}
 
 
-def test_the_same_code_a_second_time_asks_nobody(office, state):
+def test_a_repeated_code_causes_no_request(office, state):
     code = office.invite()
     pairing, _ = pair(code, state, SITE)
     before = {file: file.read_bytes() for file in pairing.folder.iterdir()}
@@ -87,7 +87,7 @@ def test_the_same_code_a_second_time_asks_nobody(office, state):
     assert {file: file.read_bytes() for file in pairing.folder.iterdir()} == before
 
 
-def test_whoever_was_cut_off_before_the_answer_came_goes_on_with_the_same_code(office, state):
+def test_a_pairing_interrupted_before_the_answer_continues_with_the_same_code(office, state):
     code = office.invite()
     office.registrar.answer(PairingDraft(state).application(code, SITE), datetime.now(UTC))
     assert Pairing.find(state) is None
@@ -117,7 +117,7 @@ def is_whole(office, pairing):
     )
 
 
-def test_wherever_it_is_cut_off_while_writing_the_same_code_ends_it(office, tmp_path, monkeypatch):
+def test_an_interrupted_pairing_is_completed_by_the_same_code(office, tmp_path, monkeypatch):
     """One rename after another fails, as at a power cut. The pairing folder is then complete or absent."""
     monkeypatch.setattr("gated.office.pairing_endpoint.MOST_TRIES", 100)
     rename, failures = os.rename, 0
@@ -164,14 +164,14 @@ def refused(code, state, words, site=SITE):
     assert Pairing.find(state) is None
 
 
-def test_a_code_of_another_office_is_not_believed_and_nothing_is_told(office, state):
+def test_a_code_of_another_office_is_refused_and_reveals_nothing(office, state):
     code = office.invite()
     refused(replace(code, fingerprint=bytes(16)), state, "not the office that gave this code")
     pair(code, state, SITE)
 
 
 @pytest.mark.parametrize("ca", ["its own", "the true one", "both", "both, its own first"])
-def test_whoever_stands_between_learns_nothing_and_gets_nowhere(office, state, tmp_path, ca):
+def test_a_man_in_the_middle_learns_and_gains_nothing(office, state, tmp_path, ca):
     """The impostor answers at the office's address with its own certificate, and sends any authority it likes."""
     code, false = office.invite(), Authority.make(SITE, datetime.now(UTC))
     folder = tmp_path / "between"
@@ -230,16 +230,16 @@ def test_a_name_that_the_office_does_not_go_by_is_said(office, state):
     refused(replace(office.invite(), host="127.0.0.2"), state, "--host")
 
 
-def test_nobody_there_is_said(state):
+def test_an_unreachable_office_is_reported(state):
     refused(replace(OTHERS_CODE, port=free_port()), state, "nobody answers at localhost")
 
 
-def test_something_else_there_is_said(state):
+def test_a_server_that_is_not_an_office_is_reported(state):
     with answering(http.server.BaseHTTPRequestHandler) as port:
         refused(replace(OTHERS_CODE, port=port), state, "is no office")
 
 
-def test_the_offices_word_is_passed_on(office, state):
+def test_the_reason_of_the_office_is_shown(office, state):
     code = office.invite()
     refused(replace(code, secret=bytes(10)), state, "did not give this code")
     refused(code, state, r"mend \[site\] id", site="elsewhere")
@@ -291,7 +291,7 @@ def test_an_endless_answer_is_not_read(state, tmp_path):
 
 
 @pytest.mark.parametrize("begin", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\n\r\n"])
-def test_an_answer_that_drips_is_left(state, tmp_path, monkeypatch, begin):
+def test_an_answer_that_arrives_too_slowly_is_abandoned(state, tmp_path, monkeypatch, begin):
     """Each byte arrives in time, but 20,000 such bytes would keep an installer waiting for days."""
     Authority.make(SITE, datetime.now(UTC)).write_server(tmp_path, "localhost", wall=datetime.now(UTC))
     monkeypatch.setattr(pairing_client, "WHOLE_S", 1.0)

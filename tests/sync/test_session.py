@@ -99,7 +99,7 @@ def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
 # -- status ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_thing_said_is_the_whole_status_with_a_challenge(desk, said):
+def test_the_first_message_is_a_complete_status_with_a_challenge(desk, said):
     desk.happen(3)
     out = desk.due(0.0)
     status = said(out)[0]
@@ -112,7 +112,7 @@ def test_the_first_thing_said_is_the_whole_status_with_a_challenge(desk, said):
     assert (status.models, status.at, status.heard, status.silent_s) == ("site", "2027-01-15T12:00:00.000000Z", 0, 0)
 
 
-def test_the_status_is_told_again_every_status_s_and_on_a_new_connection_and_at_no_change_of_the_gate(desk, said):
+def test_the_status_is_repeated_regularly_and_on_a_new_connection(desk, said):
     """A broker that counts messages must not learn when the door moves, or what fails."""
     broken = replace_vitals(degraded=["vision"], door="open", people=1, templates=2)
     assert [type(message) for message in said(desk.due(0.0))] == [Status]
@@ -136,14 +136,14 @@ def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(
 
 
 @pytest.mark.parametrize("at", ["", "noon", "2027-01-15T12:00:00", "9999-99-99T00:00:00Z"])
-def test_a_word_without_a_time_tells_none(desk, said, office_peer, at):
+def test_a_heartbeat_without_a_time_sets_no_time(desk, said, office_peer, at):
     challenge = said(desk.due(0.0))[0].challenge
     word = about(Heartbeat, challenge=challenge, number=1, at=at, version=0, digest="")
     desk.side.handle_message(TOPICS.ack, office_peer.write(word), 1.0, NOON)
     assert (desk.proofs, desk.times) == ([0.0], [])
 
 
-def test_only_a_word_that_echoes_a_new_challenge_tells_the_time_and_each_challenge_once(desk, said, office_peer):
+def test_only_a_heartbeat_with_a_new_challenge_gives_the_time(desk, said, office_peer):
     challenge = said(desk.due(5.0))[0].challenge
     before = NOON - timedelta(days=9)
     for beat, echoed, at in ((1, "of another day", NOON), (2, challenge, NOON), (3, challenge, before)):
@@ -155,9 +155,7 @@ def test_only_a_word_that_echoes_a_new_challenge_tells_the_time_and_each_challen
     assert desk.times == [(NOON, 5.0)]
 
 
-def test_every_call_is_told_at_once_with_a_new_challenge_and_its_echo_proves_that_the_office_hears(
-    desk, said, office_peer
-):
+def test_every_call_is_sent_at_once_with_a_new_challenge(desk, said, office_peer):
     first = said(desk.due(0.0))[0]
     called = said(desk.due(1.0, replace_vitals(calls=1)))
     assert [type(message) for message in called] == [Status]
@@ -194,7 +192,7 @@ def test_no_two_statuses_have_the_same_challenge(desk, said):
     assert len(set(challenges)) == 40
 
 
-def test_a_word_is_heard_and_its_beat_told(desk, said, server_kind, office_peer):
+def test_a_heartbeat_is_applied_and_its_number_reported(desk, said, server_kind, office_peer):
     server, status = server_kind(), said(desk.due(0.0))[0]
     word = server.word(status.challenge)
     heard = desk.side.handle_message(TOPICS.ack, office_peer.write(word), 5.0, NOON)
@@ -204,7 +202,7 @@ def test_a_word_is_heard_and_its_beat_told(desk, said, server_kind, office_peer)
     assert (told.heard, told.silent_s) == (1, 60)
 
 
-def test_a_replayed_word_is_invalid_and_reaches_nobody(desk, said, server_kind, office_peer):
+def test_a_replayed_heartbeat_is_invalid_and_ignored(desk, said, server_kind, office_peer):
     payload = office_peer.write(server_kind().word(said(desk.due(0.0))[0].challenge))
     assert [desk.side.handle_message(TOPICS.ack, payload, 1.0, NOON).is_invalid for _ in range(3)] == [
         False,
@@ -279,7 +277,7 @@ def quiet_desk(tmp_path_factory, gate_peer, records_kind):
 
 @given(st.binary(max_size=300), st.sampled_from(TOPICS.down))
 @settings(deadline=None)
-def test_any_bytes_are_junk_and_nothing_comes_of_them(quiet_desk, payload, topic):
+def test_random_bytes_are_invalid_and_have_no_effect(quiet_desk, payload, topic):
     heard = quiet_desk.side.handle_message(topic, payload, 0.0, NOON)
     assert (heard.is_invalid, heard.command, list(heard.outgoing)) == (True, None, [])
     assert (quiet_desk.facts, quiet_desk.records.heard, quiet_desk.opened) == ([], [], 0)
@@ -319,7 +317,7 @@ def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, o
 # -- records and commands --------------------------------------------------------------------------------------------
 
 
-def test_what_the_records_have_to_say_goes_where_it_belongs(desk, said, office_peer):
+def test_messages_of_the_replica_go_to_their_topics(desk, said, office_peer):
     receipt = about(RemovalReceipt, subject="0011223344556677", n=1, templates=3, at="")
     request = about(RecordRequest, is_snapshot=True)
     desk.records.answers = [receipt, request]
@@ -329,7 +327,7 @@ def test_what_the_records_have_to_say_goes_where_it_belongs(desk, said, office_p
     assert said(out) == [receipt, request]
 
 
-def test_a_fresh_order_is_to_be_carried_out_once_and_its_answer_is_said_and_written_down(desk, said, office_peer):
+def test_a_fresh_command_is_executed_once_answered_and_recorded(desk, said, office_peer):
     command = order(1, reason="the postman")
     heard = desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
     assert heard.command == command
@@ -343,7 +341,7 @@ def test_a_fresh_order_is_to_be_carried_out_once_and_its_answer_is_said_and_writ
     assert len(desk.facts) == 1
 
 
-def test_a_stale_order_is_refused_said_and_written_down_once(desk, said, office_peer):
+def test_a_stale_command_is_refused_answered_and_recorded_once(desk, said, office_peer):
     command = order(1, Share("a" * 16, "west"), at=(NOON - timedelta(hours=1)).isoformat())
     for _ in range(3):
         heard = desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
@@ -352,7 +350,7 @@ def test_a_stale_order_is_refused_said_and_written_down_once(desk, said, office_
     assert [fact.outcome for fact in desk.facts] == ["refused"]
 
 
-def test_without_a_clock_a_challenge_is_said_and_nothing_is_written_down(desk, said, office_peer):
+def test_without_a_clock_a_challenge_is_sent_and_nothing_is_recorded(desk, said, office_peer):
     heard = desk.side.handle_message(TOPICS.command, office_peer.write(order(1)), 0.0, None)
     challenge = said(heard.outgoing)[0]
     assert (challenge.outcome, heard.command, desk.facts) == ("challenge", None, [])
@@ -360,20 +358,20 @@ def test_without_a_clock_a_challenge_is_said_and_nothing_is_written_down(desk, s
     assert desk.side.handle_message(TOPICS.command, office_peer.write(again), 1.0, None).command == again
 
 
-def test_an_order_that_was_replayed_a_thousand_times_is_carried_out_once(desk, office_peer):
+def test_a_command_replayed_a_thousand_times_is_executed_once(desk, office_peer):
     payload = office_peer.write(order(1))
     acts = [desk.side.handle_message(TOPICS.command, payload, 0.0, NOON) for _ in range(1000)]
     assert sum(heard.command is not None for heard in acts) == 1
     assert sum(heard.is_invalid for heard in acts) == 999
 
 
-def test_an_order_that_cannot_be_written_down_is_not_carried_out(desk, office_peer, monkeypatch):
+def test_a_command_that_cannot_be_recorded_is_not_executed(desk, office_peer, monkeypatch):
     desk.ledger.close()
     heard = desk.side.handle_message(TOPICS.command, office_peer.write(order(1)), 0.0, NOON)
     assert heard.command is None
 
 
-def test_what_an_order_brings_forth_is_said_before_its_answer(desk, said, office_peer):
+def test_messages_of_a_command_are_sent_before_its_answer(desk, said, office_peer):
     command = order(1)
     desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
     desk.side.queue(about(RemovalReceipt, subject="0011223344556677", n=1, templates=0, at=""))
@@ -383,7 +381,7 @@ def test_what_an_order_brings_forth_is_said_before_its_answer(desk, said, office
     ]
 
 
-def test_what_is_too_long_is_not_sent_and_that_is_said(desk, caplog, office_peer):
+def test_a_too_long_message_is_reported_and_not_sent(desk, caplog, office_peer):
     findings = tuple(ReplyFinding("x" * 64, "red", "门" * 200) for _ in range(100))
     out = desk.side.finish_command(order(1), CommandOutcome("done", findings=findings), 0.0)
     assert all(len(o.payload) <= MAX_BYTES for o in out)
@@ -476,7 +474,7 @@ def test_whatever_a_broker_does_the_office_ends_with_every_event_and_fresh_words
         assert desk.records.words[-1].number == world.server.beat
 
 
-def test_an_order_that_the_gate_was_doing_when_it_stopped_is_answered_on_every_connection(desk, said):
+def test_an_interrupted_command_is_answered_on_every_connection(desk, said):
     order = about(
         Command, id="01" * 16, number=1, at=NOON.isoformat(), operator="li", action=Suspend("0123456789abcdef", 5)
     )

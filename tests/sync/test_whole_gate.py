@@ -66,7 +66,7 @@ async def test_a_killed_gate_is_offline_and_a_stopped_one_says_so_itself(running
     await until(lambda: receiver.states[-1] == "offline", "the goodbye")
 
 
-async def test_an_order_is_carried_out_by_the_whole_gate(running, receiver, until):
+async def test_the_whole_gate_executes_a_command(running, receiver, until):
     await until(lambda: "online" in receiver.states, "online")
     await receiver.order(1, SwitchLockdown(on=True))
     await until(lambda: receiver.replies, "the answer")
@@ -92,7 +92,7 @@ def press(gate):
             time.sleep(0.2)
 
 
-async def test_who_calls_is_heard_at_the_office_answered_and_let_in_once(whole_gate, broker, receiver, until):
+async def test_a_caller_reaches_the_office_is_answered_and_let_in_once(whole_gate, broker, receiver, until):
     settings = broker.settings()
     sync = {key: getattr(settings, key) for key in SYNC}
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync, door={"call_pin": 6})
@@ -116,7 +116,7 @@ async def test_who_calls_is_heard_at_the_office_answered_and_let_in_once(whole_g
     assert heard("call_ended") == []
 
 
-async def test_who_calls_while_the_link_is_lost_is_told_at_once(whole_gate, broker, receiver, until):
+async def test_a_caller_learns_at_once_that_the_link_is_lost(whole_gate, broker, receiver, until):
     settings = broker.settings()
     sync = {key: getattr(settings, key) for key in SYNC}
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync, door={"call_pin": 6})
@@ -130,9 +130,7 @@ async def test_who_calls_while_the_link_is_lost_is_told_at_once(whole_gate, brok
     await until(lambda: len(whole_gate.events("call_ended")) == 2, "the same of the next call")
 
 
-async def test_who_calls_an_office_that_hears_nothing_is_told_so_though_the_broker_answers(
-    whole_gate, broker, receiver, until
-):
+async def test_a_caller_learns_that_the_office_does_not_answer(whole_gate, broker, receiver, until):
     receiver.is_acking = False
     settings = broker.settings()
     sync = {key: getattr(settings, key) for key in SYNC}

@@ -190,7 +190,9 @@ class Trouble:
 
 
 @pytest.mark.parametrize("broker", ["mosquitto"], indirect=True)
-def test_after_the_worst_of_wires_all_agree_and_nothing_was_lost_doubled_or_opened(tmp_path, broker, gate_at, wait_for):
+def test_after_severe_network_faults_all_agree_and_nothing_was_lost_doubled_or_opened(
+    tmp_path, broker, gate_at, wait_for
+):
     print(f"GATED_SEED={SEED} GATED_CHAOS_S={TROUBLE_S:g}")
     with contextlib.ExitStack() as stack:
         wires = Wires(broker.port)

@@ -34,7 +34,7 @@ def town(tmp_path, broker, gate_at, wait_for):
         yield Town(tmp_path, broker, gate_at, stack, wait_for)
 
 
-def test_office_and_gates_agree_whatever_happens_in_between(town, broker):
+def test_office_and_gates_agree_after_any_events(town, broker):
     """Covers: join, register, enrol, share, suspend, command, cut off, kill, and remove with a receipt."""
     town.start()
     (east, there), (west, here) = town.gates.items()

@@ -64,7 +64,7 @@ async def test_every_topic_is_delivered_both_ways_in_order(broker, gate, topics)
                 ]
 
 
-async def test_the_newest_status_waits_for_who_subscribes_later(broker, gate, topics):
+async def test_the_newest_status_is_retained_for_later_subscribers(broker, gate, topics):
     async with broker.client(gate) as client:
         for state in (b"old", b"new"):
             await client.publish(topics.status, state, qos=1, retain=True)
@@ -78,7 +78,7 @@ async def test_the_newest_status_waits_for_who_subscribes_later(broker, gate, to
         assert (await next_of(office)).payload == b"up", "the event of before was kept"
 
 
-async def test_the_last_will_of_a_gate_that_dies_is_delivered_and_retained(broker, gate, topics):
+async def test_the_last_will_of_a_dead_gate_is_delivered_and_retained(broker, gate, topics):
     will = aiomqtt.Will(topics.status, b"offline", qos=1, retain=True)
     async with Proxy("127.0.0.1", broker.port) as wire, broker.client(OFFICE) as office:
         await listening(office, [topics.status])
@@ -94,7 +94,7 @@ async def test_the_last_will_of_a_gate_that_dies_is_delivered_and_retained(broke
         assert (message.payload, message.retain) == (b"offline", True)
 
 
-async def test_the_longest_message_there_is_passes_and_the_connection_lives(broker, gate, topics):
+async def test_the_longest_message_is_delivered_and_the_connection_stays(broker, gate, topics):
     longest = bytes(range(256)) * (MAX_BYTES // 256)
     async with broker.client(OFFICE) as office, broker.client(gate) as client:
         await listening(office, [topics.event])
@@ -103,7 +103,7 @@ async def test_the_longest_message_there_is_passes_and_the_connection_lives(brok
         assert [(await next_of(office)).payload for _ in range(3)] == [longest] * 3
 
 
-async def test_who_comes_back_under_its_name_takes_the_place_of_what_it_left_hanging(broker, gate, topics):
+async def test_a_returning_client_replaces_its_hanging_connection(broker, gate, topics):
     async with broker.client(OFFICE) as office:
         await listening(office, [topics.event])
         with contextlib.suppress(aiomqtt.MqttError):
@@ -114,7 +114,7 @@ async def test_who_comes_back_under_its_name_takes_the_place_of_what_it_left_han
 
 
 @pytest.mark.parametrize("who", ["nobody", "a stranger"])
-async def test_without_a_certificate_of_this_authority_nobody_comes_in(broker, gate, who):
+async def test_without_a_certificate_of_this_authority_no_client_connects(broker, gate, who):
     assert broker.knock(broker.tls(gate)) == broker.accepted
     context = broker.tls()
     if who == "a stranger":
@@ -124,7 +124,7 @@ async def test_without_a_certificate_of_this_authority_nobody_comes_in(broker, g
         raise OSError("EOF: it hung up")
 
 
-async def test_a_gate_does_not_write_where_another_or_the_office_does(broker, gate, topics):
+async def test_a_gate_cannot_publish_where_another_or_the_office_does(broker, gate, topics):
     other = Topics(topics.site, broker.spare())
     elsewhere = Topics("elsewhere", gate)
     async with broker.client(OFFICE) as office, broker.client(other.gate) as victim:
@@ -147,7 +147,7 @@ async def test_a_gate_does_not_write_where_another_or_the_office_does(broker, ga
         assert (await next_of(late)).payload == b"genuine", "a forged status was kept for who comes later"
 
 
-async def test_a_name_that_is_not_allowed_writes_nothing_whatever_its_certificate(broker, gate, topics):
+async def test_a_client_with_a_forbidden_name_publishes_nothing(broker, gate, topics):
     unknown = Topics(broker.site, f"unknown-{gate}")
     broker.certificate(unknown.gate)
     async with broker.client(OFFICE) as office:
@@ -161,7 +161,7 @@ async def test_a_name_that_is_not_allowed_writes_nothing_whatever_its_certificat
         assert (await next_of(office)).payload == b"genuine"
 
 
-async def test_a_gate_does_not_read_what_is_for_another(broker, gate, topics):
+async def test_a_gate_cannot_read_messages_for_another(broker, gate, topics):
     other = Topics(topics.site, broker.spare())
     async with broker.client(OFFICE) as office, broker.client(other.gate) as neighbour:
         await neighbour.publish(other.status, b"not for you", qos=1, retain=True)
@@ -177,7 +177,7 @@ async def test_a_gate_does_not_read_what_is_for_another(broker, gate, topics):
                     assert (await next_of(curious)).payload == b"for you", topic
 
 
-async def test_a_gate_that_joins_later_is_let_in(broker, gate):
+async def test_a_gate_that_joins_later_is_admitted(broker, gate):
     """Uses new connections: NATS ends all connections when its rules change."""
     new = Topics(broker.site, f"new-{gate}")
     broker.allow(new.gate)
@@ -190,7 +190,7 @@ async def test_a_gate_that_joins_later_is_let_in(broker, gate):
             await asyncio.sleep(0.1)
 
 
-async def test_version_5_is_spoken_or_refused_in_an_error_and_3_1_1_goes_on_at_once(broker, gate, topics):
+async def test_mqtt_5_works_or_fails_with_an_error_and_3_1_1_follows_at_once(broker, gate, topics):
     """Mosquitto speaks MQTT 5. NATS refuses it in its CONNACK. RabbitMQ before 3.13 does not answer."""
     with contextlib.suppress(aiomqtt.MqttError):
         async with broker.client(gate, protocol=V5, timeout=V5_PATIENCE_S) as client:
@@ -198,7 +198,7 @@ async def test_version_5_is_spoken_or_refused_in_an_error_and_3_1_1_goes_on_at_o
     assert await pipe(broker, gate, topics) == (b"up", b"down")
 
 
-async def test_a_broker_that_was_killed_serves_the_same_gates_again(broker, gate, topics):
+async def test_a_restarted_broker_serves_the_same_gates(broker, gate, topics):
     broker.kill()
     with pytest.raises((aiomqtt.MqttError, OSError)):
         async with broker.client(gate, timeout=3.0):

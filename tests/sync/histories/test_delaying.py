@@ -108,7 +108,7 @@ class Removals:
         return {each.kind for each in self.site.store.alarms.all() if each.gate == "east"} & OF_THE_BROKER
 
 
-def test_a_broker_that_is_nine_minutes_late_for_hours_gains_ten_minutes_and_no_more(site):
+def test_a_broker_nine_minutes_late_for_hours_gains_at_most_ten_minutes(site):
     happens = Removals(site, Late(site, NINE_MINUTES))
     settle(site, HOURS * 3600, happens=happens)
     assert happens.stayed == []
@@ -119,7 +119,7 @@ def test_a_broker_that_is_nine_minutes_late_for_hours_gains_ten_minutes_and_no_m
     assert site.gates["east"].side.replica.mark.digest == office_digest(site, "east")
 
 
-def test_a_broker_that_is_eleven_minutes_late_is_told_of_at_both_ends(site):
+def test_a_broker_eleven_minutes_late_is_reported_at_both_ends(site):
     happens = Removals(site, Late(site, ELEVEN_MINUTES))
     settle(site, PATIENCE_S + ELEVEN_MINUTES, happens=happens)
     assert RECORDS in alarms(site)
@@ -131,7 +131,7 @@ def test_a_broker_that_is_eleven_minutes_late_is_told_of_at_both_ends(site):
 
 
 @pytest.mark.parametrize("topics", [EVERYTHING, EVERYTHING[:3], EVERYTHING[3:]], ids=["both ways", "down", "up"])
-def test_a_broker_that_is_nine_minutes_late_with_everything_lets_nobody_stay_untold(site, topics):
+def test_a_broker_nine_minutes_late_with_everything_hides_no_removed_person(site, topics):
     happens = Removals(site, Late(site, NINE_MINUTES, *topics))
     settle(site, HOURS * 3600 / 2, happens=happens)
     assert happens.stayed == []
@@ -163,7 +163,7 @@ def _changed(site, subject, **changes):
 
 @pytest.mark.parametrize("change", [remove, suspend, take_rights])
 @pytest.mark.parametrize("is_busy", [False, True])
-def test_the_records_of_one_person_alone_are_missed_at_both_ends_within_ten_minutes(site, change, is_busy):
+def test_missing_records_of_one_person_are_noticed_at_both_ends_within_ten_minutes(site, change, is_busy):
     gate, subject = site.gates["east"], site.added.pop(0)
     site.withholds = lambda to, topic, payload: (
         topic.endswith("east/down/record") and names(payload, gate, f"person/{subject}")
@@ -184,7 +184,7 @@ def test_the_records_of_one_person_alone_are_missed_at_both_ends_within_ten_minu
     assert gate.side.replica.mark.digest == office_digest(site, "east")
 
 
-def test_while_one_persons_records_are_held_back_others_are_removed_all_the_same(site):
+def test_withheld_records_of_one_person_do_not_delay_removals_of_others(site):
     gate, subject, other = site.gates["east"], site.added[0], site.added[1]
     site.withholds = lambda to, topic, payload: (
         topic.endswith("east/down/record") and names(payload, gate, f"person/{subject}")

@@ -303,7 +303,7 @@ def live(seed, blank):
         site.remove()
 
 
-def test_whatever_happens_the_rules_hold_and_a_minute_later_all_agree(blank):
+def test_after_any_events_the_rules_hold_and_all_agree_a_minute_later(blank):
     first = FIRST
     count = 1 if SEED is not None else HISTORIES
     print(f"histories {first} to {first + count - 1}")

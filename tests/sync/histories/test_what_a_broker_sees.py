@@ -94,7 +94,7 @@ def breaks(gate, second):
 
 
 @pytest.mark.parametrize("happens", [visits, breaks])
-def test_a_day_with_visits_and_one_on_which_something_breaks_look_like_a_quiet_one(blank, happens):
+def test_traffic_of_a_day_with_visits_or_a_fault_looks_like_a_quiet_day(blank, happens):
     seen = []
     for name, day in (("quiet", nothing), (happens.__name__, happens)):
         site = Site(blank / f"{name}-{happens.__name__}", 7)
@@ -107,7 +107,7 @@ def test_a_day_with_visits_and_one_on_which_something_breaks_look_like_a_quiet_o
     assert len(held) > 0, "and the office has all of it"
 
 
-def test_an_idle_gate_and_its_office_say_less_than_20_mb_a_day(site):
+def test_an_idle_gate_and_its_office_send_under_20_mb_a_day(site):
     """Counts only published bytes. Most are journal rows, which are padded to hide when a person passes."""
     beats = [(topic, length) for second, topic, length in a_day(site, nothing) if second >= 60]
     count = sum(topic.endswith("up/status") for topic, _ in beats)
@@ -116,7 +116,7 @@ def test_an_idle_gate_and_its_office_say_less_than_20_mb_a_day(site):
     assert per_beat * 86_400 / SyncSettings().status_s < 20e6
 
 
-def test_a_call_is_told_at_once(site):
+def test_a_call_is_sent_at_once(site):
     def calls(gate, second):
         if second == 64:
             gate.report(CallPressed())
@@ -126,12 +126,12 @@ def test_a_call_is_told_at_once(site):
     assert site.store.alarms.all()[0].kind == "call_pressed" or site.store.alarms.all(standing=False)
 
 
-def test_what_is_urgent_are_facts_that_there_are():
+def test_the_urgent_kinds_are_existing_event_kinds():
     known = {event.__struct_config__.tag for event in Event.__subclasses__()}
     assert URGENT - {"records_withheld", "presentation_attack"} <= known
 
 
-def test_of_a_status_a_broker_reads_whether_the_gate_is_online_and_nothing_else(site):
+def test_a_broker_reads_only_online_or_offline_in_a_status(site):
     gate = site.gates["east"]
     clear = []
     for vitals in (gate.vitals, structs.replace(gate.vitals, degraded=["vision"], door="open", people=72, calls=1)):
@@ -150,7 +150,7 @@ def test_of_a_status_a_broker_reads_whether_the_gate_is_online_and_nothing_else(
     assert len({len(payload) for payload in clear[:2]}) == 1
 
 
-def test_nothing_that_is_said_in_a_conversation_is_in_the_clear(site):
+def test_no_content_of_a_conversation_is_unencrypted(site):
     """Certificates are the exception: every handshake shows them."""
     site.add()
     for _ in range(30):
@@ -193,7 +193,7 @@ class OldGate:
         return said
 
 
-def test_a_gate_from_before_is_understood_and_answered_as_it_can_read(site):
+def test_an_older_gate_is_understood_and_gets_readable_answers(site):
     gate = site.gates["east"]
     old = OldGate(gate)
     for _ in range(3):
@@ -209,7 +209,7 @@ def test_a_gate_from_before_is_understood_and_answered_as_it_can_read(site):
     assert site.store.gate("east").echoed == 2
 
 
-def test_a_gate_that_goes_back_to_an_older_version_is_heard_again(site):
+def test_a_gate_that_returns_to_an_older_version_is_understood(site):
     gate, old = site.gates["east"], None
     for _ in range(3):
         gate.speak()
@@ -225,7 +225,7 @@ def test_a_gate_that_goes_back_to_an_older_version_is_heard_again(site):
     assert site.store.gate("east").status.version == "0.0.9"
 
 
-def test_an_office_from_before_shows_that_it_must_be_updated(site):
+def test_an_older_office_is_shown_as_needing_an_update(site):
     """An old office skips `sealed`, and shows the rest of a shell like any status."""
     gate = site.gates["east"]
     gate.speak()
@@ -234,7 +234,7 @@ def test_an_office_from_before_shows_that_it_must_be_updated(site):
     assert shown["version"] == "update this office to read it"
 
 
-def test_what_was_once_open_is_read_in_both_forms(site):
+def test_fields_that_were_once_unsealed_are_read_in_both_forms(site):
     assert {"status", "ack", "word", "request"} == ONCE_OPEN
     gate = site.gates["east"]
     status = replace(gate.side._reports.status(gate.vitals), challenge="x")

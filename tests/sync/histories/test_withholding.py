@@ -131,7 +131,7 @@ BY_BOTH = [
 @pytest.mark.parametrize(
     ("what", "known"), BY_BOTH, ids=lambda case: "+".join(case) if isinstance(case, list) else case
 )
-def test_what_is_held_back_is_an_alarm_at_the_office_and_degrades_the_gate(site, what, known):
+def test_withheld_messages_raise_an_alarm_at_the_office_and_degrade_the_gate(site, what, known):
     settle(site, 60, happens=busy)
     site.withholds = hold_back(*what)
     while not any(order["gate"] == "east" for order in site.waiting.values()):
@@ -151,7 +151,7 @@ def test_what_is_held_back_is_an_alarm_at_the_office_and_degrades_the_gate(site,
 
 
 @pytest.mark.parametrize("what", [["down/ack"], ["word"], ["up/status"], ["down/ack", "down/command"]])
-def test_without_words_each_end_that_can_know_says_so(site, what):
+def test_without_heartbeats_each_end_that_can_notice_reports_it(site, what):
     """Without heartbeats the gate does not learn what the office knows.
 
     Without statuses the office does not learn what the gate knows.
@@ -169,7 +169,7 @@ def test_without_words_each_end_that_can_know_says_so(site, what):
 
 
 @pytest.mark.parametrize("is_said_to_be_offline", [False, True])
-def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_to_be_offline):
+def test_if_nothing_passes_in_either_direction_both_ends_report_it(site, is_said_to_be_offline):
     """The connections stay up, and no record has changed that either end could miss."""
     gate = site.gates["east"]
     will = gate.side.last_will(gate.wall, gate.vitals)
@@ -186,7 +186,7 @@ def test_where_nothing_is_let_through_either_way_both_ends_say_so(site, is_said_
     assert silences(gate) == 2, "its beginning and its end"
 
 
-def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch):
+def test_snapshot_parts_that_pass_one_by_one_do_not_hide_the_withholding(site, monkeypatch):
     """The broker passes one part at a time, each within nine minutes."""
     monkeypatch.setattr(record_sending, "LAG", 100)
     for _ in range(600):
@@ -210,7 +210,7 @@ def test_parts_of_a_snapshot_that_come_one_by_one_do_not_help(site, monkeypatch)
     assert RECORDS in gate.lost[WITHHELD]
 
 
-def test_who_was_removed_is_told_of_also_where_the_gate_is_said_to_be_offline(site):
+def test_a_removed_person_is_reported_even_if_the_gate_seems_offline(site):
     """The broker keeps the gate's last will and publishes it when it likes."""
     gate = site.gates["east"]
     will = gate.side.last_will(gate.wall, gate.vitals)
@@ -221,7 +221,7 @@ def test_who_was_removed_is_told_of_also_where_the_gate_is_said_to_be_offline(si
     assert RECORDS in alarms(site)
 
 
-def test_a_list_of_who_is_held_back_that_does_not_come_is_told(site):
+def test_a_missing_list_of_held_people_is_reported(site):
     session = site.side._open_session("east", site.store.gate_table.keys()["east"], site.now, site.wall)
     for second in range(0, int(PATIENCE_S) + 60, 60):
         session.deliveries.note_fresh_status(float(second))
@@ -229,7 +229,7 @@ def test_a_list_of_who_is_held_back_that_does_not_come_is_told(site):
     assert session.deliveries.overdue(PATIENCE_S) == [HELD_LISTS]
 
 
-def test_an_office_that_begins_anew_does_not_end_the_alarm_before_it_knows(site):
+def test_a_restarted_office_does_not_end_the_alarm_too_early(site):
     site.withholds = hold_back("down/record")
     site.add()
     settle(site, PATIENCE_S + 60, step_s=SHORT_S)
@@ -242,7 +242,7 @@ def test_an_office_that_begins_anew_does_not_end_the_alarm_before_it_knows(site)
     assert alarms(site) == set()
 
 
-def test_an_honest_day_accuses_nobody(site):
+def test_an_honest_day_raises_no_alarm(site):
     """Links break, gates stop, the office stands still for an hour, and messages are lost."""
     dice = random.Random(5)
     for part in range(3):
@@ -261,7 +261,7 @@ def test_an_honest_day_accuses_nobody(site):
                 assert not is_degraded(site, each), site.gates[each].lost
 
 
-def test_a_gate_that_is_switched_off_is_told_of_only_when_it_misses_something(site):
+def test_a_switched_off_gate_is_reported_only_if_it_lacks_records(site):
     for gate in site.gates.values():
         will = gate.side.last_will(gate.wall, gate.vitals)
         gate.kill()
@@ -326,7 +326,7 @@ def a_history(seed, blank):
         site.remove()
 
 
-def test_whatever_is_held_back_nobody_who_was_removed_keeps_coming_in_without_an_alarm(blank):
+def test_whatever_is_withheld_no_removed_person_keeps_access_without_an_alarm(blank):
     first = FIRST
     count = 1 if SEED is not None else HISTORIES
     print(f"histories {first} to {first + count - 1}")
@@ -337,7 +337,7 @@ def test_whatever_is_held_back_nobody_who_was_removed_keeps_coming_in_without_an
             raise AssertionError(f"history {seed}: {error} (GATED_SEED={seed} to see it again)") from error
 
 
-def test_an_order_is_no_secret_release(site):
+def test_every_commanded_release_is_in_the_journal(site):
     """A command that is offered again to test the channel is never carried out, because no operator waits for it."""
     site.withholds = hold_back("offer")
     site.order()

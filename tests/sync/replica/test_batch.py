@@ -31,7 +31,7 @@ def join(followed, office, kit, numbers):
     followed.hear(office.delta(before))
 
 
-def test_a_courtyard_that_joins_in_one_afternoon_is_held_back_unless_it_was_announced(follow, office, kit):
+def test_many_new_people_at_once_are_held_unless_announced(follow, office, kit):
     unannounced, announced = follow(most_new_per_hour=200), follow(most_new_per_hour=200, most_new_in_batch=300)
     assert announced.replica.announce(216, 6.0).outcome == "done"
     office.put(*(kit.person(number) for number in range(1, 217)))
@@ -54,7 +54,7 @@ def test_an_announced_batch_survives_a_restart_and_ends_with_its_number(follow, 
 
 
 @pytest.mark.parametrize(("total", "comes"), [(0, 5), (3, 5), (12, 12), (1000, 40)])
-def test_no_announcement_brings_more_than_the_installer_set(follow, office, kit, total, comes):
+def test_no_announcement_exceeds_the_installers_limit(follow, office, kit, total, comes):
     followed = follow(most_new_per_hour=5, most_new_in_batch=total)
     outcome = followed.replica.announce(40, 6.0)
     assert outcome.outcome == ("done" if total else "refused")
@@ -63,7 +63,7 @@ def test_no_announcement_brings_more_than_the_installer_set(follow, office, kit,
     assert len(held(followed)) == 60 - comes
 
 
-def test_the_total_is_for_all_batches_and_all_restarts_until_somebody_at_the_gate_renews_it(follow, office, kit):
+def test_the_total_limits_all_batches_and_restarts_until_it_is_renewed_at_the_gate(follow, office, kit):
     followed = follow(most_new_per_hour=1, most_new_in_batch=10)
     for start in (1, 21, 41):
         followed.replica.announce(10, 72.0)
@@ -82,7 +82,7 @@ def test_the_total_is_for_all_batches_and_all_restarts_until_somebody_at_the_gat
     assert len(followed.people()) == 21
 
 
-def test_a_batch_ends_when_its_hours_are_over(follow, office, kit):
+def test_a_batch_ends_after_its_hours(follow, office, kit):
     followed = follow(most_new_per_hour=1, most_new_in_batch=10)
     followed.replica.announce(10, 1.0)
     followed.replica.wall += timedelta(hours=1)
@@ -90,7 +90,7 @@ def test_a_batch_ends_when_its_hours_are_over(follow, office, kit):
     assert len(followed.people()) == 1
 
 
-def test_a_restart_brings_no_other_hour(follow, office, kit):
+def test_a_restart_gives_no_new_hour(follow, office, kit):
     followed = follow(most_new_per_hour=3)
     join(followed, office, kit, range(1, 4))
     followed.restart()
@@ -102,13 +102,13 @@ def test_a_restart_brings_no_other_hour(follow, office, kit):
 
 
 @pytest.mark.parametrize(("later_s", "room"), [(0, 0), (3599, 0), (-60, 0), (3601, 3)])
-def test_what_joined_long_before_a_start_is_forgotten_and_a_clock_that_was_set_back_forgets_nothing(later_s, room):
+def test_old_arrivals_are_forgotten_and_a_clock_set_back_forgets_none(later_s, room):
     before = Allowed(recent=3, recent_at=NOON.isoformat())
     allowance = Allowance(3, 0, before)
     assert allowance.left(before, 0.0, NOON + timedelta(seconds=later_s)) == room
 
 
-def test_who_is_held_for_their_number_is_accepted_by_the_office_and_comes(follow, office, kit):
+def test_a_person_held_for_their_number_can_be_accepted_by_the_office(follow, office, kit):
     followed = follow(most_new_per_hour=200, most_new_in_batch=300)
     join(followed, office, kit, range(1, 218))
     waiting = sorted(each.subject for each in followed.replica.quarantined())
@@ -121,7 +121,7 @@ def test_who_is_held_for_their_number_is_accepted_by_the_office_and_comes(follow
     assert (len(followed.people()), held(followed)) == (217, set())
 
 
-def test_the_office_accepts_no_more_than_the_installer_set_and_the_rest_waits_at_the_gate(follow, office, kit):
+def test_the_office_accepts_only_up_to_the_installers_limit(follow, office, kit):
     followed = follow(most_new_per_hour=2, most_new_in_batch=3)
     join(followed, office, kit, range(1, 11))
     waiting = sorted(each.subject for each in followed.replica.quarantined())
@@ -139,7 +139,7 @@ def test_the_office_accepts_no_more_than_the_installer_set_and_the_rest_waits_at
     assert len(followed.people()) == 10
 
 
-def test_a_face_that_is_anothers_is_never_accepted_by_the_office(follow, office, kit):
+def test_the_office_can_never_accept_a_face_of_another_person(follow, office, kit):
     followed = follow(most_new_per_hour=100, most_new_in_batch=100)
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
@@ -154,7 +154,7 @@ def test_a_face_that_is_anothers_is_never_accepted_by_the_office(follow, office,
     assert followed.facts(RecordAccepted) == []
 
 
-def test_who_was_held_for_their_number_and_has_anothers_face_is_held_for_that_then(follow, office, kit):
+def test_a_person_accepted_by_number_is_held_again_for_a_duplicate_face(follow, office, kit):
     followed = follow(most_new_per_hour=1, most_new_in_batch=100)
     office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
     followed.hear(office.delta())
@@ -165,12 +165,12 @@ def test_who_was_held_for_their_number_and_has_anothers_face_is_held_for_that_th
     assert followed.finds(1) == kit.subject(1)
 
 
-def test_of_whom_nothing_is_held_nothing_is_accepted(follow, kit):
+def test_a_person_who_is_not_held_cannot_be_accepted(follow, kit):
     outcome = follow(most_new_in_batch=100).replica.accept([kit.subject(1)], "li")
     assert (outcome.outcome, outcome.findings[0].says) == ("refused", "is not held back here")
 
 
-def test_a_district_of_3600_is_let_in_as_announced_and_not_one_more(follow, office, kit):
+def test_an_announced_district_of_3600_is_admitted_and_not_one_person_more(follow, office, kit):
     followed = follow(most_new_per_hour=200, most_new_in_batch=3600)
     followed.replica.announce(3600, 24.0)
     office.put(*(kit.person(number) for number in range(1, 3602)))
@@ -186,7 +186,7 @@ def test_a_district_of_3600_is_let_in_as_announced_and_not_one_more(follow, offi
     in_all=st.integers(0, 20),
     steps=st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 12)), max_size=40),
 )
-def test_whatever_a_stolen_office_does_the_installers_numbers_hold(per_hour, in_all, steps):
+def test_the_installers_limits_hold_against_a_stolen_office(per_hour, in_all, steps):
     """Any hour admits at most the hourly number. Beyond that, all batches together never exceed the total number."""
     allowance, allowed, now, wall, joined = Allowance(per_hour, in_all), Allowed(), 0.0, NOON, []
     for step, number in steps:

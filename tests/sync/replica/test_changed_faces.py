@@ -59,7 +59,7 @@ def test_a_replaced_face_waits_and_the_old_one_works(home, office, kit):
     assert (home.finds(9), home.finds(1)) == (None, kit.subject(1))
 
 
-def test_the_face_that_was_held_counts_when_somebody_here_accepts_it(home, office, kit):
+def test_a_held_face_counts_after_acceptance_at_the_gate(home, office, kit):
     send(home, office, thief(kit))
     assert accept(home, kit)
     assert (home.finds(9), home.finds(1), why(home, kit)) == (kit.subject(1), None, None)
@@ -67,14 +67,14 @@ def test_the_face_that_was_held_counts_when_somebody_here_accepts_it(home, offic
     assert home.finds(9) == kit.subject(1)
 
 
-def test_what_arrives_after_somebody_looked_is_another_face_and_waits_anew(home, office, kit):
+def test_a_face_that_arrives_after_the_inspection_waits_again(home, office, kit):
     send(home, office, thief(kit))
     assert accept(home, kit)
     send(home, office, kit.person(1, face=kit.face(1, like=8)))
     assert (home.finds(8), home.finds(9), why(home, kit)) == (None, kit.subject(1), "changed")
 
 
-def test_the_office_cannot_accept_it_itself(follow, office, kit):
+def test_the_office_cannot_accept_a_changed_face_itself(follow, office, kit):
     home = follow(most_new_in_batch=100)
     send(home, office, kit.person(1, face=kit.face(1)))
     send(home, office, thief(kit))
@@ -101,7 +101,7 @@ WAYS = ("no face", "no consent", "suspended", "a face of another", "a face that"
 
 
 @pytest.mark.parametrize("way", WAYS)
-def test_no_detour_makes_a_changed_face_a_first_one(home, office, kit, way, careless):
+def test_no_sequence_of_records_makes_a_changed_face_a_first_one(home, office, kit, way, careless):
     name = next(each for each in steps(kit) if each.startswith(way))
     for record in steps(kit)[name]:
         send(home, office, record)
@@ -115,7 +115,7 @@ def test_no_detour_makes_a_changed_face_a_first_one(home, office, kit, way, care
         assert home.finds(1) == kit.subject(1)
 
 
-def test_a_mixture_of_two_faces_is_another_face_though_it_is_near_to_both(home, office, kit):
+def test_a_blend_of_two_faces_counts_as_another_face(home, office, kit):
     both = kit.vector(1) + kit.vector(9)
     both /= (both @ both) ** 0.5
     face = seal_face(kit.me.party, kit.subject(1), kit.embedder, [("m", both)])
@@ -124,25 +124,25 @@ def test_a_mixture_of_two_faces_is_another_face_though_it_is_near_to_both(home, 
     assert home.finds(9) is None
 
 
-def test_one_strange_picture_among_the_known_ones_is_another_face(home, office, kit):
+def test_one_foreign_template_among_known_ones_makes_another_face(home, office, kit):
     vectors = [("a", kit.vector(1)), ("b", kit.vector(9))]
     send(home, office, kit.person(1, face=seal_face(kit.me.party, kit.subject(1), kit.embedder, vectors)))
     assert (home.finds(9), why(home, kit)) == (None, "changed")
 
 
-def test_the_same_face_sealed_anew_is_no_other_one(home, office, kit):
+def test_the_same_face_sealed_again_is_unchanged(home, office, kit):
     face = seal_face(kit.me.party, kit.subject(1), kit.embedder, [("another name", kit.vector(1))])
     send(home, office, kit.person(1, face=face))
     assert (home.finds(1), why(home, kit)) == (kit.subject(1), None)
 
 
-def test_the_first_face_of_somebody_known_by_their_card_counts_at_once(followed, office, kit):
+def test_the_first_face_of_a_known_card_holder_counts_at_once(followed, office, kit):
     send(followed, office, kit.person(1))
     send(followed, office, kit.person(1, face=kit.face(1)))
     assert (followed.finds(1), why(followed, kit)) == (kit.subject(1), None)
 
 
-def test_a_face_that_was_taken_here_is_not_replaced_from_afar(followed, office, kit):
+def test_a_face_enrolled_here_is_not_replaced_by_a_remote_one(followed, office, kit):
     send(followed, office, kit.person(1))
     with closing(Gallery.open(followed.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         with gallery.enrolling():
@@ -152,7 +152,7 @@ def test_a_face_that_was_taken_here_is_not_replaced_from_afar(followed, office, 
     assert (followed.finds(1), followed.finds(9)) == (kit.subject(1), None)
 
 
-def test_a_face_that_the_office_has_taken_here_waits_as_well_and_in_the_place_of_what_waited(home, office, kit):
+def test_a_face_enrolled_by_command_waits_and_replaces_the_waiting_one(home, office, kit):
     send(home, office, thief(kit))
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery:
         with gallery.enrolling():
@@ -170,7 +170,7 @@ def test_a_face_that_the_office_has_taken_here_waits_as_well_and_in_the_place_of
         assert holdings.face(kit.subject(1)) != holdings.get(f"person/{kit.subject(1)}").stored_face, "it was made here"
 
 
-def test_a_face_that_was_taken_here_and_waits_does_not_outlive_its_paper(home, office, kit):
+def test_a_waiting_face_enrolled_here_ends_with_its_consent(home, office, kit):
     with closing(Gallery.open(home.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
         assert gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(9)], NOON)
     papers = kit.consents(1, "recognise")
@@ -179,7 +179,7 @@ def test_a_face_that_was_taken_here_and_waits_does_not_outlive_its_paper(home, o
     assert (why(home, kit), accept(home, kit), home.finds(1)) == (None, None, kit.subject(1))
 
 
-def test_what_waits_is_nobody_s_after_the_person_has_gone(home, office, kit):
+def test_a_waiting_face_is_deleted_with_its_person(home, office, kit):
     send(home, office, thief(kit))
     send(home, office, Tombstone(n=0, key=f"person/{kit.subject(1)}"))
     with closing(Holdings.open(home.state, kit.site)) as holdings:
@@ -187,7 +187,7 @@ def test_what_waits_is_nobody_s_after_the_person_has_gone(home, office, kit):
     assert home.replica.quarantined() == []
 
 
-def test_a_waiting_face_that_is_another_person_s_is_held_as_that(home, office, kit):
+def test_a_waiting_face_of_another_person_is_held_for_that(home, office, kit):
     send(home, office, kit.person(2, face=kit.face(2)))
     send(home, office, kit.person(1, face=kit.face(1, like=2)))
     assert why(home, kit) == "duplicate"
@@ -253,14 +253,14 @@ def test_live_faces_records_and_new_people_share_one_hour(newer, office, kit):
     assert {held.subject for held in there.replica.quarantined()} == {kit.subject(n) for n in (10, 3, 4)}
 
 
-def test_a_live_face_that_is_not_the_first_of_its_set_costs_nothing(newer, kit):
+def test_a_later_live_face_of_a_known_set_uses_no_allowance(newer, kit):
     there = newer(1)
     assert taken(there, kit, 1) == ""
     assert [taken(there, kit, 1, like=9) for _ in range(3)] == ["changed"] * 3
     assert taken(there, kit, 2) == "bulk"
 
 
-def test_no_restart_and_no_clock_gives_live_faces_another_hour(newer, kit):
+def test_neither_restart_nor_clock_renews_the_hour_for_live_faces(newer, kit):
     there = newer(2)
     for number, wall in ((1, None), (2, NOON), (3, NOON), (4, None), (5, datetime(2020, 1, 1, tzinfo=UTC))):
         there.restart()
@@ -268,7 +268,7 @@ def test_no_restart_and_no_clock_gives_live_faces_another_hour(newer, kit):
         assert taken(there, kit, number) == ("" if number < 3 else "bulk")
 
 
-def test_a_kill_between_the_count_and_the_face_gives_nothing_back(newer, kit):
+def test_a_kill_between_count_and_face_restores_no_allowance(newer, kit):
     there = newer(2)
     for _ in range(2):
         assert there.replica.may_join(kit.subject(1), kit.embedder, there.now)
@@ -286,14 +286,14 @@ def test_the_office_accepts_live_faces_only_within_the_installers_total(newer, o
     assert sum(there.finds(n) is not None for n in range(1, 6)) == 2
 
 
-def test_a_record_says_nothing_new_of_a_live_face_that_waits_for_its_hour(newer, office, kit):
+def test_a_record_does_not_change_a_live_face_that_waits_for_its_hour(newer, office, kit):
     there = newer(0)
     assert taken(there, kit, 1) == "bulk"
     send(there, office, kit.person(1, name="Ann Other", face=kit.face(1, embedder=OTHER_SET)))
     assert (why(there, kit), there.finds(1)) == ("bulk", None)
 
 
-def test_a_word_that_let_somebody_in_is_for_that_record_and_not_for_a_later_face(follow, office, kit):
+def test_an_acceptance_is_for_one_record_and_not_for_a_later_face(follow, office, kit):
     """Attack: the office accepts people without a face.
 
     Much later it sends faces of a new model set for all of them at once.
@@ -311,7 +311,7 @@ def test_a_word_that_let_somebody_in_is_for_that_record_and_not_for_a_later_face
     assert [there.finds(n) for n in range(1, 6)] == [None] * 5
 
 
-def test_a_live_face_that_waited_for_its_hour_counts_when_it_is_taken_again_with_room(newer, kit):
+def test_a_live_face_enrolled_again_within_the_allowance_counts(newer, kit):
     there = newer(1)
     assert [taken(there, kit, n) for n in (1, 2)] == ["", "bulk"]
     there.now += 3601
@@ -319,7 +319,7 @@ def test_a_live_face_that_waited_for_its_hour_counts_when_it_is_taken_again_with
     assert (there.finds(2), why(there, kit, 2)) == (kit.subject(2), None)
 
 
-def test_the_office_accepts_no_waiting_face_in_the_place_of_one_that_came_meanwhile(newer, office, kit):
+def test_the_office_accepts_no_waiting_face_in_place_of_a_newer_one(newer, office, kit):
     """Attack: the thief's face waits for its hour, the resident's face comes by record, and then the office accepts."""
     there = newer(0, most_new_in_batch=9)
     assert taken(there, kit, 1, like=9) == "bulk"
@@ -330,7 +330,7 @@ def test_the_office_accepts_no_waiting_face_in_the_place_of_one_that_came_meanwh
     assert (there.finds(9), there.finds(1)) == (None, kit.subject(1))
 
 
-def test_a_snapshot_is_no_way_around_the_hour_for_first_faces(newer, office, kit):
+def test_a_snapshot_does_not_bypass_the_hour_for_first_faces(newer, office, kit):
     there = newer(1)
     office.put(*(kit.person(n, face=kit.face(n, pictures=2)) for n in range(1, 6)))
     there.replica._pull.wants_snapshot = True
@@ -339,7 +339,7 @@ def test_a_snapshot_is_no_way_around_the_hour_for_first_faces(newer, office, kit
     assert sum(there.finds(n) is not None for n in range(1, 6)) == 1
 
 
-def test_an_accepted_duplicate_is_that_face_and_no_later_one(home, office, kit):
+def test_accepting_a_duplicate_covers_that_face_only(home, office, kit):
     send(home, office, kit.person(2), kit.person(3, face=kit.face(3)))
     send(home, office, kit.person(2, face=kit.face(2, like=1)))
     assert why(home, kit, 2) == "duplicate"
@@ -363,7 +363,7 @@ def way_of(home, kit):
         return bytes.fromhex((holdings.credential_marks_of(kit.subject(1)) or "00").split()[0])
 
 
-def test_a_face_that_is_shown_with_a_card_from_before_is_theirs(home, office, kit, monkeypatch):
+def test_a_face_shown_with_an_older_card_is_confirmed(home, office, kit, monkeypatch):
     monkeypatch.setattr(Holdings, "credential_marks_of", lambda self, subject: "ab" * 16)
     send(home, office, thief(kit))
     looks = [kit.vector(9, picture) for picture in range(3)]
@@ -377,7 +377,7 @@ def test_a_face_that_is_shown_with_a_card_from_before_is_theirs(home, office, ki
     assert not confirm(home, kit, bytes.fromhex("ab" * 32), *looks), "once"
 
 
-def test_their_daily_card_confirms_no_face_that_they_do_not_show(home, office, kit, monkeypatch):
+def test_a_daily_card_confirms_no_face_that_is_not_shown(home, office, kit, monkeypatch):
     """Attack: the face is replaced, and the owner comes home with the card as usual."""
     monkeypatch.setattr(Holdings, "credential_marks_of", lambda self, subject: "ab" * 16)
     send(home, office, thief(kit))
@@ -386,7 +386,7 @@ def test_their_daily_card_confirms_no_face_that_they_do_not_show(home, office, k
     assert (home.finds(9), why(home, kit)) == (None, "changed")
 
 
-def test_a_card_that_comes_with_the_face_confirms_nothing(home, office, kit):
+def test_a_card_that_arrives_with_the_face_confirms_nothing(home, office, kit):
     from gated.protocol.wire_records import WireCard
 
     try:

@@ -67,7 +67,7 @@ def wider(kit, number=1):
     return kit.person(number, consents=kit.consents(number, "recognise", "transfer"))
 
 
-def test_three_signed_messages_hand_no_face_to_the_office(home, office, kit):
+def test_three_signed_messages_give_no_face_to_the_office(home, office, kit):
     """Attack: the thief's own gate, a consent that no person gave, and `share`, in any order."""
     office.put(gate("gate-9", THIEF), wider(kit))
     home.hear(office.delta(1))
@@ -83,7 +83,7 @@ def test_three_signed_messages_hand_no_face_to_the_office(home, office, kit):
 
 
 @pytest.mark.parametrize("accepted", list(itertools.product([False, True], repeat=2)))
-def test_a_face_goes_when_somebody_here_accepted_both_and_not_before(home, office, kit, accepted):
+def test_a_face_is_shared_only_after_both_acceptances_at_the_gate(home, office, kit, accepted):
     office.put(gate(kit.other, kit.neighbour), wider(kit))
     home.hear(office.delta(1))
     is_gate, is_consent = accepted
@@ -95,7 +95,7 @@ def test_a_face_goes_when_somebody_here_accepted_both_and_not_before(home, offic
     assert shares(home, kit, kit.other) == (1 if all(accepted) else 0)
 
 
-def test_a_face_that_the_office_orders_to_be_taken_makes_no_consent_count(followed, office, kit):
+def test_an_enrolment_commanded_by_the_office_makes_no_consent_count(followed, office, kit):
     """Attack: a thief with the office's key commands the taking of her face while she happens to stand at the gate."""
     office.put(wider(kit), gate(kit.other, kit.neighbour))
     followed.hear(office.delta())
@@ -106,7 +106,7 @@ def test_a_face_that_the_office_orders_to_be_taken_makes_no_consent_count(follow
     assert shares(followed, kit, kit.other) == 1
 
 
-def test_consent_counts_at_once_when_somebody_is_enrolled_at_the_gate_itself(followed, office, kit):
+def test_a_consent_counts_at_once_for_an_enrolment_at_the_gate(followed, office, kit):
     person = Person(kit.subject(1), "Ann", "2-401", "active", NOON, tuple(
         Consent(purpose, "paper-1", "1", NOON) for purpose in ("recognise", "transfer")))  # fmt: skip
     with closing(Gallery.open(followed.state, kit.site, kit.embedder, kit.dimension)) as gallery, gallery.enrolling():
@@ -118,9 +118,7 @@ def test_consent_counts_at_once_when_somebody_is_enrolled_at_the_gate_itself(fol
     assert followed.facts(ConsentHeld) == []
 
 
-def test_what_was_agreed_to_here_while_the_face_was_taken_needs_nobody_when_the_office_says_it_too(
-    followed, office, kit
-):
+def test_a_consent_given_here_and_at_the_office_needs_no_acceptance(followed, office, kit):
     office.put(kit.person(1), gate(kit.other, kit.neighbour))
     followed.hear(office.delta())
     accept(followed, kit.other)
@@ -139,7 +137,7 @@ def test_what_was_agreed_to_here_while_the_face_was_taken_needs_nobody_when_the_
     assert followed.facts(ConsentHeld) == [ConsentHeld(kit.subject(1))]
 
 
-def test_an_order_to_enrol_has_no_room_for_a_consent(kit):
+def test_an_enrolment_command_has_no_field_for_a_consent(kit):
     """Attack: the command to enrol itself claims a consent."""
     said = {"type": "enrol", "subject": kit.subject(1), "within_s": 60.0, "consents": ["transfer"], "transfer": True}
     read = msgspec.json.decode(msgspec.json.encode(said), type=Enrol)
@@ -160,7 +158,7 @@ def test_later_consents_are_accepted_together_in_one_step(followed, office, kit)
     assert all(followed.replica.share(kit.subject(number), kit.other) for number in range(1, 6))
 
 
-def test_a_consent_that_was_taken_back_is_accepted_anew_when_it_returns(home, office, kit):
+def test_a_withdrawn_consent_that_returns_must_be_accepted_again(home, office, kit):
     office.put(gate(kit.other, kit.neighbour), wider(kit))
     home.hear(office.delta(1))
     accept(home, kit.other)
@@ -200,7 +198,7 @@ def test_changed_keys_of_a_trusted_gate_wait_again(home, office, kit, how):
         assert shares(home, kit, kit.other) == 0
 
 
-def test_the_same_keys_once_more_need_nobody(home, office, kit):
+def test_repeated_keys_need_no_acceptance(home, office, kit):
     office.put(gate(kit.other, kit.neighbour), wider(kit))
     home.hear(office.delta(1))
     accept(home, kit.other)
@@ -210,7 +208,7 @@ def test_the_same_keys_once_more_need_nobody(home, office, kit):
     assert shares(home, kit, kit.other) == 1
 
 
-def test_what_somebody_accepts_is_what_they_saw_and_no_newer_keys(home, office, kit):
+def test_an_acceptance_covers_the_keys_that_were_shown_and_no_newer_ones(home, office, kit):
     office.put(gate(kit.other, kit.neighbour))
     home.hear(office.delta(1))
     with closing(Holdings.open(home.state, kit.site)) as holdings:
@@ -220,7 +218,7 @@ def test_what_somebody_accepts_is_what_they_saw_and_no_newer_keys(home, office, 
         assert not holdings.trust(seen.gate, seen.keys, THIS_GATE)
 
 
-def test_a_gate_that_is_trusted_here_vouches_for_another(home, office, kit):
+def test_a_trusted_gate_vouches_for_another(home, office, kit):
     token = vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party)
     office.put(gate(kit.other, kit.neighbour), gate("gate-4", THIRD, token), wider(kit))
     home.hear(office.delta(1))
@@ -246,7 +244,7 @@ def test_a_gate_that_is_trusted_here_vouches_for_another(home, office, kit):
         lambda kit: "a.b.c",
     ],
 )
-def test_no_forged_signature_makes_a_gate_trusted(home, office, kit, forged):
+def test_a_forged_signature_makes_no_gate_trusted(home, office, kit, forged):
     office.put(gate(kit.other, kit.neighbour), wider(kit), gate("gate-9", THIEF, forged(kit)))
     home.hear(office.delta(1))
     accept(home)
@@ -255,7 +253,7 @@ def test_no_forged_signature_makes_a_gate_trusted(home, office, kit, forged):
     assert shares(home, kit, "gate-9") == 0
 
 
-def test_two_gates_of_the_thief_that_vouch_for_each_other_are_nobody(home, office, kit):
+def test_two_gates_that_only_vouch_for_each_other_are_not_trusted(home, office, kit):
     other = Identity.make()
     office.put(
         wider(kit),
@@ -269,7 +267,7 @@ def test_two_gates_of_the_thief_that_vouch_for_each_other_are_nobody(home, offic
     assert [shares(home, kit, name) for name in ("gate-8", "gate-9", kit.gate)] == [0, 0, 0]
 
 
-def test_a_gate_that_is_gone_vouches_for_nobody_any_more_and_not_for_whom_it_did(home, office, kit):
+def test_a_removed_gate_vouches_for_no_gate_any_more(home, office, kit):
     token = vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party)
     office.put(gate(kit.other, kit.neighbour), wider(kit), gate("gate-4", THIRD, token))
     home.hear(office.delta(1))
@@ -287,7 +285,7 @@ def test_a_gate_that_is_gone_vouches_for_nobody_any_more_and_not_for_whom_it_did
     assert shares(home, kit, "gate-4") == 0
 
 
-def test_what_somebody_accepted_here_is_told_to_the_office_once_for_each_connection(home, office, kit):
+def test_acceptances_of_this_gate_are_sent_once_for_each_connection(home, office, kit):
     office.put(gate(kit.other, kit.neighbour))
     home.hear(office.delta(1))
     assert home.replica.due(1.0) == []
@@ -300,7 +298,7 @@ def test_what_somebody_accepted_here_is_told_to_the_office_once_for_each_connect
     assert home.replica.due(4.0) == [said]
 
 
-def test_only_who_was_compared_in_person_is_vouched_for(home, office, kit):
+def test_only_gates_accepted_in_person_are_vouched_for(home, office, kit):
     token = vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party)
     office.put(gate(kit.other, kit.neighbour), gate("gate-4", THIRD, token))
     home.hear(office.delta(1))
@@ -309,7 +307,7 @@ def test_only_who_was_compared_in_person_is_vouched_for(home, office, kit):
     assert {said.to for said in home.replica.due(1.0)} == {kit.other}
 
 
-def test_a_fingerprint_is_of_the_gate_and_of_both_its_keys(kit):
+def test_a_fingerprint_covers_the_gate_and_both_its_keys(kit):
     shown = fingerprint(kit.site, kit.other, kit.neighbour.party)
     assert len(shown.split()) == 8
     assert is_same_print(shown.upper().replace(" ", ""), shown)
@@ -324,7 +322,7 @@ def test_a_fingerprint_is_of_the_gate_and_of_both_its_keys(kit):
     assert len(others) == 4
 
 
-def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkeypatch):
+def test_consents_older_than_acceptances_stay_valid(tmp_path, kit, monkeypatch):
     """Starts from a database with the schema before the trust tables, with one gate and one person who agreed."""
     from gated.people import schema, store
 
@@ -344,7 +342,7 @@ def test_what_counted_before_gates_were_accepted_counts_on(tmp_path, kit, monkey
         assert newly_trusted(kit.site, kit.gate, [known], []) == []
 
 
-def test_the_keys_of_a_gate_are_proved_once_and_not_with_every_record(home, office, kit, monkeypatch):
+def test_the_keys_of_a_gate_are_verified_once_and_not_with_every_record(home, office, kit, monkeypatch):
     proofs, seal = [], Party.seal
     monkeypatch.setattr(Party, "seal", lambda self, text: proofs.append(self.kid) or seal(self, text))
     office.put(gate("gate-9", Identity.make()))
@@ -358,7 +356,7 @@ def test_the_keys_of_a_gate_are_proved_once_and_not_with_every_record(home, offi
     assert len(proofs) == before > 0
 
 
-def test_keys_that_are_none_are_refused_each_time():
+def test_invalid_keys_are_refused_each_time():
     for _ in range(2):
         assert parsed("{}") is None
         assert parsed(THIEF.party.dump().decode()).kid == THIEF.party.kid

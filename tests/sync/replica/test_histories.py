@@ -201,9 +201,7 @@ class History:
 
 @settings(max_examples=HISTORIES, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(STEPS)
-def test_in_the_end_the_gate_has_what_the_office_has_and_nobody_taken_away_ever_passes(
-    kit, empty_state, careless, steps
-):
+def test_the_gate_ends_with_the_offices_records_and_no_removed_person_passes(kit, empty_state, careless, steps):
     with tempfile.TemporaryDirectory() as folder:
         state = Path(folder) / "state"
         shutil.copytree(empty_state, state)
@@ -214,7 +212,7 @@ def test_in_the_end_the_gate_has_what_the_office_has_and_nobody_taken_away_ever_
             assert history.cards_are_the_offices()
 
 
-def test_this_very_test_finds_somebody_who_comes_back(kit, empty_state, careless, tmp_path):
+def test_this_test_detects_a_returned_person(kit, empty_state, careless, tmp_path):
     shutil.copytree(empty_state, tmp_path / "state")
     history = History(kit, tmp_path / "state")
     history.run([("put", 1, True, "1"), ("delta", 5), ("deliver", 0), ("remove", 1), ("delta", 1)])

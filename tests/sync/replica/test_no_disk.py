@@ -87,14 +87,12 @@ def _delta(office, records):
     return office.delta(records[0].n - 1)
 
 
-def test_it_still_tells_the_office_how_far_it_is(gate, office):
+def test_without_a_disk_the_gate_still_reports_its_progress(gate, office):
     """If the gate reported version 0, the office would send all records again as long as the disk is broken."""
     assert (gate.replica.mark.version, gate.replica.mark.digest) == (3, office.digest)
 
 
-def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_when_it_is_on_disk(
-    gate, kit, office, disk
-):
+def test_without_a_disk_removals_count_at_once_and_are_acknowledged_once_stored(gate, kit, office, disk):
     gone = office.remove(1)
     suspended = office.put(kit.person(2, status="suspended"))
     changed = office.put(kit.person(3, name="Another"))
@@ -114,7 +112,7 @@ def test_who_is_removed_or_suspended_is_let_in_no_more_and_it_is_acknowledged_wh
     assert PersonSuspended(kit.subject(2)) in gate.facts
 
 
-def test_an_old_record_that_is_replayed_shuts_nobody_out(gate, kit, office):
+def test_a_replayed_old_record_locks_nobody_out(gate, kit, office):
     """Ann was suspended once and is active again.
 
     A broker that kept the old record must not be able to shut her out.
@@ -124,14 +122,14 @@ def test_an_old_record_that_is_replayed_shuts_nobody_out(gate, kit, office):
     assert gate.shut_out == frozenset()
 
 
-def test_an_order_is_refused_with_a_reason_and_nothing_is_done(gate):
+def test_without_a_disk_a_command_is_refused_with_a_reason(gate):
     heard, (reply,) = gate.order(ReleaseDoor("main"), 1)
     assert heard.command is None
     assert (reply.outcome, reply.why) == ("refused", UNWRITABLE)
     assert [fact.outcome for fact in gate.facts if hasattr(fact, "operator")] == ["refused"]
 
 
-def test_an_order_to_suspend_counts_in_memory_and_is_not_acknowledged(gate, kit, office):
+def test_without_a_disk_a_suspend_command_counts_in_memory_unacknowledged(gate, kit, office):
     (record,) = office.put(kit.person(1, status="suspended"))
     heard, (reply,) = gate.order(Suspend(kit.subject(1), record.n), 1)
     assert heard.command is None
@@ -139,7 +137,7 @@ def test_an_order_to_suspend_counts_in_memory_and_is_not_acknowledged(gate, kit,
     assert gate.shut_out == {kit.subject(1)}
 
 
-def test_an_old_order_to_suspend_counts_for_nothing(gate, kit):
+def test_an_old_suspend_command_has_no_effect(gate, kit):
     _, (reply,) = gate.order(Suspend(kit.subject(1), 9), 1, at=NOON.replace(hour=10))
     assert (reply.outcome, reply.why) == ("refused", UNWRITABLE)
     assert gate.shut_out == frozenset()

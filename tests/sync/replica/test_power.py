@@ -94,7 +94,7 @@ def after(kit, office):
 
 
 @pytest.mark.parametrize("kind", ["delta", "snapshot"])
-def test_between_any_two_statements_there_is_the_batch_before_or_the_batch_after(
+def test_after_a_cut_between_any_two_statements_a_whole_batch_is_stored_or_none(
     follow, office, kit, careless, tmp_path, kind
 ):
     followed = follow()
@@ -119,7 +119,7 @@ def test_between_any_two_statements_there_is_the_batch_before_or_the_batch_after
     assert 5 < turn < len(seen) - 1, "there was something to see on both sides"
 
 
-def test_after_any_power_cut_the_rest_comes_and_nothing_is_left_of_who_went(follow, office, kit, careless, tmp_path):
+def test_after_any_power_cut_the_rest_arrives_and_removed_people_leave_nothing(follow, office, kit, careless, tmp_path):
     followed = follow()
     before(kit, office)
     followed.hear(office.delta())

@@ -18,16 +18,16 @@ def pull(target=0, *, wants_snapshot=False):
     return made
 
 
-def test_nothing_is_asked_for_where_nothing_is_missing():
+def test_without_missing_records_nothing_is_requested():
     assert pull(5).ask(5, None, [], 0.0) == []
     assert not pull(5).is_overdue(1e9)
 
 
-def test_records_are_asked_for_from_where_we_are():
+def test_records_are_requested_from_the_current_version():
     assert pull(5).ask(3, None, [], 0.0) == [RecordRequest(**US, after=3)]
 
 
-def test_a_snapshot_is_asked_for_and_then_its_missing_parts():
+def test_a_snapshot_is_requested_and_then_its_missing_parts():
     asking = pull(5, wants_snapshot=True)
     assert asking.ask(5, None, [], 0.0) == [RecordRequest(**US, is_snapshot=True)]
     assert asking.ask(5, SnapshotTitle(5, "d", 40), list(range(1, 17)), 1.0) == []
@@ -36,7 +36,7 @@ def test_a_snapshot_is_asked_for_and_then_its_missing_parts():
     ]
 
 
-def test_progress_is_waited_for_and_silence_is_not():
+def test_progress_extends_the_wait_and_silence_does_not():
     asking = pull(5)
     asking.ask(3, None, [], 10.0)
     asking.progress(12.0)
@@ -45,7 +45,7 @@ def test_progress_is_waited_for_and_silence_is_not():
     assert asking.ask(4, None, [], 12.0 + REQUEST_TIMEOUT_S) == [RecordRequest(**US, after=4)]
 
 
-def test_what_was_asked_on_another_connection_is_forgotten():
+def test_requests_of_an_earlier_connection_are_forgotten():
     asking = pull(5)
     asking.ask(3, None, [], 10.0)
     asking.restart()
@@ -53,7 +53,7 @@ def test_what_was_asked_on_another_connection_is_forgotten():
     assert asking.ask(3, None, [], 10.5) == [RecordRequest(**US, after=3)]
 
 
-def test_when_all_has_come_nothing_is_waited_for():
+def test_after_all_records_nothing_is_awaited():
     asking = pull(5)
     asking.ask(3, None, [], 10.0)
     assert asking.ask(5, None, [], 10.5) == []
@@ -61,7 +61,7 @@ def test_when_all_has_come_nothing_is_waited_for():
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=20).map(sorted))
-def test_without_any_answer_it_is_never_asked_more_often_than_patience_allows(times):
+def test_without_answers_requests_keep_their_minimum_interval(times):
     asking = pull(5)
     asked = [now for now in times if asking.ask(3, None, [], now)]
     assert asked[0] == times[0]

@@ -40,7 +40,7 @@ def odd_face(kit, number, vectors, **other):
     return SealedFace(id=f"odd{number}", embedder_sha256=said["embedder_sha256"], count=len(vectors), sealed=sealed)
 
 
-def test_of_five_hundred_at_once_most_wait_for_somebody_here(follow, office, kit):
+def test_of_five_hundred_new_people_most_are_held(follow, office, kit):
     followed = follow(most_new_per_hour=20)
     office.put(*(kit.person(number) for number in range(1, 501)))
     followed.hear(office.delta())
@@ -50,7 +50,7 @@ def test_of_five_hundred_at_once_most_wait_for_somebody_here(follow, office, kit
     assert (mark.quarantined, mark.version, mark.digest) == (480, 500, office.digest)
 
 
-def test_the_hour_rolls(follow, office, kit):
+def test_the_hour_is_a_sliding_window(follow, office, kit):
     followed = follow(most_new_per_hour=2)
     for number in range(1, 7):
         office.put(kit.person(number))
@@ -62,7 +62,7 @@ def test_the_hour_rolls(follow, office, kit):
     assert quarantined(followed) == [(kit.subject(8), "bulk"), (kit.subject(9), "bulk")], "one of the last hour counts"
 
 
-def test_changes_of_people_who_are_here_are_not_bulk(follow, office, kit):
+def test_changes_of_known_people_do_not_count(follow, office, kit):
     followed = follow(most_new_per_hour=3)
     office.put(*(kit.person(number) for number in (1, 2, 3)))
     followed.hear(office.delta())
@@ -73,7 +73,7 @@ def test_changes_of_people_who_are_here_are_not_bulk(follow, office, kit):
     assert {person.name for person in followed.people().values()} == {"c"}
 
 
-def test_a_first_snapshot_is_not_bulk_and_a_later_one_is(follow, office, kit):
+def test_a_first_snapshot_does_not_count_and_a_later_one_does(follow, office, kit):
     followed = follow(most_new_per_hour=2)
     office.put(*(kit.person(number) for number in range(1, 11)))
     followed.hear_word(office.word())
@@ -86,7 +86,7 @@ def test_a_first_snapshot_is_not_bulk_and_a_later_one_is(follow, office, kit):
     assert followed.replica.mark.digest == office.digest
 
 
-def test_who_is_held_back_and_then_removed_is_gone(follow, office, kit):
+def test_a_held_person_who_is_removed_is_deleted(follow, office, kit):
     followed = follow(most_new_per_hour=1)
     office.put(kit.person(1), kit.person(2))
     followed.hear(office.delta())
@@ -97,7 +97,7 @@ def test_who_is_held_back_and_then_removed_is_gone(follow, office, kit):
     assert not accept(followed, kit, 2)
 
 
-def test_who_is_accepted_comes_with_the_next_word_and_survives_a_restart(follow, office, kit):
+def test_an_accepted_person_arrives_with_the_next_heartbeat_and_survives_a_restart(follow, office, kit):
     followed = follow(most_new_per_hour=1)
     office.put(*(kit.person(number, face=kit.face(number)) for number in (1, 2, 3)))
     followed.hear(office.delta())
@@ -114,7 +114,7 @@ def test_who_is_accepted_comes_with_the_next_word_and_survives_a_restart(follow,
     assert not accept(followed, kit, 2)
 
 
-def test_who_is_accepted_does_not_come_back_by_an_older_record(follow, office, kit):
+def test_an_older_record_does_not_restore_an_accepted_person(follow, office, kit):
     followed = follow(most_new_per_hour=1)
     office.put(kit.person(1), kit.person(2))
     kept = office.delta()
@@ -127,7 +127,7 @@ def test_who_is_accepted_does_not_come_back_by_an_older_record(follow, office, k
     assert followed.people()[kit.subject(2)].status == "suspended"
 
 
-def test_who_is_accepted_and_then_not_named_any_more_is_gone(follow, office, kit):
+def test_an_accepted_person_missing_from_a_snapshot_is_deleted(follow, office, kit):
     followed = follow(most_new_per_hour=1)
     office.put(kit.person(1), kit.person(2))
     followed.hear(office.delta())
@@ -138,7 +138,7 @@ def test_who_is_accepted_and_then_not_named_any_more_is_gone(follow, office, kit
     assert followed.replica._holdings.get(f"person/{kit.subject(2)}").is_gone
 
 
-def test_a_face_that_is_anothers_here_is_held_back_and_its_person_stays(followed, office, kit):
+def test_a_duplicate_face_is_held_and_its_person_stays(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1, pictures=3)))
     followed.hear(office.delta())
     office.put(kit.person(2, face=kit.face(2, like=1, pictures=2)), kit.person(3, face=kit.face(3)))
@@ -151,14 +151,14 @@ def test_a_face_that_is_anothers_here_is_held_back_and_its_person_stays(followed
     assert followed.replica.mark.digest == office.digest
 
 
-def test_of_two_alike_in_one_batch_the_first_has_the_face(followed, office, kit):
+def test_of_two_equal_faces_in_a_batch_the_first_is_kept(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
     followed.hear(office.delta())
     assert quarantined(followed) == [(kit.subject(2), "duplicate")]
     assert followed.finds(1) == kit.subject(1)
 
 
-def test_who_takes_the_place_of_somebody_who_leaves_in_the_same_batch_is_no_duplicate(followed, office, kit):
+def test_a_person_who_replaces_a_leaving_one_in_a_batch_is_no_duplicate(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
     office.put(kit.person(2, face=kit.face(2, like=1)))
@@ -168,7 +168,7 @@ def test_who_takes_the_place_of_somebody_who_leaves_in_the_same_batch_is_no_dupl
     assert followed.finds(1) == kit.subject(2)
 
 
-def test_a_new_picture_of_the_same_person_is_no_duplicate(followed, office, kit):
+def test_a_new_face_of_the_same_person_is_no_duplicate(followed, office, kit):
     """It still waits as a changed face: step by step, such pictures could lead to any other person's face."""
     office.put(kit.person(1, face=kit.face(1)))
     followed.hear(office.delta())
@@ -181,7 +181,7 @@ def test_a_new_picture_of_the_same_person_is_no_duplicate(followed, office, kit)
     assert followed.replica._holdings.register._templates.count() == 4
 
 
-def test_a_face_that_is_held_back_leaves_somebody_with_their_old_one(followed, office, kit):
+def test_a_held_face_keeps_the_old_one_in_use(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2)))
     followed.hear(office.delta())
     office.put(kit.person(2, face=kit.face(2, like=1, pictures=2)))
@@ -194,7 +194,7 @@ def test_a_face_that_is_held_back_leaves_somebody_with_their_old_one(followed, o
     assert followed.replica.mark.quarantined == 0
 
 
-def test_twins_may_both_come_in_when_somebody_here_says_so(followed, office, kit):
+def test_twins_are_both_admitted_after_an_acceptance_at_the_gate(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
     followed.hear(office.delta())
     assert accept(followed, kit, 2)
@@ -208,7 +208,7 @@ BAD = [np.full(32, np.nan), np.full(32, np.inf), np.zeros(32), np.full(32, 9e9),
 
 
 @pytest.mark.parametrize("bad", BAD, ids=["nan", "infinite", "zero", "huge", "denormal", "short"])
-def test_a_vector_that_is_no_embedding_is_never_stored(followed, office, kit, bad):
+def test_an_invalid_embedding_is_never_stored(followed, office, kit, bad):
     vectors = [kit.vector(1).tobytes(), bad.astype("<f4").tobytes()]
     office.put(kit.person(1, face=odd_face(kit, 1, vectors)))
     followed.hear(office.delta())
@@ -255,7 +255,7 @@ def test_neighbours_who_share_a_direction_are_no_duplicates_at_a_centred_gate(fo
         assert len(quarantined(there)) == held
 
 
-def test_a_face_of_somebody_else_another_count_or_another_lock_is_held_back(followed, office, kit):
+def test_a_face_with_wrong_person_count_or_key_is_held(followed, office, kit):
     right = [kit.vector(1).tobytes()]
     sealed_elsewhere = kit.neighbour.party.seal(msgspec.json.encode(FaceTemplates(kit.subject(5), kit.embedder, right)))
     faces = {
@@ -273,7 +273,7 @@ def test_a_face_of_somebody_else_another_count_or_another_lock_is_held_back(foll
     assert followed.replica._holdings.register._templates.count() == 0
 
 
-def test_a_face_of_another_embedder_is_kept_and_not_searched(followed, office, kit):
+def test_a_face_of_another_embedder_is_stored_and_not_searched(followed, office, kit):
     foreign = odd_face(kit, 1, [np.eye(48, dtype="<f4")[0].tobytes()], embedder_sha256="cd" * 32)
     office.put(kit.person(1, face=foreign), kit.person(2, face=kit.face(2)))
     followed.hear(office.delta())
@@ -282,7 +282,7 @@ def test_a_face_of_another_embedder_is_kept_and_not_searched(followed, office, k
     assert (opened.foreign, opened.unreadable, len(opened.rows)) == (1, 0, 1)
 
 
-def test_the_facts_and_the_log_name_nobody(follow, office, kit, caplog):
+def test_events_and_log_have_no_name(follow, office, kit, caplog):
     followed = follow(most_new_per_hour=1)
     office.put(kit.person(1, face=kit.face(1)), kit.person(2), kit.person(1, face=odd_face(kit, 1, [b"1234"])))
     followed.hear(office.delta())
@@ -291,7 +291,7 @@ def test_the_facts_and_the_log_name_nobody(follow, office, kit, caplog):
         assert secret not in told
 
 
-def test_records_are_no_way_around_the_hour_by_coming_as_suspended(follow, office, kit):
+def test_suspended_records_do_not_bypass_the_hour(follow, office, kit):
     followed = follow(most_new_per_hour=2)
     said = office.put(*(kit.person(number, status="suspended") for number in range(1, 6)))
     followed.hear(Delta(**kit.us, after=4, upto=5, records=[said[4]]))  # it leaves a gap
@@ -306,7 +306,7 @@ def test_records_are_no_way_around_the_hour_by_coming_as_suspended(follow, offic
     st.integers(1, 5),
     st.lists(st.tuples(st.floats(0, 3 * WINDOW_S), st.integers(0, 4), st.booleans(), st.booleans()), max_size=30),
 )
-def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps):
+def test_no_hour_exceeds_its_limit_across_restarts(most, steps):
     allowance, allowed, joined = Allowance(most, 0), Allowed(), []
     for now, asked, restarts, is_trusted in sorted(steps):
         if restarts:
@@ -331,7 +331,7 @@ def test_no_hour_ever_brings_more_than_it_may_whatever_is_restarted(most, steps)
         (NOON, NOON + timedelta(hours=1), 5),
     ],
 )
-def test_after_a_restart_only_a_trusted_clock_says_that_the_hour_is_over(joined_at, restarted_at, left):
+def test_after_a_restart_only_a_trusted_clock_ends_the_hour(joined_at, restarted_at, left):
     """Attack: the hourly allowance is used up, the clock is changed, and the office commands a restart."""
     first = Allowance(5, 0)
     allowed = first.spend(Allowed(), 5, 100.0, joined_at)
@@ -340,7 +340,7 @@ def test_after_a_restart_only_a_trusted_clock_says_that_the_hour_is_over(joined_
     assert again.left(allowed, 10.0 + WINDOW_S, None) == 5, "an hour of its own has passed"
 
 
-def test_in_doubt_of_the_clock_no_batch_begins_or_goes_on(follow, office, kit):
+def test_with_an_untrusted_clock_no_batch_begins_or_continues(follow, office, kit):
     followed = follow(most_new_per_hour=0, most_new_in_batch=9)
     followed.replica.wall = None
     assert followed.replica.announce(5, 2.0).outcome == "refused"
@@ -356,7 +356,7 @@ def test_in_doubt_of_the_clock_no_batch_begins_or_goes_on(follow, office, kit):
     assert list(followed.people()) == [kit.subject(2)]
 
 
-def test_a_gate_whose_people_were_all_removed_is_no_new_gate(follow, office, kit):
+def test_a_gate_without_people_left_is_not_a_new_gate(follow, office, kit):
     """Attack: the office removes all people, so that a snapshot could bring any number of strangers at once."""
     followed = follow(most_new_per_hour=2)
     office.put(kit.person(1), kit.person(2))
@@ -383,7 +383,7 @@ def slowly(stored, arriving, threshold):
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 3)), max_size=6), st.integers(0, 4))
-def test_twins_are_found_as_by_comparing_every_two(arrivals, stored):
+def test_duplicates_are_found_as_by_comparing_every_pair(arrivals, stored):
     def picture(who, which):
         vector = np.random.default_rng(who // 2).standard_normal(16) + 0.2 * np.random.default_rng(
             (who, which)
@@ -395,7 +395,7 @@ def test_twins_are_found_as_by_comparing_every_two(arrivals, stored):
     assert find_duplicates(rows, faces, 0.8) == slowly(rows, faces, 0.8)
 
 
-def test_twins_are_found_across_blocks_and_a_rejected_face_rejects_nobody():
+def test_duplicates_are_found_across_blocks_and_a_rejected_face_rejects_no_other():
     rng = np.random.default_rng(1)
     vectors = rng.standard_normal((2 * BLOCK + 10, 64)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)

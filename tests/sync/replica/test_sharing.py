@@ -40,7 +40,7 @@ def sharing(followed, office, kit):
     return followed
 
 
-def test_the_other_gate_opens_what_was_sealed_to_it(sharing, kit):
+def test_the_receiving_gate_opens_a_face_sealed_to_it(sharing, kit):
     shared = sharing.replica.share(kit.subject(1), kit.other)
     assert isinstance(shared, SharedFace)
     assert (shared.subject, shared.to, shared.face.count) == (kit.subject(1), kit.other, 3)
@@ -50,7 +50,7 @@ def test_the_other_gate_opens_what_was_sealed_to_it(sharing, kit):
     assert sharing.facts(FaceShared) == [FaceShared(kit.subject(1), kit.other)]
 
 
-def test_nobody_else_opens_it_not_the_office_and_not_the_gate_that_sealed_it(sharing, kit):
+def test_neither_the_office_nor_the_sending_gate_opens_the_face(sharing, kit):
     shared = sharing.replica.share(kit.subject(1), kit.other)
     for reader in (kit.office, kit.me):
         with pytest.raises(SealError):
@@ -58,7 +58,7 @@ def test_nobody_else_opens_it_not_the_office_and_not_the_gate_that_sealed_it(sha
     assert kit.vector(1).tobytes() not in msgspec.json.encode(shared)
 
 
-def test_the_face_is_followed_at_the_other_gate(sharing, office, kit, follow):
+def test_a_shared_face_is_used_at_the_other_gate(sharing, office, kit, follow):
     shared = sharing.replica.share(kit.subject(1), kit.other)
     there = follow()
     there.replica.close()
@@ -71,14 +71,14 @@ def test_the_face_is_followed_at_the_other_gate(sharing, office, kit, follow):
     assert there.finds(1) == kit.subject(1)
 
 
-def test_a_face_has_one_name_as_long_as_it_is_the_same(sharing, kit):
+def test_an_unchanged_face_keeps_its_id(sharing, kit):
     first, second = (sharing.replica.share(kit.subject(1), kit.other).face for _ in range(2))
     assert first.id == second.id
     assert first.sealed != second.sealed
 
 
 @pytest.mark.parametrize("purposes", [(), ("recognise",), ("transfer",)])
-def test_without_both_consents_nothing_is_sent(sharing, office, kit, purposes):
+def test_without_both_consents_nothing_is_shared(sharing, office, kit, purposes):
     office.put(kit.person(1, face=kit.face(1), consents=kit.consents(1, *purposes)))
     sharing.hear(office.delta(2))
     with pytest.raises(EnrolmentError):
@@ -86,7 +86,7 @@ def test_without_both_consents_nothing_is_sent(sharing, office, kit, purposes):
     assert sharing.facts(FaceShared) == []
 
 
-def test_an_unknown_person_gate_or_face_is_told_apart(sharing, office, kit):
+def test_an_unknown_person_gate_or_face_has_its_own_error(sharing, office, kit):
     office.put(kit.person(2, consents=kit.consents(2, "recognise", "transfer")))
     office.put(GateRecord(n=0, gate="odd", keys="no keys"))
     sharing.hear(office.delta(2))
@@ -108,7 +108,7 @@ def test_a_face_of_another_embedder_is_not_shared_as_ours(sharing, office, kit):
 
 
 @pytest.mark.parametrize("dimension", [32, 128, 512, 1024])
-def test_a_face_fits_into_a_message_however_many_templates_there_are(kit, dimension):
+def test_a_face_with_any_number_of_templates_fits_into_a_message(kit, dimension):
     vectors = np.random.default_rng(1).standard_normal((30, dimension)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
     templates = [(f"t{number}", vector) for number, vector in enumerate(vectors)]
@@ -139,7 +139,7 @@ def test_an_error_shows_nothing_of_a_face(kit):
     assert "secret" not in str(caught.value)
 
 
-def test_a_face_that_is_deeply_nested_is_none(kit):
+def test_a_deeply_nested_face_is_refused(kit):
     """A stolen gate could send such a face to every other gate."""
     body = '{"more":' + "[" * 9000 + "]" * 9000 + "}"
     face = msgspec.structs.replace(kit.face(1), sealed=kit.me.party.seal(body.encode()).decode())
@@ -147,7 +147,7 @@ def test_a_face_that_is_deeply_nested_is_none(kit):
         open_face(kit.me, face, kit.subject(1), kit.embedder, kit.dimension)
 
 
-def test_a_gate_may_share_who_joined_at_it(sharing, office, kit):
+def test_a_gate_may_share_a_person_added_there(sharing, office, kit):
     gallery = Gallery.open(sharing.state, kit.site, kit.embedder, kit.dimension)
     with gallery.enrolling():
         gallery.store_capture(gallery.person(kit.subject(1)), [kit.vector(31), kit.vector(31, 1)], NOON)

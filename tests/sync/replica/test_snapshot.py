@@ -20,7 +20,7 @@ def many(office, kit, count):
     office.put(*(kit.person(number) for number in range(1, count + 1)))
 
 
-def test_nothing_counts_until_every_part_is_here(followed, office, kit):
+def test_a_snapshot_has_no_effect_until_every_part_arrived(followed, office, kit):
     many(office, kit, 6)
     parts = office.snapshot()
     followed.hear_word(office.word())
@@ -34,7 +34,7 @@ def test_nothing_counts_until_every_part_is_here(followed, office, kit):
     assert followed.events == [RecordsApplied(version=6, added=6, changed=0, removed=0)]
 
 
-def test_parts_are_asked_for_in_windows_and_the_next_one_when_the_last_is_here(followed, office, kit):
+def test_parts_are_requested_in_windows(followed, office, kit):
     many(office, kit, 40)
     parts = office.snapshot(1)
     assert followed.hear_word(office.word()) == [RecordRequest(**kit.us)]
@@ -48,7 +48,7 @@ def test_parts_are_asked_for_in_windows_and_the_next_one_when_the_last_is_here(f
     assert request.parts == list(range(32, 40))
 
 
-def test_without_progress_for_three_seconds_what_is_missing_is_asked_for_again(followed, office, kit):
+def test_after_three_seconds_without_progress_missing_parts_are_requested_again(followed, office, kit):
     many(office, kit, 6)
     parts = office.snapshot()
     followed.hear_word(office.word())
@@ -61,7 +61,7 @@ def test_without_progress_for_three_seconds_what_is_missing_is_asked_for_again(f
     assert followed.replica.due(8.0) == [again]
 
 
-def test_a_restart_costs_no_part_twice(followed, office, kit):
+def test_after_a_restart_no_stored_part_is_fetched_again(followed, office, kit):
     many(office, kit, 6)
     parts = office.snapshot()
     followed.hear_word(office.word())
@@ -72,7 +72,7 @@ def test_a_restart_costs_no_part_twice(followed, office, kit):
     assert len(followed.people()) == 6
 
 
-def test_a_snapshot_that_was_whole_before_a_restart_is_followed_after_it(followed, office, kit):
+def test_a_complete_snapshot_is_applied_after_a_restart(followed, office, kit):
     many(office, kit, 3)
     for part in office.snapshot():
         followed.replica._staging.store_part(part)
@@ -82,7 +82,7 @@ def test_a_snapshot_that_was_whole_before_a_restart_is_followed_after_it(followe
     assert len(followed.people()) == 3
 
 
-def test_of_a_staged_snapshot_nothing_can_be_read_on_disk(followed, office, kit):
+def test_a_staged_snapshot_is_unreadable_on_disk(followed, office, kit):
     office.put(kit.person(1, name="安妮 Unmistakable", pin="739184"), kit.person(2))
     followed.hear_word(office.word())
     followed.hear(office.snapshot(1)[0])
@@ -95,7 +95,7 @@ def test_of_a_staged_snapshot_nothing_can_be_read_on_disk(followed, office, kit)
     assert not SnapshotStore(followed.state, kit.me).is_complete
 
 
-def test_another_snapshot_begins_from_its_first_part(followed, office, kit):
+def test_another_snapshot_starts_from_its_first_part(followed, office, kit):
     many(office, kit, 4)
     old = office.snapshot()
     followed.hear_word(office.word())
@@ -107,7 +107,7 @@ def test_another_snapshot_begins_from_its_first_part(followed, office, kit):
     assert followed.replica.mark.digest == office.digest
 
 
-def test_a_snapshot_that_does_not_add_up_is_not_followed(followed, office, kit, caplog):
+def test_a_snapshot_with_a_wrong_digest_is_not_applied(followed, office, kit, caplog):
     many(office, kit, 4)
     parts = office.snapshot()
     followed.hear_word(office.word())
@@ -118,7 +118,7 @@ def test_a_snapshot_that_does_not_add_up_is_not_followed(followed, office, kit, 
     assert len(followed.people()) == 4
 
 
-def test_what_a_snapshot_does_not_name_is_no_more_and_stays_gone(followed, office, kit):
+def test_records_missing_from_a_snapshot_are_deleted_and_stay_deleted(followed, office, kit):
     many(office, kit, 3)
     kept = office.delta()
     followed.hear(kept)
@@ -135,7 +135,7 @@ def test_what_a_snapshot_does_not_name_is_no_more_and_stays_gone(followed, offic
     assert (again.subject, again.n) == (kit.subject(2), 4), "the office's own number of it"
 
 
-def test_who_joined_at_the_gate_alone_is_never_touched(followed, office, kit):
+def test_people_added_only_at_the_gate_are_never_touched(followed, office, kit):
     register = Register.open(followed.state, kit.site)
     register.admit(Person("b" * 16, "Bob", "1-101", "active", NOON, ()))
     register.close()
@@ -165,7 +165,7 @@ def test_records_that_are_newer_than_the_snapshot_stay(followed, office, kit):
     assert followed.replica.mark.digest == office.digest
 
 
-def test_who_is_suspended_in_a_part_need_not_wait_for_the_others(followed, office, kit):
+def test_a_suspension_in_a_part_does_not_wait_for_the_others(followed, office, kit):
     many(office, kit, 5)
     followed.hear(office.delta())
     office.put(kit.person(6), kit.person(1, status="suspended"))
@@ -181,7 +181,7 @@ def key_is(part, subject):
     return isinstance(part.records[0], PersonRecord) and part.records[0].subject == subject
 
 
-def test_other_records_at_the_same_version_heal_by_a_snapshot(followed, office, kit):
+def test_different_records_at_the_same_version_are_repaired_by_a_snapshot(followed, office, kit):
     many(office, kit, 4)
     followed.hear(office.delta())
     connection = followed.replica._holdings.register._people.connection
@@ -194,7 +194,7 @@ def test_other_records_at_the_same_version_heal_by_a_snapshot(followed, office, 
     assert followed.hear_word(office.word()) == []
 
 
-def test_parts_that_nobody_asked_for_and_that_say_nothing_new_are_not_kept(followed, office, kit):
+def test_unrequested_parts_without_news_are_not_stored(followed, office, kit):
     many(office, kit, 4)
     followed.hear(office.delta())
     events = list(followed.events)
@@ -203,7 +203,7 @@ def test_parts_that_nobody_asked_for_and_that_say_nothing_new_are_not_kept(follo
     assert followed.events == events
 
 
-def test_a_snapshot_that_deltas_have_overtaken_is_forgotten(followed, office, kit):
+def test_a_snapshot_older_than_the_deltas_is_dropped(followed, office, kit):
     many(office, kit, 4)
     followed.hear_word(office.word())
     followed.hear(office.snapshot()[0])
@@ -213,7 +213,7 @@ def test_a_snapshot_that_deltas_have_overtaken_is_forgotten(followed, office, ki
     assert followed.replica.due(100.0) == []
 
 
-def test_a_difference_that_a_snapshot_does_not_heal_is_not_fetched_for_ever(followed, office, kit, caplog):
+def test_a_difference_that_a_snapshot_does_not_repair_is_not_fetched_endlessly(followed, office, kit, caplog):
     many(office, kit, 3)
     followed.hear(office.delta())
     backup = type(office)()
@@ -228,7 +228,7 @@ def test_a_difference_that_a_snapshot_does_not_heal_is_not_fetched_for_ever(foll
     assert len([r for r in caplog.records if "newer records" in r.message]) == 1
 
 
-def test_an_office_that_has_forgotten_who_is_gone_is_told_until_it_knows(followed, office, kit):
+def test_an_office_that_lost_a_removal_gets_the_receipt_until_it_knows(followed, office, kit):
     """A restored backup still has the removed person, and the first receipts may be lost."""
     many(office, kit, 2)
     office.remove(1)
@@ -273,7 +273,7 @@ def test_tombstones_may_be_in_a_snapshot(followed, office, kit):
 
 
 @pytest.mark.parametrize("part", [2, 99])
-def test_a_part_beyond_the_last_is_none(staging, office, kit, part):
+def test_a_part_beyond_the_last_is_ignored(staging, office, kit, part):
     many(office, kit, 4)
     odd = msgspec.structs.replace(office.snapshot()[0], part=part)
     assert not staging.store_part(odd)
@@ -281,7 +281,7 @@ def test_a_part_beyond_the_last_is_none(staging, office, kit, part):
     assert staging.missing() == []
 
 
-def test_staged_parts_come_back_in_order_and_each_is_taken_once(staging, office, kit):
+def test_staged_parts_are_read_in_order_once_each(staging, office, kit):
     many(office, kit, 5)
     parts = office.snapshot()
     assert [staging.store_part(part) for part in (parts[2], parts[0], parts[2])] == [True, True, False]
@@ -292,7 +292,7 @@ def test_staged_parts_come_back_in_order_and_each_is_taken_once(staging, office,
     assert list(staging.records()) == [record for part in parts for record in part.records]
 
 
-def test_of_an_older_snapshot_nothing_is_taken(staging, office, kit):
+def test_parts_of_an_older_snapshot_are_ignored(staging, office, kit):
     many(office, kit, 2)
     (old,) = office.snapshot()
     office.put(kit.person(3))
@@ -326,6 +326,6 @@ def test_a_gate_with_other_keys_fetches_a_staged_snapshot_anew(followed, office,
     assert len(followed.people()) == 2
 
 
-def test_gone_keys_of_others_than_people_need_no_receipt(followed, office):
+def test_tombstones_of_other_kinds_need_no_receipt(followed, office):
     office.put(Tombstone(n=0, key="schedule/work"))
     assert followed.hear(office.delta()) == []

@@ -23,12 +23,12 @@ def stage(followed, office, kit):
     return followed.state / "snapshot.db"
 
 
-def test_every_column_is_damaged_below(followed, office, kit):
+def test_these_tests_damage_every_column(followed, office, kit):
     assert sorted(columns(stage(followed, office, kit))) == sorted(PLACES)
 
 
 @pytest.mark.parametrize(("table", "column"), PLACES)
-def test_whatever_one_value_has_become_the_gate_gets_what_the_office_has(follow, kit, table, column):
+def test_with_any_damaged_value_the_gate_gets_the_offices_records(follow, kit, table, column):
     chosen = dice(f"snapshot {table} {column}")
     for case in range(CASES):
         followed, office = follow(), kit.Office()

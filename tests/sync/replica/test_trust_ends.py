@@ -74,7 +74,7 @@ def shares(home, kit, to):
         return 0
 
 
-def test_keys_that_were_replaced_count_no_more_when_they_come_back(home, office, kit):
+def test_replaced_keys_stay_untrusted_when_they_return(home, office, kit):
     """Attack: the gate's SD card is stolen, and the gate is paired again. A stolen office then sends its old keys."""
     hear(home, office, gate(kit.other, NEW))
     hear(home, office, gate(kit.other, kit.neighbour))
@@ -104,7 +104,7 @@ def test_replaced_keys_sign_for_nobody(home, office, kit):
     assert shares(home, kit, "gate-4") == 0
 
 
-def test_whoever_is_trusted_through_a_gate_that_is_gone_is_trusted_no_more_however_far(home, office, kit):
+def test_gates_trusted_through_a_removed_gate_lose_trust_at_any_distance(home, office, kit):
     """Attack: a stolen gate vouches for the thief's second gate, and that gate vouches for a third."""
     hear(home, office, gate("gate-4", THIRD, vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party)))
     hear(home, office, gate("gate-5", FOURTH, vouch(THIRD, kit.site, "gate-4", "gate-5", FOURTH.party)))
@@ -115,7 +115,7 @@ def test_whoever_is_trusted_through_a_gate_that_is_gone_is_trusted_no_more_howev
     assert [shares(home, kit, name) for name in (kit.other, "gate-4", "gate-5")] == [0, 0, 0]
 
 
-def test_another_gate_that_is_trusted_may_sign_for_whom_a_gone_one_did(home, office, kit):
+def test_another_trusted_gate_may_vouch_in_place_of_a_removed_one(home, office, kit):
     hear(home, office, gate("gate-6", NEW))
     accept_gate(home, kit, "gate-6")
     tokens = [vouch(kit.neighbour, kit.site, kit.other, "gate-4", THIRD.party),
@@ -126,7 +126,7 @@ def test_another_gate_that_is_trusted_may_sign_for_whom_a_gone_one_did(home, off
 
 
 @pytest.mark.parametrize("whose", ["the old keys", "the new keys"])
-def test_a_gate_whose_keys_wait_signs_for_nobody_not_even_for_itself(home, office, kit, whose):
+def test_a_gate_with_waiting_keys_vouches_for_no_gate(home, office, kit, whose):
     signer = kit.neighbour if whose == "the old keys" else NEW
     own = vouch(signer, kit.site, kit.other, kit.other, NEW.party)
     hear(home, office, gate(kit.other, NEW, own))
@@ -134,7 +134,7 @@ def test_a_gate_whose_keys_wait_signs_for_nobody_not_even_for_itself(home, offic
     assert [shares(home, kit, name) for name in (kit.other, "gate-4")] == [0, 0]
 
 
-def test_an_office_with_new_keys_changes_nothing_of_what_was_accepted_here(home, office, kit):
+def test_new_office_keys_change_no_acceptance(home, office, kit):
     """A hand-over: gates and consents from the new office wait as usual, and accepted ones still count."""
     home.replica.close()
     peer = Peer(kit.me, Identity.make().party, kit.site, kit.gate)
@@ -144,7 +144,7 @@ def test_an_office_with_new_keys_changes_nothing_of_what_was_accepted_here(home,
 
 
 @pytest.mark.parametrize("says", ["the consent once more", "the consent on another paper"])
-def test_an_office_from_an_old_backup_brings_no_consent_back_that_was_withdrawn(home, office, kit, says):
+def test_an_old_backup_of_the_office_restores_no_withdrawn_consent(home, office, kit, says):
     hear(home, office, kit.person(1))
     assert shares(home, kit, kit.other) == 0
     papers = kit.consents(1 if says == "the consent once more" else 7, "recognise", "transfer")
@@ -153,7 +153,7 @@ def test_an_office_from_an_old_backup_brings_no_consent_back_that_was_withdrawn(
     assert shares(home, kit, kit.other) == 0
 
 
-def test_an_older_record_of_a_gate_brings_no_older_keys_back(home, office, kit):
+def test_an_older_gate_record_restores_no_older_keys(home, office, kit):
     hear(home, office, gate(kit.other, kit.neighbour))
     old = office.records[f"gate/{kit.other}"]
     hear(home, office, gate(kit.other, NEW))
@@ -166,7 +166,7 @@ def home_delta(office, record):
     return type(delta)(site=delta.site, gate=delta.gate, after=0, upto=office.version, records=[record])
 
 
-def test_what_is_accepted_are_the_consents_that_were_seen_and_no_later_ones(followed, office, kit):
+def test_an_acceptance_covers_the_shown_consents_and_no_later_ones(followed, office, kit):
     """Attack: while a person reads the list, the office adds a purpose, or another paper."""
     office.put(wider(kit))
     followed.hear(office.delta())
@@ -184,7 +184,7 @@ def test_what_is_accepted_are_the_consents_that_were_seen_and_no_later_ones(foll
         assert holdings.agreed(kit.subject(1)) == {"transfer"}
 
 
-def test_who_may_not_be_recognised_any_more_agrees_to_nothing_more(home, office, kit):
+def test_without_consent_to_recognition_no_other_consent_counts(home, office, kit):
     """Attack: the office takes the consent to recognition away and gives it back. She stands at the gate by chance."""
     hear(home, office, kit.person(1, consents=kit.consents(1, "transfer")))
     hear(home, office, wider(kit))
@@ -198,7 +198,7 @@ def test_who_may_not_be_recognised_any_more_agrees_to_nothing_more(home, office,
 
 @pytest.mark.parametrize("made", ["here", "elsewhere"])
 @pytest.mark.parametrize("how", ["at the gate", "by the office"])
-def test_no_held_face_of_somebody_who_was_removed_is_accepted(home, office, kit, made, how):
+def test_a_held_face_of_a_removed_person_cannot_be_accepted(home, office, kit, made, how):
     if made == "here":
         take_face(home, kit, like=9)
     else:

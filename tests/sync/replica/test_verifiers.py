@@ -25,7 +25,7 @@ def delta(kit, *records, after=0):
     return Delta(**kit.us, after=after, upto=records[-1].n, records=list(records))
 
 
-def test_a_card_and_a_pin_that_came_as_digests_open_at_every_reading(followed, office, kit):
+def test_a_card_and_a_pin_sent_as_digests_open_at_every_reading(followed, office, kit):
     office.put(kit.person(1, cards=[WireCard("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
     followed.hear(office.delta())
     ring = followed.ring()
@@ -35,7 +35,7 @@ def test_a_card_and_a_pin_that_came_as_digests_open_at_every_reading(followed, o
     assert ring.pin("739185") is None
 
 
-def test_nothing_on_the_disk_tells_a_pin_or_which_of_two_it_is(followed, office, kit):
+def test_nothing_on_disk_reveals_a_pin_or_the_duress_pin(followed, office, kit):
     office.put(kit.person(1, cards=[WireCard("c1", "0006729715")], pin=PIN, duress_pin=DURESS))
     followed.hear(office.delta())
     with closing(sqlite3.connect(followed.state / "people.db")) as connection:
@@ -48,7 +48,7 @@ def test_nothing_on_the_disk_tells_a_pin_or_which_of_two_it_is(followed, office,
     assert followed.traces(PIN.encode(), DURESS.encode(), b"6729715") == []
 
 
-def test_a_pin_stays_while_it_is_the_same_and_goes_with_the_record(followed, office, kit):
+def test_an_unchanged_pin_stays_and_is_deleted_with_its_record(followed, office, kit):
     def rows():
         with followed.store() as store:
             return {(each.id, each.digest) for each in store.all() if each.kind == "pin"}
@@ -68,7 +68,7 @@ def test_a_pin_stays_while_it_is_the_same_and_goes_with_the_record(followed, off
     assert rows() == set()
 
 
-def test_what_is_readable_is_not_taken_and_what_there_was_stays(followed, office, kit, caplog):
+def test_a_readable_pin_is_refused_and_the_stored_one_stays(followed, office, kit, caplog):
     office.put(kit.person(1, cards=[WireCard("c1", "55501")], pin=PIN))
     followed.hear(office.delta())
     news = readable(kit, 2, cards=[WireCard("c2", "66602")], pin="605271", name="Another")
@@ -88,7 +88,7 @@ def test_what_is_readable_is_not_taken_and_what_there_was_stays(followed, office
     "more", [{"pin": "1"}, {"duress_pin": "739154"}, {"cards": [WireCard("c1", "4711")]},
              {"cards": [WireCard("c1", "4711", digest=bytes(32), readings=bytes(16))]}],
 )  # fmt: skip
-def test_whatever_can_be_read_of_a_new_person_is_refused(followed, kit, more):
+def test_readable_credentials_of_a_new_person_are_refused(followed, kit, more):
     followed.hear(delta(kit, readable(kit, **more)))
     assert set(followed.people()) == {kit.subject(1)}
     with followed.store() as store:
@@ -101,14 +101,14 @@ def test_whatever_can_be_read_of_a_new_person_is_refused(followed, kit, more):
              WireCard("c", digest=bytes(31), readings=bytes(16)), WireCard("c", digest=bytes(32), readings=bytes(15)),
              WireCard("c", digest=bytes(32), readings=bytes(16), valid_from="noon")],
 )  # fmt: skip
-def test_a_card_without_whole_digests_is_left_out(followed, kit, card):
+def test_a_card_with_incomplete_digests_is_skipped(followed, kit, card):
     record = readable(kit, cards=[card, WireCard("good", digest=b"1" * 32, readings=b"1" * 16)])
     followed.hear(delta(kit, record))
     with followed.store() as store:
         assert [each.id for each in store.all()] == ["good"]
 
 
-def test_a_gate_tells_its_keys_before_it_asks_and_only_while_the_office_has_none(followed, office, kit, caplog):
+def test_a_gate_sends_its_keys_before_requests_and_only_until_the_office_has_them(followed, office, kit, caplog):
     office.put(kit.person(1))
     word = office.word()
     said = followed.hear_word(msgspec.structs.replace(word, verifiers=""))
@@ -120,6 +120,6 @@ def test_a_gate_tells_its_keys_before_it_asks_and_only_while_the_office_has_none
     assert "pair the gate anew" in caplog.text
 
 
-def test_the_keys_are_not_in_the_pairing_folder_and_not_the_site_key(followed, kit):
+def test_the_verifier_keys_are_neither_in_the_pairing_folder_nor_the_site_key(followed, kit):
     assert kit.keys.card not in (bytes(range(32)), kit.keys.pin)
     assert followed.traces(kit.keys.card, kit.keys.pin) == []
