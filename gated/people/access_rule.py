@@ -19,8 +19,8 @@ from gated.people.stored_time import LONG_PAST, NEVER_YET, text_of, time_or_none
 from gated.storage.valid_rows import copy_of
 
 RuleOwner = Literal["subject", "household", "role"]
-"""Owner of an access rule: one person, one household, or one role. A rule of a more specific owner
-replaces the others.
+"""Owner of an access rule: one person, one household, or one role. A rule of a more specific owner replaces less
+specific rules.
 """
 
 RESIDENT = "resident"
@@ -35,7 +35,7 @@ class AccessRule(Struct, frozen=True):
     """One access rule: the door and the schedule that allow a person to pass. None: every door, or all hours.
 
     `door`: "main" or "second"; for one gate only, "GATE/main", or "GATE/*" for all doors of the gate. An older gated
-    knows no gates in access rules. It finds no door with such a name and denies access.
+    knows no gates in access rules. It finds no door with this name and denies access.
     """
 
     door: str | None = None

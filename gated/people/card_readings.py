@@ -68,7 +68,7 @@ def own_name(text: str) -> str:
 
 
 def is_random(text: str) -> bool:
-    """Return whether the number looks like a random UID, which changes at every use. Raises `CredentialError`."""
+    """Return whether the number looks like a random UID: it would change at every use. Raises `CredentialError`."""
     number = plain(text)
     if number.isdigit() and len(number) < 10:
         return False
@@ -119,7 +119,7 @@ def _parts(raw: bytes) -> set[bytes]:
     """Return the parts that other readers send: four bytes of a longer UID in both orders, and the lower three of any
     four.
 
-    Three bytes that end with a maker's byte or a leading zero are left out, because too many cards share them.
+    It omits three bytes that end with a maker's byte or a leading zero: too many cards share them.
     """
     is_turned = (len(raw) == 8 and raw[-1] == ISO_15693) or (len(raw) == 7 and raw[-1] == NXP != raw[0])
     uid = raw[::-1] if is_turned else raw
@@ -138,9 +138,7 @@ def _coded(number: str) -> Iterator[str]:
 
 
 def _known_before(names: Iterable[str]) -> Iterator[str]:
-    """Yield the forms in which earlier versions read these bytes. Cards from these versions are
-    stored in these forms.
-    """
+    """Yield the forms in which earlier versions read these bytes. Databases of these versions contain these forms."""
     for name in names:
         size, _, digits = name.partition(":")
         if size == "3":

@@ -117,7 +117,7 @@ def put_pins(connection: sqlite3.Connection, subject: SubjectId, pins: Iterable[
     """Replace all PINs of a person. The caller holds the transaction.
 
     All PINs get new ids and are stored in the order of their verifiers. All get the first and last time at which any
-    PIN was used. So no id, order or time shows which PIN is older, or which PIN the person uses every day.
+    PIN was used. So no id, order or time shows the older PIN, or the PIN of daily use.
     """
     used = "SELECT min(first_used_at), max(last_used_at) FROM credentials WHERE subject = ? AND way = 'pin'"
     first, last = connection.execute(used, (subject,)).fetchone()

@@ -130,7 +130,7 @@ class Credentials:
             return self._people.all()
 
     def weak(self) -> set[SubjectId]:
-        """Return the people who entered a weak PIN of their own and have received no new PIN since."""
+        """Return the people who typed their weak PIN and have received no new PIN since then."""
         with self.reading() as connection:
             query = f"SELECT subject FROM weak_pins WHERE {sound(connection, 'weak_pins')}"  # noqa: S608
             return {SubjectId(row[0]) for row in connection.execute(query)}
@@ -234,7 +234,7 @@ class Credentials:
         erasure.record_erasure(self._connection)
 
     def convert_old_pins(self) -> None:
-        """Convert PIN rows from before verifiers, so that they no longer show which PIN is the duress PIN.
+        """Convert PIN rows from before verifiers: they must not show which PIN is the duress PIN.
 
         Nothing happens before the time for this has come (`CONVERT_AFTER`).
         """
@@ -266,7 +266,7 @@ class Credentials:
     def use(self, which: str, at: datetime | None) -> bool:
         """Record a use of a credential on disk. Return False if the credential is gone or has no uses left.
 
-        `which`: the id of a card, or the id of the person whose PIN was used. For a person, both PINs are updated.
+        `which`: the id of a card, or the id of the person whose PIN was used. For a person, update both PINs.
         `at`: the time of the use, aware.
         """
         spend = (

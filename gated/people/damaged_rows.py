@@ -1,4 +1,4 @@
-"""Damaged rows of `people.db`: the office records that each row may come from, and when the row is deleted.
+"""Damaged rows of `people.db`: the possible office records of each row, and the rule for deleting the row.
 
 Each row stores its protected values twice (see `valid_rows`), so a changed row still names its owner. `rights_said`
 counts the access rules of each person, household and role. An owner with fewer readable rules than counted gets no
@@ -61,8 +61,8 @@ def wanted(connection: sqlite3.Connection) -> set[str]:
 def clear(connection: sqlite3.Connection, coming: Collection[str], healed: Collection[str]) -> None:
     """Delete damaged rows that new records replace now. The caller holds the transaction.
 
-    A row goes only if all records that it may come from are `coming`, or have arrived since the damage (`healed`). A
-    row of `people` stays if its own record is coming, because that record overwrites it.
+    A row is deleted only if all its possible records are `coming`, or have arrived since the damage (`healed`). A row
+    of `people` stays if the person's record is coming: that record overwrites the row.
     """
     known = _known(connection) | set(coming)
     for table, row in _damaged(connection):
@@ -86,7 +86,7 @@ def _damaged(connection: sqlite3.Connection) -> Iterator[tuple[str, sqlite3.Row]
 
 
 def _about(table: str, row: sqlite3.Row, known: Collection[str]) -> set[str]:
-    """Return the keys of all records that a damaged row may come from. If the row names none, return all keys of its
+    """Return the keys of all records that a damaged row may come from. If the row names no key, return all keys of its
     kind.
     """
     if table == "rights":

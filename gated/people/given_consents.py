@@ -34,8 +34,8 @@ class GivenConsents(msgspec.Struct, frozen=True):
 
 @contextmanager
 def offering_consents(state: Path, given: GivenConsents) -> Iterator[Callable[[], bool]]:
-    """Offer these consents until the end of the block. Give a function that returns whether they still apply. Raises
-    `StateError`.
+    """Offer these consents until the end of the block. Yields a function that returns whether these consents still
+    apply. Raises `StateError`.
     """
     with local_request.wishing(state / NAME, msgspec.json.encode(given)) as stands:
         yield stands

@@ -1,4 +1,4 @@
-"""The office records that this gate holds: the newest number of each key, and the version that the gate has reached.
+"""The office records on this gate: the newest number of each key, and the gate's version.
 
 The rows are in `people.db`, in the same transaction as the data of the record. `replica` uses this module.
 """
@@ -14,11 +14,11 @@ from gated.storage import sql
 from gated.storage.valid_rows import sound
 
 MARK_DIGITS, SET = 32, 16
-"""Number of hex digits of a digest that identify a card or PIN; number of hex digits of a SHA-256 that identify an
-embedder.
+"""Length of a card's or PIN's identification (part of a digest), and of an embedder's (part of a SHA-256), in hex
+digits.
 """
 CHANGED_FACE = "changed"
-"""Reason to wait: the person already has another face here. That face counts meanwhile."""
+"""Reason to wait: the person already has another face here. Until then that face counts."""
 BULK = "bulk"
 """Reason to wait: more new people, or more first faces by a new model set, than the hourly limit."""
 
@@ -28,7 +28,7 @@ class Allowed:
     """The counters for the limits on people who are new to this gate. They survive restarts."""
 
     recent: int = 0
-    """Number of people who joined within an hour, when the last of them joined."""
+    """Number of people who joined within an hour, and the time of the last one."""
     recent_at: str = ""
     """Time of that last join; UTC, ISO 8601."""
     batch: int = 0
@@ -36,7 +36,7 @@ class Allowed:
     batch_until: str = ""
     """End of the announced batch; UTC, ISO 8601."""
     spent: int = 0
-    """Number of people who joined by batches, or by the office's acceptance, since the last renewal at the gate."""
+    """Number of people from batches or accepted by the office, since the last renewal at the gate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,7 @@ class RecordState:
     is_wanted: bool = False
     """Whether the record must come again, under the same number, for example after its acceptance."""
     suspended_n: int = 0
-    """Record number in a suspend command that arrived ahead of its record. Records with a lower number keep the person
+    """Record number of a suspend command that arrived before its record. Records with a lower number keep the person
     suspended.
     """
     face: str | None = None
@@ -62,18 +62,18 @@ class RecordState:
     stored_face: str | None = None
     """The gate's name of this face (`people.face`)."""
     templates: int = 0
-    """For a tombstone: the number of templates that were erased with the person."""
+    """For a tombstone: the number of erased templates of the person."""
     at: str | None = None
     """For a tombstone: the time of the deletion."""
     sets: str = ""
-    """Embedders that made a face of this person here. Each is the first part of its SHA-256."""
+    """Embedders that made a face of this person here. Each text is the first part of a SHA-256."""
     pending: str | None = None
     """The gate's name of a face that waits to replace the valid face."""
     pending_face: str | None = None
     """The office's name of the waiting face; None if this gate captured it."""
     ways: str = ""
-    """Cards and PINs that the person had when the waiting face arrived. Each is the first part of its digest, in hex.
-    With one of these credentials the person can confirm the waiting face.
+    """Cards and PINs of the person at the arrival of the waiting face. Each text is the first part of a digest, in
+    hex. With one of these credentials the person can confirm the waiting face.
     """
 
 
@@ -156,7 +156,7 @@ def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
 def want(connection: sqlite3.Connection, keys: Iterable[str] | None = None) -> None:
     """Mark records to come again; by default all records that are no tombstones.
 
-    People who were here before a damage return without a quarantine, because they are not new.
+    People from before a damage return without a quarantine: they are not new.
     """
     again = "UPDATE records SET is_wanted = 1 WHERE n > 0 AND NOT is_gone AND (?1 IS NULL OR key = ?1)"
     connection.executemany(again, [(key,) for key in ([None] if keys is None else keys)])

@@ -1,4 +1,4 @@
-"""Issue and revoke cards and PINs. No credential is issued twice, and no weak PIN is issued. The commands use this
+"""Issue and revoke cards and PINs. It issues no credential twice, and no weak PIN. The commands use this
 module.
 """
 
@@ -18,13 +18,13 @@ from gated.storage.vault import READING_BYTES, Vault
 from gated.types import CredentialKind, SubjectId
 
 RANDOM_UID = (
-    "this is a random number: a UID of four bytes that begins with 08 is another one each time the card is shown, and "
-    "would not open again; give another card, or add --same-each-time if you have seen this one say the same twice"
+    "this number is random: a UID of four bytes that begins with 08 changes each time, so the card would not "
+    "open again; give another card, or add --same-each-time if you saw the same number twice"
 )
 
 SECOND = (
-    "a duress PIN is set already, and nothing tells which of the two PINs it is: take it away first with "
-    "`gated people pin remove --duress`, which asks for it, or set the PIN anew and the duress PIN after it"
+    "a duress PIN exists, and gated does not know which of the two PINs it is: remove it with `gated people pin "
+    "remove --duress` (the command asks for the PIN), or set a new PIN first and then a new duress PIN"
 )
 MOST_TRIES = 50
 """Maximum number of random PINs to try. A random PIN belongs to another person about once in several hundred tries."""
@@ -47,7 +47,7 @@ def issue_card(
 ) -> Credential:
     """Issue a card to a person, or to a guest if `subject` is None. `uses`: number of uses; None for no limit.
 
-    `may_be_random`: somebody has checked that the number stays the same although it looks random.
+    `may_be_random`: the number looks random, but somebody has checked that it does not change.
 
     Raises `CredentialError` if the number is invalid or random, or matches another issued card at any kind of reader.
     Raises `SubjectNotFoundError`.
@@ -116,7 +116,7 @@ def set_pin(
 ) -> tuple[Credential, int]:
     """Set a PIN of at least `least` digits, or a duress PIN. Return it and the number of PINs that it replaced.
 
-    A new PIN also replaces the duress PIN, because no data shows which of the two PINs is the duress PIN.
+    A new PIN also replaces the duress PIN: no data shows which of the two is the duress PIN.
 
     Raises `SubjectNotFoundError`. Raises `CredentialError` with the same message for a weak PIN and for an existing
     PIN. So the message does not reveal a neighbour's PIN.

@@ -30,7 +30,7 @@ class _Known:
     """The stored credentials and access rules at one moment."""
 
     cards: dict[bytes, tuple[Credential, ...]] = field(default_factory=dict)
-    """Cards by each of their readings. A reading may belong to several cards; then it identifies none of them."""
+    """Cards by each of their readings. If a reading belongs to several cards, it identifies none of them."""
     cards_before: dict[bytes, tuple[Credential, ...]] = field(default_factory=dict)
     """Cards that were stored by one number, before readings existed."""
     pins: KnownPins | None = None
@@ -58,7 +58,7 @@ class _Known:
 
 class KeyRing:
     """The credentials in memory, with their holders. Another process may change them at any time; `reload_if_changed`
-    follows such changes.
+    follows changes by other processes.
 
     The data is replaced as a whole, so another thread sees either the old or the new data.
     """
@@ -188,7 +188,7 @@ class KeyRing:
         return known.pins.find(digits, lambda who: known.lives_in(who, households))
 
     def is_weak(self, digits: str, subject: SubjectId | None, least: int) -> bool:
-        """Return whether a person's PIN is one that strangers try early. Uses memory only."""
+        """Return whether a person's PIN is weak: strangers try it early. Uses memory only."""
         holder = None if subject is None else self.holder(subject)
         return is_weak(digits, least, flat_of(holder.home) if holder is not None else "", self._known.flats)
 

@@ -59,7 +59,7 @@ class KnownPins:
         """Return the credential of an entered PIN, with `is_duress` set; None without a match. `fits`: whether a person
         counts.
 
-        The returned `id` is the person's id, the same for both PINs. So the record of its use shows nobody which row
+        The returned `id` is the person's id, the same for both PINs. So the record of a use does not show which row
         matched. Runs argon2 `cost` times.
         """
         found = self.match(digits, fits)

@@ -1,5 +1,5 @@
-"""Detection of a lost database: a missing or empty file where data existed. Such a gate must not
-start as a new gate.
+"""Detection of a lost database: a missing or empty file where data existed. A gate with this damage must not start as a
+new gate.
 """
 
 from contextlib import closing, suppress
@@ -13,13 +13,13 @@ from gated.storage.sqlite_errors import SQL_ERRORS
 
 
 def refuse(state: Path, why: str) -> None:
-    """Raise `TornError` if a database was lost, unless the caller passes `why` and wants the remaining data."""
+    """Raise `TornError` if a database was lost. A caller that wants the remaining data passes `why`."""
     if not why and (lost := problem(state)):
-        raise TornError(f"{lost}: it was lost; the gate's next start says what is left")
+        raise TornError(f"{lost}: the file was lost; the gate's next start reports the remaining data")
 
 
 def problem(state: Path) -> str:
-    """Return which of the two databases was lost although the other shows that it existed; empty if none was lost."""
+    """Return the lost one of the two databases, if the other one proves that it existed; otherwise an empty text."""
     for name, other, question in (
         (PEOPLE, TEMPLATES, "SELECT 1 FROM data_keys LIMIT 1"),
         (TEMPLATES, PEOPLE, "SELECT 1 FROM consents WHERE purpose = 'recognise' LIMIT 1"),

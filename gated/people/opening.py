@@ -22,7 +22,7 @@ class Stores(Struct, frozen=True):
 
     @property
     def why(self) -> str:
-        """Return why a database is a read-only copy; empty if both are the real ones."""
+        """Return the reason why a database is a read-only copy; empty if both are the real databases."""
         return trouble((self.people.best, self.templates.best))
 
     @property
@@ -37,7 +37,7 @@ class Stores(Struct, frozen=True):
 
 
 def open_stores(state: Path, site: str, why: str = "") -> Stores:
-    """Open both databases in the state folder; create missing ones. The site key is created only for a new gate.
+    """Open both databases in the state folder; create a missing one. The site key is created only for a new gate.
 
     Open read-only copies of the readable parts if the disk accepts no writes or `why` names a damage. Raises
     `StateError` if a database or the site key cannot be used.

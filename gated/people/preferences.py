@@ -7,7 +7,7 @@ from typing import Literal, get_args
 from gated.types import SubjectId
 
 FirstCue = Literal["speech", "light", "touch"]
-"""The cue that comes before the others."""
+"""The cue that comes first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class Preferences:
     search_s: float | None = None
     """Seconds that the gate searches for the face before it names other credentials, 1 to 30."""
     first: FirstCue | None = None
-    """Cue that the person wants before the others. The person also gets the other cues."""
+    """The preferred cue: it comes before all other cues. The person gets all other cues, too."""
 
 
 NO_PREFERENCES = Preferences()

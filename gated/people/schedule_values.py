@@ -29,7 +29,7 @@ def schedule_of(days: Iterable[str], start: str, end: str) -> Schedule:
 
 
 def intersection(one: Schedule, other: Schedule) -> Schedule:
-    """Return the hours that two schedules share; no hours if one schedule cannot express them."""
+    """Return the common hours of two schedules; no hours if one schedule cannot express the result."""
     days = tuple(day for day in one.days if day in other.days)
     for whole, part in ((one, other), (other, one)):
         if whole.start == whole.end:

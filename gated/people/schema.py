@@ -1,7 +1,7 @@
 """The schema of `people.db`: append-only migrations. Applied migrations never change.
 
-Names of households and roles stay as first written; readers convert them to normal form. So an older gated finds its
-own names. The part of a migration after `migrations.BACK` undoes it.
+Names of households and roles stay as first written; readers convert them to normal form. So an older gated finds the
+names that it knows. The part of a migration after `migrations.BACK` undoes it.
 """
 
 from gated.storage import erasure, migrations
@@ -63,7 +63,7 @@ CREDENTIALS = """
     ) STRICT;
 """
 """`digest`: for a card, the whole keyed digest of its number; for a PIN, its verifier (see `pin_verifiers`).
-`pin_hash`: the argon2 parameters of a PIN. No number is stored.
+`pin_hash`: the argon2 parameters of a PIN. The table stores no number.
 """
 
 RECORDS = """
@@ -160,7 +160,7 @@ VEIL = f"""
 """After this migration, no row shows which of two PINs is the duress PIN (see `pin_verifiers`).
 
 `is_duress` is 0 in every row except old rows. Old rows are converted one day after `since`, when the trial of the new
-version is over. An older gated finds its own PINs but no newer ones.
+version is over. An older gated finds the PINs that it stored, but no newer PINs.
 """
 
 ACCEPTANCES = f"""
@@ -208,7 +208,7 @@ WAITING_CREDENTIALS = f"""
     {migrations.BACK}
     ALTER TABLE records DROP COLUMN ways
 """
-"""The credentials that a person had when a waiting face arrived; see `RecordState`."""
+"""The credentials of a person at the arrival of a waiting face; see `RecordState`."""
 
 CARD = {
     "subject": "text", "pin_hash": "text", "valid_from": "text", "valid_until": "text", "uses_left": "integer",
@@ -261,7 +261,7 @@ WEAK = f"""
     {migrations.BACK}
     DROP TABLE weak_pins
 """
-"""People who entered a weak PIN of their own, until they receive a new PIN. The table does not say which PIN."""
+"""People who typed their weak PIN, until they receive a new PIN. The table does not say which PIN."""
 
 MIGRATIONS = (
     PEOPLE,

@@ -67,9 +67,9 @@ NAME = "people.db"
 def careful(connection: sqlite3.Connection, torn: Collection[str], refused: LostRows) -> None:
     """Make a repaired database deny access in place of lost rows.
 
-    An owner who lost access rules gets no access by the lost rules until new ones arrive, from the office or here. If
-    the owner is unknown, nobody without own access rules gets access. Lost schedules and calendars also deny access. A
-    lost version becomes at least the newest record number, so that no older office message has an effect.
+    If an owner has lost access rules, the lost rules deny access until new rules arrive, from the office or from here.
+    If the owner is unknown, nobody without own access rules gets access. Lost schedules and calendars also deny access.
+    A lost version becomes at least the newest record number, so that no older office message has an effect.
     """
     if "replica" in torn:
         numbers = f"SELECT ifnull(max(n), 0) FROM records WHERE {sound(connection, 'records')}"  # noqa: S608 - ours
@@ -103,7 +103,7 @@ class People:
     """The database people.db of one gate, or a read-only copy of it."""
 
     def __init__(self, state: Path, why: str = "") -> None:
-        """Open the database. `why`: the damage of the file; then only a copy is opened."""
+        """Open the database. `why`: the damage of the file. With it, only a copy is opened."""
         self.path = state / NAME
         self.best = open_best(self.path, MIGRATIONS, careful, why=why)
         self.connection = self.best.connection
@@ -223,8 +223,8 @@ class People:
     def delete(self, subject: SubjectId) -> None:
         """Delete a person with all their data. The caller holds the transaction. Raises `SubjectNotFoundError`.
 
-        Access rules of a role stay. Access rules that the office sent for a household stay too: otherwise the next
-        residents could pass by every door at all hours.
+        Access rules of a role stay. The office's access rules for a household stay, too: otherwise the next residents
+        could use every door at all hours.
         """
         if not self.has(subject):
             raise _unknown(subject)

@@ -1,4 +1,4 @@
-"""Times in database rows: aware, as ISO 8601 text. An invalid time becomes one that denies access."""
+"""Times in database rows: aware, as ISO 8601 text. An invalid time becomes a time that denies access."""
 
 from datetime import UTC, datetime
 

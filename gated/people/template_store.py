@@ -84,7 +84,7 @@ class Templates:
     """The database templates.db of one gate, or a read-only copy of it."""
 
     def __init__(self, state: Path, why: str = "") -> None:
-        """Open the database. `why`: the damage of the file; then only a copy is opened."""
+        """Open the database. `why`: the damage of the file. With it, only a copy is opened."""
         self.best = open_best(state / NAME, MIGRATIONS, why=why)
         self.connection = self.best.connection
         self.guard = database.Guard(self.connection, state / NAME)

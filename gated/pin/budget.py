@@ -97,7 +97,7 @@ def _by_flat(households: list[int], digits: int, caps: GuessLimits) -> float | N
 
 
 def card_days(cards: int, bits: int, hour: int, day: int, readers: int = 1) -> float | None:
-    """Return the average days until a stranger who shows number after number gets in; None without cards or readers.
+    """Return the average days until a stranger who shows random numbers gets in; None without cards or readers.
 
     `cards`: number of cards. `bits`: bits of a card number that a reader sends. `hour`, `day`: unknown cards an hour
     and a day before a reader pauses. `readers`: number of readers.
@@ -110,7 +110,7 @@ def card_days(cards: int, bits: int, hour: int, day: int, readers: int = 1) -> f
 
 
 def short_card_days(cards: int, most: int, day: int, readers: int = 1, bits: int = SHORT_BITS) -> float | None:
-    """Return the average days until a stranger gets in with cards that the reader compares by 24 bits only; None
+    """Return the average days until a stranger gets in with 24-bit cards; None
     without cards or readers.
 
     `day`: unknown short cards a day; after these, a reader accepts short cards only after a flat number. `most`: number

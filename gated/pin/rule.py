@@ -64,8 +64,8 @@ def will_not_do(least: int) -> str:
 
 
 def is_obvious(digits: str) -> bool:
-    """Return whether a PIN is too short, too long or a common pattern. Such a PIN opens nothing at any keypad, even if
-    it was set earlier.
+    """Return whether a PIN is too short, too long or a common pattern. This kind of PIN opens nothing at any keypad,
+    even if it was set earlier.
     """
     return not (digits.isascii() and digits.isdigit() and LEAST_DIGITS <= len(digits) <= MOST_DIGITS) or bool(
         pattern(digits)
@@ -77,7 +77,7 @@ def pattern(digits: str) -> str:
     if _is_repeated(digits):
         return "it repeats its digits"
     if _is_pieced(digits) or _is_woven(digits) or any(digits in famous for famous in KNOWN_SEQUENCES):
-        return "it is a run of numbers, or one that many people choose"
+        return "it is a sequence of numbers, or a PIN that many people choose"
     is_shape = any(shape.issuperset(digits) for shape in KEY_SHAPES)
     return "it is a walk over the keypad" if is_shape or _is_walk(digits) else ""
 

@@ -20,7 +20,7 @@ from gated.errors import ConfigError, PairingError
 def check_name(settings: SyncSettings, gate: str) -> None:
     """Raise `ConfigError` if the certificate names another gate.
 
-    With such a certificate a broker would confirm every message and drop it.
+    With another name in the certificate, a broker would confirm every message and drop it.
     """
     try:
         name = common_name(x509.load_pem_x509_certificate(Path(settings.cert).read_bytes()))
@@ -53,16 +53,15 @@ def request_for(key: ec.EllipticCurvePrivateKey, gate: str) -> str:
 
 
 def check_own(pem: str, authority: bytes, public: ec.EllipticCurvePublicKey, gate: str, wall: datetime) -> datetime:
-    """Return when a certificate ends, after checks of its authority, name, key and start.
+    """Return the end of a certificate, after checks of its authority, name, key and start.
 
-    Raises `PairingError` if the authority did not issue it, if it is for another gate or key, or if it is not valid
-    yet.
+    Raises `PairingError` for a certificate of another authority, gate or key, and for one that is not valid yet.
     """
     try:
         certificate = x509.load_pem_x509_certificate(pem.encode())
         certificate.verify_directly_issued_by(x509.load_pem_x509_certificate(authority))
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise PairingError("it is none, or not by this site's authority") from error
+        raise PairingError("it is not a certificate of this site's authority") from error
     if common_name(certificate) != gate or certificate.public_key() != public:
         raise PairingError("it is for another gate, or another key")
     if certificate.not_valid_before_utc > wall:
@@ -71,7 +70,7 @@ def check_own(pem: str, authority: bytes, public: ec.EllipticCurvePublicKey, gat
 
 
 def check_authority(pem: str, known: Path) -> bytes:
-    """Return the newer certificate of the authority (PEM): the renewed one, or the stored one if that ends later.
+    """Return the newer certificate of the authority (PEM): the renewed one, or the stored one if it ends later.
 
     The renewed certificate must have the same key and name as the stored one, and be signed by itself. Raises
     `PairingError` for any other, and `OSError` if the stored one cannot be read.
@@ -80,7 +79,7 @@ def check_authority(pem: str, known: Path) -> bytes:
         current, new = x509.load_pem_x509_certificate(known.read_bytes()), x509.load_pem_x509_certificate(pem.encode())
         new.verify_directly_issued_by(new)
     except (ValueError, TypeError, InvalidSignature) as error:
-        raise PairingError("the authority is none") from error
+        raise PairingError("the authority's certificate is invalid") from error
     if new.public_key() != current.public_key() or new.subject != current.subject:
         raise PairingError("the authority is another one")
     return pem.encode() if new.not_valid_after_utc > current.not_valid_after_utc else known.read_bytes()

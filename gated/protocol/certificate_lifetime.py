@@ -1,4 +1,4 @@
-"""How long certificates last, when they are renewed, and when a person is warned: one rule for gate and office. Pure.
+"""The lifetime of certificates, the time of their renewal, and the warnings: one rule for gate and office. Pure.
 
 Times are aware. A gate renews before any warning is due. A warning therefore means that renewal has failed for a month.
 """
@@ -12,7 +12,7 @@ WARNINGS_DAYS = (7, 30, 60)
 RENEW_BEFORE = timedelta(days=90)
 """Time before the end at which the certificates of a gate, the broker and the office are renewed."""
 AUTHORITY_BEFORE = timedelta(days=3 * 365)
-"""Time before the end at which the authority is renewed. Every gate then receives the new one with its own next
+"""Time before the end at which the authority is renewed. Every gate then receives the new certificate at its next
 renewal, within two years.
 """
 GATE_LIFETIME = timedelta(days=2 * 365)
@@ -42,7 +42,7 @@ def end_text(ends: datetime, wall: datetime) -> str:
 
 
 def gate_end(gate: str, wall: datetime, used_days: Collection[date]) -> datetime:
-    """Return when a gate's new certificate ends, on a day that no other gate's certificate has.
+    """Return the end of a gate's new certificate, on a day without another gate's certificate.
 
     `used_days` holds the days on which the certificates of other gates end. If every day is used, the result is the
     gate's own day.

@@ -85,7 +85,7 @@ class AnnounceBatch(msgspec.Struct, frozen=True, tag="batch"):
 
 
 class AcceptQuarantined(msgspec.Struct, frozen=True, tag="accept"):
-    """Accept persons who are in quarantine because too many joined at once. The gate's own settings limit the total."""
+    """Accept persons from the quarantine for too many new people. The gate's own settings limit the total."""
 
     subjects: Annotated[list[Subject], Meta(min_length=1, max_length=MAX_ACCEPTED)]
 
@@ -106,7 +106,7 @@ Action = (
 )
 
 UNATTENDED = (Suspend, Share)
-"""Actions for which no operator waits. They carry out what the records state, and their time shows that they are fresh.
+"""Actions for which no operator waits. They only do what a record also states. Their time proves that they are fresh.
 """
 
 
@@ -148,7 +148,10 @@ class Command(Message, frozen=True, kw_only=True):
     """Counts up, separately for every gate. Each number is valid once."""
     at: Time
     challenge: Short = ""
-    """The challenge of the gate's `ConfirmationRequest` or `Reply`. With a challenge, the time `at` is ignored."""
+    """The challenge of the gate's `ConfirmationRequest` or `Reply`.
+
+    With a challenge, the gate ignores the time `at`.
+    """
     is_live: bool = False
     """Whether it answers the gate's `ConfirmationRequest` while the operator waits. Only `suspend` and `share` may be
     false."""

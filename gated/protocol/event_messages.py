@@ -33,7 +33,7 @@ class EventBatch(Message, frozen=True, kw_only=True):
     prev: Hash
     """Hash of row `first - 1`. Empty if the gate no longer has that row."""
     is_ahead: bool = False
-    """Whether the rows are sent early, while older rows wait. The gate sends them again in order."""
+    """Whether the rows come early, before older rows. The gate sends them again in order."""
     events: Annotated[list[WireEvent], Meta(min_length=1, max_length=MAX_EVENTS)]
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Ack(Message, frozen=True, kw_only=True):
 def first_altered(batch: EventBatch, before: str) -> int | None:
     """Return the first row that does not follow from the hash `before` the batch; None if all follow.
 
-    That row, or one before it, was altered.
+    That row or an earlier one was altered.
     """
     for event in batch.events:
         texts = (event.at.encode(), event.kind.encode(), event.body.encode())

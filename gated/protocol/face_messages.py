@@ -26,7 +26,7 @@ class SealedFace(msgspec.Struct, frozen=True):
 class FaceTemplates(msgspec.Struct, frozen=True):
     """The content of `SealedFace.sealed`. No other message contains a template.
 
-    It names the subject, so that nobody can move it to another person.
+    It names the subject: nobody can move it to another person.
     """
 
     subject: Short
@@ -36,7 +36,7 @@ class FaceTemplates(msgspec.Struct, frozen=True):
 
 
 class SharedFace(Message, frozen=True, kw_only=True):
-    """A face for another gate, which only that gate can open. Sent if the office asks and the person has consented."""
+    """A face for another gate; only that gate can open it. Sent if the office asks and the person has consented."""
 
     subject: Short
     to: Short

@@ -1,7 +1,7 @@
 """Limit the cost of a flood of messages, and recognise repetitions. Pure.
 
 Each message without value (forged, invalid or replayed) costs a token. A valid one costs none. So a flood can only
-delay valid messages, and takes almost no time from the door.
+delay valid messages. It does not slow down the door.
 """
 
 

@@ -10,7 +10,7 @@ from gated.protocol.wire_types import Key, Message, Pem, Seq, VerifierKey
 class VerifierKeys(Message, frozen=True, kw_only=True):
     """The keys with which this gate compares cards and PINs. The office computes their digests with these keys.
 
-    The gate derives them from its site key. They do not change while it is paired. The office uses the first ones that
+    The gate derives them from its site key. They do not change while it is paired. The office uses the first keys that
     arrive.
     """
 

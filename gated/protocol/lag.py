@@ -1,4 +1,4 @@
-"""Measure how far this end is behind the other end, and since when. Pure; `now` is monotonic seconds.
+"""Measure how far this end is behind the other end, and how long. Pure; `now` is monotonic seconds.
 
 All data that the other end is known to have must arrive within `PATIENCE_S`. Partial progress does not extend the
 limit: a broker could let a little through again and again.
@@ -9,7 +9,7 @@ from collections import deque
 PATIENCE_S = 600.0
 """Longest honest delay, in seconds. A gate that was away catches up within seconds; a poor line takes minutes."""
 MOST_NUMBERS = 64
-"""Most numbers that are remembered. Beyond that, numbers between the oldest and the newest are dropped."""
+"""Most numbers that are remembered. Above this limit, numbers between the oldest and the newest are dropped."""
 MOST_TRACKED = 64
 """Most unanswered commands, and most owed receipts, that one end remembers."""
 
@@ -20,7 +20,7 @@ DATA_KINDS = (RECORDS, HEARTBEATS, COMMANDS, EVENTS, RECEIPTS, HELD_LISTS)
 
 
 class Lag:
-    """How far this end has followed a number that rises at the other end."""
+    """Follows a number that grows at the other end."""
 
     def __init__(self) -> None:
         self._known: deque[tuple[int, float]] = deque()

@@ -1,6 +1,6 @@
 """Limits that both ends of the wire keep, and the sizes of a message.
 
-The gate (`sync`) and the office (`office`) import them from here, so that no limit stands twice.
+The gate (`sync`) and the office (`office`) import the limits from here: each limit exists once.
 """
 
 MAX_BYTES = 100 * 1024

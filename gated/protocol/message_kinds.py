@@ -36,7 +36,7 @@ DOWN: dict[type[Message], str] = {
 KINDS = UP | DOWN
 """The kind of each message, as in its signature. The names on the wire are older than the names of the classes."""
 OPEN = frozenset({"renew", "certificate"})
-"""Kinds that are signed and not sealed, because every TLS handshake shows their content."""
+"""Kinds that are signed but not sealed: their content is visible in every TLS handshake."""
 ONCE_OPEN = frozenset({"status", "request", "ack", "word"})
 """Kinds that an older end does not seal, and cannot read sealed. A newer end reads both."""
 

@@ -43,7 +43,7 @@ KERNEL_BYTES = 256 * 1024
 READS_PER_S = 1000
 """Most reads a second."""
 READS_AT_ONCE = 10
-"""Most reads in a row. Then the other tasks of the event loop have a turn."""
+"""Most reads in a row. Then other tasks of the event loop can run."""
 TICK_S = 1.0
 """Interval of `Connection._tick`, in seconds."""
 NOT_THIS_VERSION = (1, 0x84)
@@ -148,11 +148,11 @@ class Connection:
             self._paho.connect(*self._address, KEEPALIVE_S, clean_start=True, properties=properties)
         else:
             self._paho.connect(*self._address, KEEPALIVE_S)
-        if self._down.done():  # `cut` was called meanwhile
+        if self._down.done():  # `cut` was called during the wait
             self._paho.shut()
 
     def _listen(self) -> None:
-        """Register the callbacks of paho. From now on paho is used on the event loop only."""
+        """Register the callbacks of paho. From here on, only the event loop uses paho."""
         client = self._paho
         client.on_connect, client.on_disconnect, client.on_message = (
             self._on_connect,

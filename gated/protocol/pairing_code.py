@@ -106,7 +106,7 @@ def fingerprint_of(der: bytes) -> bytes:
 def der_of(pem: str) -> bytes:
     """Return the DER bytes of a certificate in PEM. Raises `PairingError`.
 
-    Only these bytes are trusted, never the text: the text may hold a second certificate.
+    Callers trust only these bytes, never the text: the text may contain a second certificate.
     """
     try:
         return ssl.PEM_cert_to_DER_cert(pem)

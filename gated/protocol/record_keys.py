@@ -52,7 +52,8 @@ def fingerprint(card: bytes, pin: bytes) -> str:
 
 
 def removes_access(record: Record | AnyPerson) -> bool:
-    """Return whether a record can only reduce access, whatever the gate stores. Such a record never waits for another.
+    """Return whether a record can only reduce access, whatever the gate stores. This record never waits for another
+    record.
 
     The tombstone of a household or a role returns False: its members may then pass at all hours.
     """

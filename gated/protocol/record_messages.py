@@ -1,4 +1,4 @@
-"""The messages that carry records down to a gate, and report up what became of them."""
+"""The messages that carry records down to a gate, and the gate's reports about them."""
 
 from typing import Annotated
 
@@ -13,8 +13,8 @@ from gated.protocol.wire_types import Hash, Message, Seq, Short, Subject, Time
 class Delta(Message, frozen=True, kw_only=True):
     """Every record whose newest `n` is above `after` and at most `upto`.
 
-    If `after` is above the gate's version, records are missing. Then only records that reduce access have effect at
-    once (`Tombstone`, a suspension), and the gate requests the missing ones.
+    If `after` is above the gate's version, records are missing. Then only records that reduce access (`Tombstone`, a
+    suspension) have effect at once. The gate requests the missing records.
     """
 
     after: Seq

@@ -48,8 +48,8 @@ class Handover(msgspec.Struct, frozen=True, kw_only=True):
     v: Literal[1] = 1
     site: Short
     number: Annotated[int, Meta(ge=1, le=2**53)]
-    """Number of the hand-over. One that is not above the gate's number has no effect. The office takes the time in Unix
-    seconds, so that a restored old backup does not count from a lower number.
+    """Number of the hand-over. A hand-over with a number not above the gate's number has no effect. The office takes
+    the time in Unix seconds, so that a restored old backup does not count from a lower number.
     """
     keys: Pem
     """The new office's public keys (a JWK set)."""
@@ -102,7 +102,7 @@ class HandedOver(msgspec.Struct, frozen=True, kw_only=True, tag="handed"):
 
 
 class RecoveryKey:
-    """The private half of a recovery key. It is shown once and stored nowhere."""
+    """The private half of a recovery key. The caller shows the key once. Nothing stores it."""
 
     def __init__(self, seed: bytes) -> None:
         self._seed = seed
@@ -151,8 +151,8 @@ class RecoveryKey:
 def followed(known: KnownRecoveryKey, site: str, statements: Sequence[str]) -> tuple[KnownRecoveryKey, Handover] | None:
     """Return what a gate knows after these hand-overs, and the newest one; None if there is no news.
 
-    Each hand-over must be signed by the recovery key that the previous one named. Others are skipped: they are for
-    gates that know another key. Raises `WireError` if no statement is signed by a known key, or if a signed one is
+    Each hand-over must be signed by the recovery key that the previous one named. It skips other statements: they are
+    for gates that know another key. Raises `WireError` if no known key signed a statement, or if a signed statement is
     invalid.
     """
     newest, refused = None, None

@@ -2,8 +2,8 @@
 
 `gate.key` is an encrypted PKCS 8 file (RFC 5958): TLS opens it without a plain copy on disk. `gate.keys` is an
 encrypted JWK set (RFC 7517, section 7). Both keys are derived from the site key. The site key is the systemd credential
-`site-key`, or a file in `keys/` of the state folder. A gate that joins before its first start has no site key:
-`keys/pairing.key` stands in until that start. Plain files from older gates or made by hand are read as well.
+`site-key`, or a file in `keys/` of the state folder. A gate that joins before its first start has no site key: Until
+that start, `keys/pairing.key` replaces the site key. It also reads plain files, from older gates or from the installer.
 """
 
 import logging
@@ -77,7 +77,7 @@ class Lock:
         try:
             return load_key(path.read_bytes(), self.password(path) or None)
         except (OSError, ValueError, TypeError) as error:
-            raise StateError(f"{path}: the gate's key cannot be read; pair the gate anew") from error
+            raise StateError(f"{path}: the gate's key cannot be read; pair the gate again") from error
 
     def identity(self, path: Path) -> Identity:
         """Return the keys that sign and open messages. Raises `StateError`."""
@@ -96,7 +96,7 @@ class Lock:
             with suppress(ValueError):
                 load_key(data, password)
                 return password
-        raise StateError(f"{path}: is sealed with another site key; bring that back, or pair the gate anew")
+        raise StateError(f"{path}: is sealed with another site key; restore that key, or pair the gate again")
 
     def _tried(self, path: Path) -> list[bytes]:
         try:
@@ -136,8 +136,8 @@ UNLOCKED = Lock(_no_keys)
 def seal_folders(state: Path, lock: Lock) -> bool:
     """Seal plain private files in the pairing folders, and files sealed with an older key. Return whether any changed.
 
-    Each file is replaced atomically: after a power cut it is either plain or sealed. While an update is on trial
-    nothing is sealed, because the previous version must still be able to run. Raises `StateError`.
+    Each file is replaced atomically: after a power cut it is either plain or sealed. During the trial of an update
+    nothing is sealed: the previous version must still be able to run. Raises `StateError`.
     """
     if not any((state / name).exists() for name in FOLDERS) or is_on_trial(Path(sys.prefix)):
         return False
@@ -172,7 +172,7 @@ def _private(state: Path) -> Iterator[Path]:
 
 
 def _tidy(state: Path) -> None:
-    """Remove private files that an interrupted pairing or sealing left behind and that no pairing still needs."""
+    """Remove private files of an interrupted pairing or sealing, if no pairing needs them any more."""
     for folder in FOLDERS:
         for name in (KEY, KEYS):
             half = state / folder / f".{name}.new"

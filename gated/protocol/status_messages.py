@@ -1,4 +1,7 @@
-"""The status of a gate, and the office's answer to it, the heartbeat. Each proves to the other end that it is fresh."""
+"""The status of a gate, and the office's answer to it, the heartbeat.
+
+Each end proves to the other end that its message is fresh.
+"""
 
 from typing import Annotated, Literal
 
@@ -20,7 +23,7 @@ LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED = "live", "batch", "held", 
 
 
 class JournalMark(msgspec.Struct, frozen=True):
-    """The newest row of the journal, and the newest one that the office acknowledged. A signed checkpoint."""
+    """The newest row of the journal, and the newest row that the office acknowledged. A signed checkpoint."""
 
     id: Short
     head: Seq
@@ -86,7 +89,7 @@ class Status(Message, frozen=True, kw_only=True):
     challenge: Short = ""
     """A fresh random text. The office's next heartbeat repeats it, which proves that the heartbeat is fresh."""
     heard: Seq = 0
-    """Number of the newest heartbeat that arrived, which proves to the office that this status is fresh."""
+    """Number of the newest received heartbeat. It proves to the office that this status is fresh."""
     silent_s: Seq = 0
     """Age of the newest heartbeat with a valid challenge, in seconds. 0 if there was none."""
     can: Annotated[list[Short], Meta(max_length=32)] = field(default_factory=list)
@@ -99,7 +102,7 @@ class Status(Message, frozen=True, kw_only=True):
     guessing: GuessingLimits | None = None
     """Null if this gate is too old to report it."""
     withheld: Annotated[list[Short], Meta(max_length=16)] = field(default_factory=list)
-    """Data that the office has or owes, and that has not arrived for ten minutes: "records", "words" (heartbeats),
+    """Data of the office that has not arrived for ten minutes: "records", "words" (heartbeats),
     "orders" (commands), "events" (their acks), "receipts" (the office asks for them again and again)."""
 
 
@@ -114,7 +117,7 @@ class StatusShell(Message, frozen=True, kw_only=True):
 
 
 class Heartbeat(Message, frozen=True, kw_only=True):
-    """The office's answer to a status. States which records the office has, and proves that the office is alive."""
+    """The office's answer to a status. States the office's records, and proves that the office is alive."""
 
     challenge: Short
     """The challenge of the gate's newest status."""
@@ -131,4 +134,4 @@ class Heartbeat(Message, frozen=True, kw_only=True):
     understands: Annotated[list[Short], Meta(max_length=32)] = field(default_factory=list)
     """Functions of this office beyond the first version: "sealed"."""
     withheld: Annotated[list[Short], Meta(max_length=16)] = field(default_factory=list)
-    """Data that the gate has or owes, and that has not arrived for ten minutes. Names as in `Status.withheld`."""
+    """Data of the gate that has not arrived for ten minutes. Names as in `Status.withheld`."""

@@ -1,7 +1,7 @@
 """Decide whether another gate's keys are genuine: by their fingerprint, and by signatures of trusted gates.
 
-The office says which keys a gate has. A thief with the office's key can name any keys. So faces go only to keys that a
-person accepted here, or that a trusted gate has signed. The signatures of a removed gate do not count. Used by
+The office says which keys a gate has. A thief with the office's key can name any keys. So faces go only to accepted
+keys: accepted by a person here, or signed by a trusted gate. The signatures of a removed gate do not count. Used by
 `face_departures`.
 """
 
@@ -27,7 +27,7 @@ GROUP, SHOWN = 4, 32
 
 
 def fingerprint(site: str, gate: str, keys: str | Party) -> str:
-    """Return the fingerprint that two people compare on two screens, such as "1f3a 88c0 ...".
+    """Return the fingerprint for the comparison of two screens, such as "1f3a 88c0 ...".
 
     It covers the site, the gate's id and both of its keys. Empty for invalid keys.
     """
@@ -81,7 +81,7 @@ def signers(tokens: Iterable[str]) -> list[str]:
 def newly_trusted(
     site: str, me: str, gates: Sequence[Neighbour], removed: Iterable[str]
 ) -> list[tuple[Neighbour, str]]:
-    """Return the gates that become trusted because a trusted gate signed their keys, each with that signer. Pure.
+    """Return the newly trusted gates, each with the trusted gate that signed its keys. Pure.
 
     Trust passes on: a gate that becomes trusted may be a signer too. `gone` holds the keys of removed gates and
     replaced keys. Their signatures do not count.
@@ -108,8 +108,8 @@ def newly_trusted(
 def parsed(keys: str) -> Party | None:
     """Return the public keys of this text, or None for an invalid text.
 
-    A parse proves with a trial seal that the keys are usable. The same text always gives the same result, so results
-    are kept.
+    A parse proves with a trial seal that the keys are usable. Results are cached: the same text always gives the same
+    result.
     """
     try:
         return Party.parse(keys)

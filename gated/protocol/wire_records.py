@@ -50,7 +50,7 @@ class WireCard(msgspec.Struct, frozen=True):
 
 
 class WirePin(msgspec.Struct, frozen=True):
-    """A PIN or a duress PIN. Neither the fields nor their order reveal which of the two it is."""
+    """A PIN or a duress PIN. Neither the fields nor their order show which one is the duress PIN."""
 
     salt: Annotated[bytes, Meta(min_length=SALT_BYTES, max_length=SALT_BYTES, description="16 bytes, base64")]
     """The same for all PINs of a site. So a gate runs argon2 once for a typed PIN."""
@@ -94,7 +94,7 @@ class PersonRecord(AnyPerson, frozen=True, tag="person", kw_only=True):
     duress_pin: Annotated[str, Meta(max_length=12)] = ""
     """Only an office that is too old fills it in. No gate uses it."""
     face: SealedFace | None = None
-    """Null: the office sends this gate no face. A face that was enrolled at this gate itself stays."""
+    """Null: the office sends this gate no face. A face from an enrolment at this gate stays."""
 
 
 class HouseholdRecord(msgspec.Struct, frozen=True, tag="household", kw_only=True):
@@ -143,7 +143,7 @@ class GateRecord(msgspec.Struct, frozen=True, tag="gate", kw_only=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True, tag="gone", kw_only=True):
-    """The record of this key was removed. It stays for ever, so that an older record does not bring the key back."""
+    """The record of this key was removed. It is never deleted: an older record must not bring the key back."""
 
     n: Seq
     key: Annotated[str, Meta(max_length=220)]

@@ -12,7 +12,7 @@ from gated.protocol.limits import DIGEST_BYTES, KEY_BYTES
 
 Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Hash = Annotated[str, Meta(max_length=64)]
-"""64 hex digits. Any other text of at most that length is valid too, so that an altered row still arrives."""
+"""64 hex digits. Any other text up to that length is valid too: an altered row must still arrive."""
 Short = Annotated[str, Meta(max_length=64)]
 Text = Annotated[str, Meta(max_length=200)]
 Key = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z", description="a public key of Ed25519, base64url")]

@@ -154,7 +154,7 @@ class CommandDesk:
             if command.number <= highest - COMMAND_WINDOW:
                 return self._spent(command)
             if command.number > highest + MOST_AHEAD:
-                why = f"its number is more than {MOST_AHEAD} ahead of the last; pair the gate anew if it is right"
+                why = f"its number is more than {MOST_AHEAD} ahead of the last; pair the gate again if it is right"
                 return self._reply(command, CommandOutcome("refused", why))
             self._spend(command, max(highest, command.number))
         answer = self._doubt(command, now, wall)

@@ -56,7 +56,7 @@ class Pairing:
         try:
             done = msgspec.json.decode((folder / "pairing.json").read_bytes(), type=_Done)
         except (OSError, *UNDECODABLE) as error:
-            advice = "move the folder away, and pair the gate anew"
+            advice = "move the folder away, and pair the gate again"
             raise StateError(f"{folder}: is no pairing: {wording.cause(error, _Done)}; {advice}") from error
         return cls(folder, done.url, done.code)
 

@@ -153,7 +153,7 @@ class Replica:
         if heartbeat.verifiers == fingerprint(card, pin):
             return []
         if heartbeat.verifiers:
-            self._doubt("the office has other keys of this gate for cards and PINs: pair the gate anew")
+            self._doubt("the office has other keys of this gate for cards and PINs: pair the gate again")
         return [VerifierKeys(site=self._peer.site, gate=self._peer.gate, card=card, pin=pin)]
 
     @property

@@ -132,7 +132,7 @@ def test_an_indistinguishable_card_is_refused_with_the_reason(office, ann, given
 
 
 def test_a_random_number_is_refused_and_the_readings_of_a_card_are_shown(office, ann):
-    assert "another one each time" in office("person", "card", ann, "--number", "08A1B2C3", check=1)
+    assert "changes each time" in office("person", "card", ann, "--number", "08A1B2C3", check=1)
     office("person", "card", ann, "--number", "08A1B2C3", "--same-each-time")
     told = office("person", "card", ann, "--number", "\uff10\uff10\uff10\uff16\uff17\uff12\uff19\uff17\uff11\uff15")
     assert "printed 102,45043" in told

@@ -261,7 +261,7 @@ def test_a_new_pin_deletes_the_duress_pin_because_the_two_are_indistinguishable(
     ann = live("a")
     set_pin(store, "492716", ann, least=6)
     set_pin(store, "318205", ann, least=6, is_duress=True)
-    with pytest.raises(CredentialError, match="nothing tells which"):
+    with pytest.raises(CredentialError, match="does not know which"):
         set_pin(store, "771903", ann, least=6, is_duress=True)
     assert set_pin(store, "605271", ann, least=6)[1] == 2
     ring = KeyRing.of(store)

@@ -129,9 +129,9 @@ def test_files_that_cannot_be_written_or_read_are_said(tmp_path):
     new = gate.renewed()
     (gate.folder / "gate.pem.keep").write_bytes((gate.folder / "gate.key").read_bytes())
     (gate.folder / "gate.key").write_text("no key")
-    with pytest.raises(StateError, match="pair the gate anew"):
+    with pytest.raises(StateError, match="pair the gate again"):
         gate.certificates.due_requests(0.0, NOW)
-    with pytest.raises(StateError, match="pair the gate anew"):
+    with pytest.raises(StateError, match="pair the gate again"):
         gate.hear(new)
 
 

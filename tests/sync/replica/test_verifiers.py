@@ -117,7 +117,7 @@ def test_a_gate_sends_its_keys_before_requests_and_only_until_the_office_has_the
     assert not any(isinstance(message, VerifierKeys) for message in followed.hear_word(office.word()))
     said = followed.hear_word(msgspec.structs.replace(office.word(), verifiers="0" * 64))
     assert isinstance(said[0], VerifierKeys)
-    assert "pair the gate anew" in caplog.text
+    assert "pair the gate again" in caplog.text
 
 
 def test_the_verifier_keys_are_neither_in_the_pairing_folder_nor_the_site_key(followed, kit):
