@@ -19,7 +19,8 @@ from gated.face import download, licences
 from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
 from gated.face.model_files import pull_set, unaccepted
 from gated.face.onnx import Model
-from gated.storage.named_files import reading
+from gated.face.prove import entry_of, prove
+from gated.storage.named_files import reading, write_named
 from gated.storage.owner import as_holder_of
 
 
@@ -133,6 +134,23 @@ def pull(
         )
     for each in done:
         streams.say(f"{each.file}: {each.origin}, SHA-256 is correct")
+
+
+@models.command("prove")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.pass_obj
+def prove_model(context: Context, file: Path) -> None:
+    """Take the known answer of the model in FILE, and write it to FILE.known_answer.toml, for the manifest.
+
+    onnxruntime and the reference evaluator of onnx must agree on the known input. The SHA-256 of FILE must be that of a
+    model in the manifest. Needs the package onnx (pip install 'gated[prove]'), and some minutes for a large model.
+    """
+    with reading(file):
+        entry = entry_of(load_manifest(context.settings_or_defaults.models), file)
+        proof = prove(entry, file)
+    beside = file.with_name(f"{file.name}.known_answer.toml")
+    write_named(beside, proof.to_toml().encode(), 0o644)
+    streams.say(f"{entry.file}: both programs agree within {proof.difference:.1e}; known answer written to {beside}")
 
 
 @contextmanager

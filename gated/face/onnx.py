@@ -50,11 +50,15 @@ class Model:
                 f"{entry.file}: the manifest has no known answer for this model yet, so it cannot be verified here; "
                 "choose another set (models.set), or a release of gated that has the known answer"
             )
-        data = _read(entry, folder / entry.file)
-        session = _session(entry, data, threads)
-        model = cls(entry, session, _input_name(entry, session), tuple(o.name for o in session.get_outputs()))
+        model = cls.unproved(entry, _read(entry, folder / entry.file), threads)
         _verify(model, entry.known_answer)
         return model
+
+    @classmethod
+    def unproved(cls, entry: ModelEntry, data: bytes, threads: int = 2) -> "Model":
+        """Return the model in these bytes. Checks its input, and neither digest nor answer. Raises `ModelError`."""
+        session = _session(entry, data, threads)
+        return cls(entry, session, _input_name(entry, session), tuple(o.name for o in session.get_outputs()))
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
         """Return the outputs by name for one input. Raises `ModelError` when the model fails on it."""

@@ -5,6 +5,7 @@ import os
 import pty
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -110,3 +111,42 @@ def test_models_are_pulled_without_settings(tmp_path):
     env = {name: value for name, value in os.environ.items() if name != "GATED_CONFIG"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=True)
     assert done.stdout.count("here, SHA-256 is correct") == 3
+
+
+def test_training_data_are_shown_before_acceptance_and_the_day_afterwards(desk):
+    text = (desk.folder / "manifest.toml").read_text()
+    text = text.replace(
+        'licence = "Licence of knows"', 'licence = "Apache-2.0"\ntraining_data = "pictures of celebrities"'
+    )
+    (desk.folder / "manifest.toml").write_text(text)
+    refused = desk.run("models", "pull", "--from", desk.stick, check=3)
+    assert "knows.onnx: Apache-2.0; trained on: pictures of celebrities" in refused.stderr
+    assert [row["accepted"] for row in desk.json("models", "list", check=0)] == [None, None, None]
+    desk.run("models", "pull", "--from", desk.stick, "--accept-licence", check=0)
+    rows = {row["file"]: row for row in desk.json("models", "list", check=0)}
+    assert rows["knows.onnx"]["training_data"] == "pictures of celebrities"
+    today = datetime.now(UTC)
+    assert all(row["accepted"] in {f"{today:%F}", f"{today - timedelta(days=1):%F}"} for row in rows.values())
+    assert f"{rows['knows.onnx']['accepted']}" in desk.run("models", "list", check=0).stdout
+
+
+def test_a_stick_and_a_mirror_exclude_each_other(desk):
+    done = desk.run("models", "pull", "--from", desk.stick, "--mirror", "https://a.example", check=2)
+    assert "give one of them" in done.stderr
+
+
+def test_the_smaller_sets_are_named_to_who_refuses_a_source(gate):
+    done = gate.run("models", "pull", "site", "--from", gate.folder, "--dir", gate.folder / "models", check=3)
+    assert "mobilefacenet_128d.onnx" in done.stderr
+    assert (
+        "MS-Celeb-1M: pictures of celebrities from the web, which its publisher withdrew (the set without it: "
+        "site-light-intel)" in done.stderr
+    )
+
+
+def test_the_site_set_is_installed_from_a_stick_and_verified(gate, shared):
+    folder = gate.folder / "models"
+    gate.run("models", "pull", "site", "--from", shared / "models", "--dir", folder, "--accept-licence", check=0)
+    gate.write(models={"dir": str(folder), "set": "site"})
+    for name in ("site", "site-light", "site-light-intel"):
+        assert gate.json("models", "verify", name, check=0)["ok"]
