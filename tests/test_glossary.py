@@ -31,7 +31,7 @@ WITHIN = {
 FIXED = {
     "config/wiring.py": {"free_passage", "ways"},
     "cues/cue.py": {"FREE_PASSAGE"},
-    "events.py": {"way"},
+    "events/credential_events.py": {"way"},
     "office/forms/form_facts.py": {"other_ways"},
     "office/forms/paper.py": {"line", "lines"},
     "office/mosquitto.py": {"_crl_line", "lines"},
