@@ -85,11 +85,11 @@ class Observation(msgspec.Struct, frozen=True, tag="observation"):
     quality: Quality | None = None
     problem: Problem | None = None
     pad_score: float | None = None
+    embedding: Annotated[bytes, Meta(max_length=MAX_EMBEDDING_BYTES)] | None = None
     plane_log_odds: float | None = None
     """Evidence of the track so far, from its motion: above 0 for a head, below 0 for a flat picture. It replaces the
     value of earlier frames. None: no motion was measured.
     """
-    embedding: Annotated[bytes, Meta(max_length=MAX_EMBEDDING_BYTES)] | None = None
 
 
 class TrackEnded(msgspec.Struct, frozen=True, tag="track_ended"):
