@@ -110,16 +110,16 @@ def give(
     settings = context.settings
     paper, version = plain_text("consent", consent), plain_text("notice", notice)
     with closing(_holdings(context)) as holdings:
-        who = find(subject, holdings.register.people(), nobody(subject))
-        what = f"{who.subject} would be recorded as agreeing to send the face to the other gates"
-        sure(f"Does {called(who)} stand here, and agree to send the face to the other gates?", what, yes=yes)
-        given = GivenConsents(who.subject, [TRANSFER] * transfer, paper, version)
+        person = find(subject, holdings.register.people(), nobody(subject))
+        what = f"{person.subject} would be recorded as agreeing to send the face to the other gates"
+        sure(f"Does {called(person)} stand here, and agree to send the face to the other gates?", what, yes=yes)
+        given = GivenConsents(person.subject, [TRANSFER] * transfer, paper, version)
         with offering_consents(settings.state, given) as stands:
             streams.say(
                 "capture the face at this gate now; Ctrl-C ends this command and withdraws the consent", err=True
             )
-            outcome = _await(holdings, who.subject, stands, time.monotonic() + 60 * minutes)
-    streams.say(f"{called(who)}: {OUTCOME_TEXT[outcome]}")
+            outcome = _await(holdings, person.subject, stands, time.monotonic() + 60 * minutes)
+    streams.say(f"{called(person)}: {OUTCOME_TEXT[outcome]}")
     sys.exit(0 if outcome == "counts" else 1)
 
 

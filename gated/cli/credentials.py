@@ -120,15 +120,15 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
     """
     least = context.settings.readers.pin_digits
     with books(context) as (store, note):
-        who, typed = known(store, subject), insisted(choose)
+        person, typed = known(store, subject), insisted(choose)
         if typed is None:
-            digits, replaced = issue_random_pin(store, who.subject, least=least, is_duress=duress)
+            digits, replaced = issue_random_pin(store, person.subject, least=least, is_duress=duress)
         else:
-            digits, (_, replaced) = typed, set_pin(store, typed, who.subject, least=least, is_duress=duress)
+            digits, (_, replaced) = typed, set_pin(store, typed, person.subject, least=least, is_duress=duress)
         for _ in range(replaced):
-            note(CredentialRemoved("pin", who.subject, who.subject))
-        note(CredentialAdded("pin", who.subject, who.subject))
-    streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(who)}, {who.subject}")
+            note(CredentialRemoved("pin", person.subject, person.subject))
+        note(CredentialAdded("pin", person.subject, person.subject))
+    streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(person)}, {person.subject}")
     print_generated_pin(typed, digits)
     if replaced > 1:
         click.echo("the duress PIN was removed with the old PIN; set a new one if it is wanted")
@@ -141,19 +141,19 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
 def remove_pin(context: Context, subject: str, duress: bool) -> None:
     """Remove the PIN of a person, and the duress PIN with it."""
     with books(context) as (store, note):
-        who = known(store, subject)
-        pins = by_kind(store.of(who.subject))[1]
+        person = known(store, subject)
+        pins = by_kind(store.of(person.subject))[1]
         if len(pins) <= duress:
-            raise CredentialError(f"{who.subject} has no such PIN; `gated people show` lists a person's credentials")
+            raise CredentialError(f"{person.subject} has no such PIN; `gated people show` lists a person's credentials")
         gone = 1 if duress else len(pins)
         if duress:
-            remove_duress_pin(store, insisted(choose=True) or "", who.subject)
+            remove_duress_pin(store, insisted(choose=True) or "", person.subject)
         else:
             for each in pins:
                 revoke_credential(store, each.id)
         for _ in range(gone):
-            note(CredentialRemoved("pin", who.subject, who.subject))
-    streams.say(f"removed {gone} PIN of {called(who)}, {who.subject}")
+            note(CredentialRemoved("pin", person.subject, person.subject))
+    streams.say(f"removed {gone} PIN of {called(person)}, {person.subject}")
 
 
 def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
@@ -191,15 +191,15 @@ def _give(
     begin, end = window(context, *days)
     label = plain_text("label", label) if label.strip() else ""
     with books(context) as (store, note):
-        who = None if subject is None else known(store, subject)
-        whose = None if who is None else who.subject
+        person = None if subject is None else known(store, subject)
+        whose = None if person is None else person.subject
         new = issue_card(
             store, number, whose, label=label, valid_from=begin, valid_until=end, uses=uses,
             may_be_random=may_be_random,
         )  # fmt: skip
         note(CredentialAdded("card", new.id, whose))
     show_readings(number)
-    streams.say(f"gave {'a guest' if who is None else called(who)} the card {new.id}")
+    streams.say(f"gave {'a guest' if person is None else called(person)} the card {new.id}")
 
 
 def show_readings(number: str) -> None:

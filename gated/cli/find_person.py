@@ -48,15 +48,18 @@ def matching(words: str, people: Iterable[P]) -> list[P]:
     """
     everybody, query = list(people), names.plain(words)
     steps: tuple[Callable[[P], bool], ...] = (
-        lambda who: who.subject == words.strip(),
-        lambda who: (
-            query in {names.plain(who.name), names.plain(called(who)), names.plain(f"{who.name} {who.household}")}
+        lambda person: person.subject == words.strip(),
+        lambda person: (
+            query
+            in {names.plain(person.name), names.plain(called(person)), names.plain(f"{person.name} {person.household}")}
         ),
-        lambda who: query in names.plain(who.name) or (len(query) >= LEAST_OF_AN_ID and who.subject.startswith(query)),
+        lambda person: (
+            query in names.plain(person.name) or (len(query) >= LEAST_OF_AN_ID and person.subject.startswith(query))
+        ),
     )
     if not query:
         return []
-    return next((found for fits in steps if (found := [who for who in everybody if fits(who)])), [])
+    return next((found for fits in steps if (found := [person for person in everybody if fits(person)])), [])
 
 
 def find(words: str, people: Iterable[P], missing: GatedError) -> P:
@@ -64,22 +67,22 @@ def find(words: str, people: Iterable[P], missing: GatedError) -> P:
 
     Raises `missing` for no match, and `SubjectNotFoundError`, which lists ids only, for several.
     """
-    found = sorted(matching(words, people), key=lambda who: (who.household, who.name, who.subject))
+    found = sorted(matching(words, people), key=lambda person: (person.household, person.name, person.subject))
     if not found:
         raise missing
     if len(found) == 1:
         return found[0]
     if not is_asked():
-        ids = ", ".join(who.subject for who in found[:MOST_SHOWN])
+        ids = ", ".join(person.subject for person in found[:MOST_SHOWN])
         raise SubjectNotFoundError(f"{len(found)} people match {words!r}: {ids}{_more(found)}; give one of these ids")
     return _chosen(words, found)
 
 
-def called(who: Somebody) -> str:
+def called(person: Somebody) -> str:
     """Return name and household for a reply to the operator. The start of the id replaces a name that the office does
     not send.
     """
-    return line(f"{who.name or who.subject[:SHORT_ID]} ({who.household})")
+    return line(f"{person.name or person.subject[:SHORT_ID]} ({person.household})")
 
 
 def is_asked() -> bool:
@@ -104,13 +107,13 @@ def not_twice(name: str, household: str, people: Iterable[Somebody], *, yes: boo
 
     `but` is the id of a person to ignore. Raises the errors of `sure`.
     """
-    others = [who for who in people if who.subject != but]
-    for who in others:
-        if names.is_same(who.household, household) and names.is_same(who.name, name):
-            otherwise = f"{who.subject} has the same name, in the same household"
-            sure(f"{called(who)} exists already, {who.subject}. Is this another person?", otherwise, yes=yes)
+    others = [person for person in people if person.subject != but]
+    for person in others:
+        if names.is_same(person.household, household) and names.is_same(person.name, name):
+            otherwise = f"{person.subject} has the same name, in the same household"
+            sure(f"{called(person)} exists already, {person.subject}. Is this another person?", otherwise, yes=yes)
             break
-    near_household(household, {who.household for who in others}, yes=yes)
+    near_household(household, {person.household for person in others}, yes=yes)
 
 
 def near_household(household: str, known: Iterable[str], *, yes: bool) -> None:
@@ -126,8 +129,8 @@ def near_household(household: str, known: Iterable[str], *, yes: bool) -> None:
 
 def _chosen(words: str, found: Sequence[P]) -> P:
     streams.say(f"{len(found)} people match {words!r}:", err=True)
-    for number, who in enumerate(found[:MOST_SHOWN], 1):
-        streams.say(f"  {number}  {called(who)}  {who.subject}", err=True)
+    for number, person in enumerate(found[:MOST_SHOWN], 1):
+        streams.say(f"  {number}  {called(person)}  {person.subject}", err=True)
     if more := _more(found):
         streams.say(f"  {more.strip()}", err=True)
     number = click.prompt("Which one", type=click.IntRange(1, min(len(found), MOST_SHOWN)), err=True)

@@ -83,8 +83,8 @@ def enrol(
     if as_json:
         show_json(done)
     else:
-        who = f"{name} ({household})"
-        message = f"enrolled {who}, {done.subject}, with {done.templates} templates"
+        person = f"{name} ({household})"
+        message = f"enrolled {person}, {done.subject}, with {done.templates} templates"
         streams.say(message if done.subject else "nobody was enrolled")
         for rejected in done.rejected:
             streams.say(f"{rejected.photo}: {rejected.reason}", err=True)
@@ -155,8 +155,8 @@ def show_person(context: Context, subject: str, as_json: bool) -> None:
     """Show all stored data of one person, without the face itself and without numbers."""
     settings = context.settings
     with closing(_register(context)) as register, closing(Credentials.open(settings.state, settings.site.id)) as store:
-        who, zone = _who(register, subject), zone_of(context)
-        row = _row(register, who, zone) | what_somebody_has(store, who.subject, zone)
+        person, zone = _who(register, subject), zone_of(context)
+        row = _row(register, person, zone) | what_somebody_has(store, person.subject, zone)
     if as_json:
         show_json(row)
     else:
@@ -169,10 +169,10 @@ def show_person(context: Context, subject: str, as_json: bool) -> None:
 def suspend(context: Context, subject: str) -> None:
     """Suspend a person until they are resumed. A running gate follows within a second."""
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        who = _who(register, subject)
-        register.suspend(who.subject)
-        _write(journal, PersonSuspended(who.subject))
-    streams.say(f"suspended {called(who)}, {who.subject}")
+        person = _who(register, subject)
+        register.suspend(person.subject)
+        _write(journal, PersonSuspended(person.subject))
+    streams.say(f"suspended {called(person)}, {person.subject}")
 
 
 @people.command()
@@ -181,10 +181,10 @@ def suspend(context: Context, subject: str) -> None:
 def resume(context: Context, subject: str) -> None:
     """End a suspension."""
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        who = _who(register, subject)
-        register.resume(who.subject)
-        _write(journal, PersonResumed(who.subject))
-    streams.say(f"resumed {called(who)}, {who.subject}")
+        person = _who(register, subject)
+        register.resume(person.subject)
+        _write(journal, PersonResumed(person.subject))
+    streams.say(f"resumed {called(person)}, {person.subject}")
 
 
 @people.command()
@@ -197,13 +197,13 @@ def remove(context: Context, subject: str, yes: bool) -> None:
     Asks first; without a terminal, --yes is required.
     """
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        who = _who(register, subject)
-        has = register.template_count(who.subject)
-        question = f"Erase {called(who)}, {who.subject}, with {has} templates, for good?"
-        sure(question, f"{who.subject} would be erased permanently", yes=yes)
-        templates = register.remove(who.subject)
-        _write(journal, PersonRemoved(who.subject, templates))
-    streams.say(f"removed {called(who)}, {who.subject}, and {templates} templates")
+        person = _who(register, subject)
+        has = register.template_count(person.subject)
+        question = f"Erase {called(person)}, {person.subject}, with {has} templates, for good?"
+        sure(question, f"{person.subject} would be erased permanently", yes=yes)
+        templates = register.remove(person.subject)
+        _write(journal, PersonRemoved(person.subject, templates))
+    streams.say(f"removed {called(person)}, {person.subject}, and {templates} templates")
 
 
 def _who(register: Register, words: str) -> Person:

@@ -34,15 +34,15 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
     """
     with books(context) as (store, note):
         somebody = known(store, subject)
-        who = somebody.subject
+        person = somebody.subject
         if role is None:
-            streams.say(store.role_of(who))
+            streams.say(store.role_of(person))
             return
         near_role(role, {each.role for each in store.people()}, yes=yes)
-        role = store.set_role(who, role)
-        note(AccessRulesChanged(who))
-        is_open = role != RESIDENT and not store.access_rules_of(who, "role")
-    streams.say(f"{called(somebody)}, {who}, is {role}")
+        role = store.set_role(person, role)
+        note(AccessRulesChanged(person))
+        is_open = role != RESIDENT and not store.access_rules_of(person, "role")
+    streams.say(f"{called(somebody)}, {person}, is {role}")
     if is_open:  # a typing error can cause this, too
         click.echo("this role has no access rule, so its people may use every door at all hours", err=True)
 
@@ -79,14 +79,14 @@ def access_rules(
         known_gates = {context.settings.gate.id, *store.gates()}
         places = places_of(doors, tuple(one_of("--gate", gate, known_gates) for gate in gates))
         somebody = known(store, subject)
-        who = somebody.subject
-        before = store.access_rules_of(who, whose)
+        person = somebody.subject
+        before = store.access_rules_of(person, whose)
         kept = [rule for rule in before if places and rule.door is not None and rule.door not in places]
         new = [] if clear else [AccessRule(place, schedule, valid_from, valid_until) for place in places or (None,)]
-        store.set_access_rules(who, kept + new, whose)
-        note(AccessRulesChanged(who, household, role))
+        store.set_access_rules(person, kept + new, whose)
+        note(AccessRulesChanged(person, household, role))
     others = "" if whose == "subject" else f" and all of that {whose}"
-    streams.say(f"set the access rules of {called(somebody)}, {who}{others}")
+    streams.say(f"set the access rules of {called(somebody)}, {person}{others}")
 
 
 def near_role(role: str, known: set[str], *, yes: bool) -> None:
@@ -128,12 +128,12 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **options: Any) ->
     """
     asked = given_preferences(options, clear=clear)
     with books(context) as (store, note):
-        who = known(store, subject)
-        holder = store.holders().get(who.subject)
+        person = known(store, subject)
+        holder = store.holders().get(person.subject)
         before = NO_PREFERENCES if holder is None or clear else holder.preferences
-        store.set_preferences(who.subject, replace(before, **asked))
-        note(PreferencesChanged(who.subject))
-    streams.say(f"set the preferences of {called(who)}, {who.subject}")
+        store.set_preferences(person.subject, replace(before, **asked))
+        note(PreferencesChanged(person.subject))
+    streams.say(f"set the preferences of {called(person)}, {person.subject}")
 
 
 def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:

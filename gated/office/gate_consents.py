@@ -27,39 +27,39 @@ def apply_given_consents(store: Store, gate: str, subject: str, purposes: Iterab
 
     Does nothing for a person without a record here; their consents stay with the enrolment.
     """
-    who = store.book.get(f"person/{subject}")
-    if not isinstance(who, OfficePerson):
+    person = store.book.get(f"person/{subject}")
+    if not isinstance(person, OfficePerson):
         return
-    more = _missing_consents(who, gate, purposes, at)
+    more = _missing_consents(person, gate, purposes, at)
     if not more:
         return
     if store.faces.enrolled_at(subject) == [gate]:
-        store.book.put(replace(who, consents=[*who.consents, *more]))
+        store.book.put(replace(person, consents=[*person.consents, *more]))
     else:
         store.alarms.open(gate, CONSENT_GIVEN, subject, at)
 
 
-def with_enrolment_consents(store: Store, who: OfficePerson) -> OfficePerson:
+def with_enrolment_consents(store: Store, person: OfficePerson) -> OfficePerson:
     """Return a new person's record with the consents given during enrolment."""
-    enrolments = store.faces.enrolments(who.subject)
+    enrolments = store.faces.enrolments(person.subject)
     if len(enrolments) != 1:
-        return who
+        return person
     ((gate, at, purposes),) = enrolments
-    return replace(who, consents=[*who.consents, *_missing_consents(who, gate, purposes, at)])
+    return replace(person, consents=[*person.consents, *_missing_consents(person, gate, purposes, at)])
 
 
-def _missing_consents(who: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[WireConsent]:
+def _missing_consents(person: OfficePerson, gate: str, purposes: Iterable[str], at: str) -> list[WireConsent]:
     """Return the reported consents that are new, usable, and not withdrawn.
 
     A person without consent to recognition can give no further consent.
     """
-    paper = next((consent for consent in who.consents if consent.purpose == "recognise"), None)
+    paper = next((consent for consent in person.consents if consent.purpose == "recognise"), None)
     if paper is None or not is_moment(at):
         return []
     where = f" (said at {gate})"
     reference = paper.reference[: LONGEST_REFERENCE - len(where)] + where
-    new = [purpose for purpose in sorted(REPORTABLE & {*purposes}) if not consents_to(who, purpose)]
-    valid = [purpose for purpose in new if not _is_over(who.withdrawn.get(purpose), at)]
+    new = [purpose for purpose in sorted(REPORTABLE & {*purposes}) if not consents_to(person, purpose)]
+    valid = [purpose for purpose in new if not _is_over(person.withdrawn.get(purpose), at)]
     return [WireConsent(purpose, reference, paper.notice, at) for purpose in valid]
 
 

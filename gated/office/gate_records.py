@@ -43,38 +43,38 @@ ANY = DigestKeys(bytes(32), bytes(32))
 """Placeholder keys of no gate, to compute a record's size."""
 
 
-def as_sent(who: OfficePerson, keys: DigestKeys | None, *, with_names: bool) -> PersonRecord:
+def as_sent(person: OfficePerson, keys: DigestKeys | None, *, with_names: bool) -> PersonRecord:
     """Return a person's record for a gate. Without the gate's keys it has no card and no PIN."""
     return PersonRecord(
-        n=who.n,
-        subject=who.subject,
-        name=who.name if with_names else "",
-        household=who.household,
-        role=who.role,
-        status=who.status,
-        added_at=who.added_at,
-        consents=who.consents,
-        rights=who.rights,
-        wishes=who.wishes,
-        cards=[] if keys is None else list(_cards(who, keys, with_names=with_names)),
-        pins=[] if keys is None else _pins(who, keys),
+        n=person.n,
+        subject=person.subject,
+        name=person.name if with_names else "",
+        household=person.household,
+        role=person.role,
+        status=person.status,
+        added_at=person.added_at,
+        consents=person.consents,
+        rights=person.rights,
+        wishes=person.wishes,
+        cards=[] if keys is None else list(_cards(person, keys, with_names=with_names)),
+        pins=[] if keys is None else _pins(person, keys),
     )
 
 
-def first_bytes(who: OfficePerson) -> Iterator[int]:
+def first_bytes(person: OfficePerson) -> Iterator[int]:
     """Yield, for each card, the first of the three bytes that a 26-bit reader reports.
 
     It is printed before the comma. Many cards of one delivery share it.
     """
-    for card in who.cards:
+    for card in person.cards:
         with suppress(CredentialError):
             yield from {
                 bytes.fromhex(name[2:])[0] for name in card_readings.given(card.number) if name.startswith("3:")
             }
 
 
-def _cards(who: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator[WireCard]:
-    for card in who.cards:
+def _cards(person: OfficePerson, keys: DigestKeys, *, with_names: bool) -> Iterator[WireCard]:
+    for card in person.cards:
         try:
             yield _card(card, keys, card.label[:LABEL_CHARACTERS] if with_names else "")
         except CredentialError:
@@ -87,7 +87,7 @@ def _card(card: OfficeCard, keys: DigestKeys, label: str) -> WireCard:
     return WireCard(card.id, "", label, card.valid_from, card.valid_until, card.uses, own, readings)
 
 
-def _pins(who: OfficePerson, keys: DigestKeys) -> list[WirePin]:
+def _pins(person: OfficePerson, keys: DigestKeys) -> list[WirePin]:
     """Return the PINs sorted by verifier, so the order reveals nothing."""
-    made = [WirePin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in who.pins]
+    made = [WirePin(pin.salt, verifier(keys.pin, pin.result, is_duress=pin.is_duress)) for pin in person.pins]
     return sorted(made, key=lambda pin: pin.verifier)

@@ -60,12 +60,12 @@ def hashed_pin(digits: str, salt: bytes, *, is_duress: bool) -> OfficePin:
     return OfficePin(salt, Recipe(salt).result(secret_of(digits)), is_duress)
 
 
-def without_readable_pins(who: OfficePerson, salt: bytes) -> OfficePerson:
+def without_readable_pins(person: OfficePerson, salt: bytes) -> OfficePerson:
     """Return the person without readable PINs. Runs argon2 for each readable PIN."""
-    if not who.pin and not who.duress_pin:
-        return who
-    readable = [(digits, is_duress) for digits, is_duress in ((who.pin, False), (who.duress_pin, True)) if digits]
+    if not person.pin and not person.duress_pin:
+        return person
+    readable = [(digits, is_duress) for digits, is_duress in ((person.pin, False), (person.duress_pin, True)) if digits]
     made = [hashed_pin(digits, salt, is_duress=is_duress) for digits, is_duress in readable]
     kinds = {pin.is_duress for pin in made}
-    remaining = [pin for pin in who.pins if pin.is_duress not in kinds]
-    return replace(who, pins=[*remaining, *made], pin="", duress_pin="")
+    remaining = [pin for pin in person.pins if pin.is_duress not in kinds]
+    return replace(person, pins=[*remaining, *made], pin="", duress_pin="")

@@ -26,21 +26,21 @@ def give_pin(store: Store, subject: str, digits: str | None = None, *, is_duress
     discover a neighbour's PIN.
     """
     with store.file.writing():
-        who = store.book.without_readable_pins(store.book.person(subject))
-        if is_duress and not who.has_pin:
+        person = store.book.without_readable_pins(store.book.person(subject))
+        if is_duress and not person.has_pin:
             raise CredentialError("a duress PIN needs a PIN beside it: set the PIN first")
-        chosen = _made(store, who) if digits is None else _checked(store, who, digits)
+        chosen = _made(store, person) if digits is None else _checked(store, person, digits)
         hashed = hashed_pin(chosen, store.book.pin_salt, is_duress=is_duress)
-        store.book.put(replace(who, pins=[*(pin for pin in who.pins if pin.is_duress != is_duress), hashed]))
-        _forget_weak(store, subject, is_all=not is_duress and not who.has_duress_pin)
+        store.book.put(replace(person, pins=[*(pin for pin in person.pins if pin.is_duress != is_duress), hashed]))
+        _forget_weak(store, subject, is_all=not is_duress and not person.has_duress_pin)
     return chosen
 
 
 def remove_pin(store: Store, subject: str, *, only_duress: bool = False) -> None:
     """Remove a person's PIN and duress PIN, or only the duress PIN. Raises `OfficeError` for an unknown person."""
     with store.file.writing():
-        who = store.book.without_readable_pins(store.book.person(subject))
-        store.book.put(replace(who, pins=[pin for pin in who.pins if only_duress and not pin.is_duress]))
+        person = store.book.without_readable_pins(store.book.person(subject))
+        store.book.put(replace(person, pins=[pin for pin in person.pins if only_duress and not pin.is_duress]))
         _forget_weak(store, subject, is_all=not only_duress)
 
 
@@ -58,23 +58,23 @@ def _forget_weak(store: Store, subject: str, *, is_all: bool) -> None:
         store.alarms.end_of(WEAK, subject, stamp(datetime.now(UTC)))
 
 
-def _checked(store: Store, who: OfficePerson, digits: str) -> str:
+def _checked(store: Store, person: OfficePerson, digits: str) -> str:
     least = ReaderSettings().pin_digits
-    if is_weak(digits, least, flat_of(who.household), _flats(store)) or _is_in_use(store, digits):
+    if is_weak(digits, least, flat_of(person.household), _flats(store)) or _is_in_use(store, digits):
         raise CredentialError(will_not_do(least))
     return digits
 
 
-def _made(store: Store, who: OfficePerson) -> str:
+def _made(store: Store, person: OfficePerson) -> str:
     flats = _flats(store)
     while True:
-        digits = random_pin(ReaderSettings().pin_digits, flat_of(who.household), flats)
+        digits = random_pin(ReaderSettings().pin_digits, flat_of(person.household), flats)
         if not _is_in_use(store, digits):
             return digits
 
 
 def _flats(store: Store) -> frozenset[str]:
-    return all_typed(who.household for who in store.book.live(OfficePerson))
+    return all_typed(person.household for person in store.book.live(OfficePerson))
 
 
 def _is_in_use(store: Store, digits: str) -> bool:
@@ -83,12 +83,14 @@ def _is_in_use(store: Store, digits: str) -> bool:
     Runs argon2, because only its result is stored.
     """
     result = hashed_pin(digits, store.book.pin_salt, is_duress=False).result
-    people = (store.book.without_readable_pins(who) for who in store.book.live(OfficePerson))
-    return any(pin.result == result for who in people for pin in who.pins)
+    people = (store.book.without_readable_pins(person) for person in store.book.live(OfficePerson))
+    return any(pin.result == result for person in people for pin in person.pins)
 
 
 def guessable(store: Store) -> list[str]:
     """Return the ids of people whose readable PIN is weak. Works only before readable PINs are removed."""
     least, flats = ReaderSettings().pin_digits, _flats(store)
-    readable = [(who, pin) for who in store.book.live(OfficePerson) for pin in (who.pin, who.duress_pin) if pin]
-    return sorted({who.subject for who, pin in readable if is_weak(pin, least, flat_of(who.household), flats)})
+    readable = [
+        (person, pin) for person in store.book.live(OfficePerson) for pin in (person.pin, person.duress_pin) if pin
+    ]
+    return sorted({person.subject for person, pin in readable if is_weak(pin, least, flat_of(person.household), flats)})

@@ -85,7 +85,7 @@ class RecordBook:
         field = next(field for named, field in NAMED.items() if named is kind)
         used = {getattr(record, field) for record in self.live(kind)}
         if field in ("household", "role"):
-            used |= {getattr(who, field) for who in self.live(OfficePerson)}
+            used |= {getattr(person, field) for person in self.live(OfficePerson)}
         return [each for each in names.spellings(name, used) if each in used] or [names.plain(name)]
 
     def put(self, record: StoredRecord) -> int:
@@ -121,9 +121,9 @@ class RecordBook:
                 f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; give fewer cards or shorter texts"
             )
 
-    def without_readable_pins(self, who: OfficePerson) -> OfficePerson:
+    def without_readable_pins(self, person: OfficePerson) -> OfficePerson:
         """Return the person without readable PINs. Runs argon2 for each readable PIN."""
-        return without_readable_pins(who, self.pin_salt)
+        return without_readable_pins(person, self.pin_salt)
 
     def rewrite(self, subject: str) -> None:
         """Store a person again under a new number, without readable PINs. Does nothing for a removed person."""
@@ -134,8 +134,8 @@ class RecordBook:
 
     def renumber_people(self) -> None:
         """Give every person a new number, because the content sent to gates has changed."""
-        for who in self.live(OfficePerson):
-            self.renumber(who.subject)
+        for person in self.live(OfficePerson):
+            self.renumber(person.subject)
 
     @property
     def pin_salt(self) -> bytes:
@@ -282,8 +282,8 @@ class RecordBook:
             if isinstance(record, Unreadable):
                 continue
             if isinstance(record, OfficePerson):
-                who = without_readable_pins(record, salt)
-                yield self._with_face(gate, as_sent(who, digest_keys, with_names=with_names), is_sound)
+                person = without_readable_pins(record, salt)
+                yield self._with_face(gate, as_sent(person, digest_keys, with_names=with_names), is_sound)
             else:
                 yield record
 

@@ -109,7 +109,7 @@ class RecordTable:
         if not record.key.startswith("household/"):
             return record
         people = (each for each in (*self.records.values(), *read) if isinstance(each, OfficePerson))
-        keys = {f"household/{who.household}" for who in people}
+        keys = {f"household/{person.household}" for person in people}
         return next((Unreadable(key, record.n) for key in keys if self._index(key) == record.key), None)
 
     def above(self, n: int) -> Iterator[StoredRecord | Unreadable]:

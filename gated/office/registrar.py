@@ -78,8 +78,8 @@ class Registrar:
         except WireError as error:
             return _reject_request(application, error)
         code = digest_of(application.gate, bytes.fromhex(application.secret))
-        who = (application.gate, code, f"{keys.kid} {keys.seal_kid}", wall.timestamp())
-        verdict = self.invitations.judge_try(*who)
+        person = (application.gate, code, f"{keys.kid} {keys.seal_kid}", wall.timestamp())
+        verdict = self.invitations.judge_try(*person)
         if verdict != "good":
             return PairingRefusal(why=verdict)
         if application.site != self._store.site:
@@ -91,7 +91,7 @@ class Registrar:
         issued_to = [keys.kid, keys.seal_kid, key_of_csr(csr)]
         if self._store.gate_table.any_retired(issued_to):
             return PairingRefusal(why="retired")
-        verdict = self.invitations.use(*who)
+        verdict = self.invitations.use(*person)
         if verdict != "good":
             return PairingRefusal(why=verdict)
         issued = authority.admit(csr, application.gate, wall, used_days(self._store, application.gate))

@@ -126,9 +126,9 @@ class Store:
         found = 0
         if self.has_no_readable_pins:
             return found
-        for who in self.book.live(OfficePerson):
-            found += bool(who.pin) + bool(who.duress_pin)
-            self.book.rewrite(who.subject)
+        for person in self.book.live(OfficePerson):
+            found += bool(person.pin) + bool(person.duress_pin)
+            self.book.rewrite(person.subject)
         with self.file.writing() as connection:
             connection.execute("UPDATE office SET is_settled = 1, owes_erasure = 1")
         self.file.erase()

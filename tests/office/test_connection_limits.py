@@ -36,12 +36,12 @@ def is_out(pair):
         return False
 
 
-def test_whoever_comes_too_often_loses_the_one_that_waited_longest(house):
+def test_too_many_connections_of_one_address_end_its_oldest_waiting_one(house):
     mine = [house("127.0.0.1") for _ in range(MOST_OF_ONE + 2)]
     assert [is_out(pair) for pair in mine] == [True, True, False, False, False]
 
 
-def test_a_full_house_makes_room_where_most_are(house):
+def test_at_the_limit_the_address_with_most_connections_loses_one(house):
     first = house("127.0.0.9")
     many = [house(f"127.0.0.{number}") for number in (1, 1, 1, 2, 2)]
     newcomer = house("127.0.0.3")
@@ -50,7 +50,7 @@ def test_a_full_house_makes_room_where_most_are(house):
     assert not is_out(newcomer)
 
 
-def test_whoever_goes_makes_room_by_itself(house):
+def test_a_closed_connection_frees_its_place(house):
     for _ in range(20):
         pair = house("127.0.0.1")
         pair[1].close()

@@ -26,7 +26,7 @@ def path(tmp_path):
     return tmp_path / "wish"
 
 
-def test_a_wish_is_there_while_its_command_runs_and_leaves_nothing(path):
+def test_a_request_exists_while_its_command_runs_and_leaves_nothing(path):
     assert wished(path) is None
     with wishing(path, b"this") as stands:
         assert wished(path) == b"this"
@@ -36,7 +36,7 @@ def test_a_wish_is_there_while_its_command_runs_and_leaves_nothing(path):
     assert list(path.parent.iterdir()) == []
 
 
-def test_a_wish_ends_with_its_process_however_that_ends(path):
+def test_a_request_ends_with_its_process(path):
     child = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
@@ -50,12 +50,12 @@ def test_a_wish_ends_with_its_process_however_that_ends(path):
     assert wished(path) is None
 
 
-def test_a_file_that_nobody_holds_wishes_nothing(path):
+def test_an_unlocked_file_is_no_request(path):
     path.write_bytes(b"written by hand")
     assert wished(path) is None
 
 
-def test_a_newer_wish_takes_the_place_of_an_older_one(path):
+def test_a_newer_request_replaces_an_older_one(path):
     with wishing(path, b"older") as older:
         with wishing(path, b"newer") as newer:
             assert wished(path) == b"newer"
@@ -64,7 +64,7 @@ def test_a_newer_wish_takes_the_place_of_an_older_one(path):
     assert wished(path) is None
 
 
-def test_an_older_wish_that_ends_takes_no_newer_one_away(path):
+def test_an_ending_older_request_removes_no_newer_one(path):
     older = wishing(path, b"older")
     older.__enter__()
     with wishing(path, b"newer"):
@@ -72,7 +72,7 @@ def test_an_older_wish_that_ends_takes_no_newer_one_away(path):
         assert wished(path) == b"newer"
 
 
-def test_no_link_pipe_or_folder_is_a_wish(path, tmp_path):
+def test_a_link_pipe_or_folder_is_no_request(path, tmp_path):
     real = tmp_path / "real"
     with wishing(real, b"elsewhere"):
         path.symlink_to(real)
@@ -85,12 +85,12 @@ def test_no_link_pipe_or_folder_is_a_wish(path, tmp_path):
         assert wished(path) is None
 
 
-def test_a_wish_lies_where_only_its_owner_may_look(path):
+def test_a_request_is_in_a_private_folder(path):
     with wishing(path, b"this"):
         assert path.stat().st_mode & 0o777 == 0o600
 
 
-def test_a_wish_that_is_too_long_is_cut_and_no_more_is_read(path):
+def test_a_too_long_request_is_truncated(path):
     with wishing(path, bytes(10 * MOST_BYTES)):
         assert len(wished(path)) == MOST_BYTES
 
@@ -100,7 +100,7 @@ def test_a_folder_that_is_not_there_is_an_error_in_words(tmp_path):
         pass
 
 
-def test_what_a_crash_left_behind_is_taken_away_and_a_wish_that_stands_is_not(path):
+def test_requests_left_by_a_crash_are_deleted_and_current_ones_stay(path):
     forget(path)
     with wishing(path, b"this"):
         forget(path)

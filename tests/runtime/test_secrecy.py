@@ -29,7 +29,7 @@ def test_no_core_is_left_and_nobody_attaches():
     ("module", "function"),
     [("app.py", "run"), ("office/serve.py", "serve"), ("vision.py", "_serve"), ("cli/__init__.py", "main")],
 )
-def test_whoever_holds_faces_or_keys_says_so_before_all_else(module, function):
+def test_processes_with_faces_or_keys_disable_core_dumps_first(module, function):
     tree = ast.parse((Path(gated.__file__).parent / module).read_text())
     found = next(node for node in tree.body if getattr(node, "name", "") == function)
     first = next(node for node in found.body if not isinstance(getattr(node, "value", None), ast.Constant))

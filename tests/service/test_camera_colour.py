@@ -25,7 +25,7 @@ def looks(watch, colour, count=OBSERVATIONS):
         watch.observe(colour)
 
 
-def test_a_grey_camera_is_told_once(watch, told):
+def test_a_grey_camera_is_reported_once(watch, told):
     looks(watch, 0.01, 10 * OBSERVATIONS)
     assert told == [("colour", WHY)]
 

@@ -16,7 +16,7 @@ def duty(told):
     return Duty(told.append)
 
 
-def test_a_loss_is_told_once_and_its_end_too(duty, told):
+def test_a_loss_and_its_end_are_each_reported_once(duty, told):
     for why in ("the disk is full", "the disk is full", None, None):
         duty.set("journal", why)
     assert told == [Degraded(["journal"]), Degraded([])]
@@ -47,7 +47,7 @@ def test_a_worker_that_works_again_is_told_and_no_loss_any_more(duty, told):
 
 
 @pytest.mark.parametrize("how", ["works", "fails"])
-def test_a_worker_is_settled_when_it_has_answered_or_cannot(duty, how):
+def test_a_worker_has_answered_when_it_works_or_fails(duty, how):
     assert not duty.answered["vision"].is_set()
     duty.works("vision") if how == "works" else duty.fails("vision", "no camera")
     assert duty.answered["vision"].is_set()

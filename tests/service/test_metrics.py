@@ -104,7 +104,7 @@ def test_a_gate_that_was_not_asked_for_figures_does_not_carry_them():
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 
-def test_it_is_about_nobody(served):
+def test_metrics_contain_nothing_about_a_person(served):
     metrics, port = served
     metrics.fact(GRANTED, NOW)
     metrics.fact(CredentialGranted("card", "visit-9", "cred-1", "5ub7ec7000000001"), NOW)

@@ -80,7 +80,7 @@ def test_what_is_condemned_does_not_start_once_more(root):
     assert current(root) == OLD
 
 
-def test_the_version_before_settles_when_its_brain_starts_and_not_for_the_latch(root):
+def test_the_previous_version_finishes_the_rollback_when_its_brain_starts(root):
     VersionTrial(OLD, NEW).condemned("bad").write(root)
     guard(root, "latch")
     assert asked(root) == ""
@@ -88,7 +88,7 @@ def test_the_version_before_settles_when_its_brain_starts_and_not_for_the_latch(
     assert asked(root) == f"{OLD} update --root {root} --step settle\n"
 
 
-def test_a_settling_that_fails_is_said_and_the_gate_starts(root):
+def test_a_failed_rollback_step_is_reported_and_the_gate_starts(root):
     Releases(root).program(OLD).write_text('#!/bin/sh\n[ "$1" = --version ] || exit 3\n')
     VersionTrial(OLD, NEW).condemned("bad").write(root)
     assert "not over yet" in guard(root)

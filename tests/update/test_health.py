@@ -76,7 +76,7 @@ def test_the_version_that_runs_must_be_the_one_on_trial():
     assert seen(version="").problem("0.2.0", ()) == "nothing was started, not 0.2.0"
 
 
-def test_what_was_lost_before_is_not_held_against_it():
+def test_a_part_lost_before_the_update_does_not_count_against_it():
     assert seen(lost=["vision"]).problem("0.2.0", ["vision"]) == ""
     assert seen(lost=["journal", "vision"]).problem("0.2.0", ["vision"]) == "parts lost during the trial: journal"
 

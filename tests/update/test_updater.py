@@ -123,7 +123,7 @@ def test_two_updates_at_once_are_one(machine):
         pass
 
 
-def test_nothing_is_settled_while_a_brain_has_the_databases(machine):
+def test_a_rollback_is_not_finished_while_a_brain_uses_the_databases(machine):
     machine = machine("good")
     VersionTrial(OLD, NEW).write(machine.root)
     with pytest.raises(BusyError):
@@ -131,7 +131,7 @@ def test_nothing_is_settled_while_a_brain_has_the_databases(machine):
     assert read_trial(machine.root) is not None
 
 
-def test_without_a_trial_there_is_nothing_to_settle_keep_or_resume(machine):
+def test_without_a_trial_there_is_nothing_to_finish_keep_or_resume(machine):
     machine = machine("good")
     assert machine.updater.finish_rollback() is None
     assert machine.updater.resume() is None

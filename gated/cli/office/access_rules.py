@@ -58,18 +58,18 @@ def days(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[str | 
     return begin.isoformat() if begin else None, end.isoformat() if end else None
 
 
-def copy_shared_rules(store: Store, who: OfficePerson) -> None:
-    """Copy the rules of a person's household and role to the spelling of the names in `who`.
+def copy_shared_rules(store: Store, person: OfficePerson) -> None:
+    """Copy the rules of a person's household and role to the spelling of the names in `person`.
 
-    A gate of an older version matches one exact spelling. The caller holds a write transaction, and stores `who`
+    A gate of an older version matches one exact spelling. The caller holds a write transaction, and stores `person`
     afterwards.
     """
     for home in store.book.live(HouseholdRecord):
-        if names.is_same(home.household, who.household):
-            _copy(store, replace(home, household=who.household))
+        if names.is_same(home.household, person.household):
+            _copy(store, replace(home, household=person.household))
     for role in store.book.live(RoleRecord):
-        if names.is_same(role.role, who.role):
-            _copy(store, replace(role, role=who.role))
+        if names.is_same(role.role, person.role):
+            _copy(store, replace(role, role=person.role))
 
 
 def _copy(store: Store, record: HouseholdRecord | RoleRecord) -> None:
@@ -95,7 +95,7 @@ def household(folder: Path, /, household: str, **options: Any) -> None:
     name = names.tidy(plain_text("household", household))
     with closing(Store.open(folder)) as store:
         spellings = store.book.spellings(HouseholdRecord, name)
-        lived_in = {who.household for who in store.book.live(OfficePerson)}
+        lived_in = {person.household for person in store.book.live(OfficePerson)}
         if not options["clear"] and not any(names.is_same(name, each) for each in lived_in):
             raise OfficeError(f"nobody lives in {household!r}; {names.did_you_mean(name, lived_in)}")
         rules = access_rules_of(store, **options)
@@ -112,7 +112,7 @@ def role(folder: Path, /, role: str, **options: Any) -> None:
     name = plain_role(role)
     with closing(Store.open(folder)) as store:
         rules = access_rules_of(store, **options)
-        roles = {who.role for who in store.book.live(OfficePerson)}
+        roles = {person.role for person in store.book.live(OfficePerson)}
         spellings = store.book.spellings(RoleRecord, name)
         store_records(store, "role", [RoleRecord(n=0, role=each, rights=rules) for each in spellings])
     streams.say(f"set the access rules of the role {name}")

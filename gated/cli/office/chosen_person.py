@@ -14,9 +14,9 @@ from gated.office.store import Store
 def changing_person(folder: Path, subject: str) -> Iterator[tuple[Store, OfficePerson]]:
     """Yield the store and a person's record, inside a write transaction. Nobody else changes the store meanwhile."""
     with closing(Store.open(folder)) as store:
-        who = person_by_words(store, subject)  # a prompt must not hold the write lock
+        person = person_by_words(store, subject)  # a prompt must not hold the write lock
         with store.file.writing():
-            yield store, store.book.person(who.subject)
+            yield store, store.book.person(person.subject)
 
 
 def person_by_words(store: Store, words: str) -> OfficePerson:

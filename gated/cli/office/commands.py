@@ -143,11 +143,11 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
     gate stores nothing before that. Ctrl-C at any time stores nothing. Without a terminal, add --yes.
     """
     with closing(Store.open(folder)) as store:
-        who = person_by_words(store, subject)
-        subject = who.subject
-        if not any(consent.purpose == "recognise" for consent in who.consents):
+        person = person_by_words(store, subject)
+        subject = person.subject
+        if not any(consent.purpose == "recognise" for consent in person.consents):
             raise OfficeError(
-                f"{called(who)} has not agreed to be recognised; "
+                f"{called(person)} has not agreed to be recognised; "
                 "record the consent by `gated office person change --consent`"
             )
     if not (yes or is_asked()):
@@ -155,8 +155,8 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
             "before the gate stores a face, somebody must confirm the person, and there is no terminal for the "
             "question; add --yes if you can see the person at the gate"
         )
-    streams.say(f"enrolling {called(who)} at {gate}", err=True)
-    question = "" if yes else f"Did {called(who)} stand there, alone? Store this face?"
+    streams.say(f"enrolling {called(person)} at {gate}", err=True)
+    question = "" if yes else f"Did {called(person)} stand there, alone? Store this face?"
     run_command(folder, [gate], Enrol(subject, within_s), options_of(options, within_s + CONFIRM_TIMEOUT_S, question))
 
 

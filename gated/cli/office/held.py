@@ -95,14 +95,14 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
 
 def _rows(store: Store) -> list[dict[str, Any]]:
     """Return every person held back, one row for each reason."""
-    people = {who.subject: who for who in store.book.live(OfficePerson)}
+    people = {person.subject: person for person in store.book.live(OfficePerson)}
     gates: dict[tuple[str, str], list[str]] = defaultdict(list)
     for each in store.held.all():
         gates[each.subject, each.why].append(each.gate)
     rows = []
     for (subject, why), where in gates.items():
-        who = people.get(subject)
-        name, household = (who.name, who.household) if who else ("(removed)", "")
+        person = people.get(subject)
+        name, household = (person.name, person.household) if person else ("(removed)", "")
         rows.append({"subject": subject, "name": name, "household": household, "why": why, "gates": where})
     return sorted(rows, key=lambda row: (row["why"], row["household"], row["name"], row["subject"]))
 

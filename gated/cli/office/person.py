@@ -184,13 +184,13 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> Non
     streams.say(f"set the preferences of {called(who)}, {who.subject}")
 
 
-def _confirm(store: Store, who: OfficePerson, *, yes: bool) -> None:
+def _confirm(store: Store, person: OfficePerson, *, yes: bool) -> None:
     """Ask for confirmation of a second person with the same name in a household, and of similar names of households or
     roles.
     """
     people = store.book.live(OfficePerson)
-    not_twice(who.name, who.household, people, yes=yes, but=who.subject)
-    near_role(who.role, {each.role for each in people}, yes=yes)
+    not_twice(person.name, person.household, people, yes=yes, but=person.subject)
+    near_role(person.role, {each.role for each in people}, yes=yes)
 
 
 def _consents(reference: str | None, notice: str | None, transfer: bool) -> list[WireConsent]:

@@ -39,22 +39,22 @@ def card(
     """Give a person a card by --number, or remove one by --take."""
     if (number is None) == (removed is None):
         raise click.UsageError("give --number to add a card, or --take to remove one")
-    with changing_person(folder, subject) as (store, who):
+    with changing_person(folder, subject) as (store, person):
         if removed is not None:
-            remaining = [each for each in who.cards if each.id != removed]
-            if remaining == who.cards:
+            remaining = [each for each in person.cards if each.id != removed]
+            if remaining == person.cards:
                 raise CredentialError(
-                    f"{who.subject} has no card {removed!r}; `gated office person show` shows the ids"
+                    f"{person.subject} has no card {removed!r}; `gated office person show` shows the ids"
                 )
-            store.book.put(replace(who, cards=remaining))
-            streams.say(f"removed card {removed} of {called(who)}")
+            store.book.put(replace(person, cards=remaining))
+            streams.say(f"removed card {removed} of {called(person)}")
             return
         begin, end = days(since, until, store.zone)
         plain = _card_number(store, number or "", may_be_random=same_each_time)
         given = OfficeCard(new_id(), plain, label.strip(), begin, end, uses)
-        store.book.put(replace(who, cards=[*who.cards, given]))
+        store.book.put(replace(person, cards=[*person.cards, given]))
     show_readings(plain)
-    streams.say(f"gave {called(who)} the card {given.id}")
+    streams.say(f"gave {called(person)} the card {given.id}")
 
 
 def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:

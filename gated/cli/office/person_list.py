@@ -29,11 +29,13 @@ from gated.sitetime import window as site_window
 def list_people(folder: Path, day: date | None, as_json: bool) -> None:
     """List all people, by household and name."""
     with closing(Store.open(folder)) as store:
-        people = sorted(store.book.live(OfficePerson), key=lambda who: (who.household, who.name, who.subject))
+        people = sorted(
+            store.book.live(OfficePerson), key=lambda person: (person.household, person.name, person.subject)
+        )
         begin, _ = site_window(day, None, store.zone)
         if begin is not None:
-            people = [who for who in people if any(consent.at < stamp(begin) for consent in who.consents)]
-        rows, zone = [_row(store, who) for who in people], store.zone
+            people = [person for person in people if any(consent.at < stamp(begin) for consent in person.consents)]
+        rows, zone = [_row(store, person) for person in people], store.zone
     if as_json:
         show_json(rows)
     else:
@@ -58,21 +60,22 @@ def show_person(folder: Path, subject: str, as_json: bool) -> None:
         show(["field", f"value (times: {zone.key})"], rows)
 
 
-def _row(store: Store, who: OfficePerson) -> dict[str, Any]:
+def _row(store: Store, person: OfficePerson) -> dict[str, Any]:
     return {
-        "subject": who.subject,
-        "name": who.name,
-        "household": who.household,
-        "role": who.role,
-        "status": who.status,
-        "added_at": iso(who.added_at, store.zone),
-        "consents": who.consents,
-        "enrolled_at": store.faces.enrolled_at(who.subject),
-        "rights": who.rights,
+        "subject": person.subject,
+        "name": person.name,
+        "household": person.household,
+        "role": person.role,
+        "status": person.status,
+        "added_at": iso(person.added_at, store.zone),
+        "consents": person.consents,
+        "enrolled_at": store.faces.enrolled_at(person.subject),
+        "rights": person.rights,
         "cards": [
-            {"id": each.id, "label": each.label, "valid_until": iso(each.valid_until, store.zone)} for each in who.cards
+            {"id": each.id, "label": each.label, "valid_until": iso(each.valid_until, store.zone)}
+            for each in person.cards
         ],
-        "pin": who.has_pin,
-        "duress_pin": who.has_duress_pin,
-        "wishes": who.wishes,
+        "pin": person.has_pin,
+        "duress_pin": person.has_duress_pin,
+        "wishes": person.wishes,
     }

@@ -29,15 +29,15 @@ def pin(folder: Path, subject: str, duress: bool, is_removal: bool, choose: bool
         subject = person_by_words(store, subject).subject
     what = "the duress PIN" if duress else "the PIN"
     if is_removal:
-        with changing_person(folder, subject) as (store, who):
-            remove_pin(store, who.subject, only_duress=duress)
-        streams.say(f"removed {what} of {called(who)}, {who.subject}")
+        with changing_person(folder, subject) as (store, person):
+            remove_pin(store, person.subject, only_duress=duress)
+        streams.say(f"removed {what} of {called(person)}, {person.subject}")
         return
     typed = insisted(choose)
-    with changing_person(folder, subject) as (store, who):
-        digits = give_pin(store, who.subject, typed, is_duress=duress)
+    with changing_person(folder, subject) as (store, person):
+        digits = give_pin(store, person.subject, typed, is_duress=duress)
         found = budget_of(store)
-    streams.say(f"set {what} of {called(who)}, {who.subject}")
+    streams.say(f"set {what} of {called(person)}, {person.subject}")
     print_generated_pin(typed, digits)
     if found.is_short:
         streams.say(f"note: {'; '.join(lines(found))}", err=True)

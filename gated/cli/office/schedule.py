@@ -86,7 +86,7 @@ def remove_schedule(folder: Path, name: str, yes: bool) -> None:
 
 def _uses(store: Store, name: str) -> int:
     """Return how many access rules name a schedule."""
-    rules = [rule for who in store.book.live(OfficePerson) for rule in who.rights]
+    rules = [rule for person in store.book.live(OfficePerson) for rule in person.rights]
     rules += [rule for home in store.book.live(HouseholdRecord) for rule in home.rights]
     rules += [rule for role in store.book.live(RoleRecord) for rule in role.rights]
     return sum(names.is_same(rule.schedule or "", name) for rule in rules)
