@@ -54,7 +54,7 @@ def test_a_json_text_stays_the_same_value_and_twice_is_once(text):
 
 
 @given(st.text())
-def test_a_line_is_one_line(text):
+def test_a_printed_line_has_no_line_break(text):
     assert len(line(text).splitlines()) <= 1
 
 

@@ -88,7 +88,7 @@ def machine(tmp_path):
     return Machine(tmp_path)
 
 
-def test_they_are_plain_shell():
+def test_the_scripts_are_plain_shell():
     for name in ("run", "try", "renew", "setup.sh"):
         for shell in (["sh", "-n"], ["bash", "--posix", "-n"]):
             subprocess.run([*shell, str(TOP / "tests" / name)], check=True)

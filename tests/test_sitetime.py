@@ -79,12 +79,12 @@ def test_an_hour_that_comes_twice_is_told_with_its_offset():
 
 
 @pytest.mark.parametrize("text", ["", "yesterday", "2026-11-29T23:48:12"])
-def test_what_is_no_time_is_told_as_it_stands(text):
+def test_an_invalid_time_is_shown_unchanged(text):
     assert format_time(text, SHANGHAI) == text
     assert iso(text, SHANGHAI) == text
 
 
-def test_nothing_is_told_as_nothing():
+def test_a_missing_time_is_shown_as_empty():
     assert format_time(None, SHANGHAI) == ""
     assert iso(None, SHANGHAI) is None
 

@@ -111,7 +111,7 @@ def test_our_own_sentences_stay():
 @pytest.mark.parametrize(
     "kind", [int, int | None, list[Leaf], dict[str, int], Literal[1], Colour, Leaf, tuple[int, ...]]
 )
-def test_every_kind_has_words(kind):
+def test_every_event_kind_has_a_text(kind):
     assert "another value" not in expected(kind)
     assert not any(sign in expected(kind) for sign in "`<>|$")
 
@@ -123,7 +123,7 @@ def test_values_are_told_without_brackets_and_quotes():
     assert facts({"kind": "degraded", "lost": ["clock"], "why": None}) == "lost clock"
 
 
-def test_a_fact_is_a_line():
+def test_an_event_is_one_line():
     assert fact(Degraded(["clock", "network"])) == "degraded: lost clock, network"
     assert fact(Lockdown("li", is_over=True)) == "lockdown: by li, is over yes"
 

@@ -81,7 +81,7 @@ def command(tmp_path, picture, monkeypatch):
     return run
 
 
-def test_five_things_that_are_wrong_come_in_one_answer(command, monkeypatch):
+def test_five_problems_are_reported_at_once(command, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     code, said = command(ANSWERS)
     assert code == 2
@@ -103,7 +103,7 @@ def test_five_things_that_are_wrong_come_in_one_answer(command, monkeypatch):
         ("settings = 5", "settings: write tables, such as [settings.door]"),
     ],
 )
-def test_a_slip_in_the_answers_hides_nothing_else(command, line, says):
+def test_a_typing_error_in_the_answers_hides_no_other_problem(command, line, says):
     code, said = command(f'site = "market-south"\ngate = "Gate 2"\n{line}\n')
     assert code == 2
     assert says in said
@@ -143,7 +143,7 @@ def test_the_real_run_refuses_what_the_dry_run_found(making, answers, taken):
         taken(making(said))
 
 
-def test_where_all_is_well_the_real_run_goes_through(making, answers, taken, root):
+def test_after_a_clean_dry_run_the_real_run_succeeds(making, answers, taken, root):
     before = seen(root)
     problems, plans = tried(making(answers()))
     assert problems == []
@@ -221,7 +221,7 @@ def test_lines_of_the_firmware_are_told_and_not_written(making, answers, root):
     assert seen(root) == before
 
 
-def test_what_stands_in_the_way_of_the_units_is_said(making, answers, root):
+def test_obstacles_for_the_units_are_reported(making, answers, root):
     (root / "etc").mkdir()
     (root / "etc/systemd").write_text("no folder")
     assert any("etc/systemd: is not a folder" in problem for problem in tried(making(answers()))[0])
@@ -255,7 +255,7 @@ def office(tmp_path, wait_for):
         yield office
 
 
-def test_a_good_code_is_proved_and_not_spent(making, answers, taken, office):
+def test_a_valid_code_is_verified_and_not_used(making, answers, taken, office):
     code = office.code()
     for _ in range(7):  # more than the permitted number of wrong tries
         assert tried(making(answers(code=code)))[0] == []
@@ -284,7 +284,7 @@ def test_a_code_that_was_replaced_is_told_as_the_office_sees_it(making, answers,
     assert problems == ["the office did not give this code; compare it with what `gated office invite` shows"]
 
 
-def test_another_site_is_told(making, answers, office):
+def test_a_different_site_is_reported(making, answers, office):
     problems, _ = tried(making(answers(code=office.code(), site="market-north")))
     assert any("this office belongs to another site" in problem for problem in problems)
 
@@ -297,7 +297,7 @@ def test_no_network_to_the_office_is_told_with_everything_else(making, answers, 
     assert any("did you mean 'rex_pin'" in problem for problem in problems)
 
 
-def test_an_office_that_cannot_say_is_told_as_a_doubt(making, answers, tmp_path, monkeypatch):
+def test_an_office_without_an_answer_is_reported_as_a_doubt(making, answers, tmp_path, monkeypatch):
     from gated.provision.steps import office as step
 
     monkeypatch.setattr(step, "prove_code", lambda code, site: False)

@@ -68,7 +68,7 @@ def seen(root):
     return {path: (path.lstat().st_mode, path.lstat().st_uid, path.lstat().st_mtime_ns) for path in root.rglob("*")}
 
 
-def test_from_nothing_to_an_office_with_services_and_a_second_run_makes_nothing(seat, root):
+def test_installing_makes_an_office_with_services_and_a_second_run_changes_nothing(seat, root):
     assert problems(seat()) == []
     assert taken(seat()) == ["machine", "office", "services"]
     folder = root / "srv/office"
@@ -83,7 +83,7 @@ def test_from_nothing_to_an_office_with_services_and_a_second_run_makes_nothing(
     assert taken(seat()) == ["machine"]
 
 
-def test_a_command_that_is_there_already_stays(seat, root):
+def test_an_existing_command_is_kept(seat, root):
     (root / "usr/local/bin").mkdir(parents=True)
     (root / "usr/local/bin/gated").symlink_to("/opt/another/gated")
     taken(seat())
@@ -108,7 +108,7 @@ def test_a_dry_run_changes_nothing(seat, root):
     assert seen(root) == before
 
 
-def test_everything_that_is_wrong_comes_at_once(seat, root, monkeypatch):
+def test_every_problem_is_reported_at_once(seat, root, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     monkeypatch.setattr(office_steps, "HIDDEN", (str(root.parent),))
     said = problems(seat(site="", place=None))
@@ -122,7 +122,7 @@ def test_everything_that_is_wrong_comes_at_once(seat, root, monkeypatch):
     ("place", "says"),
     [(Place("Office Lan", 18883, 18884), "is not a host"), (Place("office.lan", 443, 18884), "reserved for root")],
 )
-def test_a_place_that_will_not_do_is_refused_before_anything_is_made(seat, root, place, says):
+def test_an_unsuitable_place_is_refused_before_anything_is_created(seat, root, place, says):
     assert any(says in each for each in problems(seat(place=place)))
     with pytest.raises((OfficeError, ConfigError), match=says):
         taken(seat(place=place))
@@ -141,7 +141,7 @@ def test_all_that_is_wrong_with_a_new_office_comes_at_once(seat, root):
 
 
 @pytest.mark.parametrize("name", ["a letter", "begun", "a file"])
-def test_a_folder_of_other_things_is_named_and_stays_whose_it_was(seat, root, name):
+def test_a_folder_with_other_files_is_named_and_keeps_its_owner(seat, root, name):
     """The installer gives `--dir /srv`, or a first run broke off. No file in the folder changes its owner."""
     folder = root / "srv/office"
     folder.parent.mkdir()
@@ -158,7 +158,7 @@ def test_a_folder_of_other_things_is_named_and_stays_whose_it_was(seat, root, na
     assert seen(root) == before
 
 
-def test_another_office_than_was_said_is_not_taken_over_in_silence(seat, root):
+def test_a_different_existing_office_is_not_taken_over_silently(seat, root):
     (root / "srv").mkdir()
     new_office(root / "srv/office")
     before = seen(root)
@@ -175,7 +175,7 @@ def test_another_office_than_was_said_is_not_taken_over_in_silence(seat, root):
     assert problems(again) == [], "the same command again, after the office was moved"
 
 
-def test_a_broken_office_hides_nothing_else(command, root):
+def test_a_broken_office_hides_no_other_problem(command, root):
     (root / "srv/office").mkdir(parents=True)
     for name in ("office.db", "place.json"):
         (root / "srv/office" / name).write_text("junk")
@@ -185,7 +185,7 @@ def test_a_broken_office_hides_nothing_else(command, root):
     assert str(root / "srv/office") in done.output.partition("To correct")[2]
 
 
-def test_an_office_that_is_there_is_taken_over_with_all_that_it_knows(seat, root):
+def test_an_existing_office_is_taken_over_with_its_data(seat, root):
     (root / "srv").mkdir()
     new_office(root / "srv/office")
     key = (root / "srv/office/ca.pem").read_bytes()
@@ -203,7 +203,7 @@ def test_an_office_of_a_person_is_moved_first(root):
         taken(seat)
 
 
-def test_taking_it_away_takes_the_services_and_keeps_everybody(seat, root):
+def test_uninstalling_removes_the_services_and_keeps_the_data(seat, root):
     taken(seat())
     assert remove_units(root) == ["gated-office-broker.service", "gated-office.service"]
     assert list((root / "etc/systemd/system").rglob("gated-office*")) == []
@@ -280,7 +280,7 @@ def test_a_dry_run_of_the_command_tells_all_and_makes_nothing(command, root):
     assert seen(root) == before
 
 
-def test_what_root_orders_is_done_by_whose_the_folder_is_and_what_root_names_is_roots(root, tmp_path):
+def test_commands_of_root_run_as_the_owner_of_the_folder(root, tmp_path):
     """A file of root's in the folder would stop the service. A page for root lies in a folder closed to the office's
     user.
     """
@@ -311,7 +311,7 @@ def test_what_root_orders_is_done_by_whose_the_folder_is_and_what_root_names_is_
     assert {"invitations.db", "passes.key"} <= set(theirs)
 
 
-def test_without_a_user_the_steps_say_who_makes_it():
+def test_without_a_user_the_error_names_the_command_to_create_it():
     with pytest.raises(ProvisionError, match="no-such-user"):
         _ = Seat(Path("/srv/x"), user="no-such-user").owner
 

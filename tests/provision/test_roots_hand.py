@@ -47,7 +47,7 @@ def names(place):
     return [entry.file for entry in load_set(place[0]).models]
 
 
-def test_what_root_brings_is_the_gates_users_and_everybodys_to_read(place):
+def test_files_copied_by_root_belong_to_the_gates_user_and_are_readable(place):
     bring(place)
     for name in names(place):
         found = (place[2] / name).stat()
@@ -56,7 +56,7 @@ def test_what_root_brings_is_the_gates_users_and_everybodys_to_read(place):
 
 @pytest.mark.parametrize("suffix", [".part", ""])
 @pytest.mark.parametrize("laid", ["link", "dangling", "second name"])
-def test_a_link_that_was_laid_there_writes_nothing_of_roots(place, laid, suffix):
+def test_a_planted_link_gets_no_file_of_root(place, laid, suffix):
     models, secret = place[2:]
     victims = [f"{name}{suffix}" for name in names(place)] + [".pull.lock", ".licences.json.new", "licences.json"]
     for name in victims:
@@ -86,7 +86,7 @@ def test_a_folder_of_models_that_is_a_link_to_roots_gets_nothing(place):
     assert list(roots.iterdir()) == []
 
 
-def test_a_race_by_renaming_gets_nothing_of_roots(place):
+def test_a_rename_race_gets_no_file_of_root(place):
     """An attacker repeatedly swaps the folder for a link to root's folder while root brings the models."""
     models, secret = place[2:]
     roots, other = secret.with_name("roots"), models.with_name("other")
@@ -116,7 +116,7 @@ def test_a_race_by_renaming_gets_nothing_of_roots(place):
     assert list(roots.iterdir()) == []
 
 
-def test_a_pipe_in_the_place_of_a_model_is_not_waited_at(place):
+def test_a_pipe_instead_of_a_model_does_not_block(place):
     for name in names(place):
         os.mkfifo(place[2] / name)
         os.mkfifo(place[2] / f"{name}.part")

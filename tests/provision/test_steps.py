@@ -195,7 +195,7 @@ def test_a_gate_joins_its_office_and_does_not_a_second_time(making, answers, tak
     assert "office" in already
 
 
-def test_a_wrong_code_is_said_and_the_right_one_goes_on(making, answers, taken, office):
+def test_a_wrong_code_is_reported_and_the_correct_one_continues(making, answers, taken, office):
     code = office.code()
     wrong = code[:-1] + ("0" if code[-1] != "0" else "2")
     with pytest.raises(PairingError, match="letter or more"):
@@ -243,7 +243,7 @@ def test_lines_of_the_firmware_are_shown_before_they_are_written(making, answers
     assert (root / "etc/systemd/system.conf.d/gated.conf").is_file()
 
 
-def test_only_root_may(making, answers, taken, monkeypatch):
+def test_provisioning_needs_root(making, answers, taken, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(ProvisionError, match="use sudo"):
         taken(making(answers()), "folders")

@@ -40,7 +40,7 @@ def test_a_gate_of_before_gets_the_user_the_units_and_the_socket(gate):
 
 
 @pytest.mark.parametrize(("stays", "then_sees"), [(True, False), (False, True), (False, False)])
-def test_where_it_does_not_see_by_it_all_is_as_before(gate, stays, then_sees):
+def test_if_vision_fails_with_the_new_units_the_old_ones_return(gate, stays, then_sees):
     settings, root, place, asked = gate
     sees = itertools.chain([True], itertools.repeat(then_sees))
     assert not bring_units(settings, lambda: next(sees), root=root, stays=lambda: stays)
@@ -54,7 +54,7 @@ def test_a_gate_that_was_blind_before_keeps_the_new_units(gate):
     assert bring_units(settings, lambda: False, root=root, stays=lambda: True)
 
 
-def test_what_goes_wrong_ends_no_update(gate, monkeypatch):
+def test_a_failed_change_does_not_end_the_update(gate, monkeypatch):
     settings, root, place, _ = gate
 
     def refuse():

@@ -193,7 +193,7 @@ def test_rows_that_are_read_at_once_are_those_that_are_read_with_care(connection
     assert connection.text_factory is sql.as_text
 
 
-def test_what_was_forgotten_is_in_no_file(path: Path, connection: sqlite3.Connection) -> None:
+def test_deleted_rows_are_in_no_file(path: Path, connection: sqlite3.Connection) -> None:
     secret = "a name that must go"
     with sql.transaction(connection):
         connection.executemany("INSERT INTO notes (text) VALUES (?)", [(f"{secret} {i}",) for i in range(500)])

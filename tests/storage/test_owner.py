@@ -39,7 +39,7 @@ def test_it_ends_also_when_what_was_done_fails(open_folder):
     assert os.geteuid() == 0
 
 
-def test_nobody_in_particular_is_oneself(tmp_path):
+def test_without_an_owner_the_process_keeps_its_user(tmp_path):
     with acting_as(None):
         (tmp_path / "a").touch()
     assert (tmp_path / "a").stat().st_uid == 0
@@ -146,7 +146,7 @@ def test_what_is_to_be_somebodys_is_made_by_them_in_their_place_and_in_a_third_o
             maker_of(places / "state", owner)
 
 
-def test_a_way_without_an_end_is_told(open_folder):
+def test_an_endless_chain_of_links_is_reported(open_folder):
     (open_folder / "round").symlink_to("round")
     with pytest.raises(StateError, match="cannot be reached"):
         whose(open_folder / "round")

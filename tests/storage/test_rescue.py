@@ -131,7 +131,7 @@ def test_a_row_that_is_not_what_its_table_wants_is_left_out(filled):
     fresh.close()
 
 
-def test_who_is_careful_is_told_what_was_lost_before_anybody_reads(filled):
+def test_a_careful_caller_learns_of_losses_before_reading(filled):
     damage(filled, 4, 5, 6)
     told = []
     fresh, _ = salvage.readable_copy(
@@ -153,7 +153,7 @@ def test_who_is_careful_is_told_what_was_lost_before_anybody_reads(filled):
     ],
     ids=["nonsense", "empty", "100 bytes", "cut in a page", "no header", "pages of zeros"],
 )
-def test_nothing_that_a_card_does_to_a_file_is_more_than_a_loss(filled, ruin):
+def test_no_damage_of_a_file_is_worse_than_a_loss(filled, ruin):
     ruin(filled)
     fresh, _ = salvage.readable_copy(filled, NOTES, lambda *_: None)
     assert len(texts(fresh)) <= MANY

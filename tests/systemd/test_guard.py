@@ -74,7 +74,7 @@ def test_counting_changes_nothing_else_of_the_trial(root):
     assert read_trial(root) == VersionTrial(OLD, NEW, brain=1, since=5, lost="network vision")
 
 
-def test_what_is_condemned_does_not_start_once_more(root):
+def test_a_version_marked_as_bad_does_not_start_again(root):
     VersionTrial(OLD, NEW).condemned("parts lost during the trial: vision").write(root)
     guard(root, "latch")
     assert current(root) == OLD
@@ -94,7 +94,7 @@ def test_a_failed_rollback_step_is_reported_and_the_gate_starts(root):
     assert "not over yet" in guard(root)
 
 
-def test_with_nothing_to_go_back_to_the_new_one_goes_on(root):
+def test_without_a_previous_version_the_new_one_continues(root):
     Releases(root).program(OLD).unlink()
     VersionTrial(OLD, NEW).condemned("bad").write(root)
     assert "goes on" in guard(root)

@@ -147,19 +147,19 @@ def pack(folder, out, key=None):
             tar.add(path, path.name)
 
 
-def test_it_is_plain_shell():
+def test_the_script_is_plain_shell():
     for shell in (["sh", "-n"], ["bash", "--posix", "-n"]):
         subprocess.run([*shell, str(SCRIPT)], check=True)
 
 
-def test_help_says_what_it_takes(card):
+def test_help_lists_the_options(card):
     code, said = card.run("--help")
     assert code == 0
     assert "--offline BUNDLE" in said
     assert "--uninstall" in said
 
 
-def test_an_option_that_is_none_is_named(card):
+def test_an_unknown_option_is_named(card):
     code, said = card.run("--ofline", "x")
     assert code == 2
     assert "unknown option --ofline" in said
@@ -287,13 +287,13 @@ def test_a_library_that_is_not_the_tested_one_is_not_installed(card, tmp_path):
 
 @pytest.mark.parametrize(("words", "why"), [(["--offline", "/nowhere.tar"], "no file /nowhere.tar"),
                                             (["--offline"], "has no file name")])  # fmt: skip
-def test_a_bundle_that_is_not_there_is_said(card, words, why):
+def test_a_missing_bundle_is_reported(card, words, why):
     code, said = card.run(*words)
     assert code == 3
     assert why in said
 
 
-def test_something_else_than_a_bundle_is_said(card, tmp_path):
+def test_a_file_that_is_not_a_bundle_is_reported(card, tmp_path):
     (tmp_path / "x").write_text("x")
     with tarfile.open(tmp_path / "other.tar", "w") as tar:
         tar.add(tmp_path / "x", "x")
@@ -302,7 +302,7 @@ def test_something_else_than_a_bundle_is_said(card, tmp_path):
     assert "does not contain gated" in said
 
 
-def test_nobody_but_root_may(card):
+def test_installing_needs_root(card):
     card.pairing_key("id", "echo 1000")
     code, said = card.run()
     assert code == 3

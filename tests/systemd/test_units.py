@@ -65,7 +65,7 @@ def test_a_unit_with_a_slip_of_the_pen_would_be_found(root, tmp_path):
         "gated-office-broker.service",
     ],
 )
-def test_no_more_is_open_than_must_be(root, name):
+def test_the_units_open_no_more_than_needed(root, name):
     done = analyze("security", "--offline=true", f"--root={root}", f"--threshold={MOST * 10:.0f}", "--no-pager", name)
     level = re.search(r"exposure level for \S+: ([0-9.]+)", done.stdout)
     print(name, level[1])

@@ -24,22 +24,22 @@ def judged(looks, every_s=5.0):
     return None, now - 1000.0
 
 
-def test_well_for_the_whole_time_is_kept_and_no_moment_sooner():
+def test_a_version_is_kept_only_after_the_whole_healthy_time():
     assert judged([("1", "")] * 100) == ("", HEALTH_S)
 
 
-def test_what_is_never_well_goes_with_the_reason():
+def test_a_version_that_is_never_healthy_is_rolled_back_with_the_reason():
     assert judged([("1", "parts lost during the trial: vision")] * 100) == (
         "parts lost during the trial: vision",
         HEALTH_S * PATIENCE,
     )
 
 
-def test_what_never_comes_on_duty_goes():
+def test_a_version_that_never_starts_is_rolled_back():
     assert judged([("", "not on duty")] * 100) == ("not on duty", HEALTH_S * PATIENCE)
 
 
-def test_a_slow_start_is_no_fault():
+def test_a_slow_start_does_not_roll_back():
     assert judged([("", "not on duty")] * 20 + [("1", "")] * 30) == ("", 100.0 + HEALTH_S)
 
 
@@ -49,12 +49,12 @@ def test_a_brain_that_ends_and_comes_back_begins_anew():
     assert after_s == 20 * 5 + 5 + HEALTH_S
 
 
-def test_a_brain_that_ends_again_and_again_goes():
+def test_a_brain_that_ends_repeatedly_rolls_the_version_back():
     verdict, _ = judged([(str(number // 10), "") for number in range(200)])
     assert verdict == "the brain ended and was restarted"
 
 
-def test_well_at_the_last_moment_is_no_reason_to_go():
+def test_a_version_healthy_at_the_last_moment_is_kept():
     bad = int(HEALTH_S * PATIENCE / 5) - 25
     assert judged([("1", "parts lost during the trial: vision")] * bad + [("1", "")] * 40)[0] == ""
 

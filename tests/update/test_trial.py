@@ -27,7 +27,7 @@ def test_no_reason_breaks_the_file(why):
     assert decoded(trial.encoded().decode("utf-8", "surrogatepass").split("\n")).after == "0.2.0"
 
 
-def test_it_is_there_read_and_gone(tmp_path):
+def test_a_trial_file_is_written_read_and_removed(tmp_path):
     assert read_trial(tmp_path) is None
     VersionTrial("0.1.0", "0.2.0", since=7).write(tmp_path)
     assert read_trial(tmp_path) == VersionTrial("0.1.0", "0.2.0", since=7)

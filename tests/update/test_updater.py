@@ -74,7 +74,7 @@ def test_the_newest_of_a_folder_is_meant(machine, tmp_path):
     assert machine.updater.newest(sources[:2]) is None
 
 
-def test_somebody_can_go_back(machine, bundle):
+def test_an_operator_can_return_to_the_previous_version(machine, bundle):
     machine = machine("good")
     machine.updater.update(ReleaseSource(bundle))
     fact = machine.updater.back()
@@ -89,7 +89,7 @@ def test_where_there_is_nothing_to_go_back_to_one_is_told(machine):
         machine("good").updater.back()
 
 
-def test_what_runs_already_is_left_alone_and_older_is_refused(machine, tmp_path):
+def test_the_current_version_is_kept_and_an_older_one_refused(machine, tmp_path):
     machine = machine("good")
     for version in ("0.1", "0.0.1"):
         (tmp_path / f"gated-{version}-py3-none-any.whl").touch()
@@ -117,7 +117,7 @@ def test_a_damaged_bundle_changes_nothing(machine, bundle):
     assert machine.duty
 
 
-def test_two_updates_at_once_are_one(machine):
+def test_of_two_simultaneous_updates_only_one_runs(machine):
     machine = machine("good")
     with machine.updater.alone(), pytest.raises(BusyError, match="gated update"), machine.updater.alone():
         pass
