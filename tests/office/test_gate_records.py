@@ -123,7 +123,7 @@ def test_a_too_old_gate_gets_only_removals_of_access(court, gate, other, wang, p
     court.due()
     before = RecordMark(gate.version, gate.digest)
     [command] = only(Command, gate.status(can=OLD))
-    assert "update gated" in command.reason
+    assert "old version of gated: update it" in command.reason
     assert not command.is_live, "which no gate carries out"
     assert ("gate-1", "gate_outdated") in court.alarms()
     court.store.book.put(wang)
