@@ -2,7 +2,11 @@
 
 import ast
 import re
+import textwrap
+from functools import cache
 from pathlib import Path
+
+import pytest
 
 import gated
 
@@ -59,3 +63,53 @@ def test_no_process_runs_code_from_the_current_folder():
     """`python -m gated` searches the current folder first, which may be on a USB stick. With `-P` it does not."""
     for module in PACKAGE.rglob("*.py"):
         assert not re.search(r'(?<!"-P", )"-m", "gated"', module.read_text()), module
+
+
+def named(path):
+    """The dotted name of a module, from its path. A package has the name of its folder."""
+    return ".".join(("gated", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+
+
+MODULES = {named(path): path for path in PACKAGE.rglob("*.py")}
+PACKAGES = sorted(name for name, path in MODULES.items() if path.name == "__init__.py" and name != "gated")
+STATED = re.compile(r"^Public: ([\w.,\s]+)\.\Z", re.MULTILINE)
+
+
+def imported(path):
+    """Every module of gated that a module imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, path
+            for alias in node.names:
+                full = f"{node.module}.{alias.name}"
+                yield full if full in MODULES else node.module
+
+
+@cache
+def imports():
+    """Every import between two modules of gated, as pairs: the importer, the imported module."""
+    return {(name, target) for name, path in MODULES.items() for target in imported(path) if target in MODULES}
+
+
+def is_inside(module, package):
+    return f"{module}.".startswith(f"{package}.")
+
+
+def public(package):
+    """What other packages import from this one. The package itself counts as `__init__`."""
+    outside = {target for name, target in imports() if is_inside(target, package) and not is_inside(name, package)}
+    return sorted(target.removeprefix(package).removeprefix(".") or "__init__" for target in outside)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_a_package_states_exactly_the_modules_that_others_import(package):
+    """The last paragraph of its docstring lists them: `Public: a, b.c.`, or `Public: none.`. All others are private.
+
+    import-linter cannot read the docstring. Its contracts would repeat some 220 private modules by name.
+    """
+    stated = STATED.search(ast.get_docstring(ast.parse(MODULES[package].read_text("utf-8"))))
+    names = re.split(r",\s+", stated[1]) if stated else None
+    line = textwrap.fill(f"Public: {', '.join(public(package)) or 'none'}.", 120, break_on_hyphens=False)
+    assert names == (public(package) or ["none"]), f"the docstring of {MODULES[package]} must end with:\n\n{line}\n"

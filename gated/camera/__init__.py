@@ -1,4 +1,7 @@
-"""The camera: the newest frame of a Pi camera or of a recording."""
+"""The camera: the newest frame of a Pi camera or of a recording.
+
+Public: __init__, frame_clock, pictures.
+"""
 
 from gated.config import CameraSettings
 from gated.frame import Camera

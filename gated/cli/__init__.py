@@ -1,5 +1,7 @@
 """The command line of gated. Each group of commands is a module. It is imported only when called, so the latch never
 loads numpy.
+
+Public: __init__.
 """
 
 import errno

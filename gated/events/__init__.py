@@ -2,6 +2,8 @@
 
 An event is a small struct. Its tag is the `kind` that `gated events list` shows. Fields are only ever added.
 Each module has the events of one topic, and a type of all of them. Other packages import from here only.
+
+Public: __init__.
 """
 
 from gated.events.credential_events import (

@@ -25,4 +25,7 @@ All of them use the reverse migration that every migration stores in the databas
 that the new version alone could write is lost: its own columns and tables. Before the update,
 `gated.update.rehearsal` migrates copies of the databases forward and back, with this gate's own rows. A copy never
 replaces a database. A start does not change files in the state folder, and a version only adds to them.
+
+Public: build, health, listing, locked_libraries, rehearsal, release, release_key, root_only, services, signature,
+source, updater.
 """

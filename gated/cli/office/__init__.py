@@ -1,4 +1,7 @@
-"""`gated office`: one module for each command. `office` joins them into the command group."""
+"""`gated office`: one module for each command. `office` joins them into the command group.
+
+Public: none.
+"""
 
 import click
 

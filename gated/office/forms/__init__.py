@@ -6,4 +6,6 @@ shelf      the issued versions, each with its digest; an issued version never ch
 
 The texts are `notice.zh.txt` and so on, in the residents' everyday words. Legal requirements: Measures on face
 recognition (CAC and MPS order 19 of 2025), articles 5 to 10; PIPL articles 14 to 17, 29 to 31, 44 to 47.
+
+Public: form_facts, paper, shelf.
 """

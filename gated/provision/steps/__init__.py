@@ -9,6 +9,8 @@ releases   the key that verifies other versions
 office     joining the office
 hardware   camera, pins, the firmware's configuration
 services   Debian's packages for screen and sound, the units, the start
+
+Public: __init__, step.
 """
 
 from collections.abc import Iterator
