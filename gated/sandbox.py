@@ -1,9 +1,9 @@
 """Confine the vision process before it reads the first picture. A stranger's picture may exploit it, so it must have no
 access to the lock, the databases or the brain.
 
-As a service (gated-vision.service) vision has its own user, and systemd removes most of its rights. As a child of the
-brain, on a desk, it has the brain's user; then this module removes every right that this kernel can remove. A service
-gets both.
+As a service (gated-vision.service) vision has a separate user, and systemd removes most of its rights. As a child of
+the brain, on a desk, it has the brain's user. Then this module removes as many rights as the kernel can remove. A
+service gets both.
 
 Some rights remain: vision writes to its error output, chooses the content of its messages, uses its share of processor
 and memory, and reads the hardware list in /sys. The brain checks the messages, and systemd limits the rest.

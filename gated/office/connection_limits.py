@@ -1,8 +1,7 @@
 """Limits the connections to a port that strangers reach, per source and in total. Always accepts a new connection.
 
-A stranger can open connections and send nothing, even before TLS begins. When a limit is reached, the new connection
-replaces the oldest one: from the same source, or else from the source with the most connections. The office's pairing
-server uses it.
+A stranger can open connections and send nothing, even before TLS begins. At the limit, the new connection replaces the
+oldest one: of the same source, or else of the source with the most connections. The office's pairing server uses it.
 """
 
 import ipaddress
@@ -35,7 +34,7 @@ def place_of(address: str) -> str:
 
 
 class Guest(socket.socket):
-    """One accepted connection. Its `Listener` counts it until it is closed."""
+    """One accepted connection. The `Listener` counts a connection until it is closed."""
 
     house: "Listener | None" = None
     """The listener that counts this connection."""

@@ -23,7 +23,10 @@ FILES = {
 }
 """The text of each configuration file, by its path below the root."""
 MASKED = "ctrl-alt-del.target"
-"""The systemd target that Ctrl-Alt-Del starts (systemd.special(7)). It reboots the machine unless it is masked."""
+"""The systemd target that Ctrl-Alt-Del starts (systemd.special(7)).
+
+Unless this target is masked, it reboots the machine.
+"""
 
 
 def files(root: Path) -> dict[Path, str]:

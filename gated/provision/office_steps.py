@@ -48,7 +48,7 @@ def seat_steps(seat: Seat) -> Iterator[InstallStep]:
 
 @dataclass(frozen=True)
 class Ground:
-    """The step that checks for root, and that services can read the program and the folder."""
+    """The step that checks for root, and for a program and a folder that services can read."""
 
     seat: Seat
     title: ClassVar[str] = "machine"
@@ -134,7 +134,7 @@ class User:
 
 @dataclass(frozen=True)
 class Folder:
-    """The step that creates the office's folder, private to its user, and a new office if there is none."""
+    """The step that creates the office's folder, private to its user. If there is no office, it also creates one."""
 
     seat: Seat
     title: ClassVar[str] = "office"
@@ -207,7 +207,7 @@ class Folder:
                 yield ConfigError(command, [summary])
 
     def _check_same(self) -> None:
-        """Check that the existing office is the one that the arguments name. Raises `OfficeError`, `StateError`."""
+        """Check that the existing office matches the arguments. Raises `OfficeError`, `StateError`."""
         seat, place = self.seat, Place.load(self.seat.folder)
         with read_only_mode(), closing(Store.open(seat.folder)) as store:
             site = store.site

@@ -1,5 +1,5 @@
-"""Install the Debian packages that only some gates need: for a display and for sound. `systemd/install` installs the
-others. This module also creates system users.
+"""Install the Debian packages that only some gates need: for a display and for sound. `systemd/install` installs all
+other packages. This module also creates system users.
 """
 
 import grp
@@ -94,7 +94,7 @@ def is_user(name: str) -> bool:
 
 
 def add_user(name: str, groups: Sequence[str] = ()) -> None:
-    """Create a system user without a shell, a home or a password, with its own group. Raises `ProvisionError`."""
+    """Create a system user with a group, without a shell, a home or a password. Raises `ProvisionError`."""
     own = ["--gid", name] if _is_group(name) else ["--user-group"]
     more = ["--groups", ",".join(groups)] if groups else []
     shell = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]

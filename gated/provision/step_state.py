@@ -84,7 +84,7 @@ class Making:
 
     @property
     def tables(self) -> dict[str, dict[str, Any]]:
-        """Return the answers as tables of the settings. The installer's own values override the usual ones."""
+        """Return the answers as tables of the settings. The installer's values override the usual values."""
         answers, state = self.answers, self.root / STATE.lstrip("/")
         usual: dict[str, dict[str, Any]] = {
             "": {"state_dir": str(state)},
@@ -122,7 +122,7 @@ class Making:
 
 
 def attempted(*checks: Callable[[], object]) -> list[GatedError]:
-    """Run every check and return the errors. A failed check does not stop the others."""
+    """Run every check and return the errors. A failed check does not stop the other checks."""
     wrong: list[GatedError] = []
     for check in checks:
         try:

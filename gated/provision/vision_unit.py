@@ -45,11 +45,11 @@ def bring_units(
         _write(files)
         _anew("enable", "--now")
         if stays() and (not could_see or _comes(sees)):
-            log.info("vision now runs as its own service: %s", VISION[1])
+            log.info("vision now runs as a separate service: %s", VISION[1])
             return True
-        log.error("vision does not work as its own service; `journalctl -u gated-vision` shows the reason")
+        log.error("vision does not work as a separate service; `journalctl -u gated-vision` shows the reason")
     except (GatedError, OSError) as error:
-        log.error("vision could not be moved to its own service: %s", error)
+        log.error("the change of vision to a separate service failed: %s", error)
     _restore(before)
     return False
 

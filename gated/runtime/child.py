@@ -21,7 +21,7 @@ from gated.runtime.tasks import Backoff
 log = logging.getLogger(__name__)
 
 POLL_S = 0.25
-"""Interval at which `keep_running` checks whether the service runs, in seconds."""
+"""Interval of the service checks by `keep_running`, in seconds."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -63,8 +63,8 @@ class Child(Struct, frozen=True):
 class Served(Struct, frozen=True):
     """A worker that runs as a systemd service.
 
-    Systemd starts it when its socket is dialled. It ends when that connection closes. Only systemd's watchdog may end
-    one that hangs; this process has no right to.
+    Systemd starts it when its socket is dialled. The worker ends when that connection closes. Only systemd's watchdog
+    may end a hanging service; this process has no right to do so.
     """
 
     ours: socket.socket
@@ -101,7 +101,7 @@ def ended(status: int) -> str:
 
 
 async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child:
-    """Start `gated` with these arguments as a worker, in its own process group so that Ctrl-C does not reach it.
+    """Start `gated` with these arguments as a worker, in a separate process group: Ctrl-C does not reach the worker.
 
     `with_socket`: adds `--fd N` to the arguments and returns this process's end with the child.
     """

@@ -1,6 +1,6 @@
 """Names for missing confinement of a process, with words and a fix for each.
 
-A confined process reports only these names. If it is compromised, it cannot send text of its own instead.
+A confined process reports only these names. A compromised process can therefore not send other text.
 """
 
 from typing import Literal

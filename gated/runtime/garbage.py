@@ -1,4 +1,4 @@
-"""Pauses Python's cyclic garbage collector while a process starts, because most objects made then stay."""
+"""Pauses Python's cyclic garbage collector at the start of a process: most objects from that time stay."""
 
 import gc
 
@@ -11,7 +11,7 @@ def rest() -> None:
 def watch() -> None:
     """Resume the search for cycles.
 
-    Excludes all objects that exist now, so that no search scans them and delays the process.
+    Excludes all existing objects from the search: scanning them would delay the process.
     """
     gc.freeze()
     gc.enable()

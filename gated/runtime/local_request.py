@@ -1,4 +1,4 @@
-"""Requests that hold only while a local command runs, such as a key fingerprint on the gate screen.
+"""Requests that are valid only while a local command runs, such as a key fingerprint on the gate screen.
 
 A request is a small file, and its command holds a lock on it (see `file_locks`).
 """
@@ -15,7 +15,7 @@ from gated.runtime.file_locks import content_if_held
 
 @contextmanager
 def wishing(path: Path, data: bytes) -> Iterator[Callable[[], bool]]:
-    """Make a request until the end of the block. Yield a function that returns whether this request still stands.
+    """Make a request until the end of the block. Yield a function that returns whether this request is still valid.
 
     A newer request of the same name replaces this one. Raises `StateError` if the file cannot be made or locked.
     """
@@ -35,7 +35,7 @@ def wishing(path: Path, data: bytes) -> Iterator[Callable[[], bool]]:
 
 
 def wished(path: Path) -> bytes | None:
-    """Return the request that stands now; None if none stands or the file cannot be read."""
+    """Return the request that stands now; None without a valid request or a readable file."""
     return content_if_held(path)
 
 
@@ -47,7 +47,7 @@ def forget(path: Path) -> None:
 
 
 def _laid(path: Path, data: bytes) -> int:
-    """Write the file aside, lock it, then move it into place. Return its descriptor. Nobody sees it unlocked."""
+    """Write a temporary file, lock it, then rename it. Return its descriptor. Nobody sees it unlocked."""
     aside = path.with_name(f".{path.name}.{os.getpid()}")
     aside.unlink(missing_ok=True)
     file = os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)

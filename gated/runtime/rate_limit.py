@@ -1,4 +1,4 @@
-"""Limits the rate of events from a source, so that a fast sender cannot take all of a process's time."""
+"""Limits the rate of events from a source: a fast sender must not use all of a process's time."""
 
 import asyncio
 import time
@@ -20,7 +20,7 @@ class Pace:
         self._left, self._at = self._most, clock()
 
     def wait_s(self, many: float = 1.0) -> float:
-        """Take `many` permits, even if fewer are left.
+        """Use `many` permits, even if fewer are left.
 
         Return the seconds that the caller must wait before it goes on.
         """
@@ -29,7 +29,7 @@ class Pace:
         return max(0.0, -self._left / self._a_second)
 
     def spare(self) -> bool:
-        """Take one permit if one is left, and return whether it did. Never waits."""
+        """Use one permit if one is left. Return False without a permit. Never waits."""
         self._refill()
         has_one = self._left >= 1
         self._left -= has_one

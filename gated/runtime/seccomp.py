@@ -27,7 +27,7 @@ REFUSED = (
     # other processes of this user
     "ptrace process_vm_readv process_vm_writev process_madvise pidfd_open pidfd_getfd pidfd_send_signal kcmp "
     "rt_sigqueueinfo rt_tgsigqueueinfo tkill",
-    # memory and queues that a user's processes share and that outlive them
+    # shared memory and queues, which stay after the end of a process
     "shmget shmat shmctl msgget msgsnd msgrcv msgctl semget semop semtimedop semctl mq_open mq_unlink",
     # leaving the process group: the brain kills the group
     "setsid setpgid",

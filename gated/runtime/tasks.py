@@ -32,11 +32,11 @@ async def critical(name: str, run: Callable[[], Awaitable[None]]) -> None:
 
 
 Losses = Callable[[str, str | None], None]
-"""Callback that gets a part's name and why it is lost, or None when it is back."""
+"""Callback that gets a part's name and the reason of its loss, or None when the part is back."""
 Part = Callable[[Callable[[], None]], Awaitable[None]]
-"""Coroutine function of an optional part. It calls its argument once it works, and ends with an error.
+"""Coroutine function of an optional part. It calls its argument when it works, and ends with an error.
 
-If it returns, it is started again.
+If the coroutine returns, it is started again.
 """
 
 STEADY_S = 10.0
@@ -75,7 +75,7 @@ async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5
 
 
 async def first_of(*works: Coroutine[None, None, None], name: str) -> None:
-    """Run until one of `works` ends, then cancel the others. Raise the error of the one that ended.
+    """Run until one of `works` ends, then cancel the rest. Raise its error.
 
     This is not a `TaskGroup`: in Python 3.11, a `TaskGroup` that fails while it is cancelled loses the cancellation.
     """
@@ -91,7 +91,7 @@ async def first_of(*works: Coroutine[None, None, None], name: str) -> None:
 
 
 async def until_cancelled() -> None:
-    """Wait until cancelled, in a part that has no more work but must stay up."""
+    """Wait until cancelled. For a part without further work that must not end."""
     await asyncio.Event().wait()
 
 

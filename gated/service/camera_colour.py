@@ -11,8 +11,8 @@ from gated.runtime.rate_limit import Pace
 
 PART = "colour"
 WHY = (
-    "no_colour: the camera's pictures are grey or infra-red, in which faces cannot be told from prints; fit a colour "
-    "camera, or a lamp by whose light it shows colour"
+    "no_colour: the camera's pictures are grey or infra-red, so PAD cannot distinguish faces from prints; fit a "
+    "colour camera, or a lamp with white light"
 )
 A_SECOND, AT_ONCE = 1 / 60, 2.0
 """Limits the changes that are reported: sustained rate a second, and burst. Each change is a row in the journal."""

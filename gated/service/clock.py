@@ -1,4 +1,4 @@
-"""Decides whether the time of day can be trusted, so that a wrong clock never opens a door on schedule.
+"""Decides whether the gate can trust the time of day: a wrong clock must never open a door on schedule.
 
 A Pi keeps no time without power. Only people and access rules need the time of day; every timeout is monotonic. While
 the clock is in doubt, the gate has no time of day and access rules deny. This module never sets the clock. The time
@@ -72,8 +72,8 @@ class WallClock:
 
         `not_before`: the latest time known to have passed. `is_kept`: whether a time server steers this clock now.
         `kept`: what an earlier start stored. `chip`: the chip's time at steady second 0. `has_office`: whether an
-        office can end a doubt. `is_vouched`: whether the installer states that something else keeps the clock right;
-        it counts as a second source.
+        office can end a doubt. `is_vouched`: the installer states that another source keeps the clock right; this
+        counts as a second source.
         """
         self._report, self._is_kept, self._wall, self._monotonic = report, is_kept, wall, monotonic
         before = kept or StoredClock()
@@ -175,7 +175,7 @@ class WallClock:
     def _confirm(self, reading: ClockReading) -> None:
         """Record that the office and this clock agree. This ends every doubt.
 
-        Does nothing if the clock is behind a time that two sources agreed on before.
+        Does nothing if the clock is behind a time that two sources had agreed on.
         """
         if reading.wall < self._confirmed - SLACK:
             return

@@ -1,4 +1,4 @@
-"""Reads what the machine knows of time: whether a time server steers it, the clock chip's time, and the boot id.
+"""Reads the machine's time sources: the state of the time server, the clock chip's time, and the boot id.
 
 A Pi 5 always shows `rtc0`, even without a battery. So a chip counts only after it has proved itself (see `clock_file`).
 """
@@ -40,7 +40,7 @@ def steady() -> float:
 
 
 def boot_id(path: Path = BOOT) -> str:
-    """Return the id of this start of the machine; empty if the kernel does not tell it."""
+    """Return the id of this start of the machine; empty if the kernel does not report one."""
     with suppress(OSError):
         return path.read_text().strip()
     return ""

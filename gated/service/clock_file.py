@@ -24,13 +24,13 @@ WRITE_S = 900.0
 AGAIN_S = 60.0
 """Shortest time between two writes of other changes, in seconds. It protects the card from a clock that jumps often."""
 OFF = timedelta(minutes=30)
-"""Time the clock must have moved since the last write to show that the machine was switched off.
+"""The clock must have moved by this time since the last write, as a proof of a power-off.
 
 Holds only without a clean stop. The gate may have run for `WRITE_S` after that write. After a watchdog's restart the
 machine is back within a minute.
 """
 LONG_AGO = datetime.fromtimestamp(0, UTC)
-"""A time before all others: nothing is known."""
+"""A time before all other times: nothing is known."""
 
 
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -48,7 +48,7 @@ class Anchor(msgspec.Struct, frozen=True):
     first: Moment
     """The time when the trust began or was last confirmed."""
     first_s: float
-    """When that was, in steady seconds."""
+    """The moment of that, in steady seconds."""
     last: Moment
     """The time of the last trusted reading."""
     kept_s: float
@@ -60,7 +60,7 @@ class Anchor(msgspec.Struct, frozen=True):
 class OfficeTime(msgspec.Struct, frozen=True):
     """The office's time at steady second 0.
 
-    It lies between these two, because a broker may have delayed the message.
+    The true time is between these two: a broker may have delayed the message.
     """
 
     earliest: Moment
@@ -85,11 +85,11 @@ class StoredClock(msgspec.Struct, frozen=True):
     anchor: Anchor | None = None
     """The trusted time of that boot; None if there was none."""
     is_doubted: bool = False
-    """Whether the clock was trusted in that boot, and in doubt when the file was written."""
+    """Whether the clock was trusted in that boot, but in doubt at the last write of the file."""
     office: OfficeTime | None = msgspec.field(default=None, name="said")
     """The office's time in that boot. The file calls it `said`."""
     is_chip_proved: bool = False
-    """Whether a second source confirmed that the clock chip kept the time through a power-off."""
+    """Whether a second source has confirmed the clock chip's time after a power-off."""
     is_clean: bool = False
     """Whether the gate stopped cleanly. The machine may then never have lost power."""
 

@@ -1,4 +1,4 @@
-"""Knows which parts of the gate work now and which are lost. Reports each change once."""
+"""Records the working and the lost parts of the gate. Reports each change once."""
 
 import asyncio
 import logging
@@ -45,7 +45,7 @@ class Duty:
         before = self.lost
         for part in self._missing - parts.keys():
             self._lost.pop(part, None)
-            log.warning("%s is there again", part)
+            log.warning("%s works again", part)
         for part, why in parts.items():
             if part not in self._missing:
                 log.error("%s is missing: %s", part, why)

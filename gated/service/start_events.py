@@ -1,4 +1,4 @@
-"""Makes the first facts of a starting brain: that it starts, with which settings, and which databases were repaired."""
+"""Makes the first facts of a starting brain: the start, its settings, and repaired databases."""
 
 import hashlib
 from collections.abc import Iterable

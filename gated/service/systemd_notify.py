@@ -34,7 +34,7 @@ class Notifier:
         self._send("STOPPING=1")
 
     def watch(self, within_s: float) -> None:
-        """Let the manager end this process if it stays silent for `within_s` seconds."""
+        """Make systemd end this process after `within_s` seconds without a heartbeat."""
         self._send(f"WATCHDOG_USEC={within_s * 1e6:.0f}")
 
     def _send(self, text: str) -> None:

@@ -1,7 +1,8 @@
-"""SQLite as this gate needs it: acknowledged data is on disk, and erased data is gone. All databases use this module.
+"""Opens SQLite databases with the right options: acknowledged data is on disk, and erased data cannot be restored. All
+databases use this module.
 
-`connect` opens a database. A store keeps the connection in a `Guard`, which turns errors of SQLite into errors of gated
-that name the file.
+`connect` opens a database. A store keeps the connection in a `Guard`. The guard turns errors of SQLite into errors of
+gated that name the file.
 """
 
 import sqlite3

@@ -17,7 +17,10 @@ def record_erasure(connection: sqlite3.Connection) -> None:
 
 
 def finish_erasures(connection: sqlite3.Connection) -> bool:
-    """Wipe the traces of deleted rows. Return False if the wipe was blocked and is still open."""
+    """Wipe the traces of deleted rows.
+
+    Return False if another connection blocked the wipe: the caller must try again.
+    """
     newest = connection.execute("SELECT max(id) FROM erasures").fetchone()[0]
     if newest is None:
         return True

@@ -29,7 +29,7 @@ def open_own(path: Path, mode: int = 0o600) -> int:
 def holder(path: Path) -> tuple[int, int] | None:
     """Return the user and group id of the first folder, file or link on the path that root does not own.
 
-    That user can redirect what root writes below that point. Returns None if root owns the whole path. Raises
+    That user can redirect all writes of root below that point. Returns None if root owns the whole path. Raises
     `OSError`.
     """
     return next(((found.st_uid, found.st_gid) for _, found in path_entries(path) if found.st_uid), None)

@@ -3,9 +3,9 @@
 sqlite-utils applies and records the scripts. `PRAGMA user_version` holds the number of applied scripts, so a database
 with the current schema opens without sqlite-utils.
 
-The part of a script after `BACK` undoes the change. It is stored in the database. So an older gated, which does not
-know the change, can undo it (`go_back`) and loses only data that the newer gated added. An old copy never replaces a
-database: it would restore erased people, undo a revocation, and lose acknowledged data.
+The part of a script after `BACK` undoes the change. It is stored in the database. So an older gated can undo a change
+that it does not know (`go_back`). It loses only data that the newer gated added. An old copy never replaces a database:
+it would restore erased people, undo a revocation, and lose acknowledged data.
 """
 
 import sqlite3
@@ -99,7 +99,7 @@ def go_back(path: Path, known: int) -> int:
     """Undo the migrations after the first `known`, newest first, all or none. Return the number of undone migrations.
 
     Raises `StateError` if a migration has no undo script, if rows would then refer to missing rows, or if the database
-    cannot be used. Nothing is changed then.
+    cannot be used. In that case nothing changes.
     """
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:

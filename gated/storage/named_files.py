@@ -1,7 +1,7 @@
 """Opens, writes and removes files that the caller of a command names.
 
-Root uses its own rights only where no other user can write. Elsewhere it acts as the user who owns that place, even
-while the command itself acts as another user (see `storage.owner`).
+Root uses root's rights only where no other user can write. In all other places it acts as the owner of the place, even
+while the command acts as another user (see `storage.owner`).
 """
 
 from collections.abc import Iterator

@@ -1,6 +1,6 @@
-"""Lets root act as the user who owns a place, wherever that user can write.
+"""Lets root act as the owner of a place, if that user can write there.
 
-A link laid there then reaches only what that user may reach anyway. New files belong to that user.
+A link in that place then reaches only files that the user may reach anyway. New files belong to that user.
 """
 
 import os

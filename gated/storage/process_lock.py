@@ -40,8 +40,8 @@ class FileLock:
 class FolderLock:
     """A lock on a folder itself. It needs no file, so it also works on a full or read-only disk.
 
-    Also locks the file `name` in the folder if it can. That file tells which process holds the lock, and older versions
-    of gated know only that file.
+    Also locks the file `name` in the folder if it can. That file names the process with the lock, and older versions of
+    gated know only that file.
     """
 
     def __init__(self, folder: Path, name: str, what: str) -> None:

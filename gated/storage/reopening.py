@@ -1,4 +1,4 @@
-"""Storage that is opened as well as the disk allows, and opened again when a better state is possible.
+"""Opens storage as well as the disk allows, and opens it again when a better state is possible.
 
 `gallery.Gallery` and `keyring.KeyRing` use it to stay available on a damaged or full disk.
 """
@@ -57,7 +57,7 @@ class Reopening(Generic[S]):
         self.held, self.why = self._best(why)
 
     def improve(self) -> bool:
-        """Reopen a store that is not the real one or has failed, when the next try is due. Return True if the store was
+        """Reopen a failed store or a copy, when the next try is due. Return True if the store was
         replaced.
         """
         now = time.monotonic()

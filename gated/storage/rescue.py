@@ -1,4 +1,4 @@
-"""Read a database that cannot be opened normally, because the disk takes no write or the file is damaged.
+"""Read a database that cannot be opened normally: the disk accepts no writes, or the file is damaged.
 
 `open_best` returns the database itself, or a read-only copy in memory. With the copy, reading goes on, and every change
 fails as on a broken disk. It changes nothing on the disk. SQLite's "immutable" mode would need no copy, but it ignores
@@ -157,5 +157,8 @@ def replace_database(connection: sqlite3.Connection, path: Path) -> Path:
 
 
 def trouble(best: Sequence[OpenedDatabase]) -> str:
-    """Return why several databases are not the ones on the disk. Return an empty string if they are."""
+    """Return the reasons why several open databases differ from the databases on the disk.
+
+    Return an empty string if they are.
+    """
     return "; ".join(dict.fromkeys(each.why for each in best if each.why))

@@ -63,7 +63,7 @@ def rows(connection: sqlite3.Connection, query: str, values: Sequence[str] = ())
     """Return all rows of a query, with text as `as_text` decodes it.
 
     The fast decoder runs first. `as_text` takes twice the time, so it runs only if a text is damaged. No other thread
-    may use the connection meanwhile.
+    may use the connection during that time.
     """
     try:
         connection.text_factory = str

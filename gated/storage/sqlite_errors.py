@@ -41,7 +41,7 @@ def state_error(error: OSError | sqlite3.Error | UnicodeDecodeError, file: Path)
 
 
 def is_mounted_read_only(path: Path) -> bool:
-    """Return whether the file's disk is mounted read-only. SQLite's errors do not tell this case from others."""
+    """Return whether the file's disk is mounted read-only. SQLite has no separate error for this case."""
     with suppress(OSError):
         return path.is_absolute() and bool(os.statvfs(path.parent).f_flag & os.ST_RDONLY)
     return False

@@ -29,7 +29,7 @@ NONCE_BYTES = 12  # NIST SP 800-38D section 8.2: 96 random bits allow 2^32 seals
 
 CARD, PIN = "card", "pin-verifier"
 """Key uses with a derived key that the gate sends to its office. The office then sends digests under these keys. Nobody
-else can compare such digests.
+without this key can compare the digests.
 """
 
 
@@ -102,7 +102,7 @@ def site_key(state: Path, *, may_create: bool) -> bytes:
     """Return the site key, 32 bytes: the systemd credential `site-key`, or else `keys/site.key` in the state folder.
 
     If `may_create`, create a missing file once, and write it to disk before use. Raises `StateError` for a missing key,
-    a wrong length, or access permissions for others.
+    a wrong length, or access permissions for other users.
     """
     credentials = os.environ.get("CREDENTIALS_DIRECTORY")
     if credentials and (credential := Path(credentials) / "site-key").exists():
@@ -149,7 +149,7 @@ def _read(path: Path) -> bytes:
     try:
         key = path.read_bytes()
     except OSError as error:
-        advice = "bring it back from the backup; without it everybody must be enrolled anew"
+        advice = "restore the key from the backup; without it everybody must be enrolled again"
         raise StateError(f"{path}: the site key cannot be read ({error.strerror}); {advice}") from error
     if len(key) != KEY_BYTES:
         raise StateError(f"{path}: the site key has {len(key)} bytes instead of {KEY_BYTES}; bring back the right one")
@@ -157,7 +157,7 @@ def _read(path: Path) -> bytes:
 
 
 def _refuse_loose(path: Path) -> None:
-    """Raise `StateError` if others may access the key or its folder."""
+    """Raise `StateError` if other users may access the key or its folder."""
     for place, mode in ((path.parent, "700"), (path, "600")):
         if place.exists() and place.stat().st_mode & 0o077:
             raise StateError(f"{place}: others may touch the site key; `chmod {mode} {place}` if nobody has")

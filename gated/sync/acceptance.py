@@ -1,7 +1,7 @@
 """The office's influence on quarantined subjects: announce a batch, and accept subjects above the hourly limit.
 
-Both count against the total that the installer set at this gate (`most_new_in_batch`). The count is on disk until
-somebody at the gate renews it, so that a stolen office cannot accept its own poisoning without limit. A duplicate or
+Both count against the total that the installer set at this gate (`most_new_in_batch`). The count stays on disk until
+somebody at the gate renews it. So a stolen office cannot accept an unlimited number of forged people. A duplicate or
 invalid face can only be judged at the gate, where both persons can be seen.
 """
 
@@ -30,13 +30,11 @@ def announce(  # noqa: PLR0917 - one call describes the whole batch
 ) -> CommandOutcome:
     """Let `people` subjects join within `window_h` hours, up to the installer's total. The newest batch counts.
 
-    `wall` is the time of day, None while the clock is not trusted. Without it the batch is refused, because its end is
-    unknown.
+    `wall` is the time of day, None while the clock is not trusted. Without a trusted time the batch is refused: its end
+    is unknown.
     """
     if wall is None:
-        return CommandOutcome(
-            "refused", "this gate does not trust its clock yet; announce the batch again when it does"
-        )
+        return CommandOutcome("refused", "this gate does not trust its clock yet; announce the batch again later")
     allowed = holdings.allowed
     left = allowance.by_office(allowed)
     if not left:

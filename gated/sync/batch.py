@@ -1,4 +1,5 @@
-"""Judge records that arrive together before any of them counts: which are new, and which look like poisoning.
+"""Judge all records of a message before the first one counts: which records are new, and which ones look like
+poisoning.
 
 Writes nothing. All slow work (opening seals, comparing faces) happens here, outside the transaction that stores the
 batch. Used by `replica`.
@@ -41,7 +42,7 @@ class Batch:
         self.is_readable = False
         """Whether a record has a readable card number or PIN: the office is too old."""
         self.returning: list[tuple[str, int]] = []
-        """Keys and numbers of removed subjects that the office names again, because it runs on an old backup. They stay
+        """Keys and numbers of removed subjects that an office with an old backup sends again. They stay
         removed, and the office gets a receipt.
         """
 
@@ -128,7 +129,7 @@ class Batch:
         self._compare(draft)
 
     def _keeps_waiting(self, held: RecordState, record: Record) -> bool:
-        """Return whether a face that was taken at this gate keeps waiting.
+        """Return whether a face from this gate must keep waiting.
 
         It keeps waiting if the record names the same consent to be recognised.
         """
@@ -152,7 +153,7 @@ class Batch:
     def _is_known_face(self, draft: PersonDraft) -> bool:
         """Return whether all vectors are stored already, bit for bit.
 
-        That is so if the same face was sealed again, or has fewer vectors.
+        This is so if the same face was sealed again, or has fewer vectors.
         """
         opened = self._holdings.register.face_of(draft.subject)
         stored = {vector.tobytes() for _, embedder, vector in opened if embedder == draft.embedder_sha256}

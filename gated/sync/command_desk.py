@@ -1,9 +1,9 @@
 """Judge commands from the office: addressed to this gate, fresh, and never seen before, across restarts and power cuts.
 
-A number is used up once it is seen, and that is on disk before the gate acts. So a power cut never causes a second
-execution; a command that had not begun must be ordered again. An operator's command is offered first. The gate asks for
-it with a fresh nonce, and carries out only a command with that nonce that arrives within 5 s. The office signs it only
-while its operator waits. So a command that was given up at the office is void, whatever a broker withheld.
+A number is used when the gate sees it. This is on disk before the gate acts. So a power cut never causes a second
+execution. A command that had not begun must be sent again. An operator's command is offered first. The gate requests
+the command with a fresh nonce. It carries out only a command with that nonce, within 5 s. The office signs it only
+while its operator waits. So a command without a waiting operator is void, even if a broker delays messages.
 """
 
 import logging
@@ -46,7 +46,7 @@ LONGEST_WHY = 200
 MOST_FINDINGS = 100
 """Most findings in a reply: all together must fit into one message."""
 
-STOPPED = "the gate stopped while it was doing this; look whether it was done before you order it anew"
+STOPPED = "the gate stopped during this command; check whether it was done before you send it again"
 """Reply to a command that a stop interrupted. It may have been carried out: the stop came before the answer."""
 
 LATE = f"it came later than {CONFIRM_VALID_S:.0f} s after the gate had asked for it; nothing was done, order it anew"
@@ -67,7 +67,7 @@ class CommandDesk:
     def __init__(self, state: Path, site: str, gate: str) -> None:
         """Open the ledger in the state folder. Raises `StateError`.
 
-        Of a damaged ledger the readable rows are kept. From then on only a command with one of our challenges counts,
+        In a damaged ledger, the readable rows stay. From then on only a command with one of our challenges counts,
         because the ledger does not know every command that was seen.
         """
         self._site, self._gate = site, gate
@@ -213,7 +213,7 @@ class CommandDesk:
         return self._reply(command, CommandOutcome("refused", _stale(age_s)))
 
     def _challenge(self, now: float, command_id: str = "") -> str:
-        """Return a fresh challenge. Drop the oldest ones above `MOST_CHALLENGES`."""
+        """Return a fresh challenge. Drop the oldest challenges above `MOST_CHALLENGES`."""
         fresh = secrets.token_hex(16)
         self._challenges[fresh] = command_id, now
         while len(self._challenges) > MOST_CHALLENGES:

@@ -19,10 +19,12 @@ from gated.sync.isolation import IsolatedPart
 from gated.sync.replica import Replica
 from gated.sync.withheld_records import WithheldData
 
-SUSPENDED_IN_MEMORY = "the gate's disk cannot be written: they are let in no more, and that is kept when it can be"
+SUSPENDED_IN_MEMORY = (
+    "the gate's disk cannot be written: the suspension counts in memory, and is stored when the disk works again"
+)
 """Reply to a suspension that the gate applies in memory because the disk cannot be written."""
 REMEMBERED_COMMANDS = 4096
-"""Most commands that are recognised when they come again, so that a refusal enters the journal once."""
+"""Largest number of remembered commands: a repeated command enters its refusal in the journal only once."""
 
 
 class CommandExchange:

@@ -1,7 +1,7 @@
 """The schema and queries of commands.db: the commands that this gate has seen, and the replies. Used by `commands`.
 
 Each row stores its id and number twice. If a damaged SD card changes one of the two, the row counts for both: the
-stored value and its copy. So no command is carried out twice. No other command is refused because of the damage.
+stored value and its copy. So the gate carries out no command twice. The damage causes no refusal of another command.
 """
 
 import sqlite3

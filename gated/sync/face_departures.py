@@ -55,7 +55,7 @@ class FaceDepartures:
         opened = self._holdings.register.face_of(person.subject)
         templates = [(name, vector) for name, embedder, vector in opened if embedder == self._embedder]
         if not templates:
-            raise EnrolmentError(f"{subject}: has no face here that this model set can use; enrol them anew")
+            raise EnrolmentError(f"{subject}: has no face here for this model set; enrol this person again")
         try:
             party = Party.parse(gate.keys)
         except WireError as error:
@@ -92,7 +92,7 @@ class FaceDepartures:
     def _refuse_unaccepted(self, subject: SubjectId, gate: Neighbour) -> None:
         """Raise `UnacceptedError` if nobody here has accepted the gate's keys or the subject's consent."""
         if not gate.is_trusted:
-            what = "are others than were accepted, or old ones" if gate.accepted else "were accepted by nobody"
+            what = "are not the accepted keys, or are old" if gate.accepted else "were accepted by nobody"
             raise UnacceptedError(f"{gate.gate}: its keys {what} here; {ACCEPT_GATE} {gate.gate}` at this gate")
         if TRANSFER not in self._holdings.agreed(subject):
             raise UnacceptedError(f"{subject}: only the office says that they agreed to it; {ACCEPT_CONSENTS}")

@@ -1,4 +1,7 @@
-"""Isolate a component that has a disk of its own. While its disk fails, the component rests and the others continue."""
+"""Isolates a component with a separate database.
+
+While its disk fails, the component pauses. All other components continue.
+"""
 
 import logging
 from collections.abc import Callable

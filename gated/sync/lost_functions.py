@@ -1,4 +1,4 @@
-"""Report which functions the gate has lost because of its office: the office is too old, or data does not arrive."""
+"""Report functions that the gate has lost because of its office: the office is too old, or data does not arrive."""
 
 from collections.abc import Callable
 
@@ -21,7 +21,7 @@ class LostFunctions:
         """Take a new heartbeat.
 
         `has_opened` says whether the office has ever echoed a challenge, and so has opened a status. An office that
-        does not open a status cannot prove that it is alive, and does not know the gate's state.
+        cannot open a status does not know the gate's state, and cannot prove that it is alive.
         """
         self._withheld.reported_by_office = heartbeat.withheld
         is_outdated = SEALED not in heartbeat.understands and not has_opened

@@ -1,6 +1,6 @@
 """The network side of the gate's link: one connection to the office after another, on the event loop.
 
-The link decides nothing. `GateSide`, on a thread of its own, decides what to send. `perform` carries out commands. The
+The link decides nothing. `GateSide`, on a separate thread, decides what to send. `perform` carries out commands. The
 link may be down for a month: the door neither knows nor waits.
 """
 
@@ -177,7 +177,7 @@ class _Link:
         self.on_link(None)
 
     async def _send(self, connection: Connection) -> None:
-        """Publish what is due. Return when the link must be dialled again because a certificate was renewed."""
+        """Publish what is due. Return when a renewed certificate requires a new connection."""
         pause_s = min(JOURNAL_POLL_S, self.settings.ack_timeout_s)
         while True:
             self.wake.clear()
@@ -245,7 +245,7 @@ class _Link:
         self.wake.set()
 
     async def _farewell(self, connection: Connection) -> None:
-        """Send the state offline and disconnect. If that takes too long, the broker sends the last will."""
+        """Send the state offline and disconnect. After a timeout, the broker sends the last will."""
         if self._up_at is None:
             return
         with suppress(*FAILURES):

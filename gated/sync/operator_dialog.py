@@ -29,7 +29,7 @@ class OperatorDialog:
         self._answered = asyncio.Event()
         self._last = ""
         self.withdrawn = asyncio.Event()
-        """Set when the office has said that no operator waits for this command any more."""
+        """Set when the office has answered that no operator waits for this command any more."""
 
     def handle_confirmation(self, answer: Confirmation) -> None:
         """Take the office's answer about this command."""

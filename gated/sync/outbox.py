@@ -1,9 +1,9 @@
-"""Decide when to send which rows of the journal, and what an acknowledgement means. Pure. Used by `drain`.
+"""Decide which rows of the journal to send at which time, and the effect of an ack. Pure. Used by `drain`.
 
-One batch in order is on its way at a time. It is delivered when the office's acknowledgement names its last row and
-that row's hash. A broker's PUBACK does not count. Without an acknowledgement for `ack_timeout_s` the batch is sent
-again. While more rows wait than fit into that batch, the newest rows go ahead of it, once. The office then learns today
-what happened today.
+One batch in order is on its way at a time. A batch is delivered when the office's ack names its last row and the hash
+of that row. A broker's PUBACK does not count. Without an acknowledgement for `ack_timeout_s` the batch is sent again.
+While more rows wait than fit into that batch, the newest rows go ahead of it, once. The office then learns today what
+happened today.
 """
 
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 AHEAD_ROWS = 50
 """Most rows that go ahead at once. All other rows come in order."""
 AHEAD_S = 0.25
-"""Shortest interval between batches that go ahead, in seconds. A flood of new rows must not delay the older ones."""
+"""Shortest interval between batches that go ahead, in seconds. A flood of new rows must not delay older rows."""
 MAX_ROW_BYTES = 50_000
 """Largest row as JSON, in bytes. With the rest of the message it fits on the wire."""
 CUT_BODY = 8_000
@@ -95,7 +95,8 @@ def next_batch(
 ) -> EventBatch:
     """Return the longest batch from the first of `entries` (at least one) without a gap that fits on the wire.
 
-    `after` is the last stored row before it. `prev` is the hash of the row before it; None if that row is gone.
+    `after` is the last stored row before it. `prev` is the hash of the row before it; None if that row does not exist
+    any more.
     """
     first = entries[0].seq
     batch = EventBatch(

@@ -68,7 +68,7 @@ class Pairing:
 
     @property
     def accepting(self) -> str:
-        """Return what a person must do after the gate's keys changed; empty if they did not change."""
+        """Return the next step for a person after a change of the gate's keys; empty without a change."""
         if not self.fingerprint:
             return ""
         return (
@@ -98,7 +98,7 @@ class PairingDraft:
             raise StateError(f"{self._folder}: cannot be written ({error.strerror}); {advice}") from error
 
     def renew(self) -> None:
-        """Replace the gate's private keys with new ones. Raises `StateError`."""
+        """Replace the gate's private keys. Raises `StateError`."""
         try:
             shutil.rmtree(self._folder)
             self._make()

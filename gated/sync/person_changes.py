@@ -94,7 +94,7 @@ class PersonChanges:
     def _with_waiting_face(self, draft: PersonDraft, consent: str) -> Change:
         """Return the change for a subject whose new face waits.
 
-        The known face stays, and the new one is sealed beside it.
+        The known face stays, and the new face is sealed beside it.
         """
         vectors = [(draft.embedder_sha256, vector) for vector in draft.vectors]
         face = seal_face(self._holdings.register.vault, draft.subject, new_face(), consent, vectors)

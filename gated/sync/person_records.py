@@ -61,7 +61,7 @@ def dossier_of(record: PersonRecord, status: Status) -> PersonData:
 
 
 def access_rules_of(unlocks: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]:
-    """Return access rules. A rule with an invalid time becomes one that never holds.
+    """Return access rules. A rule with an invalid time becomes a rule that never applies.
 
     It is not dropped, because a person without any rule may pass at all hours.
     """
@@ -74,7 +74,7 @@ def access_rules_of(unlocks: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]
 
 
 def days_of(days: Sequence[str]) -> tuple[str, ...]:
-    """Return the valid days of a calendar, YYYY-MM-DD, sorted. Leaves out invalid ones."""
+    """Return the valid days of a calendar, YYYY-MM-DD, sorted. Omits invalid ones."""
     return tuple(sorted({day for day in days if DAY.fullmatch(day) and is_day(day)}))
 
 
@@ -93,7 +93,7 @@ def _cards(record: PersonRecord) -> Iterator[Credential]:
         window = _window(card.valid_from, card.valid_until)
         is_one = len(card.digest) == DIGEST_BYTES and card.readings and not len(card.readings) % READING_BYTES
         if window is None or not is_one:
-            log.warning("a card of %s has a digest or a time that is none; it is left out", record.subject)
+            log.warning("a card of %s has an invalid digest or time, and is ignored", record.subject)
         else:
             yield _card(card, window)
 

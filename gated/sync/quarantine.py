@@ -37,7 +37,7 @@ class Allowance:
     `per_hour` subjects may join, or as many as remain in a batch that the office announced. Batches and the office's
     own acceptances together bring at most `in_all`, until somebody at the gate renews the total. Subjects from before a
     restart count as if they had joined at the restart. A trusted clock can show that an hour has passed; then they do
-    not count. So neither a restart nor a changed clock allows another hour's worth.
+    not count. So neither a restart nor a changed clock allows more people.
     """
 
     def __init__(self, per_hour: int, in_all: int, before: Allowed = Allowed()) -> None:  # noqa: B008 - frozen

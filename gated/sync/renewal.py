@@ -41,7 +41,7 @@ class Certificates:
     ) -> None:
         """Take `on_warning` and `lock`, which opens the private key.
 
-        `on_warning` receives a text each time that the set of ending certificates changes, and None when no one ends
+        `on_warning` receives a text at each change of the set of ending certificates, and None when no certificate ends
         soon.
         """
         self._lock = lock
@@ -69,7 +69,7 @@ class Certificates:
         self.ends = {name: end for name, end in found.items() if end is not None}
 
     def due_requests(self, now: float, wall: datetime) -> list[CertificateRequest]:
-        """Return a renewal request if it is time; at most one a day until it is answered.
+        """Return a renewal request if it is due: at most one a day until the answer.
 
         Raises `StateError` if the private key cannot be read.
         """
@@ -109,7 +109,7 @@ class Certificates:
         return self._lock.key(Path(self._settings.key))
 
     def check(self, wall: datetime) -> None:
-        """Check which certificates end soon, and warn each time that the result changes."""
+        """Check which certificates end soon, and warn at each change of the result."""
         self.read()
         if self._broker_ends is not None and self._met_at is not None and is_due(self._broker_ends, wall):
             self.is_stale = self.is_stale or wall - self._met_at >= MEET_EVERY

@@ -323,7 +323,7 @@ class Replica:
         self._refuse_readable(batch)
         self._pull.wants_snapshot = False
         if self._pull.target == title.version and self.mark.digest != title.digest:
-            self._doubt("this gate holds newer records than the office's snapshot; they stay")
+            self._doubt("this gate has newer records than the office's snapshot; the newer records stay")
             self._incurable = _Incurable(title.version, title.digest, tuple(batch.returning))
         self._staging.drop()
         return self._receipts(now, [*removed, *batch.returning])
@@ -331,7 +331,9 @@ class Replica:
     def _refuse_readable(self, batch: Batch) -> None:
         if batch.is_readable:
             self.is_office_outdated = True
-            self._doubt("the office sends card numbers and PINs that can be read, and none is taken: update the office")
+            self._doubt(
+                "the office sends readable card numbers and PINs, and this gate accepts none of them: update the office"
+            )
 
     def _added(self, batch: Batch) -> Iterator[Record]:
         for record in self._staging.records():
@@ -360,7 +362,9 @@ class Replica:
             self._report(fact)
         self._departures.report_pending(changes)
         for subject in outcome.waiting:
-            log.warning("a card of %s is another's still; it is given when that one gives it up", subject)
+            log.warning(
+                "a card of %s still belongs to another person; this person gets it when the other one loses it", subject
+            )
         if changes:
             self._on_change()
             self._revoked.forget_stored(self._number)

@@ -1,7 +1,7 @@
 """The gate's half of the exchange with the office. Has no socket, no event loop and no clock of its own.
 
 `link` carries the messages; a simulation may carry them as well. Several components behind this module have disks of
-their own. One that fails rests and is tried again, and the others continue.
+their own. A failed component pauses and tries again; all other components continue.
 """
 
 import logging
@@ -55,7 +55,7 @@ certificate.
 INVALID_LOG_S = 60.0
 """Invalid messages at most this many seconds apart cause a single log line."""
 REMEMBERED_MESSAGES = 4096
-"""Most messages that are recognised when they come again."""
+"""Largest number of remembered messages."""
 ACK_KINDS: tuple[type[Ack | Heartbeat | IssuedCertificate | RecoveryNotice], ...] = (
     Ack,
     Heartbeat,

@@ -1,7 +1,7 @@
-"""Decide when the gate reports its status and its quarantine to the office, and with which content.
+"""Decide when the gate reports its status and its quarantine to the office, and build both reports.
 
-`GateSide` uses it. Another observer of the network must not see when a door moves or a part fails, so such a change
-waits for the next regular status.
+`GateSide` uses it. An observer of the network must not see when a door moves or a part fails. So these changes wait for
+the next regular status.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Send the journal to the office: which batches to send now, and what an acknowledgement changes.
+"""Send the journal to the office: choose the next batches, and apply each ack.
 
 `GateSide` uses it.
 """
@@ -26,7 +26,7 @@ class JournalUpload:
         self._journal: Journal | None = None
         self._outbox, self._gathering = Outbox(ack_timeout_s), UploadTiming()
         self.mark: JournalMark | None = None
-        """Where the journal stood at the last look."""
+        """The state of the journal at the last check."""
         self.sent = self.acked = 0
         """At the last look: the row up to which the journal is sent, and the row up to which the office has
         acknowledged it.
@@ -110,7 +110,7 @@ class JournalUpload:
 
 
 def _next(journal: Journal, after: int, limit: int) -> list[Entry]:
-    """Return the rows for a batch, and at most one that does not fit into it."""
+    """Return the rows for a batch, and at most one further row."""
     return journal.entries(after, limit, MAX_PLAIN_BYTES)
 
 

@@ -1,7 +1,7 @@
-"""Detect data that does not arrive at the gate although the office is alive: a broker may hold back a part.
+"""Detect data that does not arrive at the gate although the office is alive: a broker may hold back some messages.
 
-Pure; all times are monotonic seconds. An echo of a newer challenge proves that the office is alive. Data that had been
-missing for `PATIENCE_S` when that challenge was sent is withheld. Used by `GateSide`, `CommandExchange` and
+Pure; all times are monotonic seconds. An echo of a newer challenge proves that the office is alive. Data is withheld if
+it had been missing for `PATIENCE_S` at the time of that challenge. Used by `GateSide`, `CommandExchange` and
 `LostFunctions`.
 """
 

@@ -89,7 +89,7 @@ class WriteSettings:
             )
 
     def _check_screen(self, settings: Settings) -> None:
-        """Check that a gate with a display serves its page. Without the page the display stays empty. Raises
+        """Check that a gate with a display serves its page. Otherwise the display would stay empty. Raises
         `ConfigError`.
         """
         if self.making.answers.kiosk and settings.cues.screen_port == 0:
@@ -97,7 +97,7 @@ class WriteSettings:
             raise ConfigError("cues.screen_port", [f"is 0, and --kiosk shows the page on that port; {step}"])
 
     def _report_differences(self) -> None:
-        """Warn about answers that differ from the existing settings. Such answers have no effect."""
+        """Warn about answers that differ from the existing settings. These answers have no effect."""
         making = self.making
         document = read(making.config)
         wanted = merged({"models": {"set": making.answers.models}}, making.answers.settings)

@@ -89,8 +89,8 @@ class Models:
             Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
 
     def _unproved(self, chosen: ModelSet, folder: Path, missing: list[ModelEntry]) -> list[GatedError]:
-        """Return the errors of models that fail the verification. Existing files are run; the others are checked by the
-        manifest.
+        """Return the errors of models that fail the verification. Existing files are run. Missing files are checked by
+        the manifest.
         """
         given = self.making.answers.models_from
         wrong: list[GatedError] = []
@@ -210,7 +210,7 @@ class StateKeys:
         return False
 
     def do(self) -> str:
-        """Create the databases and keys, or open the existing ones. Raises `StateError`, `SealError`."""
+        """Create the databases and keys, or open existing ones. Raises `StateError`, `SealError`."""
         settings = self.making.settings
         with acting_as(self.making.owner):
             Journal.open(settings.state, settings.site.id, settings.gate.id).close()

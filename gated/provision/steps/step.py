@@ -1,4 +1,4 @@
-"""The interface of one provisioning step: whether it is done, how to do it, and how to try it without changes."""
+"""The interface of one provisioning step: check whether it is done, do it, and try it without changes."""
 
 from collections.abc import Sequence
 from typing import NamedTuple, Protocol
@@ -7,7 +7,7 @@ from gated.errors import GatedError
 
 
 class StepCheck(NamedTuple):
-    """The result of a trial: what the step would do (or that it is done), and every problem that prevents it."""
+    """The result of a trial: the step's action (or "done"), and every problem that prevents it."""
 
     summary: str
     problems: Sequence[GatedError] = ()
