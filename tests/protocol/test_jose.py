@@ -145,7 +145,7 @@ def test_a_public_file_instead_of_a_private_one_is_refused_and_the_reverse(tmp_p
 def test_an_invalid_key_file_is_named_and_not_quoted(tmp_path, text):
     path = tmp_path / "office.jwks"
     path.write_bytes(text)
-    with pytest.raises(StateError, match=r"office\.jwks: is no pair of public keys"):
+    with pytest.raises(StateError, match=r"office\.jwks: is not a pair of public keys"):
         Party.load(path)
 
 

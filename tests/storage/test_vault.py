@@ -93,7 +93,7 @@ def test_two_sites_never_get_the_same_key(tmp_path: Path) -> None:
 
 
 def test_a_missing_key_is_not_replaced_where_there_is_something_to_open(state: Path) -> None:
-    with pytest.raises(StateError, match="bring it back from the backup"):
+    with pytest.raises(StateError, match="restore the key from the backup"):
         site_key(state, may_create=False)
     assert not (state / "keys" / "site.key").exists()
 

@@ -166,7 +166,7 @@ def refused(code, state, words, site=SITE):
 
 def test_a_code_of_another_office_is_refused_and_reveals_nothing(office, state):
     code = office.invite()
-    refused(replace(code, fingerprint=bytes(16)), state, "not the office that gave this code")
+    refused(replace(code, fingerprint=bytes(16)), state, "another certificate than the office that made this code")
     pair(code, state, SITE)
 
 
@@ -194,7 +194,7 @@ def test_a_man_in_the_middle_learns_and_gains_nothing(office, state, tmp_path, c
             pass
 
     with answering(Between, folder) as port:
-        refused(replace(code, port=port), state, "office that gave this code|not to be trusted|is none")
+        refused(replace(code, port=port), state, "another certificate than the office|does not trust|contains no certificate")
     assert told == []
     pair(code, state, SITE)
 
@@ -227,7 +227,7 @@ def test_a_clock_that_is_wrong_is_named(tmp_path, state, off, words):
 
 
 def test_a_name_that_the_office_does_not_go_by_is_said(office, state):
-    refused(replace(office.invite(), host="127.0.0.2"), state, "--host")
+    refused(replace(office.invite(), host="127.0.0.2"), state, "gated office host")
 
 
 def test_an_unreachable_office_is_reported(state):
@@ -242,7 +242,7 @@ def test_a_server_that_is_not_an_office_is_reported(state):
 def test_the_reason_of_the_office_is_shown(office, state):
     code = office.invite()
     refused(replace(code, secret=bytes(10)), state, "did not give this code")
-    refused(code, state, r"mend \[site\] id", site="elsewhere")
+    refused(code, state, r"correct \[site\] id", site="elsewhere")
     office.registrar.answer(PairingDraft(state.with_name("other")).application(code, SITE), datetime.now(UTC))
     refused(code, state, "already used")
 
