@@ -135,9 +135,9 @@ def test_a_public_file_instead_of_a_private_one_is_refused_and_the_reverse(tmp_p
     public.write_bytes(GATE.party.dump())
     public.chmod(0o600)
     GATE.save(private)
-    with pytest.raises(StateError, match="no pair of private keys"):
+    with pytest.raises(StateError, match="not a pair of private keys"):
         Identity.load(public)
-    with pytest.raises(StateError, match="no pair of public keys"):
+    with pytest.raises(StateError, match="not a pair of public keys"):
         Party.load(private)
 
 
