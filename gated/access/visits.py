@@ -166,9 +166,10 @@ class Visits:
             return LookVerdict(FaceReason.POOR_QUALITY)
         try:
             probe = check_embedding(np.frombuffer(seen.embedding, "<f4"), self._dimension)
+            candidates = self._search(probe)  # refuses a probe with a damaged part
         except (EmbeddingError, ValueError):
             return LookVerdict(FaceReason.ODD)
-        return judge_look(self._search(probe), seen.pad_score, self.rules, self._pad_threshold(now))
+        return judge_look(candidates, seen.pad_score, self.rules, self._pad_threshold(now))
 
     def _pad_threshold(self, now: float) -> float:
         return self._bound(self.rules.pad_threshold, now)

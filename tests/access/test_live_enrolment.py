@@ -7,6 +7,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -80,6 +81,16 @@ def test_five_looks_far_enough_apart_give_five_templates():
     assert len(looks.accepted) == MOST_TEMPLATES
     assert len(sat(*GOOD[:8]).accepted) == 3
     assert len(sat(*GOOD[:8], every_s=LOOK_INTERVAL_S / 100).accepted) == 1
+
+
+@pytest.mark.parametrize(("score", "is_other"), [(0.69, True), (0.7, False), (NAN, True), (-math.inf, True)])
+def test_looks_are_compared_as_the_search_compares(score, is_other):
+    """A centred gate gives its own score. A damaged look scores -inf and is another face."""
+    looks = EnrolmentLooks(msgspec.structs.replace(DEMANDS, score=lambda first, second: score))
+    for number in range(8):
+        looks.observe(look(number, number / 2), number / 2 + 0.05)
+    assert looks.has_other_face is is_other
+    assert bool(looks.accepted) is not is_other
 
 
 def test_only_the_face_being_enrolled_is_held():

@@ -10,6 +10,7 @@ from hypothesis.extra import numpy as hnp
 
 from gated.access.face_policy import FaceReason, FaceRules
 from gated.access.visits import MOST_VISITS, Visits
+from gated.composite import Composite
 from gated.face.vision_messages import Observation
 from gated.gallery.search import Index, Row
 
@@ -186,6 +187,31 @@ def test_no_template_opens_for_a_stranger_however_odd_it_is(bad, seed):
     index = Index([Row(f"s{i}", "9", "active", v) for i, v in enumerate(bad)], DIMENSION)
     outcomes = watch(Visits(lambda probe: index.search(probe, 5), DIMENSION, RULES), 40, embedding=stranger)
     assert [o.decision.grant for o in outcomes] == [False]
+
+
+PARTS = Composite.of((64, 64), (0.5, 0.5), [[0.01] * 64, [0.01] * 64])
+
+
+def composite(seed):
+    vector = np.random.default_rng(seed).normal(size=DIMENSION)
+    return PARTS.join([unit(vector[place]) for place in PARTS.slices])
+
+
+def damaged(odd):
+    """Return an embedding with an odd second part."""
+    vector = composite(1).copy()
+    vector[64:] = odd
+    return vector
+
+
+@pytest.mark.parametrize("odd", [damaged(0), damaged(math.nan), np.eye(1, DIMENSION, dtype=np.float32)[0]])
+def test_a_probe_with_a_damaged_part_opens_nothing_and_ends_nothing(odd):
+    """The last one has length 1, so that it passes the check of the whole vector."""
+    index = Index([Row("resident", "1", "active", composite(1))], DIMENSION, PARTS)
+    visits = Visits(lambda probe: index.search(probe, 5), DIMENSION, RULES)
+    (outcome,) = watch(visits, 40, embedding=odd)
+    assert (outcome.decision.grant, outcome.decision.reason) == (False, FaceReason.ODD)
+    assert watch(visits, 3, embedding=composite(1), track=2)[0].decision.grant
 
 
 def test_who_is_shown_with_a_card_is_the_one_face_that_was_just_seen(visits):

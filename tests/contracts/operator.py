@@ -21,11 +21,11 @@ class Operator:
         self.withdrawn.set()
         self.may_answer.set()
 
-    def tell(self, says):
-        self.told.append(says)
+    def show_progress(self, text):
+        self.told.append(text)
 
-    async def confirm(self, says):
-        self.asked.append(says)
+    async def confirm(self, text):
+        self.asked.append(text)
         await self.may_answer.wait()
         if not self.waits:
             raise WithdrawnError("nobody waits any more; nothing was done")

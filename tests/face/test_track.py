@@ -92,6 +92,15 @@ def test_a_score_below_the_threshold_is_another_person(similarity):
     assert tracker.confirm(1, other, 0.1)[0] == 2
 
 
+@pytest.mark.parametrize(("score", "track"), [(0.5, 1), (0.49, 2), (float("nan"), 2), (-float("inf"), 2)])
+def test_the_score_of_a_track_is_that_of_the_model_set(score, track):
+    """A centred set compares with the mean of its manifest. An odd score is another person."""
+    tracker = Tracker(0.5, lambda first, second: score)
+    tracker.follow([HERE], 0.0)
+    tracker.confirm(1, ANNA, 0.0)
+    assert tracker.confirm(1, ANNA, 0.1)[0] == track
+
+
 def test_frames_without_an_embedding_keep_the_last_one():
     tracker = Tracker(0.5)
     tracker.follow([HERE], 0.0)
