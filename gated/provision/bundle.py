@@ -19,9 +19,10 @@ import gated
 from gated.bounded import MIB
 from gated.config import ModelSettings
 from gated.cues.prompt_copies import copy_prompts
-from gated.errors import ProvisionError
+from gated.errors import ModelError, ProvisionError
 from gated.face.manifest import load_manifest
 from gated.face.model_files import pull_set
+from gated.face.model_sources import lacking
 from gated.provision.gate_units import shipped
 from gated.storage.named_files import remove_named, replacing
 from gated.update.build import run
@@ -129,8 +130,14 @@ def _copy_models(models: ModelSettings, folder: Path) -> None:
     source = Path(models.dir)
     copied = ModelSettings(dir=str(folder), set=models.set, manifest=models.manifest)
     folder.mkdir()
-    if load_manifest(models).model_set(models.set).folder:
+    chosen = load_manifest(models).model_set(models.set)
+    if chosen.folder:
         return  # this set comes with gated
+    if lacks := [file for entry in chosen.models for file in lacking(source, entry)]:
+        raise ModelError(
+            f"{source}: lacks {', '.join(lacks)}; run `gated models pull {models.set} --dir {source}` first, or name "
+            "the folder that has the files: gated --models FOLDER bundle ..."
+        )
     pull_set(copied, models.set, source=source, accept=True)
     for name in ("licences.json", ".pull.lock"):
         (folder / name).unlink(missing_ok=True)

@@ -15,7 +15,11 @@ import pytest
 from click.testing import CliRunner
 
 from gated.cli import main
-from gated.errors import ProvisionError, UpdateError
+from gated.config import ModelSettings
+from gated.errors import ModelError, ProvisionError, UpdateError
+from gated.face.manifest import load_manifest
+from gated.face.model_files import pull_set
+from gated.face.onnx import Model
 from gated.provision import bundle as bundling
 from gated.provision.bundle import TARGETS, Signer, bundle
 from gated.update.listing import sums
@@ -244,3 +248,23 @@ def test_the_command_signs_and_says_when_it_does_not(tmp_path, wheel):
     with tarfile.open(tmp_path / "b.tar") as tar:
         assert {"SHA256SUMS.sig", "release.pub"} <= set(tar.getnames())
     assert "give --sign too" in run("--keys", key).stderr
+
+
+def test_a_bundle_has_the_converted_models_of_a_stick_and_a_gate_installs_them_offline(tmp_path, wheel, shared):
+    packed = made(tmp_path, wheel, models=ModelSettings(dir=str(shared / "models"), set="site"))
+    with tarfile.open(packed) as tar:
+        tar.extractall(tmp_path / "out", filter="data")
+    models = tmp_path / "out" / "models"
+    chosen = load_manifest(ModelSettings()).model_set("site")
+    assert {path.name for path in models.iterdir()} == {entry.file for entry in chosen.models}
+    gate = ModelSettings(dir=str(tmp_path / "gate"), set="site")
+    assert {each.origin for each in pull_set(gate, "site", source=models, accept=True)} == {"copied"}
+    for entry in chosen.models:
+        Model.load(entry, tmp_path / "gate", 1)
+
+
+def test_a_bundle_without_its_models_names_the_command_that_gets_them(tmp_path, wheel):
+    (tmp_path / "models").mkdir()
+    with pytest.raises(ModelError, match=r"lacks yunet_n_dynamic\.onnx, .*\.xml, .*run `gated models pull site"):
+        made(tmp_path, wheel, models=ModelSettings(dir=str(tmp_path / "models"), set="site"))
+    assert not (tmp_path / "bundle.tar").exists()
