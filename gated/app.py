@@ -4,12 +4,12 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -40,7 +40,7 @@ from gated.journal.writer import JournalWriter
 from gated.runtime import garbage
 from gated.runtime.child import keep_running
 from gated.runtime.secrecy import keep_memory_secret
-from gated.runtime.tasks import Backoff, Part, critical, optional
+from gated.runtime.tasks import Backoff, Part, critical, first_of, optional
 from gated.service.camera_colour import ColourWatch
 from gated.service.duty import Duty
 from gated.service.start_events import first_facts
@@ -263,7 +263,7 @@ class Brain:
         `BEGIN_S`.
         """
         for worker, known in self.duty.answered.items():
-            await self._first(known.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S))
+            await first_of(known.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S), name="begin")
             if not known.is_set() and not self._stop.is_set():
                 self.duty.fails(worker, "it does not answer")
         self.notifier.ready()
@@ -277,7 +277,8 @@ class Brain:
         """
         if once and self._models.now is None:
             lawful_set(self.settings)  # raises with the reason, as in `gated check`
-        await self._first(self._stop.wait(), *([self.vision.exhausted.wait(), self._blind.wait()] if once else []))
+        ends = [self.vision.exhausted.wait(), self._blind.wait()] if once else []
+        await first_of(self._stop.wait(), *ends, name="end")
         if self._blind.is_set() and once and not self.vision.exhausted.is_set():
             part, _, why = self._why_blind.partition(": ")
             raise (ModelError if part == "models" else CameraError)(why)
@@ -297,16 +298,6 @@ class Brain:
             log.error("%s", error)
         if verdict.outcome == "rolled_back":
             self._end_as("settings rolled back")
-
-    @staticmethod
-    async def _first(*waits: Coroutine[Any, Any, Any]) -> None:
-        """Wait for the first of several coroutines, and cancel the others."""
-        tasks = [asyncio.ensure_future(wait) for wait in waits]
-        try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
 
     async def _see(self) -> None:
         """Run vision, as soon as there is a model set that may be used here."""

@@ -2,6 +2,7 @@
 
 import secrets
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -168,11 +169,7 @@ def show_person(context: Context, subject: str, as_json: bool) -> None:
 @click.pass_obj
 def suspend(context: Context, subject: str) -> None:
     """Suspend a person until they are resumed. A running gate follows within a second."""
-    with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        person = _who(register, subject)
-        register.suspend(person.subject)
-        _write(journal, PersonSuspended(person.subject))
-    streams.say(f"suspended {called(person)}, {person.subject}")
+    _change_status(context, subject, Register.suspend, PersonSuspended, "suspended")
 
 
 @people.command()
@@ -180,11 +177,7 @@ def suspend(context: Context, subject: str) -> None:
 @click.pass_obj
 def resume(context: Context, subject: str) -> None:
     """End a suspension."""
-    with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        person = _who(register, subject)
-        register.resume(person.subject)
-        _write(journal, PersonResumed(person.subject))
-    streams.say(f"resumed {called(person)}, {person.subject}")
+    _change_status(context, subject, Register.resume, PersonResumed, "resumed")
 
 
 @people.command()
@@ -204,6 +197,21 @@ def remove(context: Context, subject: str, yes: bool) -> None:
         templates = register.remove(person.subject)
         _write(journal, PersonRemoved(person.subject, templates))
     streams.say(f"removed {called(person)}, {person.subject}, and {templates} templates")
+
+
+def _change_status(
+    context: Context,
+    words: str,
+    change: Callable[[Register, SubjectId], None],
+    event: Callable[[SubjectId], Event],
+    result: str,
+) -> None:
+    """Suspend or resume a person, write the event, and print the result."""
+    with closing(_journal(context)) as journal, closing(_register(context)) as register:
+        person = _who(register, words)
+        change(register, person.subject)
+        _write(journal, event(person.subject))
+    streams.say(f"{result} {called(person)}, {person.subject}")
 
 
 def _who(register: Register, words: str) -> Person:

@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from gated.errors import GatedError
 
@@ -74,7 +75,7 @@ async def optional(name: str, run: Part, losses: Losses, *, first_s: float = 0.5
         await asyncio.sleep(backoff.next_s())
 
 
-async def first_of(*works: Coroutine[None, None, None], name: str) -> None:
+async def first_of(*works: Coroutine[Any, Any, object], name: str) -> None:
     """Run until one of `works` ends, then cancel the rest. Raise its error.
 
     This is not a `TaskGroup`: in Python 3.11, a `TaskGroup` that fails while it is cancelled loses the cancellation.

@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from msgspec.structs import replace
@@ -128,9 +128,7 @@ def change(
 @click.pass_obj
 def suspend(folder: Path, subject: str) -> None:
     """Suspend a person: no gate lets them in until `resume`."""
-    with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, status="suspended"))
-    streams.say(f"suspended {called(who)}, {who.subject}")
+    _change_status(folder, subject, "suspended", "suspended")
 
 
 @person.command()
@@ -138,9 +136,7 @@ def suspend(folder: Path, subject: str) -> None:
 @click.pass_obj
 def resume(folder: Path, subject: str) -> None:
     """End the suspension of a person."""
-    with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, status="active"))
-    streams.say(f"resumed {called(who)}, {who.subject}")
+    _change_status(folder, subject, "active", "resumed")
 
 
 @person.command()
@@ -182,6 +178,13 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> Non
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))
     streams.say(f"set the preferences of {called(who)}, {who.subject}")
+
+
+def _change_status(folder: Path, words: str, status: Literal["active", "suspended"], result: str) -> None:
+    """Suspend or resume a person, and print the result."""
+    with changing_person(folder, words) as (store, person):
+        store.book.put(replace(person, status=status))
+    streams.say(f"{result} {called(person)}, {person.subject}")
 
 
 def _confirm(store: Store, person: OfficePerson, *, yes: bool) -> None:

@@ -15,7 +15,7 @@ from gated.office.store import Store
 from gated.protocol.event_messages import EventBatch, WireEvent
 from gated.protocol.jose import Identity
 
-sys.path.append(str(Path(__file__).parents[1]))
+sys.path.append(str(Path(__file__).parents[2]))
 from contracts.office import SITE, new_office
 
 JOURNAL, AT = "5b0f6a1c9e2d4471", "2026-11-30T07:58:00.000Z"
