@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import random
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from gated.errors import ModelError
 from gated.face.manifest import load_manifest
 from gated.face.model_files import pull_set
 from gated.face.model_sources import find, lacking
+from gated.storage.named_files import reading
+from gated.storage.owner import as_holder_of
 
 PTH, XML, BIN = "2.7_80x80_MiniFASNetV2.pth", "net.xml", "net.bin"
 PTH_SHA256 = "a5eb02e1843f19b5386b953cc4c9f011c3f985d0ee2bb9819eea9a142099bec0"
@@ -185,3 +188,20 @@ def test_the_whole_site_set_comes_from_its_publishers(https_shelf, tmp_path, sha
             https_shelf.files[f"/{each.file}"] = find(shared / "models", each).read_bytes()
     done = pull_set(settings, "site", mirror=https_shelf.url(""), accept=True)
     assert len(done) == 6
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
+def test_root_converts_into_the_folder_of_another_user(open_folder, tmp_path, pth):
+    """The interpreter may lie where only root can read. So root starts the converter, and it becomes nobody."""
+    folder, stick = open_folder / "models", open_folder / "stick"
+    folder.mkdir()
+    os.chown(folder, 1234, 1234)
+    stick.mkdir()
+    for name, data in (("finds.onnx", FINDS), (PTH, pth), ("best.onnx", KNOWS)):
+        (stick / name).write_bytes(data)
+    manifest(open_folder, "https://a.example", {PTH: pth}, looks_sha256=ONNX_SHA256)
+    settings = ModelSettings(dir=str(folder), manifest=str(open_folder / "manifest.toml"))
+    with as_holder_of(folder):
+        pull_set(settings, "site", source=stick, accept=True, reading=reading)
+    assert installed(settings) == WANTED
+    assert {path.stat().st_uid for path in folder.glob("*.onnx")} == {1234}

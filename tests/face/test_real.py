@@ -44,6 +44,20 @@ def test_every_model_of_a_site_set_is_verified(site_models, name):
         Model.load(entry, Path(site_models.dir))
 
 
+@pytest.mark.parametrize("name", ["site", "site-light", "site-light-intel"])
+def test_a_site_set_tells_people_and_a_picture_of_a_picture_apart(site_models, picture, name):
+    settings = ModelSettings(dir=site_models.dir, set=name)
+    chosen, pipeline = load_set(settings), load_pipeline(settings, FaceSettings())
+    centring = chosen.composite.centring
+    seen = {each: pipeline.analyse_photo(picture(each)).observations[0] for each in (*PORTRAITS, "pad_attack")}
+    for (one, a), (other, b) in itertools.combinations([(each, seen[each]) for each in PORTRAITS], 2):
+        score = centring.score(vector(a), vector(b))
+        mated = one.split("_")[0] == other.split("_")[0]
+        assert score >= chosen.threshold if mated else score < chosen.threshold - 0.1, (one, other, score)
+    assert all(seen[each].pad_score >= chosen.pad_threshold for each in PORTRAITS)
+    assert seen["pad_attack"].pad_score < chosen.pad_threshold
+
+
 def test_the_same_person_scores_high_and_others_low(faces):
     for (name, a), (other, b) in itertools.combinations(faces.items(), 2):
         score = float(vector(a) @ vector(b))
