@@ -3,6 +3,7 @@ results.
 """
 
 import getpass
+import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -17,9 +18,12 @@ from gated.cli.office import json_option
 from gated.cli.office.chosen_person import person_by_words
 from gated.cli.office.command_runner import CommandOptions, run_command
 from gated.cli.place_options import DOORS, Name
+from gated.config import ModelSettings
 from gated.config.handwritten import HandwritingError, read_text, toml_of
 from gated.errors import ConfigError, OfficeError
 from gated.events import MAIN
+from gated.face.licences import described
+from gated.face.manifest import load_manifest
 from gated.office.store import Store
 from gated.protocol.command_messages import (
     AnswerCall,
@@ -188,8 +192,27 @@ def _toml_in(file: Path) -> str:
 @command_options
 @click.pass_obj
 def models(folder: Path, /, gate: str, name: str, **options: Any) -> None:
-    """Switch a gate to the model set SET. The gate installs it if needed, and verifies it first."""
+    """Switch a gate to the model set SET. The gate installs it if needed, and verifies it first.
+
+    The command accepts licence and training data of each model. They are shown first. On a terminal you are asked.
+    """
+    _accept_models(name)
     run_command(folder, [gate], SwitchModels(name), options_of(options, MODELS_S))
+
+
+def _accept_models(name: str) -> None:
+    """Show licence and training data of each model in a set, and ask on a terminal. Raises `OfficeError` on a no.
+
+    Shows nothing for a set that only the gate's own manifest has.
+    """
+    manifest = load_manifest(ModelSettings())
+    if name not in manifest.sets:
+        return
+    for entry in manifest.model_set(name).models:
+        streams.say(described(entry), err=True)
+    question = "Do you accept these licences, and the training data, for this gate?"
+    if sys.stdin.isatty() and not streams.confirm(question, err=True):
+        raise OfficeError("nothing was sent; `gated models list` shows sets with other models")
 
 
 @click.command()
