@@ -36,6 +36,7 @@ composite      one vector with a part by each embedder of a set, and its centrin
 names          one normal form for each name in an access rule
 pin            allowed PINs, random PINs, and the expected time to guess one
 sitetime       times and days in the site's time zone
+threshold_table  thresholds of a model set by the number of people
 types          names for plain values
 wording        explains the error in a value, in plain words
 printable      makes foreign text safe for terminals, logs and pages

@@ -102,6 +102,7 @@ class Entrance:
             is_enrolling_announced=reports.is_enrolling_announced,
             rate=rate,
             given=partial(consents_given_now, settings.state),
+            state=settings.state,
         )
         self.credentials.on_opened = self.faces.confirm
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}

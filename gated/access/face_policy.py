@@ -91,6 +91,15 @@ def judge_look(
     return LookVerdict(FaceReason.MATCH, best.subject, score, pad_score)
 
 
+def above_own(verdict: LookVerdict, threshold: float | None) -> LookVerdict:
+    """Return the verdict if its score reaches the person's own threshold, else that the face is unknown. None: there is
+    none.
+    """
+    if threshold is None or (verdict.score is not None and verdict.score >= threshold):
+        return verdict
+    return LookVerdict(FaceReason.UNKNOWN, score=verdict.score, pad_score=verdict.pad_score)
+
+
 def _resembled(candidates: Sequence[Candidate], rules: FaceRules) -> frozenset[SubjectId]:
     """Return the people that this look could pass as: above the threshold, and within the margin of the best."""
     least = max(rules.threshold, candidates[0].score - rules.margin) if candidates else rules.threshold

@@ -9,6 +9,10 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
+from pathlib import Path
+
+import numpy as np
+from msgspec import structs
 
 from gated.access.access_rules import Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
@@ -24,6 +28,7 @@ from gated.embedding import Embedding
 from gated.errors import BusyError, EnrolmentError, LatchError, StateError
 from gated.events import MAIN, AccessDenied, AccessGranted, Event, PresentationAttack, ReleaseRefused
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
+from gated.gallery.calibrator import Calibrator, GalleryCalibration, store
 from gated.gallery.enrolment import Enrolled
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
@@ -57,11 +62,14 @@ class FaceService:
         is_enrolling_announced: Callable[[], bool] = lambda: True,
         rate: VisitRate | None = None,
         given: ConsentsGiven = lambda _, __: (),
+        state: Path | None = None,
     ) -> None:
         """`wall` returns the time of day, or None while it is not trusted. `prefer` receives the first cue of a person,
         before the grant. `is_enrolling_announced` returns whether the gate is announcing an enrolment. `given` returns
-        the consents that a person is recorded as giving at the gate during an enrolment.
+        the consents that a person is recorded as giving at the gate during an enrolment. `state` is the folder for the
+        calibration; None: it is not stored.
         """
+        self._state = state
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
         self._permissions, self._wall, self._prefer = permissions, wall, prefer
@@ -70,13 +78,22 @@ class FaceService:
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
         self._confirming = set[asyncio.Task[None]]()
+        self._calibrator: Calibrator | None = None
+        self._calibrating: asyncio.Task[None] | None = None
+        self._model_set = ""
+
+    @property
+    def calibration(self) -> GalleryCalibration | None:
+        """The present calibration of the gallery; None for a model set with one threshold."""
+        return None if self._calibrator is None else self._calibrator.now
 
     def begin(self, vision: VisionReady) -> None:
         """Start to decide, because vision is ready. Uses the thresholds of its models unless the settings override
         them.
         """
-        self._embedder_sha256 = vision.embedder_sha256
+        self._embedder_sha256, self._model_set = vision.embedder_sha256, vision.model_set
         rules = rules_for(self._settings, vision)
+        self._calibrator = calibrator_for(self._settings, vision, self._gallery)
         self._visits = Visits(
             self._search,
             vision.dimension,
@@ -85,6 +102,7 @@ class FaceService:
             partial(self._attacks.bound, MAIN),
             admits=self._rate.admits,
         )
+        self._apply_calibration()
 
     def stop(self) -> None:
         """Discard all observations, because the vision process is lost. Attacks until then count."""
@@ -156,8 +174,34 @@ class FaceService:
         """Refuse faces that have waited too long. Runs until cancelled."""
         while True:
             await asyncio.sleep(VISIT_TICK_S)
+            self._calibrate_if_due(time.monotonic())
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
                 self._act(outcome)
+
+    def _calibrate_if_due(self, now: float) -> None:
+        """Calibrate on the gallery in another thread, if it changed."""
+        is_busy = self._calibrating is not None and not self._calibrating.done()
+        if self._calibrator is not None and not is_busy and self._calibrator.is_due(now):
+            self._calibrating = asyncio.create_task(self._calibrate(self._calibrator))
+
+    async def _calibrate(self, calibrator: Calibrator) -> None:
+        try:
+            found = await asyncio.to_thread(calibrator.follow)
+        except (MemoryError, ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
+            log.error("the gallery could not be calibrated; the threshold stays: %s", error)
+            return
+        if calibrator is not self._calibrator:
+            return
+        self._apply_calibration()
+        if self._state is not None:
+            await asyncio.to_thread(store, self._state, self._model_set, found)
+
+    def _apply_calibration(self) -> None:
+        """Use the calibrated threshold from the next frame on."""
+        if self._calibrator is not None and self._visits is not None:
+            found = self._calibrator.now
+            self._visits.rules = structs.replace(self._visits.rules, threshold=found.calibration.threshold)
+            self._visits.thresholds = found.thresholds
 
     def _search_time(self, subject: SubjectId) -> float | None:
         return self._permissions.preferences(subject).search_s
@@ -185,7 +229,7 @@ class FaceService:
                 visit=outcome.visit,
                 subject=decision.subject,
                 score=round(decision.score, 4),
-                threshold=rules.threshold,
+                threshold=self._threshold_of(decision.subject),
                 gallery_size=self._gallery.size,
                 pad_score=round(decision.pad_score, 4),
                 frames=decision.frames,
@@ -195,6 +239,15 @@ class FaceService:
         )
         if problem is not None:
             self._report(problem)
+
+    def _threshold_of(self, subject: SubjectId) -> float:
+        """Return the threshold that counted for this person."""
+        found = self.calibration
+        return (
+            (self._visits.rules.threshold if self._visits else 1.0)
+            if found is None
+            else round(found.threshold_of(subject), 4)
+        )
 
     def _judge(self, subject: SubjectId, now: float) -> Refusal | None:
         """Return why a recognised person may not pass by face now, or None."""
@@ -220,6 +273,13 @@ class FaceService:
         return None
 
 
+def calibrator_for(settings: AccessSettings, vision: VisionReady, gallery: Gallery) -> Calibrator | None:
+    """Return the calibrator of a gallery; None for a model set with one threshold."""
+    if vision.table is None:
+        return None
+    return Calibrator(gallery, vision.table, settings.fpir, settings.threshold)
+
+
 def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:
     """Return the parameters of a decision: from the settings, or from the model set's manifest if the settings omit
     them.
@@ -239,7 +299,7 @@ def _denied(outcome: VisitOutcome, reason: str, rules: FaceRules, gallery_size: 
     return AccessDenied(
         visit=outcome.visit,
         reason=reason,
-        threshold=rules.threshold,
+        threshold=round(rules.threshold, 4),
         gallery_size=gallery_size,
         frames=decision.frames,
         latency_s=round(decided_at - outcome.frame_at, 4),

@@ -6,14 +6,22 @@ evidence.
 """
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
 
 import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, LookVerdict, decide_visit, judge_look
+from gated.access.face_policy import (
+    FaceDecision,
+    FaceReason,
+    FaceRules,
+    LookVerdict,
+    above_own,
+    decide_visit,
+    judge_look,
+)
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.face.vision_messages import Observation
@@ -92,6 +100,8 @@ class Visits:
         self._search, self._dimension, self.rules, self._search_time = search, dimension, rules, patience
         self._bound, self._admits = bound, admits
         self._open: dict[int, OpenVisit] = {}
+        self.thresholds: Mapping[SubjectId, float] = {}
+        """People with a higher threshold of their own."""
 
     def observe(self, seen: Observation, now: float) -> VisitOutcome | None:
         """Take one look at one face. Return a decision if it is due. Ignores a frame that is too old, in the future or
@@ -169,7 +179,8 @@ class Visits:
             candidates = self._search(probe)  # refuses a probe with a damaged part
         except (EmbeddingError, ValueError):
             return LookVerdict(FaceReason.ODD)
-        return judge_look(candidates, seen.pad_score, self.rules, self._pad_threshold(now))
+        verdict = judge_look(candidates, seen.pad_score, self.rules, self._pad_threshold(now))
+        return verdict if verdict.subject is None else above_own(verdict, self.thresholds.get(verdict.subject))
 
     def _pad_threshold(self, now: float) -> float:
         return self._bound(self.rules.pad_threshold, now)

@@ -22,6 +22,8 @@ class Measured(msgspec.Struct, frozen=True):
     grade: str
     threshold: float
     pad_threshold: float
+    ceiling: float | None = None
+    """The greatest threshold of a set that the gate calibrates on its gallery; None for a set with one threshold."""
 
 
 class _Set(msgspec.Struct, frozen=True):
@@ -29,6 +31,8 @@ class _Set(msgspec.Struct, frozen=True):
     embedder: str | list[str]
     pad_threshold: float
     threshold: float | None = None
+    thresholds: list[tuple[int, float]] = []
+    ceiling: float = 0.7
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -52,7 +56,9 @@ def measured(models: ModelSettings, name: str) -> Measured | None:
             threshold = manifest.models[chosen.embedder].threshold
     except (HandwritingError, msgspec.ValidationError, KeyError):
         return None
-    return None if threshold is None else Measured(chosen.grade, threshold, chosen.pad_threshold)
+    if threshold is None:
+        return None
+    return Measured(chosen.grade, threshold, chosen.pad_threshold, chosen.ceiling if chosen.thresholds else None)
 
 
 def find_manifest(models: ModelSettings) -> Path:

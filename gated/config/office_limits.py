@@ -40,10 +40,17 @@ def strictest(own: Settings, new: Settings) -> Settings:
         new,
         access=replace(
             access,
-            threshold=None if access.threshold is None else max(access.threshold, found.threshold),
+            threshold=_strictest_threshold(access.threshold, found),
             pad_threshold=None if access.pad_threshold is None else max(access.pad_threshold, found.pad_threshold),
         ),
     )
+
+
+def _strictest_threshold(own: float | None, found: Measured) -> float | None:
+    """Return the threshold for another set. None: the gate calibrates it on its gallery."""
+    if own is None or (found.ceiling is not None and own < found.ceiling):
+        return None
+    return max(own, found.threshold)
 
 
 def _why(own: Settings, new: Settings, key: tuple[str, ...], permission: Safe) -> str:
@@ -78,7 +85,10 @@ def _below(own: Measured | None, new: Measured | None) -> str:
 
 
 def _of_manifest(own: Settings, key: str) -> float | None:
+    """Return the manifest's threshold. The office may set a fixed one only if no calibration could be higher."""
     found = measured(own.models, own.models.set)
+    if found is not None and key == "threshold" and found.ceiling is not None:
+        return found.ceiling
     return None if found is None else float(getattr(found, key))
 
 

@@ -100,7 +100,15 @@ class AccessSettings(msgspec.Struct, frozen=True):
     """The conditions for a face match."""
 
     threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
-    """The least cosine similarity. By default the value in the model set's manifest."""
+    """The least cosine similarity. By default the gate calibrates it on its gallery, or the model set's manifest has
+    it.
+    """
+    fpir: Annotated[float, Meta(ge=1e-5, le=0.05), Safe.LESS] = 0.003
+    """The target of the calibration: the share of strangers who are accepted, at the present number of people."""
+    strangers_a_day: Annotated[float, Meta(gt=0, le=100_000)] = 100.0
+    """The number of strangers a day whose face this gate compares, for the false-accept budget. 100: visitors and
+    couriers of 72 households. A gate at a busy street has more. It changes no decision.
+    """
     pad_threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
     margin: Annotated[Unit, Safe.MORE] = 0.05
     """The least distance in score between the best candidate and the best candidate of another household."""

@@ -16,6 +16,7 @@ from gated.config.handwritten import HandwritingError, read_toml
 from gated.config.model_limits import GRADES, find_manifest, shipped_manifest  # noqa: F401 - others import both from here
 from gated.errors import ModelError
 from gated.face.embedder_parts import composite_sha256, decoded_mean, shares
+from gated.threshold_table import ThresholdTable
 
 if TYPE_CHECKING:  # numpy is loaded on use: commands without faces read the manifest too
     from gated.composite import Composite
@@ -206,10 +207,28 @@ class SetEntry(_Data, frozen=True):
     """
     threshold: Threshold | None = None
     """Threshold of the set. None: that of its only embedder."""
+    thresholds: tuple[tuple[Annotated[int, Meta(ge=1)], Threshold], ...] = ()
+    """Number of enrolled people and threshold for FPIR 0.3 %. With them the gate calibrates on its own gallery
+    (`gated calibrate`); `threshold` is then for enrolment and tracking alone.
+    """
+    floor: Threshold = 0.3
+    """The calibration never gives a threshold below it."""
+    ceiling: Threshold = 0.7
+    """The greatest threshold: beyond it, too many residents are refused."""
     folder: Annotated[str, Meta(pattern=rf"^\Z|{PLAIN}", description="a folder's name, without others")] = ""
     """Folder of the files, relative to the manifest, for a set that ships with it. Empty: the files are in
     `models.dir`.
     """
+
+    @property
+    def table(self) -> ThresholdTable | None:
+        """The table for the calibration; None for a set with one threshold."""
+        return ThresholdTable(self.floor, self.ceiling, self.thresholds) if self.thresholds else None
+
+    def __post_init__(self) -> None:
+        """Raise `ValueError` for a table whose thresholds do not rise."""
+        if self.table is not None:
+            self.table.check()
 
 
 class ModelSet(_Data, frozen=True):
@@ -227,6 +246,8 @@ class ModelSet(_Data, frozen=True):
     pad_threshold: float
     is_centred: bool = False
     folder: str = ""
+    table: ThresholdTable | None = None
+    """Thresholds by the number of people, for the calibration; None: `threshold` alone."""
 
     @property
     def models(self) -> tuple[ModelEntry, ...]:
@@ -291,6 +312,7 @@ class Manifest(_Data, frozen=True):
             pad_threshold=entry.pad_threshold,
             is_centred=entry.centred,
             folder=entry.folder,
+            table=entry.table,
         )
         for model in found.models:
             if GRADES.index(model.grade) < GRADES.index(entry.grade):

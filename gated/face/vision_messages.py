@@ -11,6 +11,7 @@ from msgspec import Meta
 from gated.config import CameraSettings, FaceSettings, ModelSettings
 from gated.face.manifest import ModelSet
 from gated.runtime.confinement import Lack
+from gated.threshold_table import ThresholdTable
 
 PASS_PREFIX = "G1."  # noqa: S105 - a mark, not a secret
 """Start of the text of a visitor pass. No other code leaves the vision process."""
@@ -123,6 +124,8 @@ class VisionReady(msgspec.Struct, frozen=True, tag="vision_ready"):
     dimension: int
     threshold: float
     pad_threshold: float
+    table: ThresholdTable | None = None
+    """Thresholds by the number of people, if the gate calibrates on its gallery."""
 
 
 def ready_with(chosen: ModelSet) -> VisionReady:
@@ -135,6 +138,7 @@ def ready_with(chosen: ModelSet) -> VisionReady:
         dimension=chosen.dimension,
         threshold=chosen.threshold,
         pad_threshold=chosen.pad_threshold,
+        table=chosen.table,
     )
 
 

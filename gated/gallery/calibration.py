@@ -13,12 +13,13 @@ as often. The registrar marks a child; nothing is inferred from a face. A child'
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from math import log
 
 import msgspec
+import numpy as np
 
-from gated.gallery.score_tail import Tail, depth, fit_tail, kept_weight, score_at
-from gated.gallery.stranger_scores import Gathered, StrangerScores, stranger_scores
+from gated.gallery.score_tail import Tail, fit_tail, kept_weight
+from gated.gallery.stranger_scores import Gathered, Scores, StrangerScores, stranger_scores
+from gated.threshold_table import ThresholdTable
 
 FEWEST = 40
 """With fewer people the table alone gives the threshold."""
@@ -38,46 +39,6 @@ class Reason(StrEnum):
     FLOOR = "floor"
     CEILING = "ceiling"
     SETTING = "setting"
-
-
-class CalibrationTable(msgspec.Struct, frozen=True):
-    """What the manifest gives for a model set: thresholds by number of people, with floor and ceiling."""
-
-    floor: float
-    ceiling: float
-    rows: tuple[tuple[int, float], ...] = ()
-    """Number of people and threshold, both rising. With two rows or more they also give the scale of the tail."""
-
-    @property
-    def scale(self) -> float | None:
-        """The scale of the tail: depth by the logarithm of the number of people. None with fewer than two rows."""
-        if len(self.rows) < 2:
-            return None
-        (few, low), (many, high) = self.rows[0], self.rows[-1]
-        return float(depth(high) - depth(low)) / log(many / few)
-
-    def threshold(self, people: int) -> float:
-        """Return the threshold of the table: linear in depth by the logarithm of the number, also beyond its ends."""
-        if not self.rows:
-            return self.floor
-        n, known = max(1, people), [row for row in self.rows if row[0] <= max(1, people)]
-        at, threshold = known[-1] if known else self.rows[0]
-        return float(score_at(float(depth(threshold)) + self._scale_at(at) * log(n / at)))
-
-    def _scale_at(self, people: int) -> float:
-        """Return the scale between this row and the next; after the last row, the scale of the whole table."""
-        for (few, low), (many, high) in zip(self.rows, self.rows[1:], strict=False):
-            if few == people:
-                return float(depth(high) - depth(low)) / log(many / few)
-        return self.scale or 0.0
-
-    def clip(self, threshold: float) -> tuple[float, Reason | None]:
-        """Return the threshold between floor and ceiling, and which of them it is."""
-        if threshold < self.floor:
-            return self.floor, Reason.FLOOR
-        if not threshold < self.ceiling:
-            return self.ceiling, Reason.CEILING
-        return threshold, None
 
 
 class Calibration(msgspec.Struct, frozen=True):
@@ -116,15 +77,21 @@ class Calibration(msgspec.Struct, frozen=True):
 
 
 def calibrate(
-    gathered: Gathered, target_fpir: float, table: CalibrationTable, setting: float | None = None
+    gathered: Gathered, target_fpir: float, table: ThresholdTable, setting: float | None = None
 ) -> Calibration:
     """Return the calibration of a gallery. `setting`: a threshold that the installer chose; its FPIR is then given."""
     found = stranger_scores(gathered, kept_weight(len(gathered.people)))
     return calibration_of(found, target_fpir, table, setting)
 
 
+def uncalibrated(people: int, target_fpir: float, table: ThresholdTable, setting: float | None = None) -> Calibration:
+    """Return the calibration by the table alone, until the people are compared."""
+    nobody = Scores(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
+    return calibration_of(StrangerScores(people, 0, 0.0, nobody, nobody), target_fpir, table, setting)
+
+
 def calibration_of(
-    found: StrangerScores, target_fpir: float, table: CalibrationTable, setting: float | None = None
+    found: StrangerScores, target_fpir: float, table: ThresholdTable, setting: float | None = None
 ) -> Calibration:
     """Return the calibration for scores that are known already."""
     tail = fit_tail(found, table.scale) if found.people >= FEWEST else None
@@ -157,16 +124,25 @@ class _Chosen:
     high: float
 
 
-def _chosen(tail: Tail | None, people: int, target_fpir: float, table: CalibrationTable) -> _Chosen:
+def _chosen(tail: Tail | None, people: int, target_fpir: float, table: ThresholdTable) -> _Chosen:
     """Return the threshold for a target FPIR, between floor and ceiling.
 
     The table is for `TABLE_FPIR`. Half of this rate needs the threshold of twice as many people.
     """
     of_table = table.threshold(max(1, round(people * TABLE_FPIR / target_fpir)))
     if tail is None:
-        threshold, limit = table.clip(of_table)
+        threshold, limit = _clip(table, of_table)
         return _Chosen(threshold, limit or Reason.TABLE, threshold, threshold)
     _, low, high = tail.thresholds(target_fpir)
     share = people / (people + TABLE_PEOPLE) if table.rows else 1.0
-    threshold, limit = table.clip(max(high, share * high + (1 - share) * of_table))
+    threshold, limit = _clip(table, max(high, share * high + (1 - share) * of_table))
     return _Chosen(threshold, limit or Reason.FITTED, low, high)
+
+
+def _clip(table: ThresholdTable, threshold: float) -> tuple[float, Reason | None]:
+    """Return the threshold between floor and ceiling, and which of them it is. A value that is no number: ceiling."""
+    if threshold < table.floor:
+        return table.floor, Reason.FLOOR
+    if not threshold < table.ceiling:
+        return table.ceiling, Reason.CEILING
+    return threshold, None

@@ -12,7 +12,7 @@ from gated.errors import BusyError, StateError, TornError
 from gated.gallery.accepted import AcceptedRecord
 from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
-from gated.gallery.search import Candidate, Index
+from gated.gallery.search import Candidate, GalleryRows, Index
 from gated.people.store import Consent, Person
 from gated.storage.read_only import is_read_only_mode
 from gated.storage.reopening import Reopening
@@ -45,6 +45,7 @@ class Gallery:
         self._counted: tuple[int, ...] = ()
         self._to_accept = (0, 0)
         self._index = Index((), dimension, composite)
+        self._index_number = 0
 
     @classmethod
     def open(
@@ -101,6 +102,7 @@ class Gallery:
         new = Index((), dimension, composite)
         if (embedder_sha256, dimension) != (self.embedder_sha256, self.dimension):
             self._index = new
+            self._index_number += 1
         self.embedder_sha256, self.dimension, self._composite, self._seen = embedder_sha256, dimension, composite, ()
 
     @property
@@ -117,6 +119,15 @@ class Gallery:
     def template_count(self) -> int:
         """Return the number of templates in the index."""
         return len(self._index)
+
+    def enrolled(self) -> GalleryRows:
+        """Return everybody in the index, centred. Each change of the gallery gives another matrix."""
+        return self._index.enrolled()
+
+    @property
+    def index_number(self) -> int:
+        """The number of indexes since the start. It rises with each change of the searched people."""
+        return self._index_number
 
     def search(self, probe: Embedding, limit: int = 2) -> tuple[Candidate, ...]:
         """Return the best `limit` people, best first, always with one person of another household; see `Index.search`.
@@ -225,3 +236,4 @@ class Gallery:
         self.foreign_count, self.unreadable_count = opened.foreign, unreadable
         self.left_out = self._register.left_out()
         self._index, self._seen = index, version
+        self._index_number += 1

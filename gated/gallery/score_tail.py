@@ -90,7 +90,7 @@ def fit_tail(found: StrangerScores, scale: float | None = None) -> Tail | None:
         _Expected(GENERAL_SCALE * found.variance, GENERAL_PAIRS) if scale is None else _Expected(scale, PRIOR_PAIRS)
     )
     scores = found.strangers.first(kept_weight(found.probes))
-    if len(scores) < 2 or not expected.scale > 0:
+    if len(scores) < 2 or found.people < 2 or not expected.scale > 0:
         return None
     rough = _fit(scores, found, expected)
     scores = scores.where(depth(scores.score) <= _highest_expected(scores, rough))

@@ -12,18 +12,18 @@ from gated.gallery.calibration import (
     CHILD_FACTOR,
     FEWEST,
     Calibration,
-    CalibrationTable,
     Reason,
     calibrate,
     calibration_of,
 )
 from gated.gallery.score_tail import depth, fit_tail, kept_weight, score_at
 from gated.gallery.stranger_scores import Gathered, own_scores, stranger_scores
+from gated.threshold_table import ThresholdTable
 from tests.gallery.populations import faces, gathered, pictures, unit
 
 TARGET = 0.003
-TABLE = CalibrationTable(0.3, 0.9, ((72, 0.5), (3600, 0.62)))
-OPEN = CalibrationTable(0.0, 1.0)
+TABLE = ThresholdTable(0.3, 0.9, ((72, 0.5), (3600, 0.62)))
+OPEN = ThresholdTable(0.0, 1.0)
 """No table, floor or ceiling: the fit alone."""
 
 
@@ -120,11 +120,11 @@ def test_the_table_is_linear_between_its_rows_and_goes_on_beyond_them():
     assert depth(middle) == pytest.approx((depth(0.5) + depth(0.62)) / 2, abs=1e-3)
     assert TABLE.threshold(10) < TABLE.threshold(72)
     assert TABLE.threshold(3600) < TABLE.threshold(10_000)
-    assert CalibrationTable(0.4, 0.9).threshold(500) == 0.4
+    assert ThresholdTable(0.4, 0.9).threshold(500) == 0.4
 
 
 def test_people_beyond_the_ceiling_are_reported():
-    table = CalibrationTable(0.3, 0.5, TABLE.rows)
+    table = ThresholdTable(0.3, 0.5, TABLE.rows)
     calibration = calibrate(gathered(pictures(faces(200, shared=1.0), 2)), TARGET, table)
     assert calibration.is_beyond
     assert calibration.threshold == 0.5
