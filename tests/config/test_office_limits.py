@@ -153,13 +153,25 @@ def test_without_a_manifest_every_proposal_is_refused(config):
 
 
 def test_a_threshold_measured_with_another_set_does_not_loosen_the_offices(config):
-    """The installer measured 0.2 with the set "evaluation". For the set "site" the manifest requires more."""
+    """The installer measured 0.2 with the set "evaluation". The gate calibrates the threshold of "site" itself."""
     config.write_text(OWN + "[access]\nthreshold = 0.2\npad_threshold = 0.2\n")
     site = measured(load_own(config).models, "site")
     found = laid_over(config, 'models.set = "site"', "x")
-    assert (found.access.threshold, found.access.pad_threshold) == (site.threshold, site.pad_threshold)
+    assert (found.access.threshold, found.access.pad_threshold) == (None, site.pad_threshold)
     propose_models(config, "site")
-    assert begin(config).settings.access.threshold == site.threshold
+    assert begin(config).settings.access.threshold is None
+
+
+def test_the_office_sets_no_fixed_threshold_below_what_a_calibration_could_give(config):
+    config.write_text(OWN + '[models]\nset = "site"\n')
+    ceiling = measured(load_own(config).models, "site").ceiling
+    assert f"here it is {ceiling}" in refused(config, f"access.threshold = {ceiling - 0.001}")[0]
+    assert laid_over(config, f"access.threshold = {ceiling}", "x").access.threshold == ceiling
+
+
+def test_a_threshold_above_the_ceiling_stays_with_a_calibrated_set(config):
+    config.write_text(OWN + "[access]\nthreshold = 0.9\n")
+    assert laid_over(config, 'models.set = "site"', "x").access.threshold == 0.9
 
 
 def test_a_set_of_lower_grade_is_refused_and_of_higher_grade_accepted(config):
