@@ -235,7 +235,7 @@ def test_bench_reports_stages_ratio_and_search(home):
     assert told["faces"] == 1
     assert told["ratio"] == pytest.approx(told["total_ms"] / told["bare_ms"], rel=0.5)
     assert home.json("bench", "--rounds", "5", check=0)["synthetic"]
-    assert "ours over bare" in home.run("bench", "--rounds", "5", check=0).stdout
+    assert "ours / bare" in home.run("bench", "--rounds", "5", check=0).stdout
 
 
 def test_a_suspended_person_is_refused_and_a_resumed_one_admitted(home):
