@@ -155,8 +155,8 @@ def test_a_pass_may_have_many_visits_and_long_usual_names(office):
     ("change", "says"),
     [
         ({"ends_h": -1.0}, "end before it begins"),
-        ({"uses": 0}, "0 uses"),
-        ({"uses": 1001}, "1001 uses"),
+        ({"uses": 0}, "0 is not a valid number"),
+        ({"uses": 1001}, "1001 is not a valid number"),
         ({"site": "s" * 63, "gate": "g" * 63}, "names too long"),
     ],
 )
