@@ -8,9 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from enum import StrEnum
 from math import isfinite
+from typing import TypeGuard
 
 from msgspec import Struct
 
+from gated.access.pad_evidence import PadFinding, PadRates, judge_pad
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
 
@@ -37,6 +39,7 @@ class FaceRules(Struct, frozen=True):
     frames: int
     give_up_s: float
     max_frame_age_s: float
+    pad_rates: PadRates = PadRates()
 
 
 class LookVerdict(Struct, frozen=True):
@@ -44,6 +47,8 @@ class LookVerdict(Struct, frozen=True):
     person.
 
     `imitated` are the people that an attack resembles. It is empty if the attack resembles no enrolled person.
+    `doubted` is the person whom a frame would match if its PAD score alone were good enough. PAD is decided over the
+    visit.
     """
 
     reason: FaceReason
@@ -51,6 +56,12 @@ class LookVerdict(Struct, frozen=True):
     score: float | None = None
     pad_score: float | None = None
     imitated: frozenset[SubjectId] = frozenset()
+    doubted: SubjectId | None = None
+
+    @property
+    def named(self) -> SubjectId | None:
+        """Return the person of this frame, whatever PAD makes of it. None for anybody who may not pass."""
+        return self.subject if self.reason is FaceReason.MATCH else self.doubted
 
 
 class FaceDecision(Struct, frozen=True):
@@ -72,14 +83,27 @@ def judge_look(
     `pad_bound` is a PAD threshold that applies if it is stricter than that of the rules. A score
     between the two is no match and no attack: a strict bound must not make attacks of living faces.
     """
+    score = candidates[0].score if candidates else None
+    if not _is_probability(pad_score) or (score is not None and not isfinite(score)):
+        return LookVerdict(FaceReason.ODD)
+    found = _identified(candidates, pad_score, rules)
+    if not pad_score >= rules.pad_threshold:
+        imitated = _resembled(candidates, rules)
+        return LookVerdict(FaceReason.ATTACK, None, score, pad_score, imitated, found.named)
+    if pad_bound is not None and not pad_score >= pad_bound:
+        return LookVerdict(FaceReason.UNDECIDED, score=score, pad_score=pad_score, doubted=found.named)
+    return found
+
+
+def _is_probability(pad_score: float | None) -> TypeGuard[float]:
+    """Return whether a PAD score is a number from 0 to 1."""
+    return pad_score is not None and 0 <= pad_score <= 1
+
+
+def _identified(candidates: Sequence[Candidate], pad_score: float, rules: FaceRules) -> LookVerdict:
+    """Return the verdict of a frame whose PAD score is good enough."""
     best = candidates[0] if candidates else None
     score = best.score if best is not None else None
-    if pad_score is None or not isfinite(pad_score) or (score is not None and not isfinite(score)):
-        return LookVerdict(FaceReason.ODD)
-    if not pad_score >= rules.pad_threshold:
-        return LookVerdict(FaceReason.ATTACK, score=score, pad_score=pad_score, imitated=_resembled(candidates, rules))
-    if pad_bound is not None and not pad_score >= pad_bound:
-        return LookVerdict(FaceReason.UNDECIDED, score=score, pad_score=pad_score)
     if best is None or not best.score >= rules.threshold:
         return LookVerdict(FaceReason.UNKNOWN, score=score, pad_score=pad_score)
     if best.status == "suspended":
@@ -119,26 +143,46 @@ def _is_clear(candidates: Sequence[Candidate], margin: float) -> bool:
 
 
 def decide_visit(
-    verdicts: Sequence[LookVerdict], waited_s: float, is_over: bool, rules: FaceRules
+    verdicts: Sequence[LookVerdict],
+    waited_s: float,
+    is_over: bool,
+    rules: FaceRules,
+    *,
+    plane: float | None = None,
+    pad_bound: float | None = None,
 ) -> FaceDecision | None:
     """Return the decision about a visit so far, or None to continue.
 
-    Grant: the last `rules.frames` looks agree on one subject, and each is above every threshold. The decision has the
-    lowest score of them. Deny: `rules.frames` looks were attacks, the time is up, or the person has left.
+    Grant: the last `rules.frames` looks name one subject, and PAD finds the visit bona fide. The decision has the
+    lowest score of them. Deny: PAD finds an attack, the time is up, or the person has left. `plane`: the log-odds of
+    the visit's motion. `pad_bound`: the PAD threshold that applies now, if it is stricter.
     """
+    scores = [v.pad_score for v in verdicts if v.pad_score is not None]
+    finding = judge_pad(
+        scores, plane, pad_threshold=rules.pad_threshold, bound=pad_bound, rates=rules.pad_rates, frames=rules.frames
+    )
     recent = verdicts[-rules.frames :]
-    if len(recent) == rules.frames and all(
-        v.reason is FaceReason.MATCH and v.subject == recent[0].subject for v in recent
-    ):
-        worst = min(recent, key=_score)
-        pad_score = min((v.pad_score for v in recent if v.pad_score is not None), default=None)
-        return FaceDecision(True, FaceReason.MATCH, len(verdicts), worst.subject, worst.score, pad_score)
-    attacks = [v for v in verdicts if v.reason is FaceReason.ATTACK]
-    if len(attacks) >= rules.frames:
-        return _deny(attacks, len(verdicts), rules)
+    if finding is PadFinding.BONA_FIDE and _name_one(recent, rules.frames):
+        return _grant(recent, len(verdicts))
+    if finding is PadFinding.ATTACK:
+        best = max(verdicts, key=_score)
+        return FaceDecision(False, FaceReason.ATTACK, len(verdicts), None, best.score, min(scores))
     if verdicts and (is_over or not waited_s < rules.give_up_s):
         return _deny(verdicts, len(verdicts), rules)
     return None
+
+
+def _name_one(recent: Sequence[LookVerdict], frames: int) -> bool:
+    """Return whether these looks are enough and all name the same person."""
+    named = recent[0].named if recent else None
+    return named is not None and len(recent) == frames and all(v.named == named for v in recent)
+
+
+def _grant(recent: Sequence[LookVerdict], frames: int) -> FaceDecision:
+    """Return the grant of a visit of so many frames, with the lowest scores of its recent looks."""
+    worst = min(recent, key=_score)
+    pad_score = min((v.pad_score for v in recent if v.pad_score is not None), default=None)
+    return FaceDecision(True, FaceReason.MATCH, frames, worst.named, worst.score, pad_score)
 
 
 def _deny(verdicts: Sequence[LookVerdict], frames: int, rules: FaceRules) -> FaceDecision:

@@ -19,6 +19,7 @@ from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
 from gated.access.enrolment_looks import LookRequirements
 from gated.access.face_policy import FaceRules
 from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator, count_none
+from gated.access.pad_evidence import PadRates
 from gated.access.permissions import Permissions
 from gated.access.visit_rate import VisitRate
 from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
@@ -291,6 +292,7 @@ def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:
         frames=settings.frames,
         give_up_s=settings.give_up_s,
         max_frame_age_s=settings.max_frame_age_s,
+        pad_rates=PadRates(settings.pad_bpcer, settings.pad_apcer),
     )
 
 

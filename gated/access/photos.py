@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, decide_visit, judge_look
+from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.access.visits import COMPARED_CANDIDATES
 from gated.camera.pictures import frame_of, named_picture
 from gated.embedding import Embedding, check_embedding
@@ -142,7 +143,8 @@ def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules:
     timing["search"] = (time.perf_counter() - began) * 1e3
     decision = None
     if largest is not None and largest.problem is None:
-        decision = decide_visit([judge_look(near, largest.pad_score, rules)] * rules.frames, 0.0, True, rules)
+        looks = [judge_look(near, largest.pad_score, rules)] * (TRUNCATED_AFTER * rules.frames)
+        decision = decide_visit(looks, 0.0, True, rules)
     outcome, reason = outcome_of(largest, decision)
     return PhotoIdentification(
         outcome=outcome,

@@ -55,6 +55,8 @@ class OpenVisit(Struct):
     began_at: float = 0.0
     seen_at: float = 0.0
     verdicts: list[LookVerdict] = field(default_factory=list)
+    plane: float | None = None
+    """The log-odds of the motion so far, as in the latest look."""
     is_decided: bool = False
     looks: list[bytes] = field(default_factory=list)
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
@@ -120,6 +122,7 @@ class Visits:
         visit.looks = [] if look is None else [*visit.looks, look][-self.rules.frames :]
         if visit.is_decided:
             return None
+        visit.plane = seen.plane_log_odds
         visit.verdicts.append(self._verdict(seen, now))
         return self._decide(visit, now, is_over=False)
 
@@ -187,15 +190,28 @@ class Visits:
 
     def _decide(self, visit: OpenVisit, now: float, *, is_over: bool) -> VisitOutcome | None:
         waited_s, rules = now - visit.began_at, self._rules_for(visit)
-        decision = decide_visit(visit.verdicts, waited_s if isfinite(waited_s) else rules.give_up_s, is_over, rules)
+        waited_s, bound = waited_s if isfinite(waited_s) else rules.give_up_s, self._pad_threshold(now)
+        decision = decide_visit(visit.verdicts, waited_s, is_over, rules, plane=visit.plane, pad_bound=bound)
         if decision is None:
             return None
         visit.is_decided = True
-        imitated = frozenset[SubjectId]().union(*(each.imitated for each in visit.verdicts))
-        return VisitOutcome(visit.id, decision, visit.seen_at, frozenset() if decision.grant else imitated)
+        return VisitOutcome(visit.id, decision, visit.seen_at, _imitated(visit.verdicts, decision))
 
     def _rules_for(self, visit: OpenVisit) -> FaceRules:
         """Return the rules, with the longest search time that a person recognised in any look prefers."""
         recognised = {verdict.subject for verdict in visit.verdicts if verdict.reason is FaceReason.MATCH}
         asked = [self._search_time(subject) or 0.0 for subject in recognised if subject is not None]
         return replace(self.rules, give_up_s=max([self.rules.give_up_s, *asked]))
+
+
+def _imitated(verdicts: Sequence[LookVerdict], decision: FaceDecision) -> frozenset[SubjectId]:
+    """Return the people that the attack looks of a visit resembled. If only its motion was an attack: those it named.
+
+    Empty after a grant.
+    """
+    if decision.grant:
+        return frozenset()
+    resembled = frozenset[SubjectId]().union(*(each.imitated for each in verdicts))
+    if resembled or decision.reason is not FaceReason.ATTACK:
+        return resembled
+    return frozenset(each.named for each in verdicts if each.named is not None)

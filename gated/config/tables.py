@@ -110,6 +110,10 @@ class AccessSettings(msgspec.Struct, frozen=True):
     couriers of 72 households. A gate at a busy street has more. It changes no decision.
     """
     pad_threshold: Annotated[Annotated[float, Meta(gt=0, lt=1)] | None, Safe.MORE] = None
+    pad_bpcer: Annotated[float, Meta(ge=0.001, le=0.3)] = 0.03
+    """The share of bona fide visits that PAD may reject: a higher one ends attacks sooner."""
+    pad_apcer: Annotated[Annotated[float, Meta(ge=0.001, le=0.3)], Safe.LESS] = 0.15
+    """The share of attacks that PAD may accept at once. Below this certainty a visit needs twice the frames."""
     margin: Annotated[Unit, Safe.MORE] = 0.05
     """The least distance in score between the best candidate and the best candidate of another household."""
     frames: Annotated[int, Meta(ge=1, le=20), Safe.MORE] = 3

@@ -279,7 +279,7 @@ def test_an_impostor_who_leaves_before_the_decision_still_counts(visits):
 
 
 def test_a_granted_visit_is_not_an_attack(visits):
-    outcome = shown(visits, (0, 0.1), (0, 0.9), (0, 0.9), (0, 0.9))
+    outcome = shown(visits, (0, 0.1), *[(0, 0.9)] * 5)
     assert outcome.decision.grant
     assert not outcome.is_attack
 
@@ -292,8 +292,8 @@ def test_one_odd_look_at_a_stranger_does_not_make_pad_strict(visits):
 
 def test_the_current_bound_applies(visits):
     strict = Visits(visits._search, 4, RULES, bound=lambda usual, now: 0.7)
-    assert shown(strict, *[(0, 0.6)] * 3).decision.reason is FaceReason.UNDECIDED
-    assert shown(strict, *[(0, 0.8)] * 3, track=2).decision.grant
+    assert shown(strict, *[(0, 0.6)] * 6).decision.reason is FaceReason.UNDECIDED
+    assert shown(strict, *[(0, 0.8)] * 6, track=2).decision.grant
 
 
 @pytest.mark.parametrize("axis", [0, 3])

@@ -67,7 +67,7 @@ class Yard:
         tell = EntranceReports(self.reported.append, self.told.append, self.preferred.append, self.lost.__setitem__)
         return Entrance(self.settings, self.gallery, self.door, tell, lambda: self.at)
 
-    def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0), looks=3):
+    def show_face(self, track=1, pad_score=0.9, face=(1, 0, 0, 0), looks=6):
         """Show three looks of Ann's face, or of another face."""
         self.entrance.faces.begin(READY)
         loop_now = time.monotonic()
@@ -106,10 +106,10 @@ async def test_an_imitated_face_rests_and_the_persons_other_credentials_work(yar
     yard.entrance.close()
     yard.entrance = yard.opened()
     for _ in range(2):
-        yard.show_face(pad_score=0.1)
+        yard.show_face(pad_score=0.01)
     yard.show_face()
     assert len(yard.door.released) == 1, "two attacks are no reason to refuse Ann herself"
-    yard.show_face(pad_score=0.1)
+    yard.show_face(pad_score=0.01)
     assert yard.reported[-1] == PresentationAttack(3, FIRST_REST_S, ANN)
     yard.show_face()
     assert (type(yard.reported[-1]), yard.reported[-1].reason) == (AccessDenied, "resting")
@@ -122,7 +122,7 @@ async def test_an_imitated_face_rests_and_the_persons_other_credentials_work(yar
 
 async def test_a_vision_restart_during_an_attack_gives_no_extra_try(yard):
     for _ in range(3):
-        yard.show_face(pad_score=0.1, looks=2)
+        yard.show_face(pad_score=0.01, looks=2)
         yard.entrance.faces.stop()
     assert yard.reported == [PresentationAttack(3, FIRST_REST_S, ANN)]
 
@@ -142,7 +142,7 @@ async def test_while_a_face_rests_no_card_confirms_another_face(yard, monkeypatc
     asked = []
     monkeypatch.setattr(yard.gallery, "confirm", lambda *said: asked.append(said))
     for _ in range(attacks):
-        yard.show_face(pad_score=0.1)
+        yard.show_face(pad_score=0.01)
     yard.show_face(track=2, face=(0, 0, 0, 1))
     await yard.entrance.credentials.handle_card("4711")
     await asyncio.gather(*yard.entrance.faces._confirming)
@@ -152,7 +152,7 @@ async def test_while_a_face_rests_no_card_confirms_another_face(yard, monkeypatc
 
 async def test_a_print_without_a_match_stops_nobody(yard):
     for _ in range(9):
-        yard.show_face(pad_score=0.1, face=(0, 0, 0, 1))
+        yard.show_face(pad_score=0.01, face=(0, 0, 0, 1))
     assert yard.kinds().count(PresentationAttack) == 1
     assert [fact.subject for fact in yard.reported if isinstance(fact, PresentationAttack)] == [None]
     yard.show_face(pad_score=0.6)
@@ -164,7 +164,7 @@ async def test_a_print_without_a_match_stops_nobody(yard):
 
 async def test_the_rest_of_a_face_survives_a_restart_of_the_brain(yard):
     for _ in range(3):
-        yard.show_face(pad_score=0.1)
+        yard.show_face(pad_score=0.01)
         yard.entrance.close()
         yard.entrance = yard.opened()
     assert yard.reported[-1] == PresentationAttack(3, FIRST_REST_S, ANN)

@@ -72,9 +72,41 @@ def test_a_suspended_twin_is_not_let_in_as_the_other_one():
 
 
 def test_frames_that_agree_are_a_grant_and_the_worst_one_is_told():
-    verdicts = [match(score=0.8, pad_score=0.95), match(score=0.5), match(score=0.7, pad_score=0.6)]
+    verdicts = [match(score=0.8, pad_score=0.95), match(score=0.5), match(score=0.7, pad_score=0.85)]
     decision = decide_visit(verdicts, 0.2, False, RULES)
-    assert (decision.grant, decision.subject, decision.score, decision.pad_score) == (True, "a", 0.5, 0.6)
+    assert (decision.grant, decision.subject, decision.score, decision.pad_score) == (True, "a", 0.5, 0.85)
+
+
+def doubted(subject="a", score=0.7, pad_score=0.4):
+    return judge_look([candidate(subject, score)], pad_score, RULES)
+
+
+def test_one_frame_with_a_low_pad_score_costs_frames_and_no_entry():
+    assert doubted().reason is FaceReason.ATTACK
+    verdicts = [match(), doubted(), match()]
+    assert decide_visit(verdicts, 0.2, False, RULES) is None
+    decision = decide_visit([*verdicts, *[match()] * 3], 0.5, False, RULES)
+    assert (decision.grant, decision.subject) == (True, "a")
+
+
+def test_frames_with_low_pad_scores_of_two_people_do_not_agree():
+    verdicts = [*[match("b")] * 4, match(), doubted("b"), match()]
+    assert decide_visit(verdicts, 0.2, False, RULES) is None
+
+
+def test_motion_as_a_plane_refuses_a_doubtful_visit_and_no_clear_one():
+    doubtful = [match(pad_score=0.75)] * 6
+    assert decide_visit(doubtful, 0.5, False, RULES).grant
+    decision = decide_visit(doubtful, 0.5, False, RULES, plane=-2.0)
+    assert (decision.grant, decision.reason) == (False, FaceReason.ATTACK)
+    assert decide_visit([match(pad_score=0.999)] * 3, 0.5, False, RULES, plane=-2.0).grant
+
+
+@given(st.lists(st.sampled_from([None, 0.1, 0.4, 0.6, 0.9, 1.0]), max_size=9), st.none() | st.floats())
+def test_a_suspended_person_is_never_granted_by_pad(pads, plane):
+    looks = [judge_look([candidate("a", 0.9, "1", "suspended")], pad, RULES) for pad in pads]
+    decision = decide_visit(looks, 9.0, True, RULES, plane=plane)
+    assert decision is None or not decision.grant
 
 
 def test_fewer_frames_than_asked_for_decide_nothing():
@@ -106,9 +138,9 @@ def test_somebody_nobody_looked_at_is_no_decision():
     assert decide_visit([], 10.0, True, RULES) is None
 
 
-def test_as_many_attacks_as_frames_end_the_visit_at_once():
-    attack = LookVerdict(FaceReason.ATTACK, score=0.9, pad_score=0.1)
-    assert decide_visit([attack, match(), attack, match(), attack], 0.5, False, RULES).reason is FaceReason.ATTACK
+def test_as_many_clear_attacks_as_frames_end_the_visit_at_once():
+    attack = LookVerdict(FaceReason.ATTACK, score=0.9, pad_score=0.01)
+    assert decide_visit([attack, attack, attack], 0.5, False, RULES).reason is FaceReason.ATTACK
 
 
 def test_a_tie_is_told_by_the_more_telling_reason():

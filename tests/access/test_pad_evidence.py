@@ -13,8 +13,8 @@ SCORES = st.lists(st.floats(0, 1), min_size=1, max_size=20)
 PLANES = st.none() | st.floats()
 
 
-def judged(scores, plane=None, *, frames=3, is_last=False, pad_threshold=0.5, rates=RATES):
-    return judge_pad(scores, plane, pad_threshold=pad_threshold, rates=rates, frames=frames, is_last=is_last)
+def judged(scores, plane=None, *, frames=3, pad_threshold=0.5, rates=RATES, bound=None):
+    return judge_pad(scores, plane, pad_threshold=pad_threshold, bound=bound, rates=rates, frames=frames)
 
 
 def odds(*numbers):
@@ -43,18 +43,34 @@ def test_clear_scores_decide_at_once():
 def test_too_few_frames_decide_nothing():
     assert judged([]) is PadFinding.UNDECIDED
     assert judged([1.0, 1.0]) is PadFinding.UNDECIDED
-    assert judged([0.0, 0.0], is_last=True) is PadFinding.UNDECIDED
+    assert judged([0.0, 0.0]) is PadFinding.UNDECIDED
 
 
-def test_doubtful_scores_wait_for_more_frames():
-    assert judged([0.7, 0.6, 0.8]) is PadFinding.UNDECIDED
-    assert judged([0.7, 0.6, 0.8] * 5) is PadFinding.UNDECIDED
+@pytest.mark.parametrize("doubtful", [[0.7, 0.6, 0.8], [0.3, 0.4, 0.2], [0.8, 0.1, 0.6]])
+def test_doubtful_scores_wait_for_more_frames(doubtful):
+    assert judged(doubtful) is judged([*doubtful, *doubtful[:2]]) is PadFinding.UNDECIDED
 
 
-def test_the_last_frame_of_a_doubtful_visit_decides_by_the_threshold():
-    assert judged([0.7, 0.6, 0.8] * 2, is_last=True) is PadFinding.BONA_FIDE
-    assert judged([0.3, 0.4, 0.2] * 2, is_last=True) is PadFinding.ATTACK
-    assert judged([0.7, 0.6, 0.8], is_last=True) is PadFinding.UNDECIDED
+def test_the_sign_decides_a_doubtful_visit_at_twice_the_frames():
+    assert judged([0.7, 0.6, 0.8] * 2) is PadFinding.BONA_FIDE
+    assert judged([0.3, 0.4, 0.2] * 2) is PadFinding.ATTACK
+
+
+def test_stricter_rates_need_more_frames():
+    assert judged([0.9] * 3) is PadFinding.BONA_FIDE
+    assert judged([0.9] * 3, rates=PadRates(apcer=0.01)) is PadFinding.UNDECIDED
+
+
+def test_a_strict_bound_denies_and_makes_no_attack():
+    assert judged([0.8] * 6, bound=0.9) is PadFinding.UNDECIDED
+    assert judged([0.8] * 6, bound=0.7) is PadFinding.BONA_FIDE
+    assert judged([0.8] * 6, bound=0.1) is judged([0.8] * 6)
+    assert judged([0.4] * 6, bound=0.9) is PadFinding.ATTACK
+
+
+def test_good_frames_do_not_pay_for_a_print_that_comes_after_them():
+    assert judged([1.0] * 9) is PadFinding.BONA_FIDE
+    assert judged([*[1.0] * 9, 0.01, 0.01, 0.01]) is not PadFinding.BONA_FIDE
 
 
 def test_more_frames_of_the_same_kind_are_no_more_evidence():
@@ -63,7 +79,7 @@ def test_more_frames_of_the_same_kind_are_no_more_evidence():
 
 def test_one_good_frame_does_not_make_up_for_bad_ones():
     assert judged([1.0, 0.05, 0.05, 0.05]) is not PadFinding.BONA_FIDE
-    assert judged([1.0, *[0.05] * 8], is_last=True) is PadFinding.ATTACK
+    assert judged([1.0, *[0.05] * 8]) is PadFinding.ATTACK
 
 
 def test_the_threshold_of_the_set_shifts_the_evidence():
@@ -76,7 +92,7 @@ def test_the_motion_of_a_plane_decides_a_doubtful_visit():
     doubtful = odds(1.0, 1.0, 1.0)
     assert judged(doubtful) is PadFinding.UNDECIDED
     assert judged(doubtful, 2.0) is PadFinding.BONA_FIDE
-    assert judged(doubtful * 2, -2.0, is_last=True) is PadFinding.ATTACK
+    assert judged(doubtful * 2, -2.0) is PadFinding.ATTACK
 
 
 @given(plane=PLANES)
@@ -92,7 +108,7 @@ def test_no_motion_is_neutral():
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_score_counts_as_the_clearest_attack(odd):
     assert evidence([odd], None, 0.5) == -FRAME_LIMIT
-    assert judged([odd] * 9, 2.0, is_last=True) is PadFinding.ATTACK
+    assert judged([odd] * 9, 2.0) is PadFinding.ATTACK
     assert judged([0.9, odd, 0.9]) is not PadFinding.BONA_FIDE
 
 
@@ -114,10 +130,10 @@ def test_a_better_score_never_lowers_the_evidence(scores, plane, better, at):
     assert evidence(raised, plane, 0.5) >= evidence(scores, plane, 0.5) - 1e-12
 
 
-@given(scores=st.lists(st.none() | st.floats(), max_size=12), plane=PLANES, is_last=st.booleans())
-def test_bona_fide_needs_enough_frames_and_positive_evidence(scores, plane, is_last):
-    if judged(scores, plane, is_last=is_last) is PadFinding.BONA_FIDE:
+@given(scores=st.lists(st.none() | st.floats(), max_size=12), plane=PLANES)
+def test_bona_fide_needs_enough_frames_and_positive_evidence(scores, plane):
+    if judged(scores, plane) is PadFinding.BONA_FIDE:
         found = evidence(scores, plane, 0.5)
         assert len(scores) >= 3
         assert found is not None
-        assert found >= (0 if is_last else RATES.bounds[1])
+        assert found >= (0 if len(scores) >= 6 else RATES.bounds[1])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from msgspec.structs import replace
 
 from gated.access.face_policy import FaceReason, FaceRules
 from gated.access.visits import MOST_VISITS, Visits
@@ -122,9 +123,22 @@ def test_an_embedding_with_a_problem_is_not_searched(visits):
     assert outcome.decision.reason is FaceReason.POOR_QUALITY
 
 
-def test_a_picture_held_to_the_camera_is_refused_after_as_many_frames(visits):
-    (outcome,) = watch(visits, 20, pad_score=0.3)
-    assert (outcome.decision.reason, outcome.decision.frames) == (FaceReason.ATTACK, 3)
+@pytest.mark.parametrize(("pad_score", "frames"), [(0.01, 3), (0.3, 6)])
+def test_a_picture_held_to_the_camera_is_refused_after_a_few_frames(visits, pad_score, frames):
+    (outcome,) = watch(visits, 20, pad_score=pad_score)
+    assert (outcome.decision.reason, outcome.decision.frames) == (FaceReason.ATTACK, frames)
+
+
+@pytest.mark.parametrize(("plane", "is_granted"), [(None, True), (0.0, True), (-2.0, False), (math.nan, False)])
+def test_the_motion_of_a_track_counts_for_its_visit(visits, plane, is_granted):
+    (outcome,) = [
+        made
+        for i in range(9)
+        if (made := visits.observe(replace(look(at=100 + i / 10, pad_score=0.8), plane_log_odds=plane), 100 + i / 10))
+    ]
+    assert outcome.decision.grant == is_granted
+    assert outcome.is_attack != is_granted
+    assert (outcome.imitated == frozenset()) == is_granted
 
 
 def test_nothing_that_a_lost_vision_saw_is_carried_over(visits):
