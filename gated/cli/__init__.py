@@ -55,6 +55,7 @@ COMMANDS = {
     "readers": ("gated.cli.readers", "Show the output of a card reader, and learn how a USB reader types."),
     "pass": ("gated.cli.passes", "Sign a visitor's pass, or show what a pass contains."),
     "identify": ("gated.cli.recognition", "Identify the face in a photo, and show whether the gate would open."),
+    "calibrate": ("gated.cli.calibrate", "Show the threshold for the enrolled people, and the false-accept budget."),
     "evaluate": ("gated.cli.evaluate", "Measure the error rates: FPIR, FNIR, APCER and others."),
     "bench": ("gated.cli.recognition", "Measure the time of a decision, and gated's own part of it."),
     "prompts": ("gated.cli.prompts", "Make the spoken prompts, and check them."),

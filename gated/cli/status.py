@@ -33,6 +33,7 @@ def status(context: Context, as_json: bool) -> None:
             "last": now.last,
         }
         rows |= {"link": f"this gate's certificate {now.certificate}"} if now.certificate else {}
+        rows |= {"threshold": now.threshold} if now.threshold else {}
         again = enrol_again_text(context.settings)
         rows |= {"faces": again} if again else {}
         rows |= {"lockdown": "nobody may enter"} if now.lockdown else {}

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 from gated.access.lockdown import read_lockdown
 from gated.config import Settings
-from gated.doctor import board, checks, diagnosis, disk, guess_time, keys, office_connection
+from gated.doctor import board, checks, diagnosis, disk, false_accepts, guess_time, keys, office_connection
 from gated.doctor.board import board_at
 from gated.doctor.finding import Finding, amber
 from gated.door.latch_messages import LatchState
@@ -35,6 +35,7 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
         *diagnosis.of_help(settings),
         *guess_time.of_pins(settings),
         *guess_time.of_cards(settings),
+        *false_accepts.of_faces(settings),
     )
     yield from (clock, checks.state_folder(settings), past.finding, *past.decisions, *past.misread)
     yield from _machine(settings)

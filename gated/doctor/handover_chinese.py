@@ -19,7 +19,7 @@ PARTS = {
     "speed": "运算速度", "lockdown": "封闭", "lights": "灯光", "sound": "声音", "vision": "视觉程序", "credentials": "门卡数据",
     "gallery": "人脸数据", "server": "社区服务", "records_withheld": "被扣留的名单", "office_outdated": "社区软件版本", "crowd": "人脸过多", "camera: rate": "摄像头：帧率", "camera: light": "摄像头：光线",
     "camera: focus": "摄像头：清晰度", "camera: colour": "摄像头：颜色", "kept aside": "另存的文件", "camera: framing": "摄像头：取景", "wiegand": "读卡器接线",
-    "PIN budget": "密码安全期", "card budget": "门卡安全期", "PINs": "密码", "release key": "发布密钥",
+    "PIN budget": "密码安全期", "card budget": "门卡安全期", "false-accept budget": "误认间隔", "faces": "人脸", "PINs": "密码", "release key": "发布密钥",
 }  # fmt: skip
 """Names of parts. Names such as `main.contact` are built from `DOORS` and `WIRES`."""
 DOORS = {"main": "大门", "second": "第二道门", "door": "大门", "second_door": "第二道门"}
@@ -57,6 +57,18 @@ WORDS = {
 }  # fmt: skip
 
 SENTENCES = {
+    "threshold {} for {} people comes from the table of the model set": "阈值 {0}，{1} 人，来自模型组的表",
+    "threshold {} for {} people; of {} strangers a day one is accepted in {} days, at least {}":
+        "阈值 {0}，{1} 人；每天 {2} 个陌生人时，{3} 天误认一人，至少 {4} 天",
+    "recognition cannot distinguish {} people at this gate: {}": "人数太多，本门的人脸识别分不清 {0} 人：{1}",
+    "the fixed {}": "固定的{0}",
+    "ask for a card or a PIN with the face, or enrol each household only at the gates that it uses":
+        "让人刷脸时再刷卡或输密码，或只在住户常走的门登记",
+    "delete [access] threshold, so that the gate calibrates it": "删除 [access] threshold，由门自己校准",
+    "{} pairs of people are too alike, and {} people need new pictures, because their own do not reach the threshold":
+        "有 {0} 对人太相像；{1} 人自己的照片达不到阈值，需要重新登记",
+    "run `gated calibrate` at the gate: it names them and the next step":
+        "在门上运行 `gated calibrate`，会列出这些人和下一步",
     "serves {}": "正在服务：{0}",
     "no latch runs at {} ({})": "{0} 没有门锁程序（{1}）",
     "no time server was reached since the start, and no proven clock chip kept the time":

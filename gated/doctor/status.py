@@ -13,6 +13,7 @@ import msgspec
 from gated.access.lockdown import read_lockdown
 from gated.config import Settings
 from gated.doctor.diagnosis import lost_parts
+from gated.doctor.false_accepts import threshold_text
 from gated.door.latch_observer import read_latch_state
 from gated.errors import BusyError, LatchError, StateError
 from gated.events import Started
@@ -54,6 +55,8 @@ class GateStatus(msgspec.Struct, frozen=True):
     """The newest fact: its kind and time."""
     certificate: str = ""
     """When the gate's certificate ends; empty without an office."""
+    threshold: str = ""
+    """The calibrated threshold with its uncertainty and the false-accept budget; empty before a calibration."""
 
     @property
     def is_well(self) -> bool:
@@ -88,6 +91,7 @@ def gate_status(settings: Settings) -> GateStatus:
         templates=templates,
         last=f"{newest[0].kind} at {shown_at(newest[0].at, settings)}" if newest else "nothing yet",
         certificate=_certificate(settings),
+        threshold=threshold_text(settings),
     )
 
 

@@ -1,0 +1,79 @@
+"""`gated calibrate` shows the threshold of a gallery, and names people who are alike at this gate alone."""
+
+from contextlib import closing
+from datetime import UTC, datetime
+
+import numpy as np
+import pytest
+
+from gated.config import ModelSettings
+from gated.face.manifest import load_set
+from gated.gallery.enrolment import enrol
+from gated.gallery.gallery import Gallery
+
+AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
+SITE = load_set(ModelSettings(set="site"))
+EVERYBODY = 0.95
+"""A threshold that no two people here reach: nobody is refused as enrolled already."""
+
+
+def face(seed, like=None, noise=0.6):
+    """Return an embedding of the set `site`, random or like another."""
+    random = np.random.default_rng(seed)
+    parts = []
+    for place in SITE.composite.slices:
+        part = random.standard_normal(place.stop - place.start)
+        part /= np.linalg.norm(part)
+        if like is not None:
+            part = like[place] / np.linalg.norm(like[place]) + noise * part
+        parts.append(part / np.linalg.norm(part) / np.sqrt(2))
+    return np.concatenate(parts).astype(np.float32)
+
+
+def fill(gate, people):
+    with closing(Gallery.open(gate.state, "courtyard-2", SITE.embedder_sha256, SITE.dimension, SITE.composite)) as made:
+        for number in range(people):
+            vector = face(99, face(3)) if number == 5 else face(number)
+            enrol(made, f"Wang {number:02}", f"{number}", [vector], consent="p", notice="1", threshold=EVERYBODY, at=AT)
+
+
+@pytest.fixture
+def home(gate):
+    gate.run = gate.invoke
+    gate.write(models={"set": "site", "dir": "nowhere"})
+    return gate
+
+
+def test_a_small_gallery_has_the_threshold_of_the_table(home):
+    fill(home, 12)
+    found = home.json("calibrate", check=0)
+    assert found["reason"] == "table"
+    assert found["people"] == 12
+    assert found["threshold"] == pytest.approx(max(SITE.table.floor, SITE.table.threshold(12)))
+    assert found["days_for_one"] is None
+
+
+def test_people_who_are_alike_are_named_for_people_and_not_in_json(home):
+    fill(home, 12)
+    shown = home.run("calibrate", check=0).stdout
+    assert "alike: Wang 03 (3) and Wang 05 (5)" in shown or "alike: Wang 05 (5) and Wang 03 (3)" in shown
+    assert "card or a PIN" in shown
+    found = home.json("calibrate", check=0)
+    assert len(found["alike"]) == 1
+    assert found["alike"][0]["needs_more"]
+    assert "Wang" not in str(found)
+
+
+def test_more_people_have_a_budget(home):
+    fill(home, 50)
+    found = home.json("calibrate", check=0)
+    assert found["fpir"] <= found["fpir_bound"]
+    assert found["least_days_for_one"] <= found["days_for_one"]
+    assert "false-accept budget" in home.run("calibrate", check=0).stdout
+
+
+def test_a_set_with_one_threshold_is_not_calibrated(home):
+    home.write(models={"set": "courtyard", "dir": "nowhere"})
+    done = home.run("calibrate")
+    assert done.returncode != 0
+    assert "one threshold" in done.stderr
