@@ -72,7 +72,7 @@ class Check:
 @click.pass_obj
 @read_only_command
 def check(context: Context, as_json: bool) -> None:
-    """Check settings, wiring, state folder, people and rights, models, camera, keys, server certificates and prompts.
+    """Check settings, wiring, state folder, people, access rules, models, camera, keys, certificates and prompts.
 
     Exit 0 when the gate could go on duty. Else lists the problems: exit 2 for the settings, 3 for the rest.
     """
@@ -91,7 +91,7 @@ def _checks(settings: Settings, path: Path, written: dict[str, Any]) -> Iterator
     yield Check("settings", None, "; ".join(in_force(path, written)[1]) or None)
     for part, examine in {
         "wiring": _wiring, "state folder": _state, "journal": _journal, "people and keys": _gallery,
-        "rights": _file_modes, "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins,
+        "access rules": _access_rules, "calendar": _calendar, "models": _models, "camera": _camera, "pins": _pins,
         "pass key": _pass_key, "server": _server, "certificates": _certificates,
     }.items():  # fmt: skip
         yield _run_check(part, examine, settings)
@@ -151,7 +151,7 @@ def _gallery(settings: Settings) -> str | None:
     return enrol_again_text(settings)
 
 
-def _file_modes(settings: Settings) -> None:
+def _access_rules(settings: Settings) -> None:
     """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody."""
     from gated.people.credential_store import Credentials
 
@@ -166,7 +166,7 @@ def _file_modes(settings: Settings) -> None:
 
 
 def _calendar(settings: Settings) -> str | None:
-    """Warn of calendar days to enter or correct. Not a problem: a missing day admits nobody without a right."""
+    """Warn of calendar days to enter or correct. Not a problem: a missing day admits nobody who has no access rule."""
     from gated.doctor.checks import calendar_faults
 
     return "; ".join(calendar_faults(settings, datetime.now(UTC))) or None

@@ -19,7 +19,7 @@ def test_without_an_office_every_value_comes_from_the_gate(gate):
 
 def test_values_of_the_office_are_marked_and_values_on_trial_are_not_in_force(gate):
     propose(gate.config, "access.frames = 7\n[schedules.day]\nstart = '06:00'\n")
-    begin(gate.config).trial.settle(SettingsTried("kept"))
+    begin(gate.config).trial.apply_verdict(SettingsTried("kept"))
     propose(gate.config, "access.margin = 0.5\n")
     found = shown(gate)
     assert found["office"] == ["access.frames", "schedules.day.start"]

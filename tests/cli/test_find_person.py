@@ -161,7 +161,7 @@ def test_a_role_similar_to_a_known_one_needs_confirmation(office):
 
 @pytest.mark.parametrize(("option", "wrong"), [("--schedule", "wrok"), ("--gate", "frnot"), ("--door", "mian")])
 def test_an_unknown_name_is_refused_with_similar_names(office, option, wrong):
-    office.write(**{"schedules.work": {"start": "08:00", "end": "18:00"}})
+    office.write(schedules={"work": {"start": "08:00", "end": "18:00"}})
     assert "did you mean" in office.office("rights", "Li Na", option, wrong, check=2)
 
 

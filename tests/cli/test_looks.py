@@ -157,7 +157,7 @@ def checks(run):
     for line in run("check").splitlines():
         word, _, rest = line.partition("  ")
         part, _, says = rest.partition(": ")
-        found[part] = word, says
+        found[part.strip()] = word, says
     return found
 
 
@@ -174,11 +174,11 @@ def test_a_schedule_of_the_office_does_not_count_as_missing(gate, run):
     with closing(database.connect(gate.state / "people.db", PEOPLE)) as people:
         people.execute("INSERT INTO schedules (name, days, start, until) VALUES ('Day', 'mon', '06:00', '22:00')")
         people.execute("INSERT INTO rights (household, schedule) VALUES ('2-401', 'day')")
-    assert checks(run)["rights"][0] == "good"
+    assert checks(run)["access rules"][0] == "good"
     run("people", "rights", "ann", "--schedule", "DAY", check=0)
     with closing(database.connect(gate.state / "people.db", PEOPLE)) as people:
         people.execute("DELETE FROM schedules")
-    assert "schedules.day" in checks(run)["rights"][1]
+    assert "schedules.day" in checks(run)["access rules"][1]
 
 
 @pytest.mark.parametrize(

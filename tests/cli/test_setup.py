@@ -102,19 +102,19 @@ def test_missing_prompts_give_a_note_and_no_refusal(office):
 
 
 def test_an_access_rule_with_an_unknown_schedule_is_found(office):
-    office.write(**{"schedules.daytime": {"start": "07:00", "end": "19:00"}})
+    office.write(schedules={"daytime": {"start": "07:00", "end": "19:00"}})
     subject = office.office("people", "add", "--name", "Ann", "--household", "2-401").output.split()[-1]
     assert office.office("people", "rights", subject, "--schedule", "daytime").exit_code == 0
-    assert checks(office)["rights"]["problem"] is None
+    assert checks(office)["access rules"]["problem"] is None
     office.config.write_text(office.config.read_text().replace("schedules.daytime", "schedules.weekdays"))
-    problem = checks(office)["rights"]["problem"]
+    problem = checks(office)["access rules"]["problem"]
     assert "schedules.daytime" in problem
     assert "Ann" not in problem
     assert subject not in problem
 
 
 def test_a_gate_without_access_rules_passes_the_check(office):
-    assert checks(office)["rights"]["problem"] is None
+    assert checks(office)["access rules"]["problem"] is None
 
 
 def test_a_passed_part_is_good_and_a_failed_one_is_to_be_fixed(office):
