@@ -12,6 +12,7 @@ from gated.events import BatchRenewed
 from gated.gallery.holdings import Holdings
 from gated.gallery.record_changes import PERSON
 from gated.journal.journal import Journal
+from gated.people.held_records import LOST_COUNT
 from gated.types import SubjectId
 
 
@@ -84,9 +85,9 @@ def renew(context: Context) -> None:
         closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal,
         closing(_holdings(context)) as holdings,
     ):
-        spent = holdings.renew()
+        total, counted = settings.sync.most_new_in_batch, holdings.renew()
+        spent = total if counted == LOST_COUNT else counted
         journal.append(BatchRenewed(spent), datetime.now(UTC))
-    total = settings.sync.most_new_in_batch
     streams.say(f"the office had brought {spent} of {total} people in batches; from now on it may bring {total}")
 
 

@@ -22,13 +22,16 @@ CHANGED_FACE = "changed"
 BULK = "bulk"
 """Reason to wait: more new people, or more first faces by a new model set, than the hourly limit."""
 
+LOST_COUNT = -1
+"""A counter of new people that was damaged. It counts as spent, so that damage never begins a limit again."""
+
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
     """The counters for the limits on people who are new to this gate. They survive restarts."""
 
     recent: int = 0
-    """Number of people who joined within an hour, and the time of the last one."""
+    """Number of people who joined within an hour of `recent_at`; `LOST_COUNT` if it was damaged."""
     recent_at: str = ""
     """Time of that last join; UTC, ISO 8601."""
     batch: int = 0
@@ -36,7 +39,9 @@ class Allowed:
     batch_until: str = ""
     """End of the announced batch; UTC, ISO 8601."""
     spent: int = 0
-    """Number of people from batches or accepted by the office, since the last renewal at the gate."""
+    """Number of people from batches or accepted by the office, since the last renewal at the gate; `LOST_COUNT` if it
+    was damaged.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,14 @@ def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
     connection.execute(
         "UPDATE allowance SET recent = ?, recent_at = ?, batch = ?, batch_until = ?, spent = ?", astuple(allowed)
     )
+
+
+def allow_nobody_new(connection: sqlite3.Connection) -> None:
+    """Replace damaged counters for new people, so that nobody new joins.
+
+    The limit of an hour ends after an hour. The total ends when somebody at the gate renews it.
+    """
+    allow(connection, Allowed(recent=LOST_COUNT, spent=LOST_COUNT))
 
 
 def want(connection: sqlite3.Connection, keys: Iterable[str] | None = None) -> None:

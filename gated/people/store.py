@@ -11,7 +11,7 @@ from typing import Literal
 
 from gated import names
 from gated.errors import SubjectNotFoundError
-from gated.people import acceptances, damaged_rows
+from gated.people import acceptances, damaged_rows, held_records
 from gated.people.access_rule import LOST, RESIDENT, put_access_rules
 from gated.people.schema import MIGRATIONS
 from gated.people.stored_time import LONG_PAST, time_or_none
@@ -69,11 +69,14 @@ def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Lost
 
     If an owner has lost access rules, the lost rules deny access until new rules arrive, from the office or from here.
     If the owner is unknown, nobody without own access rules gets access. Lost schedules and calendars also deny access.
-    A lost version becomes at least the newest record number, so that no older office message has an effect.
+    A lost version becomes at least the newest record number, so that no older office message has an effect. Lost
+    counters of new people count as spent.
     """
     if "replica" in torn:
         numbers = f"SELECT ifnull(max(n), 0) FROM records WHERE {sound(connection, 'records')}"  # noqa: S608 - ours
         connection.execute(f"UPDATE replica SET version = max(version, ({numbers}))")  # noqa: S608
+    if "allowance" in torn:
+        held_records.allow_nobody_new(connection)
     if "rights" in torn and "rights_said" in torn:
         _never(connection, [damaged_rows.named(row) for row in refused.get("rights", ())], is_known="rights" in refused)
     never = "INSERT OR IGNORE INTO schedules (name, days, start, until) VALUES (?, '', '00:00', '00:00')"

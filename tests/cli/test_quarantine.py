@@ -12,7 +12,7 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change
-from gated.people.held_records import Allowed, RecordState
+from gated.people.held_records import LOST_COUNT, Allowed, RecordState
 from gated.people.store import Consent, Person
 from gated.types import SubjectId
 
@@ -79,6 +79,15 @@ def test_an_operator_at_the_gate_restores_the_offices_allowance(held):
     holdings.close()
     assert "had brought 216 of 300" in held.held("renew")
     assert [event["spent"] for event in held.events("batch_renewed")] == [216]
+    assert "had brought 0 of 300" in held.held("renew")
+
+
+def test_a_lost_count_of_batches_counts_as_spent_and_an_operator_renews_it(held):
+    holdings = Holdings.open(held.state, "courtyard-2")
+    holdings.allow(Allowed(spent=LOST_COUNT))
+    holdings.close()
+    assert "had brought 300 of 300" in held.held("renew")
+    assert [event["spent"] for event in held.events("batch_renewed")] == [300]
     assert "had brought 0 of 300" in held.held("renew")
 
 
