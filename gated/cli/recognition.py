@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import click
+from msgspec.structs import replace
 
 from gated.access.face_service import rules_for
 from gated.access.photos import identify_photo
@@ -13,6 +14,7 @@ from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.table_output import show
 from gated.face.frame_bench import bench as bench_face
 from gated.face.pipeline import load_pipeline
+from gated.gallery.calibrator import stored_calibration
 from gated.gallery.gallery import Gallery
 from gated.gallery.search_bench import search_ratio
 
@@ -32,7 +34,11 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
     ready = pipeline.ready()
     origin = ready.embedder_sha256, ready.dimension, pipeline.composite
     with closing(Gallery.open(settings.state, settings.site.id, *origin)) as gallery:
-        found = identify_photo(pipeline, gallery, photo, rules_for(settings.access, ready))
+        rules = rules_for(settings.access, ready)
+        stored = stored_calibration(settings.state, ready.model_set)
+        if stored is not None and settings.access.threshold is None:
+            rules = replace(rules, threshold=round(stored.calibration.threshold, 4))
+        found = identify_photo(pipeline, gallery, photo, rules)
     if as_json:
         show_json(found)
     else:

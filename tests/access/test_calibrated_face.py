@@ -1,0 +1,72 @@
+"""The gate decides about a face with the threshold that its gallery is calibrated to."""
+
+import asyncio
+import time
+
+import numpy as np
+import pytest
+from msgspec.structs import replace
+
+from gated.access.face_policy import FaceReason, LookVerdict, above_own
+from gated.events import AccessDenied, AccessGranted
+from gated.face.vision_messages import TrackEnded
+from gated.gallery.calibration import Reason
+from gated.gallery.calibrator import FILE, stored_calibration
+from gated.threshold_table import ThresholdTable
+from tests.access.test_entrance import ANN, READY, yard  # noqa: F401 - the fixture
+
+TABLE = ThresholdTable(0.55, 0.9, ((1, 0.6), (1000, 0.8)))
+READY_TO_CALIBRATE = replace(READY, threshold=0.3, table=TABLE)
+
+
+def face(score):
+    """Return a probe with this score for Ann's face."""
+    return np.array([score, 0, 0, np.sqrt(1 - score * score)], np.float32)
+
+
+@pytest.fixture
+def faces(yard, monkeypatch):  # noqa: F811
+    """Return the face service with a model set that has a table."""
+    monkeypatch.setattr("tests.access.test_entrance.READY", READY_TO_CALIBRATE)
+    return yard.entrance.faces
+
+
+@pytest.mark.parametrize(("score", "kind"), [(0.62, AccessGranted), (0.58, AccessDenied), (0.4, AccessDenied)])
+async def test_the_calibrated_threshold_counts_and_is_in_the_event(yard, faces, score, kind):  # noqa: F811
+    yard.show_face(face=face(score))
+    yard.entrance.faces.observe(TrackEnded(1, time.monotonic()))
+    (event,) = yard.reported
+    assert type(event) is kind
+    assert event.threshold == pytest.approx(0.6)
+    assert event.gallery_size == 1
+
+
+async def test_a_persons_own_threshold_counts_for_this_person(yard, faces):  # noqa: F811
+    faces.begin(READY_TO_CALIBRATE)
+    faces._visits.thresholds = {ANN: 0.9}
+    assert above_own(LookVerdict(FaceReason.MATCH, ANN, 0.89), 0.9).reason is FaceReason.UNKNOWN
+    assert above_own(LookVerdict(FaceReason.MATCH, ANN, 0.9), 0.9).reason is FaceReason.MATCH
+    assert above_own(LookVerdict(FaceReason.MATCH, ANN, None), 0.9).reason is FaceReason.UNKNOWN
+
+
+async def test_the_gate_calibrates_and_stores_the_result_without_a_person(yard, faces):  # noqa: F811
+    faces.begin(READY_TO_CALIBRATE)
+    running = asyncio.create_task(faces.run())
+    path = yard.settings.state / FILE
+    for _ in range(200):
+        if path.exists():
+            break
+        await asyncio.sleep(0.1)
+    running.cancel()
+    stored = stored_calibration(yard.settings.state, READY.model_set)
+    assert stored.calibration.reason is Reason.TABLE
+    assert stored.calibration.people == 1
+    assert ANN not in path.read_text()
+    assert faces.calibration.calibration == stored.calibration
+
+
+async def test_a_set_with_one_threshold_is_not_calibrated(yard):  # noqa: F811
+    yard.show_face(face=face(0.58))
+    (event,) = yard.reported
+    assert (type(event), event.threshold) == (AccessGranted, READY.threshold)
+    assert yard.entrance.faces.calibration is None
