@@ -26,6 +26,8 @@ class Situation(StrEnum):
     HELD_OPEN = "held_open"
     FREE_PASSAGE = "free_passage"
     CODE = "code"
+    SECOND = "second"
+    SECOND_FACE = "second_face"
     RESTING = "resting"
     REFUSED = "refused"
     FAULT = "fault"

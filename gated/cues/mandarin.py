@@ -14,7 +14,7 @@ _READINGS = """
 方fang1 是shi4 有you3 本ben3 来lai2 正zheng4 没mei2 火huo3 现xian4 班ban1 电dian4 登deng1 着zhe5 码ma3 社she4
 禁jin4 离li2 种zhong3 稍shao1 等deng3 答da2 系xi4 联lian2 能neng2 脸lian3 警jing3 让rang4 记ji4 识shi25 试shi4
 话hua4 请qing3 走zou3 输shu1 近jin4 进jin4 钮niu3 键jian4 门men2 障zhang4 零ling2 靠kao4 你ni3
-退tui4 点dian3
+退tui4 点dian3 还hai2 步bu4
 """
 """Every character of our sentences, its pinyin reading, and the tones that it may have there (5: neutral tone)."""
 

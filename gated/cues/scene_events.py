@@ -10,12 +10,16 @@ from gated.cues.guidance import SLOW
 from gated.cues.scene import Scene, add_claim, drop_claims, end_claim_at, set_lasting
 from gated.events import Event
 
+CredentialResult = Literal["resting", "go_on", "second", "second_face"]
+"""The results of a credential that cause no event (see `access.responder`)."""
 REFUSAL_SHOWN_S = 9.0
 """How long a refusal is shown. Its sentence in two languages takes 7 s."""
 RESTING_S = 9.0
 """How long a resting credential kind is shown."""
 CODE_S = 20.0
 """How long the request for the PIN is shown after a flat number (`access.keypad`)."""
+SECOND_S = 60.0
+"""The longest time that the request for a second credential is shown. Its denial ends it earlier."""
 CALLING_S = 70.0
 """The longest time that a call is shown as in progress. `access.calls` ends it earlier."""
 OPENING_S = 3.0
@@ -32,7 +36,9 @@ _NO_ANSWER = {
 }
 _CALL = {Situation.CALLING, Situation.OPENING, Situation.ANSWERED, *_NO_ANSWER.values()}
 """The situations of a call at one door."""
-_ATTEMPT = {Situation.CODE, Situation.REFUSED, Situation.RESTING, *GUIDANCE}
+_SECOND = {Situation.SECOND, Situation.SECOND_FACE}
+"""The requests for a second credential."""
+_ATTEMPT = {Situation.CODE, *_SECOND, Situation.REFUSED, Situation.RESTING, *GUIDANCE}
 """The situations that a release for a person ends."""
 _OF_THE_DOOR = {Situation.OPEN, Situation.HELD_OPEN, Situation.ALARM}
 """The situations that only a latch can report."""
@@ -48,10 +54,13 @@ def apply_event(scene: Scene, fact: Event, now: float) -> Scene:
     match fact:
         case events.AccessGranted():
             return replace(scene, decided=_track(scene), looking_at=None)
+        case events.AccessDenied(reason="second_credential_missing"):
+            return _refused(drop_claims(scene, _SECOND), now)
         case events.AccessDenied():
             return _refused(replace(scene, decided=_track(scene), looking_at=None), now)
         case events.CredentialDenied() | events.ReleaseRefused():
-            return add_claim(drop_claims(scene, {Situation.CODE}), Situation.REFUSED, "way", now, REFUSAL_SHOWN_S)
+            scene = drop_claims(scene, {Situation.CODE, *_SECOND})
+            return add_claim(scene, Situation.REFUSED, "way", now, REFUSAL_SHOWN_S)
         case events.TooManyAttempts():
             return apply_result(scene, "resting", now)
         case events.CallPressed() | events.CallAnswered() | events.CallEnded():
@@ -70,14 +79,22 @@ def apply_event(scene: Scene, fact: Event, now: float) -> Scene:
     return _apply_door_event(scene, fact, now)
 
 
-def apply_result(scene: Scene, result: Literal["resting", "go_on"], now: float) -> Scene:
-    """Return the scene after a try of a resting credential kind, or after a flat number that needs a PIN.
+def apply_result(scene: Scene, result: CredentialResult, now: float) -> Scene:
+    """Return the scene after a try of a resting credential kind, after a flat number that needs a PIN, or after a first
+    credential that needs a second one.
 
     A resting cue that is already shown does not start again, so the next key does not interrupt its sentence.
     """
     if result == "resting":
-        return add_claim(drop_claims(scene, {Situation.CODE}), Situation.RESTING, "way", now, RESTING_S, again=False)
-    return add_claim(drop_claims(scene, {Situation.REFUSED, Situation.RESTING}), Situation.CODE, "way", now, CODE_S)
+        scene = drop_claims(scene, {Situation.CODE, *_SECOND})
+        return add_claim(scene, Situation.RESTING, "way", now, RESTING_S, again=False)
+    if result == "go_on":
+        return add_claim(drop_claims(scene, {Situation.REFUSED, Situation.RESTING}), Situation.CODE, "way", now, CODE_S)
+    scene = drop_claims(scene, _ATTEMPT)
+    if result == "second":  # the face is decided, and gets no more guidance
+        scene = replace(scene, decided=_track(scene), looking_at=None)
+        return add_claim(scene, Situation.SECOND, "way", now, SECOND_S)
+    return add_claim(scene, Situation.SECOND_FACE, "way", now, SECOND_S)
 
 
 def _refused(scene: Scene, now: float) -> Scene:

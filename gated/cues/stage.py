@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, tzinfo
 from math import inf
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -21,7 +21,7 @@ from gated.cues.guidance import apply_sight
 from gated.cues.lamps import Lamps, PlayOutput
 from gated.cues.plan import PLAN
 from gated.cues.scene import Scene, ShownSituation, Sight, next_end, shown_situation
-from gated.cues.scene_events import apply_event, apply_result
+from gated.cues.scene_events import CredentialResult, apply_event, apply_result
 from gated.cues.sound import Sound, is_quiet
 from gated.cues.voice import Voice
 from gated.cues.words import EVERYTHING, Fitted
@@ -94,8 +94,10 @@ class Stage:
         """Handle a face in one frame."""
         self._set_scene(apply_sight(self._scene, sight, self._monotonic()))
 
-    def handle_result(self, result: Literal["resting", "go_on"]) -> None:
-        """Handle a credential that causes no event: its kind rests, or a PIN must follow a flat number."""
+    def handle_result(self, result: CredentialResult) -> None:
+        """Handle a credential that causes no event: its kind rests, a PIN must follow a flat number, or a second
+        credential must follow it.
+        """
         self._set_scene(apply_result(self._scene, result, self._monotonic()))
 
     def set_first_cue(self, first: FirstCue | None) -> None:

@@ -394,6 +394,33 @@ def test_the_resting_cue_is_not_restarted_by_the_next_key():
     assert shown_situation(apply_result(again, "resting", 60), 60).number != shown_situation(again, 12).number
 
 
+@pytest.mark.parametrize("request_", ["second", "second_face"])
+def test_a_second_credential_is_requested_until_a_release_or_a_denial(request_):
+    scene = apply_result(Scene(), request_, 10)
+    assert shown_situation(scene, 24).situation == request_
+    released = apply_event(scene, OPEN, 15)
+    assert shown_situation(released, 15).situation == "open"
+    assert shown_situation(released, 24).situation == "idle"
+    late = apply_event(scene, events.AccessDenied("v", "second_credential_missing", 0.5, 2, 3, 0.1), 25)
+    assert shown_situation(late, 25).situation == "refused"
+    assert shown_situation(late, 40).situation == "idle"
+    wrong = apply_event(scene, events.CredentialDenied("pin", "unknown"), 15)
+    assert shown_situation(wrong, 15).situation == "refused"
+
+
+def test_a_stranger_does_not_end_the_request_for_a_second_credential():
+    scene = apply_result(Scene(), "second", 10)
+    scene = apply_event(scene, events.AccessDenied("v", "unknown", 0.5, 2, 3, 0.1), 12)
+    assert shown_situation(scene, 12).situation == "second"
+
+
+def test_a_face_that_waits_for_its_card_gets_no_guidance():
+    near = Sight(1, None, 0.5, 1.0, 0.0)
+    scene = apply_result(apply_sight(Scene(), near, 10.0), "second", 10.5)
+    scene = apply_sight(scene, near, 17.5)
+    assert shown_situation(scene, 17.5).situation == "second"
+
+
 def test_after_a_flat_number_the_pin_is_requested_until_a_result():
     scene = apply_result(Scene(), "go_on", 10)
     assert shown_situation(scene, 29).situation == "code"
