@@ -27,6 +27,8 @@ from gated.access.responder import (
     Responder,
     presented_digest,
 )
+from gated.access.second_credential import SecondCredentials, kind_of
+from gated.access.second_requests import SecondRequests
 from gated.access.use_writer import UseWriter
 from gated.access.weak_pins import WeakPins
 from gated.config import ReaderSettings
@@ -71,11 +73,13 @@ class CredentialService:
         wall: Callable[[], datetime | None],
         passes: PassCheck | None = None,
         budget: GuessBudget | None = None,
+        second: SecondCredentials | None = None,
     ) -> None:
         """`release_s` gives the release time of every door, in seconds. `budget` is the budget for wrong PINs and
         unknown cards from before a restart; by default a new budget in memory.
 
-        `wall` returns the aware time of day, or None while it is not trusted.
+        `wall` returns the aware time of day, or None while it is not trusted. `second` holds the credentials that wait
+        for a second one; by default nothing waits.
         """
         failures = FailureCounts(settings.attempts, settings.attempts_s, settings.rest_s)
         self.budget = budget or GuessBudget(settings)
@@ -86,6 +90,9 @@ class CredentialService:
         self._hashing, self._writer = ThreadPoolExecutor(1, "pins"), UseWriter()
         self._weak_pins = WeakPins(settings, ring, report, self._writer)
         self._used: set[str] = set()
+        self._second = SecondRequests(
+            second or SecondCredentials(0.0), self._responder, ring, self._writer, wall=wall, note_use=self._used.add
+        )
         self._ambiguous: set[tuple[str, ...]] = set()
         self.on_opened: Callable[[Credential], None] = lambda _: None
         """Called with each card or PIN that opened the main door."""
@@ -162,7 +169,10 @@ class CredentialService:
         """
         async with self._typing:
             households = None if flat is None else self._ring.households(flat)
-            guess = self.budget.begin(door, households, presented_digest(f"{flat}#{digits}"))
+            waiting = self._second.recognised_homes(door)
+            if flat and not digits and waiting:  # the face says the household, so the PIN needs no flat number
+                digits, households = flat, waiting
+            guess = self.budget.begin(door, households, presented_digest(f"{flat}#{digits}"), waiting)
             if guess is None:
                 self._responder.report_rest(CredentialKind.PIN, door)
                 return
@@ -170,7 +180,7 @@ class CredentialService:
             search = partial(self._ring.pin, digits, households)
             found = await asyncio.get_running_loop().run_in_executor(self._hashing, search)
             weak = self._weak_pins.judge(digits, found, self._wall(), self._permissions.calendar)
-            if found is None or weak or self._permissions.judge_credential(found, door, self._wall()) is not None:
+            if found is None or weak or self._judge(found, door) is not None:
                 await self._writer.finish_guess(written)
             presented = PresentedCredential(CredentialKind.PIN, door, reader=reader, text=digits, guess=guess)
             await self._decide(presented, found, weak)
@@ -225,8 +235,13 @@ class CredentialService:
         """Return the card that opens this door, else any of them. The cards belong to one person, and the reader cannot
         distinguish them. Return None if `found` is empty.
         """
-        at = self._wall()
-        return min(found, key=lambda each: self._permissions.judge_credential(each, door, at) is not None, default=None)
+        rank = {None: 0, Refusal.SECOND_MISSING: 1}
+        return min(found, key=lambda each: rank.get(self._judge(each, door), len(rank)), default=None)
+
+    def _judge(self, found: Credential | None, door: str) -> Refusal | None:
+        """Return why this credential opens nothing now, with what the person has just shown, or None."""
+        kinds = kind_of(self._second.first(found, door))
+        return self._permissions.judge_credential(found, door, self._wall(), kinds)
 
     def _log_ambiguous(self, found: Sequence[Credential], reader: str) -> None:
         """Log once for the installer that this reader cannot distinguish the cards of two people."""
@@ -243,18 +258,26 @@ class CredentialService:
     ) -> bool:
         """Decide about a card or PIN, act on it, and store its use. A counted use is stored before the door opens.
 
+        A card with counted uses is never the first of two: its use would be lost if the second one does not come.
+
         Return True if the gate's own trouble caused a refusal. `weak` is the reason why a weak PIN opens nothing.
         """
         at, ring, door = self._wall(), self._ring, presented.door
-        refusal = self._permissions.judge_credential(found, door, at) or (weak if found is not None else None)
+        refusal, first = self._judge(found, door), self._second.first(found, door)
         if found is None:
             self._responder.act(presented, refusal or Refusal.UNKNOWN)
             return refusal in CAUSED_BY_GATE
+        refusal = weak if refusal in (None, Refusal.SECOND_MISSING) and weak else refusal
         is_counted = found.uses_left is not None
+        if refusal is Refusal.SECOND_MISSING and not is_counted:
+            self._second.request(self._identified(presented, found), found)
+            return False
         if refusal is None and is_counted:
             refusal = await self._writer.count(lambda: ring.store.use(found.id, at), Refusal.USED_UP)
-        is_released = self._responder.act(self._identified(presented, found), refusal)
+        also = None if first is None else first.kind
+        is_released = self._responder.act(replace(self._identified(presented, found), also=also), refusal)
         if is_released:
+            self._second.complete(first)
             self._used.add(found.id)
             if door == MAIN:  # the camera looks at the main door
                 self.on_opened(found)

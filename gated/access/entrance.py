@@ -4,6 +4,7 @@ decides for all of them. Used by the brain.
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from datetime import datetime
@@ -24,21 +25,25 @@ from gated.access.permissions import Permissions
 from gated.access.readers.reader_set import ReaderSet
 from gated.access.responder import CredentialOutcome
 from gated.access.schedules import Calendar
+from gated.access.second_credential import SecondCredentials
 from gated.access.unlock_schedules import UnlockSchedules
 from gated.access.visit_rate import VisitRate
 from gated.config import Settings
 from gated.door.latch_client import LatchClient
 from gated.errors import BusyError, StateError
-from gated.events import Event, Lockdown
+from gated.events import MAIN, Event, Lockdown
 from gated.gallery.gallery import Gallery
 from gated.people.given_consents import consents_given_now, forget
 from gated.people.keyring import KeyRing
 from gated.people.preferences import FirstCue
 from gated.runtime.tasks import until_cancelled
 from gated.sitetime import zone
+from gated.types import CredentialKind
 
 log = logging.getLogger(__name__)
 
+SECOND_CHECK_S = 0.25
+"""The interval in seconds at which the gate checks for second credentials that did not come."""
 CHANGE_CHECK_S = 1.0
 """The interval in seconds at which the gate checks for changes by another process to people and access rules."""
 
@@ -83,7 +88,11 @@ class Entrance:
         self._ring = KeyRing.open_best(settings.state, site.id)
         calendar = Calendar(settings.schedules, site.holidays, zone(site.timezone), site.workdays)
         self.permissions = Permissions(self._ring, calendar, settings.doors, settings.gate.id)
+        self._second = SecondCredentials(access.second_credential_s)
         self.credentials = self._credential_service(settings, wall)
+        budget = self.credentials.budget
+        attacks = AttackResponse(budget.stored_attacks, self.credentials.record_attack)
+        self._second.is_face_resting = attacks.is_resting
         rate = VisitRate(reports.losses)
         self.readers = ReaderSet(
             settings.readers, self.credentials, settings.state, reports.report, reports.losses,
@@ -96,13 +105,15 @@ class Entrance:
             settings.door.release_s,
             reports.report,
             permissions=self.permissions,
-            attacks=AttackResponse(self.credentials.budget.stored_attacks, self.credentials.record_attack),
+            attacks=attacks,
             wall=wall,
             prefer=reports.prefer,
             is_enrolling_announced=reports.is_enrolling_announced,
             rate=rate,
             given=partial(consents_given_now, settings.state),
             state=settings.state,
+            second=self._second,
+            request_second=lambda: reports.outcome(CredentialOutcome("second", CredentialKind.FACE, MAIN)),
         )
         self.credentials.on_opened = self.faces.confirm
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}
@@ -121,6 +132,7 @@ class Entrance:
             on_outcome=self._reports.outcome,
             wall=wall,
             budget=GuessBudget(settings.readers, GuessStore(settings.state, lost=settings.readers.attempts - 1)),
+            second=self._second,
         )
 
     def close(self) -> None:
@@ -159,6 +171,7 @@ class Entrance:
                 ("readers", self.readers.run),
                 ("unlock schedules", self._unlock.run),
                 ("changes", self._follow_changes),
+                ("second credentials", self._end_windows),
             ):
                 group.create_task(part(), name=name)
 
@@ -172,6 +185,17 @@ class Entrance:
 
     def _renew(self, door: str, lease_s: float, decided_at: float) -> None:
         self._door.release("", lease_s, decided_at, door, "schedule")
+
+    async def _end_windows(self) -> None:
+        """Deny the people whose second credential did not come in time."""
+        while True:
+            await asyncio.sleep(SECOND_CHECK_S)
+            self.deny_overdue(time.monotonic())
+
+    def deny_overdue(self, now: float) -> None:
+        """Deny the people whose window for a second credential has ended at `now`, in monotonic seconds."""
+        for first in self._second.expire(now):
+            first.deny()
 
     async def _follow_changes(self) -> None:
         """Follow changes of other processes. Reads access rules before the gallery: a new face must have its rules at

@@ -14,13 +14,14 @@ from pathlib import Path
 import numpy as np
 from msgspec import structs
 
-from gated.access.access_rules import Refusal
+from gated.access.access_rules import FACE_ALONE, Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
 from gated.access.enrolment_looks import LookRequirements
 from gated.access.face_policy import FaceRules
 from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator, count_none
 from gated.access.pad_evidence import PadRates
 from gated.access.permissions import Permissions
+from gated.access.second_credential import FirstCredential, SecondCredentials, kind_of
 from gated.access.visit_rate import VisitRate
 from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
 from gated.config import AccessSettings
@@ -35,7 +36,7 @@ from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
 from gated.people.credential import Credential
 from gated.people.preferences import FirstCue
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +65,17 @@ class FaceService:
         rate: VisitRate | None = None,
         given: ConsentsGiven = lambda _, __: (),
         state: Path | None = None,
+        second: SecondCredentials | None = None,
+        request_second: Callable[[], None] = lambda: None,
     ) -> None:
         """`wall` returns the time of day, or None while it is not trusted. `prefer` receives the first cue of a person,
         before the grant. `is_enrolling_announced` returns whether the gate is announcing an enrolment. `given` returns
         the consents that a person is recorded as giving at the gate during an enrolment. `state` is the folder for the
-        calibration; None: it is not stored.
+        calibration; None: it is not stored. `second` holds the credentials that wait for a second one. `request_second`
+        shows that a card or PIN must follow the face.
         """
         self._state = state
+        self._second, self._request_second = second or SecondCredentials(0.0), request_second
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
         self._permissions, self._wall, self._prefer = permissions, wall, prefer
@@ -220,9 +225,11 @@ class FaceService:
             self._report(_denied(outcome, decision.reason, rules, self._gallery.size, decided_at))
             self._count_attack(outcome, decided_at)
             return
-        refusal = self._judge(decision.subject, decided_at)
+        first = self._second.first(MAIN, decision.subject, CredentialKind.FACE, decided_at)
+        refusal = self._judge(decision.subject, decided_at, first)
         if refusal is not None:
-            self._report(_denied(outcome, refusal, rules, self._gallery.size, decided_at))
+            denial = _denied(outcome, refusal, rules, self._gallery.size, decided_at)
+            self._wait_or_deny(decision.subject, denial, decided_at)
             return
         problem = self._release(outcome.visit, decision.subject, decided_at)
         self._report(
@@ -236,8 +243,11 @@ class FaceService:
                 frames=decision.frames,
                 embedder_sha256=self._embedder_sha256,
                 latency_s=round(decided_at - outcome.frame_at, 4),
+                also=None if first is None else first.kind.value,
             )
         )
+        if problem is None:
+            self._second.complete(first)
         if problem is not None:
             self._report(problem)
 
@@ -250,11 +260,21 @@ class FaceService:
             else round(found.threshold_of(subject), 4)
         )
 
-    def _judge(self, subject: SubjectId, now: float) -> Refusal | None:
-        """Return why a recognised person may not pass by face now, or None."""
+    def _wait_or_deny(self, subject: SubjectId, denial: AccessDenied, now: float) -> None:
+        """Report a denial. If only a second credential is missing, first wait for it."""
+        if denial.reason != Refusal.SECOND_MISSING:
+            self._report(denial)
+            return
+        deny, ends_at = partial(self._report, denial), now + self._second.window_s
+        self._second.begin(FirstCredential(subject, CredentialKind.FACE, MAIN, ends_at, deny=deny), now)
+        self._request_second()
+
+    def _judge(self, subject: SubjectId, now: float, first: FirstCredential | None = None) -> Refusal | None:
+        """Return why a recognised person may not pass by face now, or None. `first` is what the person has shown."""
         if self._attacks.is_resting(MAIN, subject, now):
             return Refusal.RESTING
-        return self._permissions.judge_person(subject, MAIN, self._wall())
+        kinds = FACE_ALONE | kind_of(first)
+        return self._permissions.judge_person(subject, MAIN, self._wall(), kinds)
 
     def _count_attack(self, outcome: VisitOutcome, now: float) -> None:
         """Count an attack against the imitated face, and report each rest that begins."""

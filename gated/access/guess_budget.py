@@ -31,9 +31,11 @@ class GuessBudget:
         """Return whether `store_clock` has something to store."""
         return self._store is not None and self._counts.has_counts and self._store.is_due
 
-    def begin(self, door: str, households: Collection[str] | None, what: bytes) -> Guess | None:
+    def begin(
+        self, door: str, households: Collection[str] | None, what: bytes, waiting: Collection[str] = ()
+    ) -> Guess | None:
         """Count a PIN before it is checked. Return None if it must not be checked now (see `GuessCounts.begin`)."""
-        return self._counts.begin(door, households, self._now(), what)
+        return self._counts.begin(door, households, self._now(), what, waiting)
 
     def remove_correct(self, guess: Guess) -> None:
         """Remove the guess from the budget, because the PIN opened the door."""

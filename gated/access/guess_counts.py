@@ -144,14 +144,22 @@ class GuessCounts:
         for alike in self._counted.values():
             alike.sort(key=lambda one: one.at)
 
-    def begin(self, door: str, households: Collection[str] | None, now: float, what: bytes = b"") -> Guess | None:
+    def begin(
+        self,
+        door: str,
+        households: Collection[str] | None,
+        now: float,
+        what: bytes = b"",
+        waiting: Collection[str] = (),
+    ) -> Guess | None:
         """Count a PIN before it is checked. Return None if it must not be checked now. Call `remove_correct` if it was
         correct.
 
-        `households` are those of the flat number that was typed first; None for a PIN alone. `what` is a digest of all
+        `households` are those of the flat number that was typed first; None for a PIN alone. A PIN alone also counts
+        for the households `waiting`: a face of theirs waits at this door for a card or PIN. `what` is a digest of all
         typed keys. Without a digest every PIN counts.
         """
-        places = self._places(door, households)
+        places = self._places(door, waiting if households is None else households)
         if not self._may_try(places, households is not None, now):
             return None
         self._number += 1
@@ -240,16 +248,14 @@ class GuessCounts:
         """Return whether any guess counts."""
         return bool(self._anywhere) or any(self._counted.values())
 
-    def _places(self, door: str, households: Collection[str] | None) -> tuple[str, ...]:
-        return tuple(map(self._place, (f"door/{door}", *(f"household/{each}" for each in sorted(households or ())))))
+    def _places(self, door: str, households: Collection[str]) -> tuple[str, ...]:
+        return tuple(map(self._place, (f"door/{door}", *(f"household/{each}" for each in sorted(households)))))
 
     def _may_try(self, places: tuple[str, ...], is_by_flat: bool, now: float) -> bool:
         if not isfinite(now):
             return False
         at_door, *of_households = (self._times(place, now) for place in places)
-        if not is_by_flat:
-            return not at_door or now >= rests_until(at_door, self._door)
-        if at_door and now < slow_until(at_door, self._door.hour):
+        if at_door and now < (slow_until(at_door, self._door.hour) if is_by_flat else rests_until(at_door, self._door)):
             return False
         return all(now >= rests_until(times, self._household) for times in of_households if times)
 

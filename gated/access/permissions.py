@@ -9,7 +9,7 @@ from datetime import datetime
 
 from msgspec.structs import replace
 
-from gated.access.access_rules import Refusal, judge_credential, judge_holder
+from gated.access.access_rules import FACE_ALONE, Refusal, judge_credential, judge_holder
 from gated.access.lockdown import LockdownRecord
 from gated.access.schedules import Calendar
 from gated.config import Schedule
@@ -17,7 +17,7 @@ from gated.people.credential import Credential
 from gated.people.keyring import KeyRing
 from gated.people.preferences import Preferences
 from gated.people.schedule_values import CalendarDays
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
 
 def with_office(own: Calendar, schedules: Mapping[str, Schedule], named: CalendarDays) -> Calendar:
@@ -57,26 +57,42 @@ class Permissions:
             return Refusal.LOCKDOWN
         return None if door in self._doors else Refusal.DOOR
 
-    def judge_person(self, subject: SubjectId, door: str, at: datetime | None) -> Refusal | None:
+    def judge_person(
+        self,
+        subject: SubjectId,
+        door: str,
+        at: datetime | None,
+        kinds: frozenset[CredentialKind] = FACE_ALONE,
+    ) -> Refusal | None:
         """Return why a recognised person may not pass this door now, or None.
 
-        `at` is the aware time of day, or None while it is not trusted.
+        `at` is the aware time of day, or None while it is not trusted. `kinds` are the credential kinds that this
+        person has shown.
         """
         holder = self._ring.holder(subject)
         if refusal := self.judge_door(door) or self._judge_revoked(subject):
             return refusal
-        return Refusal.UNKNOWN if holder is None else judge_holder(holder, door, at, self.calendar, gate=self._gate)
+        if holder is None:
+            return Refusal.UNKNOWN
+        return judge_holder(holder, door, at, self.calendar, gate=self._gate, kinds=kinds)
 
-    def judge_credential(self, found: Credential | None, door: str, at: datetime | None) -> Refusal | None:
+    def judge_credential(
+        self,
+        found: Credential | None,
+        door: str,
+        at: datetime | None,
+        kinds: frozenset[CredentialKind] = frozenset(),
+    ) -> Refusal | None:
         """Return why a card or PIN does not open this door now, or None. Pass `found` = None for an unknown credential.
 
-        `at` is the aware time of day, or None while it is not trusted.
+        `at` is the aware time of day, or None while it is not trusted. `kinds` are the other credential kinds that the
+        same person has just shown at this door.
         """
         subject = None if found is None else found.subject
         if refusal := self.judge_door(door) or self._judge_revoked(subject):
             return refusal
         holder = None if subject is None else self._ring.holder(subject)
-        return judge_credential(found, holder, door, at, self.calendar, gate=self._gate)
+        return judge_credential(found, holder, door, at, self.calendar, gate=self._gate, kinds=kinds)
 
     def is_unlocked(self, schedule: str, at: datetime | None) -> bool:
         """Return whether an unlock schedule releases its door now.

@@ -54,8 +54,10 @@ DIGEST_KEY = secrets.token_bytes(32)
 class CredentialOutcome(Struct, frozen=True):
     """The result that people at the gate are told. It is equal for everybody, except for the order of the cues."""
 
-    result: Literal["granted", "refused", "resting", "go_on"]
-    """"go_on": a flat number was typed, and the PIN must follow."""
+    result: Literal["granted", "refused", "resting", "go_on", "second", "second_face"]
+    """"go_on": a flat number was typed, and the PIN must follow. "second": a card or PIN must follow the face.
+    "second_face": the face or another credential kind must follow a card or PIN.
+    """
     kind: CredentialKind
     door: str
     preferences: Preferences = NO_PREFERENCES
@@ -80,6 +82,8 @@ class PresentedCredential:
     """The number or text that was presented. Presenting the same one again is not a second failure."""
     guess: Guess | None = field(default=None, repr=False)
     """For a PIN: its guess in the budget. It is removed from the budget if the PIN opens the door."""
+    also: CredentialKind | None = None
+    """The kind of the credential that the person showed first, if one kind is not enough."""
 
     @property
     def place(self) -> str:
@@ -138,6 +142,17 @@ class Responder:
         """Show that the flat number was accepted and the PIN must follow."""
         self._on_outcome(CredentialOutcome("go_on", CredentialKind.PIN, door))
 
+    def request_second(self, presented: PresentedCredential) -> None:
+        """Show that another credential kind must follow. Report a duress PIN at once."""
+        self._on_outcome(CredentialOutcome("second_face", presented.kind, presented.door, presented.preferences))
+        if presented.is_duress and presented.subject is not None:
+            self._report(Duress(presented.subject, secrets.token_hex(6), presented.door))
+
+    def remove_correct(self, guess: Guess | None) -> None:
+        """Remove the guess of a PIN from the budget, because the PIN helped to open the door."""
+        if guess is not None and self._budget is not None:
+            self._budget.remove_correct(guess)
+
     def act(self, presented: PresentedCredential, refusal: Refusal | None) -> bool:
         """Act on the decision. Return True if the latch was asked to release the door and did not refuse.
 
@@ -152,15 +167,15 @@ class Responder:
     def _grant(self, presented: PresentedCredential, visit: str) -> bool:
         """Ask for the release first, then inform people and write the journal, because only the release is urgent."""
         trouble = self._request_release(presented, visit)
-        if trouble is None and presented.guess is not None and self._budget is not None:
-            self._budget.remove_correct(presented.guess)
+        if trouble is None:
+            self.remove_correct(presented.guess)
         result: Literal["granted", "refused"] = "granted" if trouble is None else "refused"
         self._on_outcome(CredentialOutcome(result, presented.kind, presented.door, presented.preferences))
         if presented.credential is not None:
             self._report(
                 CredentialGranted(
                     presented.kind, visit, presented.credential, presented.subject, presented.door,
-                    is_first=presented.is_first,
+                    is_first=presented.is_first, also=presented.also,
                 )
             )  # fmt: skip
         if trouble is not None:

@@ -16,6 +16,8 @@ class AccessGranted(Event, frozen=True, tag="access_granted"):
     embedder_sha256: str
     latency_s: float
     """Seconds from the exposure of the deciding frame to the decision."""
+    also: str | None = None
+    """The kind of the credential that the person showed first, if one kind was not enough: "card" or "pin"."""
 
 
 class AccessDenied(Event, frozen=True, tag="access_denied"):
@@ -48,6 +50,8 @@ class CredentialGranted(Event, frozen=True, tag="way_granted"):
     door: str = MAIN
     is_first: bool = False
     """Whether this is its first use."""
+    also: str | None = None
+    """The kind of the credential that the person showed first, if one kind was not enough: "face", "card" or "pin"."""
 
 
 class CredentialDenied(Event, frozen=True, tag="way_denied"):

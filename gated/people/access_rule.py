@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from gated import names
 from gated.errors import CredentialError
+from gated.people.face_mark import FaceMark
 from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.stored_time import LONG_PAST, NEVER_YET, text_of, time_or_none
 from gated.storage.valid_rows import copy_of
@@ -27,6 +28,11 @@ RESIDENT = "resident"
 """Role of everybody without another role."""
 ROLE = re.compile(r"[\w-]{1,20}")
 
+SECOND_MARK, EVERY_DOOR = "+", "*"
+"""In rows and on the wire, `+main` is the main door with a second credential, and `+*` every door with one. No gate and
+no door has a name with `+`.
+"""
+
 LOST = "?"
 """Placeholder for schedules or days that a damaged database has lost. Nobody can enter this name."""
 
@@ -36,12 +42,24 @@ class AccessRule(Struct, frozen=True):
 
     `door`: "main" or "second"; for one gate only, "GATE/main", or "GATE/*" for all doors of the gate. An older gated
     knows no gates in access rules. It finds no door with this name and denies access.
+
+    `needs_second`: one credential kind is not enough by this rule. The person must show two of face, card and PIN.
     """
 
     door: str | None = None
     schedule: str | None = None
     valid_from: datetime | None = None
     valid_until: datetime | None = None
+    needs_second: bool = False
+
+    @property
+    def stored_door(self) -> str | None:
+        """Return the door as rows and the wire hold it: with `SECOND_MARK` in front if the rule needs a second
+        credential.
+
+        An older gated knows no such door, and so lets nobody pass by this rule.
+        """
+        return f"{SECOND_MARK}{self.door or EVERY_DOOR}" if self.needs_second else self.door
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +77,7 @@ class Holder:
     also allow the access.
     """
     preferences: Preferences = NO_PREFERENCES
+    mark: FaceMark | None = None
     home: str = field(default="", repr=False, compare=False)
     """The person's household, in normal form."""
 
@@ -77,7 +96,17 @@ def plain_role(name: str) -> str:
 def read_access_rule(row: sqlite3.Row) -> AccessRule:
     """Return the access rule of a row of `rights`."""
     begins, ends = time_or_none(row["valid_from"], NEVER_YET), time_or_none(row["valid_until"], LONG_PAST)
-    return AccessRule(row["door"], row["schedule"], begins, ends)
+    return rule_at(row["door"], row["schedule"], begins, ends)
+
+
+def rule_at(
+    stored_door: str | None, schedule: str | None, valid_from: datetime | None, valid_until: datetime | None
+) -> AccessRule:
+    """Return the access rule whose door is written as in `AccessRule.stored_door`."""
+    if stored_door is None or not stored_door.startswith(SECOND_MARK):
+        return AccessRule(stored_door, schedule, valid_from, valid_until)
+    door = stored_door.removeprefix(SECOND_MARK)
+    return AccessRule(None if door == EVERY_DOOR else door, schedule, valid_from, valid_until, needs_second=True)
 
 
 def put_access_rules(connection: sqlite3.Connection, whose: RuleOwner, value: str, rules: Sequence[AccessRule]) -> None:
@@ -86,8 +115,10 @@ def put_access_rules(connection: sqlite3.Connection, whose: RuleOwner, value: st
     `value` is stored unchanged, because it is the key of the office's record in its current spelling. Rules under any
     spelling apply to everybody with that name (see `Credentials.holders`).
     """
-    rows = [(value, r.door, r.schedule and names.plain(r.schedule), text_of(r.valid_from), text_of(r.valid_until))
-            for r in rules]  # fmt: skip
+    rows = [
+        (value, r.stored_door, r.schedule and names.plain(r.schedule), text_of(r.valid_from), text_of(r.valid_until))
+        for r in rules
+    ]
     insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
     copy = copy_of(*(value if each == whose else None for each in get_args(RuleOwner)), "")
     delete = f"DELETE FROM rights WHERE {whose} = ?1 OR substr(copy, 1, length(?2)) = ?2"  # noqa: S608 - one of three

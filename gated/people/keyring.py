@@ -174,6 +174,11 @@ class KeyRing:
         """Return the households with this flat number, in normal form. Uses memory only."""
         return self._known.flats.get(flat, frozenset())
 
+    def homes(self, subjects: Collection[SubjectId]) -> frozenset[str]:
+        """Return the households of these people, in normal form. Uses memory only."""
+        known = self._known.holders
+        return frozenset(known[each].home for each in subjects if each in known)
+
     def pin(self, digits: str, households: Collection[str] | None = None) -> Credential | None:
         """Return the PIN with these digits, among these households if given. Its `id` is the person's id (see
         `KnownPins.find`).

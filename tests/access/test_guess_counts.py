@@ -81,6 +81,23 @@ def test_guesses_against_one_household_rest_only_that_household():
     assert guess(guesses, DAY_S - 1, ["3-502"])
 
 
+def test_a_pin_alone_counts_for_the_households_whose_face_waits():
+    guesses = GuessCounts(SETTINGS)
+    for now in range(SETTINGS.attempts):
+        assert guesses.begin("main", None, now, waiting=["2401"]) is not None
+    assert not guess(guesses, 10, ["2401"])
+    assert guess(guesses, 10, ["2402"])
+    assert not guess(guesses, 10), "the PINs of the door rest too"
+
+
+def test_a_resting_household_gets_no_more_guesses_by_its_face():
+    guesses = GuessCounts(SETTINGS)
+    for now in range(SETTINGS.attempts):
+        guess(guesses, now, ["2401"], "second")
+    assert guesses.begin("main", None, 10, waiting=["2401"]) is None
+    assert guesses.begin("main", None, 10) is not None
+
+
 def test_while_pins_rest_a_pin_after_a_flat_number_waits_at_most_three_minutes():
     guesses = GuessCounts(SETTINGS)
     looked_at(guesses, HOUR_S, 1.0)

@@ -120,6 +120,16 @@ def test_a_suspension_and_an_invalid_status_are_seen(store, register, live) -> N
     assert store.holders()[bob].is_suspended
 
 
+@pytest.mark.parametrize("door", [None, "main", "gate-2/*"])
+def test_a_rule_with_a_second_credential_is_read_back_and_denies_at_an_older_gate(store, live, door) -> None:
+    ann = live("a")
+    rule = AccessRule(door, "nights", needs_second=True)
+    store.set_access_rules(ann, [rule])
+    assert store.access_rules_of(ann) == [rule] == list(store.holders()[ann].rules)
+    with store.reading() as connection:
+        assert [row[0] for row in connection.execute("SELECT door FROM rights")] == [f"+{door or '*'}"]
+
+
 def test_access_rules_are_read_back_unchanged_and_replaced_each_time(store, live) -> None:
     ann = live("a")
     store.set_access_rules(ann, [OFFICE, AccessRule("second")])
