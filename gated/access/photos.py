@@ -9,13 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, decide_visit, judge_look
 from gated.access.pad_evidence import TRUNCATED_AFTER
+from gated.access.photo_face import embedding_of, photo_embedding
 from gated.access.visits import COMPARED_CANDIDATES
 from gated.camera.pictures import frame_of, named_picture
-from gated.embedding import Embedding, check_embedding
+from gated.embedding import Embedding
 from gated.errors import EmbeddingError, PictureError
 from gated.face.pipeline import FacePipeline
 from gated.face.vision_messages import Observation
@@ -75,9 +75,15 @@ class PhotoIdentification(msgspec.Struct, frozen=True):
 
 
 def enrol_photos(
-    pipeline: FacePipeline, gallery: Gallery, photos: Sequence[Path], applicant: EnrolmentApplicant, threshold: float
+    pipeline: FacePipeline,
+    gallery: Gallery,
+    photos: Sequence[Path],
+    applicant: EnrolmentApplicant,
+    rules: FaceRules,
+    *,
+    is_paper: bool = False,
 ) -> PhotoEnrolment:
-    """Enrol a person with one template for each usable photo. Return the result.
+    """Enrol a person with one template for each usable photo. Return the result. `is_paper`: see `photo_embedding`.
 
     Each unusable photo is listed with its reason. If no photo is usable, nobody is enrolled and `subject` is None.
     Raises `EnrolmentError` if consent or a name is missing, the photos show different people, or the face is enrolled
@@ -87,44 +93,17 @@ def enrol_photos(
     rejected: list[RejectedPhoto] = []
     for photo in photos:
         try:
-            embeddings.append(photo_embedding(pipeline, photo))
+            embeddings.append(photo_embedding(pipeline, photo, rules, is_paper=is_paper))
         except (PictureError, EmbeddingError) as error:
             rejected.append(RejectedPhoto(str(photo), str(error).removeprefix(f"{photo}: ")))
     if not embeddings:
         return PhotoEnrolment(None, 0, rejected)
     done = enrol(
         gallery, applicant.name, applicant.household, embeddings,
-        consent=applicant.consent, notice=applicant.notice, threshold=threshold, at=datetime.now(UTC),
+        consent=applicant.consent, notice=applicant.notice, threshold=rules.threshold, at=datetime.now(UTC),
         purposes=applicant.purposes,
     )  # fmt: skip
     return PhotoEnrolment(done.subject, done.templates, rejected)
-
-
-def photo_embedding(pipeline: FacePipeline, photo: Path) -> Embedding:
-    """Return the embedding of the only face in a photo. Raises `PictureError` with advice if there is no such face."""
-    seen = pipeline.analyse_photo(frame_of(named_picture(photo), 0.0, 0), for_enrolment=True).observations
-    people = [face for face in seen if face.problem != "background"]
-    if not people:
-        raise PictureError(f"{photo}: no face was found; take a photo of the face from the front")
-    if len(people) > 1:
-        raise PictureError(f"{photo}: {len(people)} faces; take a photo of one person alone")
-    face = people[0]
-    if face.problem is not None or face.embedding is None:
-        raise PictureError(f"{photo}: {PHOTO_ADVICE.get(face.problem or '', 'the face cannot be used')}")
-    return _embedding(face, pipeline)
-
-
-PHOTO_ADVICE = {
-    "too_small": "the face is too small; go closer, or use a larger picture",
-    "too_near": "the face is cut off or fills the picture; take the photo from further away",
-    "blurred": "the face is blurred; hold still, and wipe the lens",
-    "too_dark": "the face is too dark; find more light",
-    "too_bright": "the face is too bright; find softer light",
-    "uneven_light": "one side of the face is much darker; turn towards the light",
-    "turned_away": "the face is turned away; take the photo from the front",
-    "no_colour": "the picture has no colour; take a photo in colour",
-}
-"""Advice for each value of `Observation.problem`."""
 
 
 def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: FaceRules) -> PhotoIdentification:
@@ -139,7 +118,7 @@ def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules:
     began = time.perf_counter()
     near: tuple[Candidate, ...] = ()
     if largest is not None and largest.embedding is not None:
-        near = gallery.search(_embedding(largest, pipeline), COMPARED_CANDIDATES)
+        near = gallery.search(embedding_of(largest, pipeline), COMPARED_CANDIDATES)
     timing["search"] = (time.perf_counter() - began) * 1e3
     decision = None
     if largest is not None and largest.problem is None:
@@ -169,10 +148,3 @@ def outcome_of(face: Observation | None, decision: FaceDecision | None) -> tuple
     if decision.reason is FaceReason.ATTACK:
         return "attack", decision.reason
     return "grant" if decision.grant else "deny", decision.reason
-
-
-def _embedding(face: Observation, pipeline: FacePipeline) -> Embedding:
-    """Return the checked embedding of an observation. Raises `EmbeddingError`."""
-    if face.embedding is None:
-        raise EmbeddingError("the face has no embedding")
-    return check_embedding(np.frombuffer(face.embedding, "<f4"), pipeline.model_set.dimension)

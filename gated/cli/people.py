@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
+from gated.access.face_service import rules_for
 from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhoto, enrol_photos
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents
@@ -49,21 +50,25 @@ from gated.types import SubjectId
 @click.option("--consent", required=True, metavar="REF", help="Reference of this person's consent.")
 @click.option("--notice", required=True, metavar="VERSION", help="Version of the notice read or heard before.")
 @click.option("--transfer", is_flag=True, help="The person also agrees that the face goes to the other gates.")
+@click.option("--paper", is_flag=True, help="The photos are scans of paper photos: PAD does not judge them.")
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def enrol(
     context: Context, *, name: str, household: str, photos: tuple[Path, ...], consent: str, notice: str, transfer: bool,
-    yes: bool, as_json: bool,
+    paper: bool, yes: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Enrol a person who has consented, from photos. The photos are not stored.
+
+    A photo that lies sideways is turned upright. A photo of a print or a screen is refused. Name --paper only for paper
+    photos that you scanned yourself: then anybody's printed photo is accepted. The journal records it.
 
     Exit 1 when nobody was enrolled: no photo is usable, or another person has this face.
     """
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
     models = pipeline.model_set
-    threshold = settings.access.threshold or models.threshold
+    rules = rules_for(settings.access, pipeline.ready())
     origin = models.embedder_sha256, models.dimension, models.composite
     with (
         closing(_journal(context)) as journal,
@@ -73,13 +78,15 @@ def enrol(
         purposes = (TRANSFER,) if transfer else ()
         try:
             applicant = EnrolmentApplicant(name, household, consent, notice, purposes)
-            done = enrol_photos(pipeline, gallery, photos, applicant, threshold)
+            done = enrol_photos(pipeline, gallery, photos, applicant, rules, is_paper=paper)
         except EnrolmentError as error:
             if as_json:  # JSON output reports the failure too
                 show_json(PhotoEnrolment(None, 0, [RejectedPhoto(str(photo), str(error)) for photo in photos]))
             raise
         if done.subject is not None:
-            event = PersonEnrolled(done.subject, done.templates, notice, models.embedder_sha256, list(purposes))
+            event = PersonEnrolled(
+                done.subject, done.templates, notice, models.embedder_sha256, list(purposes), is_from_paper=paper
+            )
             _write(journal, event)
     if as_json:
         show_json(done)

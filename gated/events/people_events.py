@@ -22,7 +22,8 @@ class AccessRulesChanged(Event, frozen=True, tag="rights_changed"):
 class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
     """A person consented, under this version of the notice, and was enrolled. The consent's reference stays here.
 
-    `purposes`: further consents that the person gave at this gate, beside recognition.
+    `purposes`: further consents that the person gave at this gate, beside recognition. `is_from_paper`: the photos
+    were scans of paper photos, which PAD did not judge.
     """
 
     subject: str
@@ -30,6 +31,7 @@ class PersonEnrolled(Event, frozen=True, tag="person_enrolled"):
     notice: str
     embedder_sha256: str
     purposes: list[str] = field(default_factory=list)
+    is_from_paper: bool = False
 
 
 class PersonAdded(Event, frozen=True, tag="person_added"):

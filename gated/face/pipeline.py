@@ -21,9 +21,9 @@ from gated.face.motion import MotionGate
 from gated.face.onnx import Model
 from gated.face.pad import PadNet, pad_score
 from gated.face.plane_motion import PlaneMotion
-from gated.face.quality import measure, problem_of
+from gated.face.quality import measure, problem_of, problems_of
 from gated.face.track import Tracker
-from gated.face.vision_messages import Observation, TrackEnded, VisionReady, ready_with
+from gated.face.vision_messages import Observation, Problem, TrackEnded, VisionReady, ready_with
 from gated.frame import Frame, luma
 from gated.types import TrackId
 
@@ -120,7 +120,8 @@ class FacePipeline:
     ) -> Observation:
         """Return the observation of one face. PAD and embedding run only if the quality is good enough.
 
-        `relative_size`: its size over that of the largest face in view.
+        `relative_size`: its size over that of the largest face in view. In an enrolment picture the PAD score is None
+        if no PAD net can judge the face. Elsewhere such a face is too near.
         """
         seen = Observation(track, frame.number, frame.at, face.box, face.score)
         crop = self.embedders[0].align(frame.main, face.landmarks)
@@ -140,9 +141,16 @@ class FacePipeline:
         finally:
             pad = scoring.result()
         self.watch.lap("pad")
-        if pad is None:
+        if pad is None and not for_enrolment:
             return replace(seen, quality=quality, problem="too_near")
         return replace(seen, quality=quality, pad_score=pad, embedding=embedding.astype("<f4").tobytes())
+
+    def photo_problems(self, face: Observation, frame: Frame) -> tuple[Problem, ...]:
+        """Return all problems of the largest face in an enrolment picture, the most helpful advice first."""
+        if face.quality is None:
+            return () if face.problem is None else (face.problem,)
+        is_near = is_cut_off(face.box, frame.main.shape[1::-1])
+        return problems_of(face.quality, 1.0, self._settings, for_enrolment=True, is_near=is_near)
 
     def _analyse_all(
         self, frame: Frame, faces: list[Face], tracks: list[TrackId], for_enrolment: bool = False

@@ -1,6 +1,6 @@
 """Checks the size, pose, light and sharpness of a face before a search. Never eyes, expression or accessories.
 
-The result is a problem that the resident can act on ("come nearer", "more light"). The first problem found is returned.
+The result is a list of problems that people can act on ("come nearer", "more light"), the most helpful advice first.
 Bounds come from the settings. The measures follow ISO/IEC 29794-5, simplified.
 """
 
@@ -13,7 +13,7 @@ from gated.config import FaceSettings
 from gated.face.align import Points
 from gated.face.colour import NO_COLOUR
 from gated.face.sample import Planes
-from gated.face.vision_messages import Quality
+from gated.face.vision_messages import Problem, Quality
 
 MEAN_FACE = np.array(
     [(-0.5, 0.0, 0.0), (0.5, 0.0, 0.0), (0.0, 0.57, -0.42), (-0.42, 1.15, -0.06), (0.42, 1.15, -0.06)], np.float64
@@ -28,6 +28,11 @@ _FIT: NDArray[np.float64] = np.linalg.pinv(MEAN_FACE - MEAN_FACE.mean(axis=0))
 BRIGHTNESS = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of red, green and blue (BT.601)."""
 SATURATED = 250.0
+PICTURE_ORDER: tuple[Problem, ...] = (
+    *("background", "turned_away", "too_near", "too_small"),
+    *("too_dark", "too_bright", "uneven_light", "no_colour", "blurred"),
+)
+"""The problems of an enrolment picture, the most helpful advice first."""
 
 
 def pose(points: Points) -> tuple[float, float, float]:
@@ -83,14 +88,30 @@ def problem_of(
     for_enrolment: bool = False,
     *,
     is_near: bool = False,
-) -> str | None:
-    """Return why this face may not be searched for, or enrolled. None if it may. A NaN is a problem.
+) -> Problem | None:
+    """Return the first of `problems_of`. None if there is none."""
+    return next(iter(problems_of(quality, relative_size, settings, for_enrolment, is_near=is_near)), None)
+
+
+def problems_of(
+    quality: Quality,
+    relative_size: float,
+    settings: FaceSettings,
+    for_enrolment: bool = False,
+    *,
+    is_near: bool = False,
+) -> tuple[Problem, ...]:
+    """Return why this face may not be searched for, or enrolled. Empty if it may. A NaN is a problem.
+
+    The problem comes first whose advice helps most. A person who comes to the gate is first too far away: the pose of
+    a tiny face is uncertain, and a passer-by gets no advice. In an enrolment picture the pose comes before the size,
+    since a turned head has its eyes closer together. Light comes before blur, because a dark picture is exposed longer.
 
     `relative_size`: its size over that of the largest face in view. `is_near`: the result of
-    `face.framing.is_too_near`. For an enrolment picture, which PAD does not judge, that of `is_cut_off`.
+    `face.framing.is_too_near`. For an enrolment picture, that of `is_cut_off`.
     """
     q, s = quality, settings
-    bounds = {
+    bounds: dict[Problem, bool] = {
         "background": relative_size >= s.min_relative_size,
         "too_small": q.eye_px >= (s.min_enrol_eye_px if for_enrolment else s.min_eye_px),
         "too_near": not is_near,
@@ -101,4 +122,4 @@ def problem_of(
         "no_colour": q.colour is None or (math.isfinite(q.colour) and q.colour >= NO_COLOUR),
         "blurred": q.sharpness >= s.min_sharpness,
     }
-    return next((problem for problem, fine in bounds.items() if not fine), None)
+    return tuple(problem for problem in (PICTURE_ORDER if for_enrolment else bounds) if not bounds[problem])

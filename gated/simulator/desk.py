@@ -17,6 +17,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
+from gated.access.face_service import rules_for
 from gated.access.photos import EnrolmentApplicant, enrol_photos
 from gated.config import Settings, load
 from gated.config.toml_writing import with_tables
@@ -75,14 +76,14 @@ class Desk:
         settings = self.settings
         pipeline = load_pipeline(settings.models, settings.face)
         models = pipeline.model_set
-        threshold = settings.access.threshold or models.threshold
+        rules = rules_for(settings.access, pipeline.ready())
         origin = models.embedder_sha256, models.dimension, models.composite
         gallery = Gallery.open(settings.state, settings.site.id, *origin)
         with closing(gallery), closing(self.journal()) as journal:
             for resident in residents:
                 photos = self._photos(resident)
                 applicant = EnrolmentApplicant(resident.name, resident.household, "demo", "demo")
-                done = enrol_photos(pipeline, gallery, photos, applicant, threshold)
+                done = enrol_photos(pipeline, gallery, photos, applicant, rules)
                 for photo in photos:
                     photo.unlink()
                 if done.subject is None:

@@ -248,3 +248,25 @@ def test_a_suspended_person_is_refused_and_a_resumed_one_admitted(home):
     assert home.json("identify", home.faces / "obama_2.jpg", check=1)["reason"] == "unknown"
     kinds = [e["kind"] for e in home.events()]
     assert kinds == ["person_enrolled", "person_suspended", "person_resumed", "person_removed"]
+
+
+def test_a_picture_of_a_picture_is_not_enrolled_without_paper(home):
+    done = enrol(home, home.faces / "pad_attack.jpg", check=1)
+    assert done["subject"] is None
+    assert "print or a screen" in done["rejected"][0]["reason"]
+    assert home.events() == []
+
+
+def test_a_scan_is_enrolled_with_paper_and_the_journal_records_it(home):
+    assert enrol(home, home.faces / "pad_attack.jpg", more=["--paper"])["templates"] == 1
+    assert enrol(home, home.faces / "obama_1.jpg", more=["--yes"])["templates"] == 1
+    scanned, other = home.events("person_enrolled")
+    assert scanned["is_from_paper"] is True
+    assert "is_from_paper" not in other or not other["is_from_paper"]
+
+
+def test_a_photo_upside_down_is_enrolled_upright(home):
+    Image.open(home.faces / "obama_2.jpg").rotate(180).save(home.folder / "down.png")
+    subject = enrol(home, home.folder / "down.png")["subject"]
+    found = home.json("identify", home.faces / "obama_1.jpg", check=0)
+    assert found["subject"] == subject

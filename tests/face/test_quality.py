@@ -1,4 +1,5 @@
 import math
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -8,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from gated.config import FaceSettings
-from gated.face.quality import MEAN_FACE, measure, pose, problem_of
-from gated.face.vision_messages import Quality
+from gated.face.quality import MEAN_FACE, PICTURE_ORDER, measure, pose, problem_of, problems_of
+from gated.face.vision_messages import Problem, Quality
 
 FINE = Quality(eye_px=90, sharpness=200, luminance=120, side_ratio=1, saturated=0, yaw_deg=5, pitch_deg=-5, roll_deg=2)
 SETTINGS = FaceSettings()
@@ -105,6 +106,35 @@ def test_enrolment_needs_more_pixels_than_a_search():
     middling = msgspec.structs.replace(FINE, eye_px=50)
     assert problem_of(middling, 1.0, SETTINGS) is None
     assert problem_of(middling, 1.0, SETTINGS, for_enrolment=True) == "too_small"
+
+
+def test_a_picture_of_a_turned_head_is_not_first_too_small():
+    turned = msgspec.structs.replace(FINE, eye_px=30, yaw_deg=60, sharpness=1)
+    assert problems_of(turned, 1.0, SETTINGS, for_enrolment=True) == ("turned_away", "too_small", "blurred")
+
+
+def test_at_the_gate_a_distant_face_is_first_too_small():
+    """Passers-by look elsewhere. The gate must neither judge nor address them."""
+    assert problem_of(msgspec.structs.replace(FINE, eye_px=30, yaw_deg=60), 1.0, SETTINGS) == "too_small"
+
+
+def test_a_dark_picture_is_first_too_dark_and_then_blurred():
+    dark = msgspec.structs.replace(FINE, luminance=10, sharpness=1)
+    assert problems_of(dark, 1.0, SETTINGS) == problems_of(dark, 1.0, SETTINGS, True) == ("too_dark", "blurred")
+
+
+def test_every_problem_has_a_place_in_the_order_of_pictures():
+    assert sorted(PICTURE_ORDER) == sorted(get_args(Problem))
+
+
+@given(st.tuples(*(st.floats() for _ in range(4))), st.floats(), st.booleans())
+def test_both_orders_name_the_same_problems(measures, relative, is_near):
+    luminance, yaw, sharpness, ratio = measures
+    quality = msgspec.structs.replace(FINE, luminance=luminance, yaw_deg=yaw, sharpness=sharpness, side_ratio=ratio)
+    probe = problems_of(quality, relative, SETTINGS, is_near=is_near)
+    picture = problems_of(quality, relative, SETTINGS, True, is_near=is_near)
+    assert sorted(probe) == sorted(picture)
+    assert (problem_of(quality, relative, SETTINGS, is_near=is_near) is None) == (not probe)
 
 
 def test_a_tilted_head_is_no_problem():
