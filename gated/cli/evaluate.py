@@ -16,13 +16,14 @@ from gated.cli import Context, show_json, streams
 from gated.cli.consoles import Console
 from gated.cli.table_output import show
 from gated.config import Settings
-from gated.evaluation import folders, pairs
+from gated.evaluation import folders, groups, pairs
 from gated.evaluation.courtyard import MOST_PEOPLE, MOST_SEEDS, Courtyard
 from gated.evaluation.enrolled import enrol_all
 from gated.evaluation.field import Begin, evaluate_courtyard
 from gated.evaluation.measures import ABOUT, EVERYBODY
 from gated.evaluation.plots import draw
 from gated.evaluation.report import Report, report_pairs, report_visits
+from gated.evaluation.stage_times import TimedPipeline
 from gated.evaluation.visit_runs import Judge
 from gated.face.manifest import load_manifest
 from gated.face.pipeline import load_pipeline
@@ -30,14 +31,22 @@ from gated.storage.named_files import reading, write_named
 
 Share = click.FloatRange(0, 1)
 
-GROUPED = ("FNIR", "FPIR", "BPCER")
+GROUPED = ("FNMR", "FMR", "FNIR", "FPIR", "BPCER", "FTE", "FTA")
 """The rates that are also reported for each group."""
 
 
 @click.command()
-@click.option("--pairs", "pairs_file", type=click.Path(path_type=Path), help="CSV file: two paths and same/different.")
+@click.option(
+    "--pairs",
+    "pairs_file",
+    type=click.Path(path_type=Path),
+    help="CSV file: two paths, same or different, and maybe groups.",
+)
 @click.option("--gallery", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Pictures to enrol.")
 @click.option("--probes", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Pictures of visitors.")
+@click.option(
+    "--groups", "groups_file", type=click.Path(path_type=Path), help="With --gallery: CSV file, NAME,group;group."
+)
 @click.option("--households", type=click.IntRange(1, 5000), default=72, show_default=True)
 @click.option("--people", type=click.IntRange(2, 10_000), default=216, show_default=True)
 @click.option(
@@ -61,7 +70,8 @@ def evaluate(context: Context, /, **options: Any) -> None:
     """Measure the error rates of the gate, with n and 95 % bounds for every rate.
 
     Without a source, rendered residents and strangers visit a simulated courtyard. With --gallery and --probes, uses
-    pictures: NAME/1.jpg or NAME_1.jpg. With --pairs, compares pictures in pairs.
+    pictures: NAME/1.jpg or NAME_1.jpg. With --pairs, compares pictures in pairs. Where a person gave labels, rates are
+    also reported for each group, with the ratio of the worst group to the best.
 
     Exit 0; 1 when a limit is given and not met, or was not measured.
     """
@@ -88,6 +98,8 @@ def _check(options: dict[str, Any]) -> None:
         raise click.UsageError("--gallery and --probes belong together: give both")
     if options["pairs_file"] is not None and options["gallery"] is not None:
         raise click.UsageError("--pairs and --gallery are two sources: give only one")
+    if options["groups_file"] is not None and options["gallery"] is None:
+        raise click.UsageError("--groups needs --gallery; a CSV file of --pairs has its groups in the fourth column")
     if options["people"] < options["households"]:
         raise click.UsageError(f"{options['people']} people cannot fill {options['households']} households")
 
@@ -131,16 +143,26 @@ def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Re
     pipeline = load_pipeline(settings.models, settings.face)
     ready = pipeline.ready()
     rules = rules_for(settings.access, ready)
+    labels = _groups(options["groups_file"], people.keys() | probes.keys())
     advance = begin(f"people, {ready.model_set}", len(people))
-    applicants = folders.applicants(pipeline, people, advance)
+    applicants = folders.applicants(pipeline, people, advance, labels)
     enrolled = enrol_all(applicants, ready.dimension, rules.threshold, pipeline.composite)
-    judge, outcomes = Judge(pipeline, enrolled.index(ready.dimension), rules), []
+    timed = TimedPipeline(pipeline)
+    judge, outcomes = Judge(timed, enrolled.index(ready.dimension), rules), []
     advance = begin(f"pictures, {ready.model_set}", sum(map(len, probes.values())))
-    for visit in folders.visits(probes, enrolled.subjects, people, rules.frames):
+    for visit in folders.visits(probes, enrolled.subjects, people, rules.frames, labels):
         outcomes.append(judge.outcome(visit))
         advance()
     source = f"pictures of {len(probes):,} people as probes"
-    return report_visits(source, ready, rules, enrolled, outcomes, target_fpir=options["target_fpir"])
+    return report_visits(source, ready, rules, enrolled, outcomes, target_fpir=options["target_fpir"], laps=timed.laps)
+
+
+def _groups(path: Path | None, names: set[str]) -> dict[str, groups.Groups]:
+    """Return the labels of people by name; none without a file."""
+    if path is None:
+        return {}
+    with reading(path):
+        return groups.read_groups(path, names)
 
 
 def _identities(folder: Path) -> folders.Identities:
@@ -170,24 +192,32 @@ def _print_reports(reports: Sequence[Report], missed: Sequence[str]) -> None:
     """Print the tables, then the conditions under which the figures hold."""
     streams.say(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n", "")
     measures = {(m.name, m.of): None for report in reports for m in report.measures}
-    groups = sorted({of for name, of in measures if name == "FTA" and of not in (EVERYBODY, "pictures")})
+    labelled = sorted({of for name, of in measures if name == "FTA" and of not in (EVERYBODY, "pictures")})
     rows = [
         [name, of, *(str(report.rate(name, of) or "") for report in reports), ABOUT.get(name, "")]
         for name, of in measures
-        if of not in groups
+        if of not in labelled
     ]
     show(["rate", "of", *(report.model_set for report in reports), "what it counts"], rows)
-    if groups:
-        by_group = [
-            [of, report.model_set, *(str(report.rate(name, of) or "") for name in GROUPED)]
-            for of in groups
-            for report in reports
-        ]
-        show(["group", "set", *GROUPED], by_group)
+    if labelled:
+        _print_groups(reports, labelled, [name for name in GROUPED if any((name, of) in measures for of in labelled)])
     for report in reports:
         streams.say(*_conditions(report))
     for problem in missed:
         streams.say(f"not met: {problem}")
+
+
+def _print_groups(reports: Sequence[Report], labelled: Sequence[str], names: Sequence[str]) -> None:
+    """Print the rates of each group, and the differences between groups (ISO/IEC 19795-10)."""
+    rows = [
+        [of, report.model_set, *(str(report.rate(name, of) or "") for name in names)]
+        for of in labelled
+        for report in reports
+    ]
+    show(["group", "set", *names], rows)
+    for report in reports:
+        for each in report.differentials:
+            streams.say(f"{report.model_set}: {each.name} by group: {each}")
 
 
 def _conditions(report: Report) -> Iterator[str]:
@@ -204,6 +234,9 @@ def _conditions(report: Report) -> Iterator[str]:
     separated = report.rate("not separated", "pairs")
     if separated is not None and separated.value is not None:
         yield f"  pairs separated: {100 * (1 - separated.value):.2f} % of {separated.n:,}"
+    if report.times:
+        stages = ", ".join(str(stage) for stage in report.times)
+        yield f"  ms for a picture, median (95th percentile of {report.times[0].n:,}): {stages}"
     if report.proposal is not None:
         p = report.proposal
         summary = f"  for FPIR {p.target_fpir * 100:g} % at N {p.gallery_size}, the threshold is {p.threshold:g} "

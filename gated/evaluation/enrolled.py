@@ -5,7 +5,7 @@ counted and stay: a gallery without the most similar people would make every rat
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from gated.composite import Composite
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.evaluation.confidence import Rate
+from gated.evaluation.groups import Groups, all_of
 from gated.face.pipeline import FacePipeline
 from gated.frame import Frame
 from gated.gallery.search import Index, Row
@@ -21,11 +22,15 @@ from gated.types import SubjectId
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Applicant:
-    """A person to enrol. `key`: their key in the evaluation. `embeddings`: one for each usable picture."""
+    """A person to enrol. `key`: their key in the evaluation. `embeddings`: one for each usable picture.
+
+    `groups`: labels for the report.
+    """
 
     key: str
     household: str
     embeddings: Sequence[Embedding]
+    groups: Groups = frozenset()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -40,6 +45,8 @@ class EvaluationGallery:
     """People whom the product would refuse: one of their pictures reaches the threshold with another person's."""
     composite: Composite | None = None
     """The parts of an embedding, with their centring."""
+    failed_by_group: dict[str, Rate] = field(default_factory=dict)
+    """FTE of the people with each label."""
 
     def index(self, dimension: int) -> Index:
         """Return the gallery as a search index."""
@@ -66,9 +73,9 @@ def enrol_all(
     """
     rows: list[Row] = []
     subjects: dict[str, SubjectId] = {}
-    failed: list[bool] = []
+    failed: list[tuple[bool, Groups]] = []
     for applicant in applicants:
-        failed.append(not applicant.embeddings)
+        failed.append((not applicant.embeddings, applicant.groups))
         if applicant.embeddings:
             subject = subjects[applicant.key] = SubjectId(applicant.key)
             rows += [Row(subject, applicant.household, "active", vector) for vector in applicant.embeddings]
@@ -76,9 +83,13 @@ def enrol_all(
     return EvaluationGallery(
         rows,
         subjects,
-        Rate.among(failed),
+        Rate.among(has_failed for has_failed, _ in failed),
         Rate.among(subject in alike for subject in subjects.values()),
         composite,
+        {
+            group: Rate.among(has_failed for has_failed, groups in failed if group in groups)
+            for group in all_of(groups for _, groups in failed)
+        },
     )
 
 

@@ -1,12 +1,13 @@
 """Folders of pictures as a source: enrolment pictures, and probes. A probe is a visit without motion."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from gated.camera.pictures import frame_of, named_picture
 from gated.errors import PictureError
 from gated.evaluation.enrolled import Applicant, portrait
+from gated.evaluation.groups import Groups
 from gated.evaluation.visit_runs import Visit
 from gated.face.pipeline import FacePipeline
 from gated.frame import Frame
@@ -16,6 +17,7 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff",
 FRAME_S = 0.1
 
 Identities = dict[str, list[Path]]
+NO_GROUPS: Mapping[str, Groups] = {}
 
 
 def identities(folder: Path) -> Identities:
@@ -34,24 +36,37 @@ def identities(folder: Path) -> Identities:
     return found
 
 
-def applicants(pipeline: FacePipeline, people: Identities, advance: Callable[[], None]) -> Iterator[Applicant]:
-    """Yield each person with the embeddings of their pictures. Each person is a household of their own."""
+def applicants(
+    pipeline: FacePipeline, people: Identities, advance: Callable[[], None], groups: Mapping[str, Groups] = NO_GROUPS
+) -> Iterator[Applicant]:
+    """Yield each person with the embeddings of their pictures. Each person is a household of their own.
+
+    `groups`: labels by name.
+    """
     for name, photos in people.items():
         made = [portrait(pipeline, frame_of(named_picture(photo), 0.0, 0)) for photo in photos]
-        yield Applicant(name, name, [embedding for embedding in made if embedding is not None])
+        usable = [embedding for embedding in made if embedding is not None]
+        yield Applicant(name, name, usable, groups.get(name, frozenset()))
         advance()
 
 
-def visits(probes: Identities, subjects: dict[str, SubjectId], enrolled: Identities, frames: int) -> Iterator[Visit]:
+def visits(
+    probes: Identities,
+    subjects: dict[str, SubjectId],
+    enrolled: Identities,
+    frames: int,
+    groups: Mapping[str, Groups] = NO_GROUPS,
+) -> Iterator[Visit]:
     """Yield one visit for each probe. A person without pictures in the gallery's folder is a stranger.
 
-    A person who could not be enrolled has no visits, and counts as FTE. `frames`: frames of each visit.
+    A person who could not be enrolled has no visits, and counts as FTE. `frames`: frames of each visit. `groups`:
+    labels by name.
     """
     for name, photos in probes.items():
         if name in enrolled and name not in subjects:
             continue
         for photo in photos:
-            yield Visit(subjects.get(name), frozenset(), None, _held(photo, frames))
+            yield Visit(subjects.get(name), groups.get(name, frozenset()), None, _held(photo, frames))
 
 
 def _held(photo: Path, frames: int) -> Iterator[Frame]:

@@ -1,6 +1,6 @@
 """The report of an evaluation: rates with n, bounds, gallery size, threshold and model set, for people and programs."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import msgspec
 import numpy as np
@@ -8,6 +8,7 @@ import numpy as np
 from gated.access.face_policy import FaceRules
 from gated.evaluation.confidence import Rate
 from gated.evaluation.enrolled import EvaluationGallery
+from gated.evaluation.groups import COMPARED, Differential, differential
 from gated.evaluation.measures import (
     EVERYBODY,
     Measure,
@@ -22,6 +23,7 @@ from gated.evaluation.measures import (
 )
 from gated.evaluation.pairs import Compared
 from gated.evaluation.rates import Scores, det, false_accepts, false_rejects
+from gated.evaluation.stage_times import Lap, StageTime, stage_times
 from gated.evaluation.visit_runs import VisitOutcome
 from gated.face.vision_messages import VisionReady
 
@@ -86,6 +88,10 @@ class Report(msgspec.Struct, frozen=True):
     mated_looks: Distribution
     """Of single frames. For pairs the same as `mated`."""
     non_mated_looks: Distribution
+    differentials: list[Differential] = []
+    """The differences between groups of people."""
+    times: list[StageTime] = []
+    """Of single pictures. Empty for the simulated courtyard, where several processes share the cores."""
 
     def rate(self, name: str, of: str = EVERYBODY) -> Rate | None:
         """Return a rate by its name. None if it was not measured."""
@@ -100,10 +106,12 @@ def report_visits(
     outcomes: Sequence[VisitOutcome],
     *,
     target_fpir: float,
+    laps: Sequence[Lap] = (),
 ) -> Report:
-    """Return the report of visits to the gate."""
+    """Return the report of visits to the gate. `laps`: milliseconds by stage of the frames."""
     mated, strangers = mated_scores(outcomes), non_mated_scores(outcomes)
     non_mated = strangers if strangers.size else left_out_scores(outcomes)
+    measures = measured(outcomes, rules.threshold)
     return Report(
         source=source,
         model_set=ready.model_set,
@@ -117,8 +125,9 @@ def report_visits(
         frames=rules.frames,
         measures=[
             Measure("FTE", EVERYBODY, enrolled.failed),
+            *(Measure("FTE", group, rate) for group, rate in enrolled.failed_by_group.items()),
             Measure("alike", EVERYBODY, enrolled.alike),
-            *measured(outcomes, rules.threshold),
+            *measures,
         ],
         proposal=proposal_for(target_fpir, outcomes, len(enrolled.subjects)),
         curve=_curve("FPIR", "FNIR", mated, non_mated),
@@ -126,17 +135,21 @@ def report_visits(
         non_mated=_distribution("strangers, as anybody" if strangers.size else "residents left out", non_mated),
         mated_looks=_distribution("mated comparisons", mated_looks(outcomes)),
         non_mated_looks=_distribution("non-mated comparisons", non_mated_looks(outcomes)),
+        differentials=_differentials(measures),
+        times=stage_times(laps),
     )
 
 
 def report_pairs(source: str, ready: VisionReady, threshold: float, compared: Compared) -> Report:
     """Return the report of comparisons."""
     mated, non_mated = compared.mated, compared.non_mated
+    by_group = [m for group, of_it in compared.groups.items() for m in _of_pairs(group, of_it, threshold)]
     measures = [
         Measure("FTA", "pictures", compared.failure_to_acquire),
         Measure("not separated", "pairs", compared.not_separated(threshold)),
-        Measure("FMR", EVERYBODY, false_accepts(non_mated, threshold)),
-        Measure("FNMR", EVERYBODY, false_rejects(mated, threshold)),
+        *_of_pairs(EVERYBODY, compared, threshold),
+        *(Measure("FTA", group, of_it.failure_to_acquire) for group, of_it in compared.groups.items()),
+        *by_group,
     ]
     return Report(
         source=source,
@@ -156,7 +169,24 @@ def report_pairs(source: str, ready: VisionReady, threshold: float, compared: Co
         non_mated=_distribution("non-mated pairs", non_mated),
         mated_looks=_distribution("mated pairs", mated),
         non_mated_looks=_distribution("non-mated pairs", non_mated),
+        differentials=_differentials(by_group),
+        times=stage_times(compared.laps),
     )
+
+
+def _of_pairs(of: str, compared: Compared, threshold: float) -> Iterator[Measure]:
+    """Yield the rates of comparisons."""
+    yield Measure("FMR", of, false_accepts(compared.non_mated, threshold))
+    yield Measure("FNMR", of, false_rejects(compared.mated, threshold))
+
+
+def _differentials(measures: Sequence[Measure]) -> list[Differential]:
+    """Return the differences between groups, for each rate that two groups have."""
+    found = []
+    for name in COMPARED:
+        rates = {m.of: m.rate for m in measures if m.name == name and m.of != EVERYBODY}
+        found.append(differential(name, rates))
+    return [each for each in found if each is not None]
 
 
 def _curve(across: str, up: str, mated: Scores, non_mated: Scores) -> Curve:

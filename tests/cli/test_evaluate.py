@@ -87,6 +87,22 @@ def test_labelled_folders_make_visits(gate, town):
 
 
 @pytest.mark.slow
+def test_labels_give_rates_by_group_and_the_ratio_of_worst_to_best(gate, town, tmp_path):
+    (tmp_path / "groups.csv").write_text("name,group\nobama,first\nbiden,second\nstranger,first;second\n")
+    options = [*town, "--groups", tmp_path / "groups.csv"]
+    (report,) = gate.json("evaluate", *options, check=0)["reports"]
+    rates = {(m["name"], m["of"]): (m["rate"]["errors"], m["rate"]["n"]) for m in report["measures"]}
+    assert rates["FNIR", "first"] == rates["FNIR", "second"] == rates["FPIR", "first"] == (0, 1)
+    assert rates["FTE", "first"] == (0, 1)
+    assert {each["name"] for each in report["differentials"]} == {"FNIR", "FPIR"}
+    times = {each["stage"]: each for each in report["times"]}
+    assert 0 < times["embed"]["median_ms"] <= times["embed"]["p95_ms"] <= times["all stages"]["p95_ms"]
+    text = gate.run("evaluate", *options, check=0).stdout
+    assert "FNIR by group" in text
+    assert "ms for a picture, median (95th percentile" in text
+
+
+@pytest.mark.slow
 def test_a_limit_that_was_not_measured_is_not_met(gate, town):
     done = gate.json("evaluate", *town, "--max-iapar", "0.5", check=1)
     assert done["limits_missed"] == ["evaluation: IAPAR (all) not measured; the limit is 50 %"]
@@ -119,6 +135,7 @@ def test_two_model_sets_are_evaluated_on_the_same_courtyard(gate, shared):
         (["--gallery", "."], "belong together"),
         (["--probes", "."], "belong together"),
         (["--gallery", ".", "--probes", ".", "--pairs", "x.csv"], "are two sources: give only one"),
+        (["--groups", "x.csv"], "--groups needs --gallery"),
         (["--people", "3", "--households", "72"], "cannot fill"),
         (["--strangers", "2"], "--strangers"),
         (["--target-fpir", "1"], "--target-fpir"),

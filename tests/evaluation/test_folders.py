@@ -61,6 +61,15 @@ def test_a_failure_to_enrol_is_not_a_stranger(town, colours, rules):
     assert len(outcomes) == 3, "Cid is neither a resident nor a stranger"
 
 
+def test_labels_reach_enrolment_and_visits(town, colours, rules):
+    people, probes = folders.identities(town / "gallery"), folders.identities(town / "probes")
+    groups = {"ann": frozenset({"women"}), "cid": frozenset({"women", "over 65"})}
+    done = enrol_all(folders.applicants(colours, people, lambda: None, groups), 64, rules.threshold)
+    assert done.failed_by_group == {"over 65": Rate.of(1, 1), "women": Rate.of(1, 2)}
+    coming = folders.visits(probes, done.subjects, people, rules.frames, groups)
+    assert [visit.groups for visit in coming] == [{"women"}, frozenset(), frozenset()]
+
+
 def test_a_picture_gives_the_requested_number_of_frames(town, colours, rules):
     probes = folders.identities(town / "probes")
     visit = next(folders.visits(probes, {}, {}, frames=5))

@@ -57,6 +57,20 @@ def test_a_missing_file_is_one_clear_error(tmp_path):
         read_pairs(tmp_path / "none.csv")
 
 
+def test_a_fourth_cell_holds_groups(listed):
+    first, second = read_pairs(listed("ann_1.png,ann_2.png,same,women;over 65", "ann_1.png,bob_1.png,different"))
+    assert (first.groups, second.groups) == ({"women", "over 65"}, frozenset())
+
+
+def test_a_pair_counts_in_each_of_its_groups(listed, colours):
+    path = listed("ann_1.png,ann_2.png,same,a;b", "ann_1.png,bob_1.png,different,b", "ann_1.png,wall.png,same,c")
+    done = compare(colours, read_pairs(path), lambda: None)
+    sizes = {group: (it.mated.size, it.non_mated.size) for group, it in done.groups.items()}
+    assert sizes == {"a": (1, 0), "b": (1, 1), "c": (0, 0)}
+    assert done.groups["c"].failure_to_acquire == Rate.of(1, 2)
+    assert colours.photos == 4, "labels analyse no picture twice"
+
+
 def test_mated_and_non_mated_scores_are_separate(listed, colours):
     path = listed("ann_1.png,ann_2.png,same", "ann_1.png,bob_1.png,different", "ann_2.png,bob_1.png,different")
     done = compare(colours, read_pairs(path), lambda: None)
