@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from gated.people.access_rule import AccessRule, put_access_rules
 from gated.people.credential import Credential, pack_readings, put_pins
+from gated.people.face_mark import FaceMark, put_mark
 from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences
 from gated.people.store import Person
 from gated.people.stored_time import text_of
@@ -36,6 +37,7 @@ class PersonData:
     preferences: Preferences = NO_PREFERENCES
     face: str | None = field(default=None)
     keeps_credentials: bool = False
+    mark: FaceMark | None = None
 
 
 def put(connection: sqlite3.Connection, people: Iterable[PersonData]) -> list[SubjectId]:
@@ -97,6 +99,7 @@ def _put_person(connection: sqlite3.Connection, data: PersonData) -> None:
     )
     put_access_rules(connection, "subject", person.subject, data.rules)
     put_preferences(connection, person.subject, data.preferences)
+    put_mark(connection, person.subject, data.mark)
 
 
 def _withdraw_credentials(connection: sqlite3.Connection, data: PersonData) -> None:

@@ -15,6 +15,7 @@ from gated.config import Schedule
 from gated.people import damaged_rows, pin_verifiers
 from gated.people.access_rule import LOST, AccessRule, Holder, RuleOwner, plain_role, put_access_rules, read_access_rule
 from gated.people.credential import KINDS, Credential, put_credential, put_pins, read_credential
+from gated.people.face_mark import FaceMark, put_mark, read_marks
 from gated.people.opening import open_stores
 from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences, read_preferences
 from gated.people.schedule_values import CalendarDays, intersection, schedule_of
@@ -28,7 +29,10 @@ from gated.types import SubjectId
 WHOSE: tuple[RuleOwner, ...] = ("subject", "household", "role")
 CONVERT_AFTER = "+1 day"
 """Time after the migration `schema.VEIL` at which old PIN rows are converted: the trial of the new version is over."""
-READ = ("people", "credentials", "claims", "rights", "rights_said", "preferences", "schedules", "calendars", "gates")
+READ = (
+    "people", "credentials", "claims", "rights", "rights_said",
+    "preferences", "marks", "schedules", "calendars", "gates",
+)  # fmt: skip
 """Tables that this module reads."""
 NEVER: tuple[AccessRule, ...] = (AccessRule(schedule=LOST),)
 """Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
@@ -104,6 +108,7 @@ class Credentials:
             query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
             preferences = {row[0]: read_preferences(row) for row in connection.execute(query)}
             rules, is_lost = _rules_of_owners(connection)
+            marks = read_marks(connection)
         holders, kinds = {}, {whose for whose, _ in rules}
         for subject, household, role, status in people:
             nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
@@ -120,6 +125,7 @@ class Credentials:
                 rules=stored_rules[0],
                 other_spellings=tuple(stored_rules[1:]),
                 preferences=preferences.get(subject, NO_PREFERENCES),
+                mark=marks.get(SubjectId(subject)),
                 home=names.plain(household),
             )
         return holders
@@ -216,6 +222,12 @@ class Credentials:
         with self.changing() as connection:
             self._people.get(subject)
             put_preferences(connection, subject, preferences)
+
+    def set_mark(self, subject: SubjectId, mark: FaceMark | None) -> None:
+        """Store or remove a person's mark. Raises `SubjectNotFoundError`."""
+        with self.changing() as connection:
+            self._people.get(subject)
+            put_mark(connection, subject, mark)
 
     def add(self, new: Credential) -> None:
         """Store a checked card or PIN. Use `issuing` to issue credentials; it does the checks. The caller is

@@ -13,8 +13,8 @@ from gated.storage.valid_rows import copy_of, possible_values, sound
 
 OF = {
     "people": ("person", "subject"), "credentials": ("person", "subject"), "claims": ("person", "subject"),
-    "consents": ("person", "subject"), "preferences": ("person", "subject"), "schedules": ("schedule", "name"),
-    "calendars": ("schedule", "name"), "gates": ("gate", "gate"),
+    "consents": ("person", "subject"), "preferences": ("person", "subject"), "marks": ("person", "subject"),
+    "schedules": ("schedule", "name"), "calendars": ("schedule", "name"), "gates": ("gate", "gate"),
 }  # fmt: skip
 """Kind of record behind each table, and the column with the record's name."""
 KINDS = {"subject": "person", "household": "household", "role": "role"}
@@ -74,7 +74,7 @@ def clear(connection: sqlite3.Connection, coming: Collection[str], healed: Colle
 
 def forget(connection: sqlite3.Connection, subject: str) -> None:
     """Delete the damaged rows of a deleted person. The caller holds the transaction."""
-    for table in ("people", "credentials", "claims"):
+    for table in ("people", "credentials", "claims", "marks"):
         is_of_subject = f"substr(copy, 1, length(?1)) = ?1 AND NOT ({sound(connection, table)})"
         connection.execute(f"DELETE FROM {table} WHERE {is_of_subject}", (copy_of(subject, ""),))  # noqa: S608
 

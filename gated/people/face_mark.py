@@ -4,9 +4,15 @@ The registrar sets it. Nothing is inferred from a face, and no reason is stored.
 because only a face can be confused with another one: a card or a PIN of this person still opens alone.
 """
 
+import sqlite3
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+
+from gated.people import damaged_rows
+from gated.people.stored_time import NEVER_YET, text_of, time_or_none
+from gated.storage.valid_rows import possible_values, sound
+from gated.types import SubjectId
 
 MarkKind = Literal["child", "alike"]
 """The kinds of a mark. `child`: a person under 14 years. `alike`: a person whose face resembles another person's."""
@@ -22,3 +28,37 @@ class FaceMark:
     def holds(self, at: datetime | None) -> bool:
         """Return whether the mark holds at this time. Without a trusted time (None) it holds."""
         return at is None or self.until is None or not at >= self.until
+
+
+LOST_MARK = FaceMark("alike")
+"""The mark in place of a damaged row."""
+
+
+def read_marks(connection: sqlite3.Connection) -> dict[SubjectId, FaceMark]:
+    """Return the marks by person. A person whose row is damaged is marked without an end. If a damaged row names
+    nobody, this holds for everybody.
+    """
+    query = f"SELECT subject, kind, until FROM marks WHERE {sound(connection, 'marks')}"  # noqa: S608
+    marks = {
+        SubjectId(subject): FaceMark(kind, time_or_none(until, NEVER_YET))
+        for subject, kind, until in connection.execute(query)
+    }
+    for row in damaged_rows.rows(connection, "marks"):
+        lost = possible_values(row, "marks", "subject") or {
+            each[0] for each in connection.execute("SELECT subject FROM people")
+        }
+        marks |= {SubjectId(subject): LOST_MARK for subject in lost}
+    return marks
+
+
+def put_mark(connection: sqlite3.Connection, subject: SubjectId, mark: FaceMark | None) -> None:
+    """Store or remove a person's mark. The caller holds the transaction."""
+    connection.execute("DELETE FROM marks WHERE subject = ?", (subject,))
+    if mark is not None:
+        row = (subject, mark.kind, text_of(mark.until))
+        connection.execute("INSERT INTO marks (subject, kind, until) VALUES (?, ?, ?)", row)
+
+
+def mark_everybody(connection: sqlite3.Connection) -> None:
+    """Mark everybody without a mark, because the marks of a damaged database are lost."""
+    connection.execute("INSERT OR IGNORE INTO marks (subject, kind) SELECT subject, 'alike' FROM people")

@@ -263,6 +263,21 @@ WEAK = f"""
 """
 """People who typed their weak PIN, until they receive a new PIN. The table does not say which PIN."""
 
+MARKS = f"""
+    CREATE TABLE marks (
+        subject TEXT PRIMARY KEY REFERENCES people (subject) ON DELETE CASCADE,
+        kind TEXT NOT NULL,
+        until TEXT
+    ) STRICT;
+    {with_copies("marks", "subject kind", {"until": "text"})}
+    {migrations.BACK}
+    DROP TABLE marks
+"""
+"""People whose face may not open alone (see `face_mark`). `until`: the end of the mark.
+
+An older gated knows no mark, so there the face opens alone, as before.
+"""
+
 MIGRATIONS = (
     PEOPLE,
     CREDENTIALS,
@@ -276,5 +291,6 @@ MIGRATIONS = (
     WAITING_CREDENTIALS,
     COPIES,
     WEAK,
+    MARKS,
 )
 """All migrations of `people.db`, oldest first."""

@@ -13,6 +13,7 @@ from gated import names
 from gated.errors import SubjectNotFoundError
 from gated.people import acceptances, damaged_rows, held_records
 from gated.people.access_rule import LOST, RESIDENT, put_access_rules
+from gated.people.face_mark import mark_everybody
 from gated.people.schema import MIGRATIONS
 from gated.people.stored_time import LONG_PAST, time_or_none
 from gated.storage import database, erasure, sql
@@ -70,7 +71,7 @@ def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Lost
     If an owner has lost access rules, the lost rules deny access until new rules arrive, from the office or from here.
     If the owner is unknown, nobody without own access rules gets access. Lost schedules and calendars also deny access.
     A lost version becomes at least the newest record number, so that no older office message has an effect. Lost
-    counters of new people count as spent.
+    counters of new people count as spent. If marks are lost, everybody is marked.
     """
     if "replica" in torn:
         numbers = f"SELECT ifnull(max(n), 0) FROM records WHERE {sound(connection, 'records')}"  # noqa: S608 - ours
@@ -79,6 +80,8 @@ def careful(connection: sqlite3.Connection, torn: Collection[str], refused: Lost
         held_records.allow_nobody_new(connection)
     if "rights" in torn and "rights_said" in torn:
         _never(connection, [damaged_rows.named(row) for row in refused.get("rights", ())], is_known="rights" in refused)
+    if "marks" in torn:
+        mark_everybody(connection)
     never = "INSERT OR IGNORE INTO schedules (name, days, start, until) VALUES (?, '', '00:00', '00:00')"
     lost = {name for row in refused.get("schedules", ()) for name in possible_values(row, "schedules", "name")}
     connection.executemany(never, [(name,) for name in lost])

@@ -35,6 +35,7 @@ COPIED = {
     "claims": ("subject", "id", "valid_from", "valid_until", "uses", "length(readings)"),
     "rights": ("subject", "household", "role", "door", "schedule", "valid_from", "valid_until"),
     "rights_said": ("whose", "value", "rows"),
+    "marks": ("subject", "kind", "until"),
     "schedules": ("name", "days", "start", "until"),
     "calendars": ("name", "holidays", "workdays"),
     "spent": ("hex(pass)", "uses", "not_after"),

@@ -19,14 +19,15 @@ from gated.access.permissions import with_office
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.gallery.holdings import Holdings
+from gated.gallery.mending import mend
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedCalendar, NamedSchedule, SharedRules
 from gated.gallery.register import Register
-from gated.gallery.repair import repair
 from gated.people import schema
 from gated.people.access_rule import AccessRule
 from gated.people.credential import pack_readings
 from gated.people.credential_store import Credentials
+from gated.people.face_mark import FaceMark
 from gated.people.held_records import RecordState
 from gated.people.issuing import card_of, issue_card, set_pin
 from gated.people.keyring import KeyRing
@@ -77,10 +78,12 @@ def records():
         PersonData(person(ANN, "2-401"), preferences=Preferences(12.0, 5.0, "touch")),
         PersonData(person(BOB, "2-401"), rules=(AccessRule("second", "night", valid_until=LATER),)),
         PersonData(person(CAT, "2-402", status="suspended")),
-        PersonData(person(DAN, "2-402")),
+        PersonData(person(DAN, "2-402"), mark=FaceMark("child", LATER)),
         PersonData(person(EVE, "2-403", role="staff")),
-        PersonData(person(FAY, "2-403")),
-        PersonData(person(GUS, "2-404", role="staff"), rules=(AccessRule(valid_from=LATER),)),
+        PersonData(person(FAY, "2-403"), mark=FaceMark("alike")),
+        PersonData(
+            person(GUS, "2-404", role="staff"), rules=(AccessRule(valid_from=LATER), AccessRule(needs_second=True))
+        ),
     ]
     said += [(PERSON + each.person.subject, each) for each in dossiers]
     return {key: (n, content) for n, (key, content) in enumerate(said, 1)}
@@ -172,12 +175,12 @@ def test_damage_to_one_row_admits_nobody_new(whole, copied):
     before = allowed(whole)
     every = [(*place, value) for place in places(whole) for value in values_for(whole / "people.db", *place)]
     for table, column, row, value in dice("gallery").sample(every, min(CASES, len(every))):
-        for is_repaired in (False, True):
+        for is_mended in (False, True):
             state = copied()
             if spoil(state / "people.db", table, column, value, row):
-                repair(state) if is_repaired else None
+                mend(state) if is_mended else None
                 more = allowed(state) - before
-                assert not more, f"{table}.{column}[{row}] became {value!r}, repaired: {is_repaired}"
+                assert not more, f"{table}.{column}[{row}] became {value!r}, mended: {is_mended}"
             shutil.rmtree(state)
 
 
@@ -190,12 +193,12 @@ OWNERS = [("household", 0), ("household", 1), ("household", 3), ("role", 4)]
 
 @pytest.mark.parametrize(("column", "row"), OWNERS)
 @pytest.mark.parametrize("value", [None, b"x", "nonsense", "2-499"])
-@pytest.mark.parametrize("is_repaired", [False, True])
-def test_a_rule_without_an_owner_locks_out_only_possible_owners(whole, copied, column, row, value, is_repaired):
+@pytest.mark.parametrize("is_mended", [False, True])
+def test_a_rule_without_an_owner_locks_out_only_possible_owners(whole, copied, column, row, value, is_mended):
     """The attack: the schedule of a household is lost, so the household could pass at any hour."""
     state, before = copied(), allowed(whole)
     spoilt(state, "rights", column, value, row)
-    repair(state) if is_repaired else None
+    mend(state) if is_mended else None
     after = allowed(state)
     assert after <= before
     concerned = {"household": {ANN} if row == 0 else {CAT, DAN}, "role": {EVE}}[column]
@@ -327,7 +330,7 @@ def test_rows_of_an_older_version_are_repaired_completely(tmp_path):
         old.execute("INSERT INTO rights (household, schedule) VALUES ('2-401', 'work')")
         old.execute("INSERT INTO rights (subject, door) VALUES (?, 'main')", (BOB,))
     spoilt(tmp_path, "people", "enrolled_at", b"x", 2)
-    repair(tmp_path)
+    mend(tmp_path)
     with closing(Credentials.open(tmp_path, SITE)) as store:
         assert {who: holder.rules for who, holder in store.holders().items()} == {
             ANN: (AccessRule(schedule="work"),),

@@ -8,7 +8,8 @@ import pytest
 
 from gated.errors import SubjectNotFoundError
 from gated.people.credential import pack_readings, read_credential
-from gated.people.schema import MIGRATIONS
+from gated.people.face_mark import FaceMark, put_mark, read_marks
+from gated.people.schema import MARKS, MIGRATIONS
 from gated.people.store import Consent, People, Person, SearchablePerson
 from gated.storage import database, migrations
 from gated.types import SubjectId
@@ -201,6 +202,48 @@ def test_household_rules_are_deleted_with_the_last_person(people: People) -> Non
     assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101"), (None, "2-401")]
     people.delete(ada.subject)
     assert [tuple(row) for row in people.connection.execute(said)] == [(None, "1-101")]
+
+
+def test_people_stored_before_marks_existed_have_none_and_can_be_migrated_back(tmp_path: Path) -> None:
+    path, before = tmp_path / "people.db", MIGRATIONS[: MIGRATIONS.index(MARKS)]
+    old = database.connect(path, before)
+    columns = "(subject, name, household, status, enrolled_at, role)"
+    old.execute(f"INSERT INTO people {columns} VALUES ('a', 'Ann', '12', 'active', '2026-01-01T00:00:00+00:00', 'x')")
+    old.close()
+    people = People(tmp_path)
+    assert read_marks(people.connection) == {}
+    put_mark(people.connection, SubjectId("a"), FaceMark("child"))
+    assert read_marks(people.connection) == {"a": FaceMark("child")}
+    people.connection.execute("DELETE FROM people")
+    assert read_marks(people.connection) == {}, "an erased person keeps no mark"
+    people.connection.close()
+    assert migrations.go_back(path, len(before)) == len(MIGRATIONS) - len(before)
+    database.connect(path, before).close()
+
+
+@pytest.mark.parametrize(
+    ("change", "marked"),
+    [
+        ("kind = 'none'", {"a"}),
+        ("until = '2026-01-01T00:00:00+00:00'", {"a"}),
+        ("until = 'soon'", {"a"}),
+        ("subject = 'b'", {"a", "b"}),
+        ("subject = 'b', copy = ''", {"b"}),
+    ],
+)
+def test_a_damaged_mark_still_holds(tmp_path: Path, change: str, marked: set[str]) -> None:
+    people = People(tmp_path)
+    columns = "(subject, name, household, status, enrolled_at, role)"
+    for subject in ("a", "b"):
+        row = (subject, "N", "12", "active", "2026-01-01T00:00:00+00:00", "x")
+        people.connection.execute(f"INSERT INTO people {columns} VALUES (?, ?, ?, ?, ?, ?)", row)
+    put_mark(people.connection, SubjectId("a"), FaceMark("child", datetime(2099, 1, 1, tzinfo=UTC)))
+    people.connection.execute("DROP TRIGGER marks_changed")  # a memory card runs no trigger
+    people.connection.execute(f"UPDATE marks SET {change}")
+    marks = read_marks(people.connection)
+    assert set(marks) >= marked
+    assert all(marks[SubjectId(subject)].holds(datetime(2050, 1, 1, tzinfo=UTC)) for subject in marked)
+    people.connection.close()
 
 
 def test_cards_stored_before_readings_existed_stay_and_can_be_migrated_back(tmp_path: Path) -> None:
