@@ -56,6 +56,7 @@ def as_sent(person: OfficePerson, keys: DigestKeys | None, *, with_names: bool) 
         consents=person.consents,
         rights=person.rights,
         wishes=person.wishes,
+        mark=person.mark,
         cards=[] if keys is None else list(_cards(person, keys, with_names=with_names)),
         pins=[] if keys is None else _pins(person, keys),
     )

@@ -27,7 +27,9 @@ class WireAccessRule(msgspec.Struct, frozen=True):
     """An access rule: one door and one schedule. Null means every door, or every hour."""
 
     door: Annotated[str, Meta(max_length=80)] | None = None
-    """"main" or "second" of any gate; "GATE/main", or "GATE/*" for all doors of one gate."""
+    """"main" or "second" of any gate; "GATE/main", or "GATE/*" for all doors of one gate. With "+" in front, the person
+    must show two of face, card and PIN; "+*" is every door. A gate that does not know this form has no such door.
+    """
     schedule: Short | None = None
     valid_from: Time | None = None
     valid_until: Time | None = None
@@ -66,6 +68,15 @@ class WirePreferences(msgspec.Struct, frozen=True):
     first: Literal["speech", "light", "touch"] | None = None
 
 
+class WireMark(msgspec.Struct, frozen=True):
+    """The mark of a person whose face opens only together with a card or PIN."""
+
+    kind: Short
+    """"child" or "alike". An unknown kind counts like "alike"."""
+    until: Time | None = None
+    """The end of the mark; null for none."""
+
+
 class AnyPerson(msgspec.Struct, frozen=True, kw_only=True):
     """The fields of a person that are the same on the wire and at the office."""
 
@@ -82,6 +93,8 @@ class AnyPerson(msgspec.Struct, frozen=True, kw_only=True):
     """Access rules."""
     wishes: WirePreferences = WirePreferences()
     """Preferences."""
+    mark: WireMark | None = None
+    """A gate that does not know marks ignores it: there the face opens alone."""
 
 
 class PersonRecord(AnyPerson, frozen=True, tag="person", kw_only=True):

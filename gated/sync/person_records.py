@@ -14,13 +14,21 @@ from gated.config.reading import is_day
 from gated.errors import CredentialError
 from gated.gallery.enrolment import UNPRINTABLE
 from gated.gallery.person_data import PersonData
-from gated.people.access_rule import RESIDENT, AccessRule, plain_role
+from gated.people.access_rule import RESIDENT, AccessRule, plain_role, rule_at
 from gated.people.credential import Credential, new_id, unpack_readings
+from gated.people.face_mark import FaceMark
 from gated.people.pin_verifiers import Recipe
 from gated.people.preferences import Preferences, valid_preferences
 from gated.people.store import Consent, Person, Status
 from gated.protocol.limits import DIGEST_BYTES
-from gated.protocol.wire_records import PersonRecord, WireAccessRule, WireCard, WireConsent, WirePreferences
+from gated.protocol.wire_records import (
+    PersonRecord,
+    WireAccessRule,
+    WireCard,
+    WireConsent,
+    WireMark,
+    WirePreferences,
+)
 from gated.storage.vault import READING_BYTES
 from gated.types import CredentialKind, SubjectId
 
@@ -55,9 +63,10 @@ def dossier_of(record: PersonRecord, status: Status) -> PersonData:
         subject, printable(record.name), printable(names.tidy(record.household)), status, at, consents, role
     )
     preferences = preferences_of(record.wishes)
+    mark = mark_of(record.mark)
     if is_readable(record):
-        return PersonData(person, rules, preferences=preferences, keeps_credentials=True)
-    return PersonData(person, rules, tuple(_cards(record)), tuple(_pins(record)), preferences)
+        return PersonData(person, rules, preferences=preferences, keeps_credentials=True, mark=mark)
+    return PersonData(person, rules, tuple(_cards(record)), tuple(_pins(record)), preferences, mark=mark)
 
 
 def access_rules_of(unlocks: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]:
@@ -66,11 +75,16 @@ def access_rules_of(unlocks: Sequence[WireAccessRule]) -> tuple[AccessRule, ...]
     It is not dropped, because a person without any rule may pass at all hours.
     """
     return tuple(
-        AccessRule(unlock.door and names.plain(unlock.door), unlock.schedule and names.plain(unlock.schedule), *window)
+        rule_at(unlock.door and names.plain(unlock.door), unlock.schedule and names.plain(unlock.schedule), *window)
         if (window := _window(unlock.valid_from, unlock.valid_until)) is not None
         else NO_ACCESS
         for unlock in unlocks
     )
+
+
+def mark_of(mark: WireMark | None) -> FaceMark | None:
+    """Return a person's mark, or None. A mark whose end is not a valid time has no end."""
+    return None if mark is None else FaceMark(mark.kind, None if mark.until is None else _time(mark.until))
 
 
 def days_of(days: Sequence[str]) -> tuple[str, ...]:

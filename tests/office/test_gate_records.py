@@ -231,6 +231,12 @@ def old_office(folder, records):
     return identity
 
 
+def test_a_person_stored_before_marks_existed_has_none(tmp_path):
+    old_office(tmp_path / "office", [old_person(1)])
+    with closing(Store.open(tmp_path / "office")) as store:
+        assert store.book.person(f"{1:016x}").mark is None
+
+
 def old_person(number, **more):
     return {
         "type": "person", "n": 0, "subject": f"{number:016x}", "name": "Wang", "household": "1", "role": "resident",

@@ -56,6 +56,7 @@ from gated.protocol.wire_records import (
     WireAccessRule,
     WireCard,
     WireConsent,
+    WireMark,
     WirePin,
     WirePreferences,
 )
@@ -188,7 +189,7 @@ def records(face: str, other_keys: str) -> list[Record]:
     """One record of each kind, with the numbers 1 to 6."""
     return [
         ScheduleRecord(n=1, name="day", days=["mon", "tue", "wed", "thu", "fri"], start="06:00", end="22:00"),
-        RoleRecord(n=2, role="staff", rights=[WireAccessRule(schedule="day")]),
+        RoleRecord(n=2, role="staff", rights=[WireAccessRule(schedule="day"), WireAccessRule(door="+*")]),
         HouseholdRecord(n=3, household="12", rights=[WireAccessRule(door="main")]),
         GateRecord(n=4, gate=OTHER, keys=other_keys),
         Tombstone(n=5, key=f"person/{GONE}"),
@@ -203,6 +204,7 @@ def records(face: str, other_keys: str) -> list[Record]:
                 WireConsent("transfer", "paper-17", "2026-11", "2026-11-20T09:00:00Z"),
             ],
             rights=[WireAccessRule(valid_until="2027-11-20T00:00:00+08:00")],
+            mark=WireMark("child", "2031-04-02T00:00:00+08:00"),
             cards=[card("0006729715")],
             pins=[pin("739154")],
             wishes=WirePreferences(release_s=12.0, first="touch"),

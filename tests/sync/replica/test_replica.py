@@ -18,7 +18,9 @@ from gated.gallery.enrolment import enrol, enrol_known
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
+from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
+from gated.people.face_mark import FaceMark
 from gated.people.issuing import issue_card
 from gated.people.schedule_values import CalendarDays
 from gated.people.store import Person
@@ -31,6 +33,7 @@ from gated.protocol.wire_records import (
     Tombstone,
     WireAccessRule,
     WireCard,
+    WireMark,
     WirePreferences,
 )
 
@@ -668,6 +671,26 @@ def test_rules_bind_a_household_in_every_spelling(followed, office, kit, lives, 
     office.put(Tombstone(n=0, key=f"household/{said}"))
     followed.hear(office.delta(2))
     assert judge_holder(followed.ring().holder(kit.subject(1)), "main", NOW, CALENDAR) is None
+
+
+def test_a_rule_with_a_second_credential_arrives_for_every_door_of_a_household(followed, office, kit):
+    rights = [WireAccessRule("+*"), WireAccessRule("+gate-2/main")]
+    office.put(kit.person(1, household="12"), HouseholdRecord(n=0, household="12", rights=rights))
+    followed.hear(office.delta())
+    holder = followed.ring().holder(kit.subject(1))
+    assert holder.rules == (AccessRule(needs_second=True), AccessRule("gate-2/main", needs_second=True))
+    assert judge_holder(holder, "main", NOW, CALENDAR) is Refusal.SECOND_MISSING
+
+
+def test_a_mark_arrives_and_ends_with_the_record(followed, office, kit):
+    mark = WireMark("of a newer version", "2031-04-02T00:00:00+08:00")
+    office.put(kit.person(1, mark=mark), kit.person(2, mark=WireMark("child", "soon")))
+    followed.hear(office.delta())
+    marks = [followed.ring().holder(kit.subject(n)).mark for n in (1, 2)]
+    assert marks == [FaceMark(mark.kind, datetime.fromisoformat(mark.until)), FaceMark("child")]
+    office.put(kit.person(1))
+    followed.hear(office.delta(2))
+    assert followed.ring().holder(kit.subject(1)).mark is None
 
 
 def test_of_two_spellings_the_strictest_rules_apply_and_each_is_removed_alone(followed, office, kit):
