@@ -32,7 +32,7 @@ from gated.face.own_models import OwnModels
 from gated.face.vision_link import VisionLink
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady, VisionSettings
 from gated.gallery.gallery import Gallery
-from gated.gallery.repair import repair
+from gated.gallery.mending import mend
 from gated.journal.journal import Journal
 from gated.journal.journal_file import JOURNAL_DB
 from gated.journal.recent_rows import last_time, read_newest
@@ -95,8 +95,8 @@ async def run(
         settings = msgspec.structs.replace(
             start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
         )
-        repaired, entries = repair(settings.state), read_newest(settings.state, settings.site.id, settings.gate.id)
-        facts = first_facts(settings, start, entries, repaired)
+        mended, entries = mend(settings.state), read_newest(settings.state, settings.site.id, settings.gate.id)
+        facts = first_facts(settings, start, entries, mended)
         with closing(Brain(settings, config, last_time(entries), facts, vision)) as brain:
             await brain.live(own_latch=own_latch, once=once, trial=start.trial)
             brain.report(Stopped(brain.why))

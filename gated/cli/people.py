@@ -19,7 +19,7 @@ from gated.cli.credentials import card, guest, pin
 from gated.cli.enrol_again import whom_to_enrol_again
 from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
 from gated.cli.people_stores import nobody, note_copy, zone_of
-from gated.cli.preferences import access_rules, prefer, role, what_somebody_has
+from gated.cli.preferences import access_rules, mark, prefer, role, what_somebody_has
 from gated.cli.quarantine import quarantine
 from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import EnrolmentError
@@ -104,7 +104,7 @@ def people() -> None:
     """Manage the people at this gate: list, suspend, remove, cards, PINs and rights."""
 
 
-for command in (card, pin, guest, role, access_rules, prefer, quarantine, consents):
+for command in (card, pin, guest, role, access_rules, mark, prefer, quarantine, consents):
     people.add_command(command)
 
 

@@ -33,6 +33,10 @@ doors_option = click.option("--door", "doors", multiple=True, type=Name(DOORS), 
                             help="Only by this door; may repeat.")  # fmt: skip
 gates_option = click.option("--gate", "gates", multiple=True, type=Name(), help="Only at this gate; may repeat.")
 
+second_option = click.option("--with-card-or-pin", "needs_second", is_flag=True,
+                             help="One is not enough: the face with a card or PIN, or a card with a PIN.")  # fmt: skip
+add_option = click.option("--add", is_flag=True, help="Add the rule; all rules so far stay. One that allows is enough.")
+
 
 def one_of(option: str, name: str, known: Collection[str]) -> str:
     """Return the normal form of a known name. Raises click's `BadParameter` for an unknown one."""

@@ -24,7 +24,7 @@ from gated.protocol.event_messages import EventBatch, WireEvent
 from gated.protocol.jose import Identity
 from gated.protocol.record_messages import RemovalReceipt
 from gated.protocol.status_messages import Status
-from gated.protocol.wire_records import ScheduleRecord, Tombstone
+from gated.protocol.wire_records import ScheduleRecord, Tombstone, WireAccessRule, WireMark
 
 SITE = "market-south"
 
@@ -200,6 +200,29 @@ def test_access_rules_and_preferences_of_a_person_are_set_and_cleared(office, an
     assert (who.rights, who.wishes.release_s) == ([], None)
     office("person", "prefer", ann, check=2)
     office("person", "rights", ann, check=2)
+
+
+def test_a_card_or_pin_beside_the_face_is_sent_to_the_gates(office, ann, store):
+    office("schedule", "set", "day", "--start", "06:00", "--end", "22:00")
+    office("person", "rights", ann, "--schedule", "day")
+    office("person", "rights", ann, "--with-card-or-pin", "--add")
+    assert store.book.person(ann).rights == [WireAccessRule(None, "day"), WireAccessRule("+*")]
+    shown = json.loads(office("person", "show", ann, "--json"))["rights"]
+    assert [(rule["door"], rule["with_card_or_pin"]) for rule in shown] == [(None, None), (None, True)]
+    office("rights", "role", "staff", "--with-card-or-pin", "--door", "main")
+    office("rights", "role", "staff", "--door", "second", "--add")
+    (row,) = json.loads(office("rights", "list", "--json"))
+    assert [(rule["door"], rule["with_card_or_pin"]) for rule in row["rights"]] == [("main", True), ("second", None)]
+    assert "with card or pin" in office("rights", "list")
+
+
+def test_a_mark_is_sent_to_the_gates_and_removed(office, ann, store):
+    office("person", "mark", ann, "--child", "--until", "2099-01-31")
+    assert store.book.person(ann).mark == WireMark("child", "2099-02-01T00:00:00+08:00")
+    assert "child" in office("person", "show", ann)
+    office("person", "mark", ann, "--none")
+    assert store.book.person(ann).mark is None
+    office("person", "mark", ann, check=2)
 
 
 def test_access_rules_of_households_and_roles_are_set(office):

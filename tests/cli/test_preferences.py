@@ -38,6 +38,7 @@ def test_an_access_rule_is_set_shown_and_cleared(office):
         "schedule": "work",
         "valid_from": "2099-01-01T00:00:00+08:00",
         "valid_until": "2099-02-01T00:00:00+08:00",
+        "with_card_or_pin": None,
     }
     office.office("rights", office.ann, "--clear")
     assert said(office) == []
@@ -53,6 +54,34 @@ def test_the_rules_of_another_door_stay(office):
     assert said(office) == [("second", None), ("main", "work")]
     office.office("rights", office.ann, "--schedule", "work")
     assert said(office) == [(None, "work")]
+
+
+def test_a_card_or_pin_beside_the_face_can_be_demanded_outside_a_schedule(office):
+    office.office("rights", office.ann, "--schedule", "work")
+    office.office("rights", office.ann, "--with-card-or-pin", "--add")
+    rules = office.has(office.ann)["rights"]
+    assert [(rule["schedule"], rule["with_card_or_pin"]) for rule in rules] == [("work", None), (None, True)]
+    office.office("rights", office.ann, "--with-card-or-pin", "--door", "main", "--household")
+    (rule,) = office.has(office.ann)["household_rights"]
+    assert (rule["door"], rule["with_card_or_pin"]) == ("main", True)
+    office.office("rights", office.ann, "--clear", "--with-card-or-pin", check=2)
+
+
+@pytest.mark.parametrize("kind", ["child", "alike"])
+def test_a_mark_is_set_shown_and_removed(office, kind):
+    assert office.has(office.ann)["mark"] is None
+    office.office("mark", office.ann, f"--{kind}", "--until", "2099-01-31")
+    assert office.has(office.ann)["mark"] == {"kind": kind, "until": "2099-02-01T00:00:00+08:00"}
+    office.office("mark", office.ann, f"--{kind}")
+    assert office.has(office.ann)["mark"] == {"kind": kind, "until": None}
+    office.office("mark", office.ann, "--none")
+    assert office.has(office.ann)["mark"] is None
+    assert {event["subject"] for event in office.events("rights_changed")} == {office.ann}
+
+
+@pytest.mark.parametrize("wrong", [[], ["--until", "2099-01-31"], ["--none", "--until", "2099-01-31"]])
+def test_a_mark_without_a_kind_is_refused(office, wrong):
+    assert "--child or --alike" in office.office("mark", office.ann, *wrong, check=2)
 
 
 def test_a_household_has_access_rules(office):

@@ -1,6 +1,6 @@
 """`gated office rights`: sets the access rules of households and roles."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from datetime import date
 from pathlib import Path
@@ -15,13 +15,13 @@ from gated.cli import read_only_command, show_json, streams
 from gated.cli.office import json_option
 from gated.cli.office.shared_records import store_records, weekly_schedules
 from gated.cli.people_stores import days_of, since_option, until_option
-from gated.cli.place_options import doors_option, gates_option, one_of, places_of
+from gated.cli.place_options import add_option, doors_option, gates_option, one_of, places_of, second_option
 from gated.cli.table_output import in_words, show
 from gated.errors import OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
-from gated.people.access_rule import plain_role
+from gated.people.access_rule import AccessRule, plain_role, rule_at
 from gated.protocol.record_keys import key_of
 from gated.protocol.wire_records import HouseholdRecord, RoleRecord, Tombstone, WireAccessRule
 
@@ -30,26 +30,51 @@ def access_rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options of an access rule: doors, gates, schedule and dates."""
     schedule = click.option("--schedule", help="Only during this schedule (`gated office schedule` defines it).")
     clear = click.option("--clear", is_flag=True, help="Remove the rules.")
-    for option in (clear, until_option, since_option, schedule, gates_option, doors_option):
+    for option in (clear, add_option, second_option, until_option, since_option, schedule, gates_option, doors_option):
         command = option(command)
     return command
 
 
 def access_rules_of(
-    store: Store, *, doors: tuple[str, ...], gates: tuple[str, ...], schedule: str | None, since: date | None,
-    until: date | None, clear: bool,
+    store: Store, before: Sequence[WireAccessRule], *, doors: tuple[str, ...], gates: tuple[str, ...],
+    schedule: str | None, since: date | None, until: date | None, needs_second: bool, add: bool, clear: bool,
 ) -> list[WireAccessRule]:  # fmt: skip
-    """Return the access rules that the options describe. Raises click's usage error for no option, or an unknown gate
-    or schedule.
+    """Return the access rules that the options describe, after the rules `before` with `--add`. Raises click's usage
+    error for no option, or an unknown gate or schedule.
     """
-    if clear == bool(doors or gates or schedule or since or until):
-        raise click.UsageError("give one or more of --door, --gate, --schedule, --from and --until, or --clear alone")
+    if clear == bool(doors or gates or schedule or since or until or needs_second or add):
+        raise click.UsageError(
+            "give one or more of --door, --gate, --schedule, --from, --until and --with-card-or-pin, or --clear alone"
+        )
     begin, end = days(since, until, store.zone)
     if schedule is not None:
         schedule = one_of("--schedule", schedule, {each.name for each in weekly_schedules(store)})
     known = {each.gate for each in store.gates()}
     places = places_of(doors, tuple(one_of("--gate", gate, known) for gate in gates))
-    return [] if clear else [WireAccessRule(place, schedule, begin, end) for place in places or (None,)]
+    doors_as_sent = [AccessRule(place, needs_second=needs_second).stored_door for place in places or (None,)]
+    new = [WireAccessRule(door, schedule, begin, end) for door in doors_as_sent]
+    return [] if clear else [*(before if add else ()), *new]
+
+
+def shown_rules(rules: Sequence[WireAccessRule]) -> list[dict[str, Any]]:
+    """Return access rules for people and as JSON."""
+    plain = [rule_at(rule.door, None, None, None) for rule in rules]
+    return [
+        {
+            "door": door.door,
+            "schedule": rule.schedule,
+            "valid_from": rule.valid_from,
+            "valid_until": rule.valid_until,
+            "with_card_or_pin": door.needs_second or None,
+        }
+        for rule, door in zip(rules, plain, strict=True)
+    ]
+
+
+def _rules_under(store: Store, key: str) -> list[WireAccessRule]:
+    """Return the present rules of a household or role."""
+    record = store.book.get(key)
+    return record.rights if isinstance(record, HouseholdRecord | RoleRecord) else []
 
 
 def days(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[str | None, str | None]:
@@ -98,8 +123,12 @@ def household(folder: Path, /, household: str, **options: Any) -> None:
         lived_in = {person.household for person in store.book.live(OfficePerson)}
         if not options["clear"] and not any(names.is_same(name, each) for each in lived_in):
             raise OfficeError(f"nobody lives in {household!r}; {names.did_you_mean(name, lived_in)}")
-        rules = access_rules_of(store, **options)
-        store_records(store, "household", [HouseholdRecord(n=0, household=each, rights=rules) for each in spellings])
+        rules = {
+            each: access_rules_of(store, _rules_under(store, f"household/{each}"), **options) for each in spellings
+        }
+        store_records(
+            store, "household", [HouseholdRecord(n=0, household=each, rights=rules[each]) for each in spellings]
+        )
     streams.say(f"set the access rules of household {name}")
 
 
@@ -111,10 +140,10 @@ def role(folder: Path, /, role: str, **options: Any) -> None:
     """Set where and when people with a role may enter, such as staff. Replaces the former rules."""
     name = plain_role(role)
     with closing(Store.open(folder)) as store:
-        rules = access_rules_of(store, **options)
         roles = {person.role for person in store.book.live(OfficePerson)}
         spellings = store.book.spellings(RoleRecord, name)
-        store_records(store, "role", [RoleRecord(n=0, role=each, rights=rules) for each in spellings])
+        rules = {each: access_rules_of(store, _rules_under(store, f"role/{each}"), **options) for each in spellings}
+        store_records(store, "role", [RoleRecord(n=0, role=each, rights=rules[each]) for each in spellings])
     streams.say(f"set the access rules of the role {name}")
     if not any(names.is_same(name, each) for each in roles):
         streams.say(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
@@ -128,8 +157,11 @@ def list_access_rules(folder: Path, as_json: bool) -> None:
     """List the rules of households and roles. `gated office person show` shows a person's own rules."""
     with closing(Store.open(folder)) as store:
         zone = store.zone
-        rows = [{"of": "household", "name": r.household, "rights": r.rights} for r in store.book.live(HouseholdRecord)]
-        rows += [{"of": "role", "name": r.role, "rights": r.rights} for r in store.book.live(RoleRecord)]
+        rows = [
+            {"of": "household", "name": r.household, "rights": shown_rules(r.rights)}
+            for r in store.book.live(HouseholdRecord)
+        ]
+        rows += [{"of": "role", "name": r.role, "rights": shown_rules(r.rights)} for r in store.book.live(RoleRecord)]
     if as_json:
         show_json(rows)
     else:

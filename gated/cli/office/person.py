@@ -2,7 +2,7 @@
 
 import secrets
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,8 @@ from gated.cli import streams
 from gated.cli.find_person import called, not_twice, sure, yes_option
 from gated.cli.office.access_rules import access_rule_options, access_rules_of, copy_shared_rules
 from gated.cli.office.chosen_person import changing_person, person_by_words
-from gated.cli.preferences import given_preferences, near_role, preference_options
+from gated.cli.people_stores import days_of
+from gated.cli.preferences import given_mark, given_preferences, mark_options, near_role, preference_options
 from gated.errors import OfficeError
 from gated.gallery.enrolment import plain_text
 from gated.journal.entry import stamp
@@ -23,7 +24,7 @@ from gated.office.gate_consents import with_enrolment_consents
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.access_rule import plain_role
-from gated.protocol.wire_records import WireConsent, WirePreferences
+from gated.protocol.wire_records import WireConsent, WireMark, WirePreferences
 
 _consent = click.option(
     "--consent", metavar="REF", help="Number of the paper on which the person agreed to be recognised."
@@ -164,7 +165,7 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
 def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
     """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
     with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, rights=access_rules_of(store, **options)))
+        store.book.put(replace(who, rights=access_rules_of(store, who.rights, **options)))
     streams.say(f"set the access rules of {called(who)}, {who.subject}")
 
 
@@ -178,6 +179,22 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> Non
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))
     streams.say(f"set the preferences of {called(who)}, {who.subject}")
+
+
+@person.command()
+@click.argument("subject")
+@mark_options
+@click.pass_obj
+def mark(folder: Path, /, subject: str, kind: str | None, until: date | None) -> None:
+    """Mark a person whose face may not open alone at any gate: the person also uses a card or PIN.
+
+    A card or PIN alone still opens. The office stores no reason beside the mark. Gates of an older version ignore it.
+    """
+    with changing_person(folder, subject) as (store, who):
+        new = given_mark(kind, days_of(None, until, store.zone)[1])
+        end = None if new is None or new.until is None else new.until.isoformat()
+        store.book.put(replace(who, mark=None if new is None else WireMark(new.kind, end)))
+    streams.say(f"{'removed' if new is None else 'set'} the mark of {called(who)}, {who.subject}")
 
 
 def _change_status(folder: Path, words: str, status: Literal["active", "suspended"], result: str) -> None:

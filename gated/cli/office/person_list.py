@@ -9,6 +9,7 @@ import click
 
 from gated.cli import read_only_command, show_json
 from gated.cli.office import json_option
+from gated.cli.office.access_rules import shown_rules
 from gated.cli.office.chosen_person import person_by_words
 from gated.cli.people_stores import Day
 from gated.cli.table_output import in_words, in_zone, show
@@ -70,7 +71,7 @@ def _row(store: Store, person: OfficePerson) -> dict[str, Any]:
         "added_at": iso(person.added_at, store.zone),
         "consents": person.consents,
         "enrolled_at": store.faces.enrolled_at(person.subject),
-        "rights": person.rights,
+        "rights": shown_rules(person.rights),
         "cards": [
             {"id": each.id, "label": each.label, "valid_until": iso(each.valid_until, store.zone)}
             for each in person.cards
@@ -78,4 +79,5 @@ def _row(store: Store, person: OfficePerson) -> dict[str, Any]:
         "pin": person.has_pin,
         "duress_pin": person.has_duress_pin,
         "wishes": person.wishes,
+        "mark": person.mark,
     }
