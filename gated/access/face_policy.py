@@ -1,20 +1,26 @@
-"""Decide whether a face may pass now. Pure: the evidence of a frame becomes a verdict, the verdicts of a visit become a
-decision. Used by `visits` and `photos`.
+"""Decide whether a face may pass now. Pure: the evidence of a frame becomes a verdict, the verdicts of a visit and its
+recognition become a decision. Used by `visits` and `photos`.
 
 Every rule denies on unexpected input: a score that is not finite, a missing value, an empty gallery.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from math import isfinite
+from types import MappingProxyType
 from typing import TypeGuard
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from gated.access.face_evidence import LOOK_SLACK
 from gated.access.pad_evidence import PadFinding, PadRates, judge_pad
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
+
+NOBODYS: Mapping[SubjectId, float] = MappingProxyType({})
+"""Nobody has a threshold of their own."""
 
 
 class FaceReason(StrEnum):
@@ -40,6 +46,10 @@ class FaceRules(Struct, frozen=True):
     give_up_s: float
     max_frame_age_s: float
     pad_rates: PadRates = PadRates()
+    agreement: float = 0.3
+    """The least score of a look with the mean of the looks before. It does not move with `threshold`, so that a higher
+    threshold never grants more.
+    """
 
 
 class LookVerdict(Struct, frozen=True):
@@ -57,11 +67,21 @@ class LookVerdict(Struct, frozen=True):
     pad_score: float | None = None
     imitated: frozenset[SubjectId] = frozenset()
     doubted: SubjectId | None = None
+    supported: SubjectId | None = None
+    """The person of this frame at a threshold that is `LOOK_SLACK` lower: what it adds to the evidence of a visit."""
 
     @property
     def named(self) -> SubjectId | None:
         """Return the person of this frame, whatever PAD makes of it. None for anybody who may not pass."""
         return self.subject if self.reason is FaceReason.MATCH else self.doubted
+
+
+class Recognition(Struct, frozen=True):
+    """The result of all looks of a visit that agree, with the score of the visit."""
+
+    verdict: LookVerdict
+    looks: Sequence[LookVerdict]
+    """The verdicts of these looks, oldest first. The last one is the latest frame of good quality."""
 
 
 class FaceDecision(Struct, frozen=True):
@@ -76,9 +96,14 @@ class FaceDecision(Struct, frozen=True):
 
 
 def judge_look(
-    candidates: Sequence[Candidate], pad_score: float | None, rules: FaceRules, pad_bound: float | None = None
+    candidates: Sequence[Candidate],
+    pad_score: float | None,
+    rules: FaceRules,
+    pad_bound: float | None = None,
+    own: Mapping[SubjectId, float] = NOBODYS,
 ) -> LookVerdict:
     """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first.
+    `own`: people with a higher threshold of their own.
 
     `pad_bound` is a PAD threshold that applies if it is stricter than that of the rules. A score
     between the two is no match and no attack: a strict bound must not make attacks of living faces.
@@ -86,13 +111,14 @@ def judge_look(
     score = candidates[0].score if candidates else None
     if not _is_probability(pad_score) or (score is not None and not isfinite(score)):
         return LookVerdict(FaceReason.ODD)
-    found = _identified(candidates, pad_score, rules)
+    found = _identified(candidates, pad_score, rules, own)
+    supported = _identified(candidates, pad_score, rules, own, LOOK_SLACK).named
     if not pad_score >= rules.pad_threshold:
         imitated = _resembled(candidates, rules)
-        return LookVerdict(FaceReason.ATTACK, None, score, pad_score, imitated, found.named)
+        return LookVerdict(FaceReason.ATTACK, None, score, pad_score, imitated, found.named, supported)
     if pad_bound is not None and not pad_score >= pad_bound:
-        return LookVerdict(FaceReason.UNDECIDED, score=score, pad_score=pad_score, doubted=found.named)
-    return found
+        return LookVerdict(FaceReason.UNDECIDED, None, score, pad_score, frozenset(), found.named, supported)
+    return replace(found, supported=supported)
 
 
 def _is_probability(pad_score: float | None) -> TypeGuard[float]:
@@ -100,11 +126,17 @@ def _is_probability(pad_score: float | None) -> TypeGuard[float]:
     return pad_score is not None and 0 <= pad_score <= 1
 
 
-def _identified(candidates: Sequence[Candidate], pad_score: float, rules: FaceRules) -> LookVerdict:
-    """Return the verdict of a frame whose PAD score is good enough."""
+def _identified(
+    candidates: Sequence[Candidate],
+    pad_score: float,
+    rules: FaceRules,
+    own: Mapping[SubjectId, float],
+    slack: float = 0.0,
+) -> LookVerdict:
+    """Return the verdict of a frame whose PAD score is good enough, at thresholds that are lower by `slack`."""
     best = candidates[0] if candidates else None
     score = best.score if best is not None else None
-    if best is None or not best.score >= rules.threshold:
+    if best is None or not _reaches(best, rules.threshold, own, slack):
         return LookVerdict(FaceReason.UNKNOWN, score=score, pad_score=pad_score)
     if best.status == "suspended":
         return LookVerdict(FaceReason.SUSPENDED, best.subject, score, pad_score)
@@ -115,13 +147,10 @@ def _identified(candidates: Sequence[Candidate], pad_score: float, rules: FaceRu
     return LookVerdict(FaceReason.MATCH, best.subject, score, pad_score)
 
 
-def above_own(verdict: LookVerdict, threshold: float | None) -> LookVerdict:
-    """Return the verdict if its score reaches the person's own threshold, else that the face is unknown. None: there is
-    none.
-    """
-    if threshold is None or (verdict.score is not None and verdict.score >= threshold):
-        return verdict
-    return LookVerdict(FaceReason.UNKNOWN, score=verdict.score, pad_score=verdict.pad_score)
+def _reaches(candidate: Candidate, threshold: float, own: Mapping[SubjectId, float], slack: float) -> bool:
+    """Return whether a score is at most `slack` below the threshold and below the person's own one. False for NaN."""
+    needed = (threshold, own.get(candidate.subject, threshold))
+    return isfinite(candidate.score) and all(candidate.score >= each - slack for each in needed)
 
 
 def _resembled(candidates: Sequence[Candidate], rules: FaceRules) -> frozenset[SubjectId]:
@@ -148,41 +177,49 @@ def decide_visit(
     is_over: bool,
     rules: FaceRules,
     *,
+    recognition: Recognition | None = None,
     plane: float | None = None,
     pad_bound: float | None = None,
 ) -> FaceDecision | None:
     """Return the decision about a visit so far, or None to continue.
 
-    Grant: the last `rules.frames` looks name one subject, and PAD finds the visit bona fide. The decision has the
-    lowest score of them. Deny: PAD finds an attack, the time is up, or the person has left. `plane`: the log-odds of
-    the visit's motion. `pad_bound`: the PAD threshold that applies now, if it is stricter.
+    Grant: the recognition names a person, its last `rules.frames` looks support this person, and PAD finds the visit
+    bona fide, and also these looks alone. Deny: PAD finds an attack, the time is up, or the person has left. `plane`:
+    the log-odds of the visit's motion. `pad_bound`: the PAD threshold that applies now, if it is stricter.
     """
-    scores = [v.pad_score for v in verdicts if v.pad_score is not None]
-    finding = judge_pad(
-        scores, plane, pad_threshold=rules.pad_threshold, bound=pad_bound, rates=rules.pad_rates, frames=rules.frames
-    )
-    recent = verdicts[-rules.frames :]
-    if finding is PadFinding.BONA_FIDE and _name_one(recent, rules.frames):
-        return _grant(recent, len(verdicts))
+    scores = _pad_scores(verdicts)
+
+    def pad(of: Sequence[float]) -> PadFinding:
+        usual, rates = rules.pad_threshold, rules.pad_rates
+        return judge_pad(of, plane, pad_threshold=usual, bound=pad_bound, rates=rates, frames=rules.frames)
+
+    finding = pad(scores)
     if finding is PadFinding.ATTACK:
         best = max(verdicts, key=_score)
         return FaceDecision(False, FaceReason.ATTACK, len(verdicts), None, best.score, min(scores))
+    if finding is PadFinding.BONA_FIDE and recognition is not None and _is_supported(recognition, rules.frames):
+        of_looks = _pad_scores(recognition.looks)
+        if len(of_looks) == len(scores) or pad(of_looks) is PadFinding.BONA_FIDE:
+            return _grant(recognition, len(verdicts), rules.frames)
     if verdicts and (is_over or not waited_s < rules.give_up_s):
         return _deny(verdicts, len(verdicts), rules)
     return None
 
 
-def _name_one(recent: Sequence[LookVerdict], frames: int) -> bool:
-    """Return whether these looks are enough and all name the same person."""
-    named = recent[0].named if recent else None
-    return named is not None and len(recent) == frames and all(v.named == named for v in recent)
+def _pad_scores(verdicts: Sequence[LookVerdict]) -> list[float]:
+    return [verdict.pad_score for verdict in verdicts if verdict.pad_score is not None]
 
 
-def _grant(recent: Sequence[LookVerdict], frames: int) -> FaceDecision:
-    """Return the grant of a visit of so many frames, with the lowest scores of its recent looks."""
-    worst = min(recent, key=_score)
-    pad_score = min((v.pad_score for v in recent if v.pad_score is not None), default=None)
-    return FaceDecision(True, FaceReason.MATCH, frames, worst.named, worst.score, pad_score)
+def _is_supported(recognition: Recognition, frames: int) -> bool:
+    """Return whether the visit names a person, and enough looks support this person, the latest ones all of them."""
+    named, recent = recognition.verdict.named, recognition.looks[-frames:]
+    return named is not None and len(recent) == frames and all(each.supported == named for each in recent)
+
+
+def _grant(recognition: Recognition, seen: int, frames: int) -> FaceDecision:
+    """Return the grant of a visit of `seen` frames: the score of the visit, the lowest PAD score of the last looks."""
+    verdict, pad_score = recognition.verdict, min(_pad_scores(recognition.looks[-frames:]), default=None)
+    return FaceDecision(True, FaceReason.MATCH, seen, verdict.named, verdict.score, pad_score)
 
 
 def _deny(verdicts: Sequence[LookVerdict], frames: int, rules: FaceRules) -> FaceDecision:

@@ -17,6 +17,7 @@ from msgspec import structs
 from gated.access.access_rules import FACE_ALONE, Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
 from gated.access.enrolment_looks import LookRequirements
+from gated.access.face_evidence import LOOK_SLACK
 from gated.access.face_policy import FaceRules
 from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator, count_none
 from gated.access.pad_evidence import PadRates
@@ -107,6 +108,7 @@ class FaceService:
             self._search_time,
             partial(self._attacks.bound, MAIN),
             admits=self._rate.admits,
+            centring=lambda: self._gallery.centring,
         )
         self._apply_calibration()
 
@@ -313,6 +315,7 @@ def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:
         give_up_s=settings.give_up_s,
         max_frame_age_s=settings.max_frame_age_s,
         pad_rates=PadRates(settings.pad_bpcer, settings.pad_apcer),
+        agreement=vision.threshold - LOOK_SLACK,
     )
 
 

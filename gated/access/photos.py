@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, decide_visit, judge_look
+from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, Recognition, decide_visit, judge_look
 from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.access.photo_face import embedding_of, photo_embedding
 from gated.access.visits import COMPARED_CANDIDATES
@@ -122,8 +122,9 @@ def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules:
     timing["search"] = (time.perf_counter() - began) * 1e3
     decision = None
     if largest is not None and largest.problem is None:
-        looks = [judge_look(near, largest.pad_score, rules)] * (TRUNCATED_AFTER * rules.frames)
-        decision = decide_visit(looks, 0.0, True, rules)
+        verdict = judge_look(near, largest.pad_score, rules)
+        looks = [verdict] * (TRUNCATED_AFTER * rules.frames)
+        decision = decide_visit(looks, 0.0, True, rules, recognition=Recognition(verdict, looks))
     outcome, reason = outcome_of(largest, decision)
     return PhotoIdentification(
         outcome=outcome,

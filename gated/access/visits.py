@@ -13,15 +13,17 @@ import numpy as np
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from gated.access.face_evidence import Looks, added, weight_of
 from gated.access.face_policy import (
     FaceDecision,
     FaceReason,
     FaceRules,
     LookVerdict,
-    above_own,
+    Recognition,
     decide_visit,
     judge_look,
 )
+from gated.composite import Centring, Composite
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.face.vision_messages import Observation
@@ -57,9 +59,22 @@ class OpenVisit(Struct):
     verdicts: list[LookVerdict] = field(default_factory=list)
     plane: float | None = None
     """The log-odds of the motion so far, as in the latest look."""
+    evidence: Looks | None = None
+    """The looks that agree, until the decision. None after an odd one."""
+    run: list[LookVerdict] = field(default_factory=list)
+    """The verdicts of these looks."""
+    recognition: Recognition | None = None
     is_decided: bool = False
     looks: list[bytes] = field(default_factory=list)
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
+
+    def add(self, looks: Looks | None, verdict: LookVerdict, together: LookVerdict | None) -> None:
+        """Add the verdict of a look. `looks`: those that agree, with this one; None ends the evidence. `together`:
+        their verdict.
+        """
+        kept = 0 if looks is None else looks.count - 1
+        self.evidence, self.run = looks, [*self.run[len(self.run) - kept :], verdict] if looks else []
+        self.recognition = Recognition(together, self.run) if together is not None else None
 
 
 class VisitOutcome(Struct, frozen=True):
@@ -97,8 +112,13 @@ class Visits:
         bound: PadBound = lambda usual, _: usual,
         *,
         admits: Callable[[], bool] = lambda: True,
+        centring: Callable[[], Centring] | None = None,
     ) -> None:
-        """`admits` is called once for each new track (see `visit_rate`). If it returns False, the track is ignored."""
+        """`admits` is called once for each new track (see `visit_rate`). If it returns False, the track is ignored.
+        `centring` returns that of the search. None: embeddings have one part, not centred.
+        """
+        plain = Composite.single(dimension).centring
+        self._centring = centring or (lambda: plain)
         self._search, self._dimension, self.rules, self._search_time = search, dimension, rules, patience
         self._bound, self._admits = bound, admits
         self._open: dict[int, OpenVisit] = {}
@@ -123,7 +143,7 @@ class Visits:
         if visit.is_decided:
             return None
         visit.plane = seen.plane_log_odds
-        visit.verdicts.append(self._verdict(seen, now))
+        visit.verdicts.append(self._verdict(visit, seen, now))
         return self._decide(visit, now, is_over=False)
 
     def _make_room(self) -> bool:
@@ -174,16 +194,35 @@ class Visits:
         """End all visits, because vision is lost. Return the decisions: they open nothing, but an attack counts."""
         return [outcome for track in list(self._open) if (outcome := self.end(track, now))]
 
-    def _verdict(self, seen: Observation, now: float) -> LookVerdict:
+    def _verdict(self, visit: OpenVisit, seen: Observation, now: float) -> LookVerdict:
+        """Return the verdict of a frame, and add its look to the evidence of the visit. A poor frame adds nothing."""
         if seen.problem is not None or seen.embedding is None:
             return LookVerdict(FaceReason.POOR_QUALITY)
         try:
             probe = check_embedding(np.frombuffer(seen.embedding, "<f4"), self._dimension)
             candidates = self._search(probe)  # refuses a probe with a damaged part
+            verdict = self._judged(candidates, seen, now)
+            if verdict.reason is FaceReason.ODD:
+                raise EmbeddingError("a look with an odd score")
+            looks = added(visit.evidence, probe, weight_of(seen.quality), self._centring(), self.rules.agreement)
+            together = self._judged(self._of_visit(looks, candidates), seen, now)
         except (EmbeddingError, ValueError):
+            visit.add(None, LookVerdict(FaceReason.ODD), None)
             return LookVerdict(FaceReason.ODD)
-        verdict = judge_look(candidates, seen.pad_score, self.rules, self._pad_threshold(now))
-        return verdict if verdict.subject is None else above_own(verdict, self.thresholds.get(verdict.subject))
+        visit.add(looks, verdict, together)
+        return replace(verdict, imitated=verdict.imitated | together.imitated)
+
+    def _judged(self, candidates: Sequence[Candidate], seen: Observation, now: float) -> LookVerdict:
+        return judge_look(candidates, seen.pad_score, self.rules, self._pad_threshold(now), self.thresholds)
+
+    def _of_visit(self, looks: Looks, of_latest: Sequence[Candidate]) -> Sequence[Candidate]:
+        """Return the candidates with their scores of the visit. `of_latest`: the candidates of the latest look.
+
+        Raises `EmbeddingError` if the looks have no common direction.
+        """
+        if looks.count == 1:
+            return of_latest
+        return [looks.score_of(each) for each in self._search(looks.probe(self._centring().composite))]
 
     def _pad_threshold(self, now: float) -> float:
         return self._bound(self.rules.pad_threshold, now)
@@ -191,10 +230,12 @@ class Visits:
     def _decide(self, visit: OpenVisit, now: float, *, is_over: bool) -> VisitOutcome | None:
         waited_s, rules = now - visit.began_at, self._rules_for(visit)
         waited_s, bound = waited_s if isfinite(waited_s) else rules.give_up_s, self._pad_threshold(now)
-        decision = decide_visit(visit.verdicts, waited_s, is_over, rules, plane=visit.plane, pad_bound=bound)
+        decision = decide_visit(
+            visit.verdicts, waited_s, is_over, rules, recognition=visit.recognition, plane=visit.plane, pad_bound=bound
+        )
         if decision is None:
             return None
-        visit.is_decided = True
+        visit.is_decided, visit.evidence, visit.recognition, visit.run = True, None, None, []
         return VisitOutcome(visit.id, decision, visit.seen_at, _imitated(visit.verdicts, decision))
 
     def _rules_for(self, visit: OpenVisit) -> FaceRules:

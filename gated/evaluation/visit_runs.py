@@ -24,6 +24,9 @@ from gated.types import Score, SubjectId
 GAP_S = 10.0
 """Time without frames between two visits: every track has ended, so each visit starts a new one."""
 
+PRECISION = 1e-9
+"""Precision of the score of a visit."""
+
 Seen = Observation | TrackEnded
 
 
@@ -115,7 +118,7 @@ class Judge:
 
     def _decide(self, seen: Sequence[Seen], search: SearchGallery, rules: FaceRules) -> FaceDecision | None:
         """Return the decision of the product's own `Visits`: the first grant, else the first denial, else None."""
-        visits = Visits(search, self._index.dimension, rules)
+        visits = Visits(search, self._index.dimension, rules, centring=lambda: self._index.centring)
         decisions = []
         for message in seen:
             if isinstance(message, TrackEnded):
@@ -127,15 +130,22 @@ class Judge:
         return next((decision for decision in made if decision.grant), made[0] if made else None)
 
     def _passing_score(self, seen: Sequence[Seen], search: SearchGallery, wanted: SubjectId | None) -> float:
-        """Return the highest threshold that grants (to `wanted`, if given). It is the score of one of the frames."""
+        """Return the highest threshold that grants (to `wanted`, if given), to 1e-9.
+
+        A visit granted at a threshold is granted at every lower one. So the interval is halved.
+        """
 
         def grants(threshold: float) -> bool:
             decision = self._decide(seen, search, structs.replace(self._rules, threshold=threshold))
             return decision is not None and decision.grant and wanted in (None, decision.subject)
 
-        probes = [probe for message in seen if (probe := _probe(message, self._index.dimension)) is not None]
-        scores = {float(found[0].score) for probe in probes if (found := search(probe))}
-        return next((score for score in sorted(scores, reverse=True) if grants(score)), NO_SCORE)
+        low, high = -1.0, 1.0 + 1e-9
+        if not grants(low):
+            return NO_SCORE
+        while high - low > PRECISION:
+            middle = (low + high) / 2
+            low, high = (middle, high) if grants(middle) else (low, middle)
+        return low
 
     def _without(self, subject: SubjectId | None) -> SearchGallery:
         """Return a search of the gallery without one subject."""

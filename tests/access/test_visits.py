@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from gated.access.face_policy import FaceReason, FaceRules
 from gated.access.visits import MOST_VISITS, Visits
 from gated.composite import Composite
-from gated.face.vision_messages import Observation
+from gated.face.vision_messages import Observation, Quality
 from gated.gallery.search import Index, Row
 
 RULES = FaceRules(threshold=0.42, pad_threshold=0.5, margin=0.05, frames=3, give_up_s=3.0, max_frame_age_s=1.0)
@@ -268,3 +268,149 @@ def test_a_track_that_is_not_admitted_is_no_visit_and_one_that_was_goes_on():
     assert [bool(outcome) for outcome in outcomes] == [False, False, False, False, True]
     assert outcomes[-1].decision.grant
     assert visits.tick(200.0) == []
+
+
+# -- the evidence of a visit -------------------------------------------------------------------------------------------
+
+
+def looking(vectors, track=1, **how):
+    """Observe these faces on one track, ten a second. Return the visits and every outcome."""
+    seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, RULES)
+    looks = [look(vector, at=100 + i / 10, track=track, **how) for i, vector in enumerate(vectors)]
+    return seen, [outcome for each in looks if (outcome := seen.observe(each, each.frame_at + 0.05))]
+
+
+def scoring(score, who=RESIDENT, seed=0):
+    """Return a look with exactly this score with a person."""
+    rest = np.random.default_rng(seed).normal(size=DIMENSION)
+    for person in (RESIDENT, OTHER):
+        rest -= (rest @ person) * person
+    rest -= (rest @ who) * who
+    return unit(score * who + np.sqrt(1 - score**2) * unit(rest))
+
+
+def test_looks_that_waver_around_the_threshold_are_let_in_by_their_mean():
+    _, outcomes = looking([scoring(0.41), scoring(0.55), scoring(0.5)])
+    (decision,) = [outcome.decision for outcome in outcomes]
+    assert (decision.grant, decision.subject) == (True, "resident")
+    assert RULES.threshold <= decision.score < 0.5
+
+
+def test_looks_below_the_threshold_never_add_up_to_a_grant():
+    _, outcomes = looking([scoring(0.41, seed=i) for i in range(29)])
+    assert outcomes == []
+
+
+def test_different_looks_of_a_stranger_do_not_add_up():
+    """Their mean is nearer to the template than each of them. So the score of a visit is not that of the mean."""
+    looks = [scoring(0.4, seed=i) for i in range(20)]
+    mean = unit(np.mean(looks, axis=0))
+    assert float(mean @ RESIDENT) > RULES.threshold + 0.1
+    open_rules = replace(RULES, agreement=-1.0)
+    seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, open_rules)
+    assert [seen.observe(look(v, at=100 + i / 10), 100 + i / 10) for i, v in enumerate(looks)] == [None] * 20
+
+
+def test_poor_frames_between_good_ones_neither_count_nor_begin_anew(visits):
+    frames = [look(), look(at=100.1, problem="blurred"), look(at=100.2), look(at=100.3, embedding=None), look(at=100.4)]
+    outcomes = [visits.observe(seen, seen.frame_at) for seen in frames]
+    assert [bool(outcome) for outcome in outcomes] == [False, False, False, False, True]
+    assert outcomes[-1].decision.grant
+
+
+@given(place=st.integers(0, 2), odd=st.sampled_from([None, math.nan, -0.1, 1.1, math.inf]))
+def test_an_odd_frame_begins_the_evidence_anew(place, odd):
+    seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, RULES)
+    pads = [0.9] * 6
+    pads[place] = odd
+    outcomes = [seen.observe(look(at=100 + i / 10, pad_score=pad), 100 + i / 10) for i, pad in enumerate(pads)]
+    assert [i for i, outcome in enumerate(outcomes) if outcome] == [place + 3]
+
+
+@pytest.mark.parametrize("odd", [math.nan, math.inf])
+def test_a_quality_that_is_no_number_is_odd(visits, odd):
+    quality = Quality(60.0, odd, 120.0, 1.0, 0.0, 0.0, 0.0, 0.0)
+    looks = [replace(look(at=100 + i / 10), quality=quality) for i in range(31)]
+    (outcome,) = [made for seen in looks if (made := visits.observe(seen, seen.frame_at))]
+    assert (outcome.decision.grant, outcome.decision.reason) == (False, FaceReason.ODD)
+
+
+FACES = {"resident": RESIDENT, "other": OTHER, "stranger": STRANGER, "bad": None}
+
+
+@settings(max_examples=200)
+@given(st.lists(st.sampled_from(sorted(FACES)), min_size=1, max_size=12))
+def test_a_grant_is_for_the_face_of_the_last_three_good_looks_on_a_track(names):
+    """So a face that takes the place of another never gets in as the first one, and one bad frame never opens."""
+    _, outcomes = looking([FACES[name] for name in names])
+    good = [name for name in names if name != "bad"]
+    runs = ["".join(name[0] for name in good[:end]) for end in range(len(good) + 1)]
+    expected = next((run[-1] for run in runs if run.endswith(("rrr", "ooo"))), None)
+    granted = [outcome.decision.subject for outcome in outcomes if outcome.decision.grant]
+    assert [subject[0] for subject in granted] == ([expected] if expected else [])
+
+
+@settings(max_examples=100)
+@given(st.lists(st.integers(0, 99), min_size=1, max_size=8), st.integers(3, 8))
+def test_a_swap_to_a_stranger_never_opens_for_the_person_before(seeds, strangers):
+    """PAD is undecided during the first looks, so that the resident is recognised and not yet let in."""
+    seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, RULES)
+    at, outcomes = 100.0, []
+    for seed in seeds[:2]:
+        outcomes.append(seen.observe(look(scoring(0.9, seed=seed), at=at, pad_score=0.55), at))
+        at += 0.1
+    for number in range(strangers):
+        outcomes.append(seen.observe(look(scoring(0.1, seed=1000 + number), at=at, pad_score=1.0), at))
+        at += 0.1
+    assert not any(outcome.decision.grant for outcome in outcomes if outcome)
+
+
+@settings(max_examples=100)
+@given(
+    scores=st.lists(st.floats(0.2, 0.9), min_size=3, max_size=8),
+    thresholds=st.tuples(st.floats(0.2, 0.8), st.floats(0.2, 0.8)),
+)
+def test_a_higher_threshold_never_grants_more(scores, thresholds):
+    def granted(threshold):
+        rules = replace(RULES, threshold=threshold)
+        seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, rules)
+        looks = [look(scoring(score, seed=i), at=100 + i / 10) for i, score in enumerate(scores)]
+        return [o.decision.grant for each in looks if (o := seen.observe(each, each.frame_at))]
+
+    low, high = sorted(thresholds)
+    assert True not in granted(high) or True in granted(low)
+
+
+def test_the_evidence_of_a_visit_ends_with_its_decision(visits):
+    watch(visits, 3)
+    (visit,) = visits._open.values()
+    assert visit.is_decided
+    assert (visit.evidence, visit.recognition, visit.run) == (None, None, [])
+    visits.end(1, 100.5)
+    assert not visits._open
+
+
+def test_an_attack_counts_for_the_person_whom_the_whole_visit_resembles():
+    """Each frame alone is below the threshold or doubtful; the mean of the visit is above."""
+    rules = replace(RULES, threshold=0.45)
+    seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, rules)
+    frames = [(0.55, 0.9), (0.44, 0.001), (0.44, 0.001), (0.44, 0.001)]
+    looks = [look(scoring(score), at=100 + i / 10, pad_score=pad) for i, (score, pad) in enumerate(frames)]
+    (outcome,) = [made for each in looks if (made := seen.observe(each, each.frame_at))]
+    assert outcome.decision.reason is FaceReason.ATTACK
+    assert outcome.imitated == {"resident"}
+
+
+def test_a_composite_is_combined_part_by_part_and_searched_with_its_centring():
+    index = Index([Row("resident", "1", "active", composite(1)), Row("other", "2", "active", composite(2))], 128, PARTS)
+    probes = []
+
+    def search(probe):
+        probes.append(probe)
+        return index.search(probe, 5)
+
+    seen = Visits(search, DIMENSION, RULES, centring=lambda: index.centring)
+    outcomes = [seen.observe(look(composite(1), at=100 + i / 10), 100 + i / 10) for i in range(3)]
+    assert outcomes[-1].decision.grant
+    assert PARTS.fitting(np.array(probes)).all()
+    assert len(probes) == 5, "one more search for each frame after the first"
