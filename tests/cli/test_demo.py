@@ -129,7 +129,7 @@ def test_in_a_pipe_each_event_is_printed_once_on_one_line(board):
 
 def test_on_a_terminal_the_board_shows_everything(board):
     now = Now(
-        title="a stranger tries", in_view="a stranger", says="closed: unknown", door="secured", vision="sees",
+        title="a stranger tries", in_view="a stranger", result="closed: unknown", door="secured", vision="sees",
         network="CUT", waiting=7, people=6, facts=[(GRANTED, "Wang Yu")] * 9,
     )  # fmt: skip
     board._console.print(board._picture(now))

@@ -86,8 +86,7 @@ TABLES = {
         "rest_s": 2.0,
     },
     "cues": {"phone": "0371-6555 1234", "ready_pin": 0, "open_pin": 1, "refused_pin": 2, "fault_pin": 3},
-    "schedules.work": {"start": "08:00", "end": "18:00"},
-    "schedules.market": {"start": "05:00", "end": "06:00"},
+    "schedules": {"work": {"start": "08:00", "end": "18:00"}, "market": {"start": "05:00", "end": "06:00"}},
 }
 """Settings of a gate with two doors and every device, but without models: vision is lost and uses no resources."""
 

@@ -170,7 +170,7 @@ def test_each_schema_is_plain_json_schema():
 
 
 def test_the_document_matches_the_code():
-    assert wire_document.text() == TEXT, "renew it: .venv/bin/python tests/sync/wire_document.py"
+    assert wire_document.text() == TEXT, "renew it: .venv/bin/python tests/protocol/wire_document.py"
 
 
 def test_the_channels_are_exactly_the_topics():
