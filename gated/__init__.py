@@ -7,6 +7,7 @@ provision      sets a machine up as a gate, and a machine as an office
 update         installs another version beside the running one, tries it, and keeps it or takes it back
 sandbox        the rights that vision gives up before it reads a picture
 office_wiring  the gate's link to its office, wired
+vision_wiring  vision and the gate's model set, wired to the entrance and the cues
 commands       carries out the commands of the office
 evaluation     error rates with n and bounds, from visits, folders or pairs of pictures
 simulator      a courtyard without hardware: rendered people before a camera, and a network with an office

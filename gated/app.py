@@ -17,7 +17,6 @@ from gated import wording
 from gated.access.calls import CALL_ANSWER_S, Calls
 from gated.access.entrance import Entrance, EntranceReports
 from gated.access.responder import CredentialOutcome
-from gated.access.sighting import sight_of
 from gated.config import Settings
 from gated.config.settings_trial import SettingsTrial, begin
 from gated.cues.cue import Situation
@@ -25,12 +24,9 @@ from gated.cues.fingerprint import requested_fingerprint
 from gated.cues.stage import Stage
 from gated.cues.words import fitted_of
 from gated.door.latch_client import LatchClient
-from gated.errors import CameraError, DiskError, ModelError, StateError
+from gated.errors import DiskError
 from gated.events import ClockDoubted, DatabaseReplaced, Duress, Event, OfficeSilent, Stopped
-from gated.face.manifest import lawful_set
 from gated.face.own_models import OwnModels
-from gated.face.vision_link import VisionLink
-from gated.face.vision_messages import Observation, TrackEnded, VisionReady, VisionSettings
 from gated.gallery.gallery import Gallery
 from gated.gallery.mending import mend
 from gated.journal.journal import Journal
@@ -40,27 +36,23 @@ from gated.journal.writer import JournalWriter
 from gated.runtime import garbage
 from gated.runtime.child import keep_running
 from gated.runtime.secrecy import keep_memory_secret
-from gated.runtime.tasks import Backoff, Part, critical, first_of, optional
-from gated.service.camera_colour import ColourWatch
+from gated.runtime.tasks import Part, critical, first_of, optional
 from gated.service.duty import Duty
 from gated.service.start_events import first_facts
 from gated.service.systemd_notify import Notifier
 from gated.service.timekeeper import Timekeeper
-from gated.service.version import own_version
+from gated.service.trial_watch import judge
 from gated.sitetime import zone
 from gated.storage.process_lock import FolderLock
 from gated.storage.rescue import set_aside
+from gated.vision_wiring import VisionWiring
 
 if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
     from gated.office_wiring import OfficeLink
-    from gated.protocol.status_messages import GuessingLimits
     from gated.service.metrics import Metrics
-    from gated.sync.status_reports import Vitals
 
 log = logging.getLogger(__name__)
 
-WATCH_S = 1.0
-"""The interval between checks of settings on trial, in seconds."""
 STOP_S = 0.7
 """The time for one part to stop, in seconds. All parts together stay below the 3 s that a stop may take."""
 DESK_LATCH_IDLE_S = 10.0
@@ -70,10 +62,6 @@ BEGIN_S = 10.0
 
 After that the brain goes on duty without them.
 """
-ON_DISK = frozenset({"disk", "credentials", "gallery"})
-"""When one of these parts works again, files can be opened again."""
-MUTE = frozenset({"network", "server", "sync", "journal"})
-"""Parts without which the office does not receive a call."""
 STABLE_S = 2.0
 """The wait after the end of a recording, in seconds: the last face leaves, and the last visit is decided."""
 
@@ -119,8 +107,7 @@ class Brain:
         self.settings, self._config, self.why = settings, config, "the recording has ended"
         self._metrics = self._count() if settings.health.metrics_port else None
         self._loop = asyncio.get_running_loop()
-        self._stop, self._appended, self._blind = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._why_blind, self._has_seen = "", False
+        self._stop, self._appended = asyncio.Event(), asyncio.Event()
         self._journal = JournalWriter(
             self._open_journal,
             on_append=lambda _: self._call(self._appended.set),
@@ -128,17 +115,20 @@ class Brain:
             set_aside=self._begin_journal,
         )
         self._is_built = False
-        self.calls = Calls(self.report, self._is_linked, settings.sync.status_s)
-        self.duty, self.notifier = Duty(self.report), Notifier()
-        self._colour = ColourWatch(self.duty.set)
+        self.calls = Calls(
+            self.report, lambda: bool(settings.sync.url) and self.duty.reaches_office, settings.sync.status_s
+        )
+        self.duty, self.notifier = Duty(self.report, self._anew), Notifier()
+        has_office = bool(settings.sync.url)
+        self.calls = Calls(self.report, lambda: has_office and self.duty.reaches_office, settings.sync.status_s)
         self._timekeeper = Timekeeper(settings, last_fact, self._on_clock)
         self.clock = self._timekeeper.clock
         self.door = LatchClient(
             settings.latch_socket,
             self.report,
             self._on_latch,
-            self._on_card,
-            self._on_key,
+            lambda bits, door: self.entrance.readers.handle_frame(bits, door),  # noqa: PLW0108 - the entrance follows
+            lambda key, door: self.entrance.readers.handle_key(key, door),  # noqa: PLW0108
             on_missing=self.duty.misses,
         )
         timezone = zone(settings.site.timezone)
@@ -150,7 +140,7 @@ class Brain:
             self.clock.now,
             fitted=fitted_of(settings),
             may_locate=self._may_locate,
-            losses=self._set,
+            losses=self.duty.set,
             compared=partial(requested_fingerprint, settings.state),
         )
         for fact in facts:  # before the entrance reports a lockdown or an unlock schedule
@@ -161,14 +151,21 @@ class Brain:
             self.report,
             self._on_credential_outcome,
             self.stage.set_first_cue,
-            self._set,
+            self.duty.set,
             lambda: self.stage.situation is Situation.ENROLLING,
             self.stage.show_pending if settings.cues.screen_port else None,
         )
         self.entrance = Entrance(settings, self.gallery, self.door, reports, self.clock.now)
-        worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
-        self.vision = VisionLink(
-            worker, self._on_vision, self._on_seen, self._on_blind, self.entrance.readers.handle_code, service=vision
+        self.vision = VisionWiring(
+            settings,
+            self._models,
+            self.gallery,
+            self.entrance,
+            self.stage,
+            self.duty,
+            self._anew,
+            metrics=self._metrics,
+            service=vision,
         )
         self.following = self._follow() if settings.sync.url else None
         if self._metrics is not None and self.following is not None:
@@ -184,22 +181,22 @@ class Brain:
             "cues": self.stage.run,
             "entrance": self.entrance.run,
             "calls": self.calls.run,
-            "vision": self._see,
+            "vision": self.vision.run,
             "clock": self._timekeeper.run,
         }
         if own_latch:
             latch = ["--config", str(self._config), "latch", "--exit-when-idle", str(DESK_LATCH_IDLE_S)]
             vital = {"latch": lambda: keep_running(latch, self.door.is_answering), **vital}
         if self.notifier.watchdog_s is not None:
-            vital["watchdog"] = self._watchdog
+            vital["watchdog"] = self.notifier.keep_alive
         parts = [critical(name, run) for name, run in vital.items()]
-        parts += [optional(name, run, self._set) for name, run in self._optional_parts()]
+        parts += [optional(name, run, self.duty.set) for name, run in self._optional_parts()]
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part) for part in parts]
             try:
                 await self._announce()
                 if trial is not None:
-                    tasks.append(group.create_task(self._prove(trial), name="trial"))
+                    tasks.append(group.create_task(self._judge(trial), name="trial"))
                 await self._end(once)
                 self.notifier.stopping()
             finally:
@@ -244,28 +241,21 @@ class Brain:
             log.error("the last events could not be written")
 
     def _count(self) -> "Metrics":
-        """Return the metrics for monitoring systems."""
-        from gated.service.metrics import Metrics
+        """Return the metrics for monitoring systems. Loads their code, which costs memory."""
+        from gated.service.metrics import gate_metrics
 
-        def waiting() -> float:
-            """Return the number of journal rows that the office has not acknowledged."""
-            with closing(self._open_journal()) as journal:
-                position = journal.position()
-            return position.head - position.acked
+        return gate_metrics(self.settings.models.set, lambda: self.gallery.template_count, self._open_journal)
 
-        metrics = Metrics(own_version(), self.settings.models.set)
-        metrics.gauge("gated_templates", "Number of templates in the search.", lambda: self.gallery.template_count)
-        metrics.gauge("gated_events_waiting", "Journal rows that the office has not acknowledged.", waiting)
-        return metrics
+    async def _judge(self, trial: SettingsTrial) -> None:
+        """Keep the office's settings after a good trial. Otherwise end the brain, so that it restarts without them."""
+        if await judge(trial, lambda: self.duty.lost, self.report) == "rolled_back":
+            self._end_as("settings rolled back")
 
     async def _announce(self) -> None:
-        """Tell systemd that the gate is ready, once the latch and vision have each answered, failed, or used up
+        """Report to systemd that the gate is on duty, once the latch and vision have answered, failed, or used up
         `BEGIN_S`.
         """
-        for worker, known in self.duty.answered.items():
-            await first_of(known.wait(), self._stop.wait(), asyncio.sleep(BEGIN_S), name="begin")
-            if not known.is_set() and not self._stop.is_set():
-                self.duty.fails(worker, "it does not answer")
+        await self.duty.wait_for_workers(self._stop, BEGIN_S)
         self.notifier.ready()
         garbage.watch()
         log.info("on duty%s", f", without {', '.join(self.duty.lost)}" if self.duty.lost else "")
@@ -275,56 +265,30 @@ class Brain:
 
         Raises `ModelError` or `CameraError` if a recording cannot be played: with `once` there is no wait for a repair.
         """
-        if once and self._models.now is None:
-            lawful_set(self.settings)  # raises with the reason, as in `gated check`
-        ends = [self.vision.exhausted.wait(), self._blind.wait()] if once else []
+        if once:
+            self.vision.check_models()
+        ends = [self.vision.link.exhausted.wait(), self.vision.blind.wait()] if once else []
         await first_of(self._stop.wait(), *ends, name="end")
-        if self._blind.is_set() and once and not self.vision.exhausted.is_set():
-            part, _, why = self._why_blind.partition(": ")
-            raise (ModelError if part == "models" else CameraError)(why)
+        if once:
+            self.vision.raise_failure()
         if not self._stop.is_set():
             await asyncio.sleep(STABLE_S)
             while self.door.state == "released":  # noqa: ASYNC110 - the latch sends its state with every heartbeat
                 await asyncio.sleep(0.1)
 
-    async def _prove(self, trial: SettingsTrial) -> None:
-        """Keep the office's settings after a good trial. Otherwise end the brain, so that it restarts without them."""
-        while (verdict := trial.judge(self.duty.lost, time.monotonic())) is None:  # noqa: ASYNC110 - only time decides
-            await asyncio.sleep(WATCH_S)
-        try:
-            if await asyncio.to_thread(trial.apply_verdict, verdict):
-                self.report(verdict)
-        except StateError as error:
-            log.error("%s", error)
-        if verdict.outcome == "rolled_back":
-            self._end_as("settings rolled back")
-
-    async def _see(self) -> None:
-        """Run vision, as soon as there is a model set that may be used here."""
-        backoff = Backoff(1.0, 30.0)
-        while self._models.now is None:
-            await asyncio.sleep(backoff.next_s())
-            self._reload_models()
-        await self.vision.run()
-
-    def _reload_models(self) -> None:
-        """Read the manifest again, and use its models if they changed."""
-        if self._models.reload():
-            self.gallery.switch_embedder(*self._models.embedder)
-            self._anew()
-
     def _follow(self) -> "OfficeLink":
         """Return the link to the office. Loads its code, which only a gate with an office needs."""
         from gated.doctor.guess_time import guess_limits
-        from gated.office_wiring import GateFunctions, OfficeLink
+        from gated.office_wiring import GateFunctions, OfficeLink, vitals
         from gated.sync.denied_subjects import DeniedSubjects
 
+        guessing = guess_limits(self.settings)
         gate = GateFunctions(
             self.entrance,
             self.calls,
             self.duty,
             lambda: self._models.now,
-            partial(self._vitals, guess_limits(self.settings)),
+            partial(vitals, self.settings.models.set, self.duty, self.door, self.gallery, self.calls, guessing),
             self.clock.now,
             self._open_journal,
             lambda fact: self._call(self._on_office, fact),
@@ -338,21 +302,6 @@ class Brain:
         )
         revoked = DeniedSubjects(lambda subjects: self._call(self.entrance.revoke, subjects))
         return OfficeLink(self.settings, self._config, gate, revoked)
-
-    def _vitals(self, guessing: "GuessingLimits") -> "Vitals":
-        """Return the gate's status for the office. It contains nothing about persons."""
-        from gated.sync.status_reports import Vitals
-
-        return Vitals(
-            version=own_version(),
-            degraded=self.duty.lost,
-            door=self.door.state,
-            people=self.gallery.size,
-            templates=self.gallery.template_count,
-            models=self.settings.models.set,
-            calls=self.calls.count,
-            guessing=guessing,
-        )
 
     def _open_journal(self) -> Journal:
         return Journal.open(self.settings.state, self.settings.site.id, self.settings.gate.id)
@@ -369,49 +318,12 @@ class Brain:
             self.following.anew.set()
         self.entrance.request_reload()
 
-    async def _watchdog(self) -> None:
-        while True:
-            self.notifier.alive()
-            await asyncio.sleep(self.notifier.watchdog_s or WATCH_S)
-
-    def _on_vision(self, ready: VisionReady) -> None:
-        """Accept vision if it uses the models of our own manifest. Raises `WireError` if it uses others."""
-        if not self._models.is_seen_by(ready):
-            self._reload_models()
-            self._models.check(ready)
-        self._has_seen = True
-        self.entrance.faces.begin(ready)
-        self.duty.works("vision")
-
-    def _on_seen(self, seen: Observation | TrackEnded) -> None:
-        """Show a seen face before it is decided. Otherwise "looking" would replace the decision on the screen."""
-        if isinstance(seen, Observation):
-            self.stage.handle_sight(sight_of(seen, self.settings))
-            if seen.quality is not None:
-                self._colour.observe(seen.quality.colour)
-            if self._metrics is not None:
-                self._metrics.count_observation(seen.problem)
-        self.entrance.faces.observe(seen)
-
-    def _on_blind(self, why: str) -> None:
-        self.entrance.faces.stop()
-        self.duty.fails("vision", why)
-        if not self._has_seen and why.startswith(("models: ", "camera: ")):
-            self._why_blind = why
-            self._blind.set()
-
     def _on_latch(self, is_up: bool, why: str) -> None:
         if is_up:
             self.duty.works("latch")
             self.entrance.renew_leases()
         else:
             self.duty.fails("latch", why)
-
-    def _on_card(self, bits: str, door: str) -> None:
-        self.entrance.readers.handle_frame(bits, door)
-
-    def _on_key(self, key: str, door: str) -> None:
-        self.entrance.readers.handle_key(key, door)
 
     def _on_credential_outcome(self, outcome: CredentialOutcome) -> None:
         if outcome.result == "granted":
@@ -423,16 +335,9 @@ class Brain:
         """Update the parts "journal" and "disk". The journal writes most often, so it notices first that the disk fails
         or works.
         """
-        self._set("journal", None if trouble is None else f"its rows are only in memory: {trouble}")
+        self.duty.set("journal", None if trouble is None else f"its rows are only in memory: {trouble}")
         if isinstance(trouble, DiskError) or trouble is None:
-            self._set("disk", None if trouble is None else str(trouble))
-
-    def _set(self, part: str, why: str | None) -> None:
-        """Set a part as lost with its reason, or as working (None). If a disk part works again, reopen its files."""
-        is_back = why is None and part in self.duty.lost
-        self.duty.set(part, why)
-        if is_back and part in ON_DISK:
-            self._anew()
+            self.duty.set("disk", None if trouble is None else str(trouble))
 
     def _on_clock(self, fact: ClockDoubted) -> None:
         self.report(fact)
@@ -448,10 +353,6 @@ class Brain:
             return False
         at = self.clock.now()
         return at is not None and self.entrance.permissions.calendar.allows(self.settings.cues.locate, at)
-
-    def _is_linked(self) -> bool:
-        """Return whether the link to the office works now. An event that cannot be stored is not sent either."""
-        return bool(self.settings.sync.url) and MUTE.isdisjoint(self.duty.lost)
 
     def _on_office(self, fact: Event) -> None:
         self.report(fact)

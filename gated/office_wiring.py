@@ -16,17 +16,21 @@ from gated.access.calls import Calls
 from gated.access.entrance import Entrance
 from gated.commands import CommandRunner
 from gated.config import Settings
+from gated.door.latch_client import LatchClient
 from gated.errors import StateError
 from gated.events import Event
 from gated.face.manifest import ModelSet
+from gated.gallery.gallery import Gallery
 from gated.journal.journal import Journal
 from gated.protocol.broker import address
 from gated.protocol.envelope import Peer
 from gated.protocol.jose import Party
 from gated.protocol.key_messages import RecoveryNotice
 from gated.protocol.sealed_files import Lock, seal_folders
+from gated.protocol.status_messages import GuessingLimits
 from gated.protocol.topics import Topics
 from gated.service.duty import Duty
+from gated.service.version import own_version
 from gated.sync.command_desk import CommandDesk
 from gated.sync.denied_subjects import DeniedSubjects
 from gated.sync.handover import Successor, finish_handover, known_key, store_recovery_key
@@ -40,7 +44,7 @@ log = logging.getLogger(__name__)
 
 
 class GateFunctions(Struct, frozen=True):
-    """The functions of the gate that the link uses. Any thread may call `report` and `look`. `stop` ends the brain."""
+    """The functions of the gate that the link uses. Any thread may call `report`. `stop` ends the brain."""
 
     entrance: Entrance
     calls: Calls
@@ -190,3 +194,22 @@ def peer_of(settings: Settings) -> Peer:
     sync = settings.sync
     keys = Lock.of(settings.state).identity(Path(sync.gate_keys)), Party.load(Path(sync.office_keys))
     return Peer(*keys, settings.site.id, settings.gate.id)
+
+
+def vitals(  # noqa: PLR0917 - one call takes all parts of a gate
+    models: str, duty: Duty, door: LatchClient, gallery: Gallery, calls: Calls, guessing: GuessingLimits
+) -> Vitals:
+    """Return the gate's state for its status to the office. It contains nothing about persons.
+
+    `models`: the name of the model set. `guessing`: the limits against guessed PINs and cards.
+    """
+    return Vitals(
+        version=own_version(),
+        degraded=duty.lost,
+        door=door.state,
+        people=gallery.size,
+        templates=gallery.template_count,
+        models=models,
+        calls=calls.count,
+        guessing=guessing,
+    )

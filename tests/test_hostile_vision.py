@@ -179,7 +179,7 @@ async def test_an_odd_claim_never_opens(gate, tmp_path, monkeypatch, claim):
         yield packed(*looks(**CLAIMS[claim]), TrackEnded(1, 0.0), VisionPulse(time.monotonic(), 7, 0))
 
     async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, _, _):
-        await until(lambda: brain.vision.pulse is not None and brain.vision.pulse.frames == 7)
+        await until(lambda: brain.vision.link.pulse is not None and brain.vision.link.pulse.frames == 7)
     assert brain.of(AccessGranted) == []
 
 
@@ -192,7 +192,7 @@ async def test_one_look_that_is_replayed_never_opens(gate, tmp_path, monkeypatch
         yield packed(*[look] * 1000, VisionPulse(0.0, 7, 0))
 
     async with attacked(gate, tmp_path, chunks_for, monkeypatch) as (brain, _, _):
-        await until(lambda: brain.vision.pulse is not None)
+        await until(lambda: brain.vision.link.pulse is not None)
     assert brain.of(AccessGranted) == []
 
 
@@ -276,7 +276,7 @@ async def test_no_sequence_of_messages_opens_crashes_or_grows(gate, tmp_path, mo
         visits = brain.entrance.faces._visits
         assert visits is None or len(visits._open) <= MOST_VISITS
         assert len(asyncio.all_tasks()) < 60
-        assert len(brain.vision._logged) <= 8
+        assert len(brain.vision.link._logged) <= 8
     assert brain.of(CredentialGranted) == []
     granted = [fact for fact in brain.of(AccessGranted) if fact.subject == ANN]
     assert granted == [], granted

@@ -5,15 +5,23 @@ import logging
 from collections.abc import Callable, Mapping
 
 from gated.events import Degraded, Event, WorkerLost, WorkerReady
+from gated.runtime.tasks import first_of
 
 log = logging.getLogger(__name__)
 
 
-class Duty:
-    """The state of the gate's parts. `report` gets every change."""
+ON_DISK = frozenset({"disk", "credentials", "gallery"})
+"""When one of these parts works again, files can be opened again."""
+MUTE = frozenset({"network", "server", "sync", "journal"})
+"""Parts without which the office does not receive an event. An event that cannot be stored is not sent either."""
 
-    def __init__(self, report: Callable[[Event], None]) -> None:
-        self._report = report
+
+class Duty:
+    """The state of the gate's parts."""
+
+    def __init__(self, report: Callable[[Event], None], on_disk_back: Callable[[], None] = lambda: None) -> None:
+        """`report` gets every change. `on_disk_back` is called when a part of `ON_DISK` works again."""
+        self._report, self._on_disk_back = report, on_disk_back
         self._lost: dict[str, str] = {}
         self._missing: frozenset[str] = frozenset()
         self.answered = {"vision": asyncio.Event(), "latch": asyncio.Event()}
@@ -23,6 +31,11 @@ class Duty:
     def lost(self) -> list[str]:
         """Return the lost parts in alphabetical order."""
         return sorted(self._lost)
+
+    @property
+    def reaches_office(self) -> bool:
+        """Return whether no part is lost that the link to the office needs."""
+        return MUTE.isdisjoint(self._lost)
 
     def set(self, part: str, why: str | None) -> None:
         """Mark a part as lost with the reason, or as back with None."""
@@ -36,6 +49,8 @@ class Duty:
             self._lost[part] = why
         if self.lost != before:
             self._report(Degraded(self.lost))
+        if why is None and part in before and part in ON_DISK:
+            self._on_disk_back()
 
     def misses(self, parts: Mapping[str, str]) -> None:
         """Set everything that the latch lacks now, each with the reason.
@@ -66,3 +81,13 @@ class Duty:
             self._report(WorkerLost(worker, why))
         self.set(worker, why)
         self.answered[worker].set()
+
+    async def wait_for_workers(self, stop: asyncio.Event, within_s: float) -> None:
+        """Wait until each worker has answered or failed, for at most `within_s` seconds each, or until `stop` is set.
+
+        A worker that did not answer in time is lost.
+        """
+        for worker, answered in self.answered.items():
+            await first_of(answered.wait(), stop.wait(), asyncio.sleep(within_s), name="begin")
+            if not answered.is_set() and not stop.is_set():
+                self.fails(worker, "it does not answer")

@@ -5,6 +5,7 @@ A separate thread serves them. The module is imported only if a port is set, bec
 
 import math
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
@@ -12,7 +13,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 
 from gated.errors import StateError
 from gated.events import AccessDenied, AccessGranted, CredentialDenied, CredentialGranted, Degraded, DoorReleased, Event
+from gated.journal.journal import Journal
 from gated.runtime.tasks import until_cancelled
+from gated.service.version import own_version
 
 ADDRESS = "127.0.0.1"
 """The local address that serves the metrics."""
@@ -127,3 +130,21 @@ class Metrics:
         self._parts |= lost
         for part in self._parts:
             self._lost.labels(part).set(part in lost)
+
+
+def gate_metrics(models: str, template_count: Callable[[], int], open_journal: Callable[[], Journal]) -> Metrics:
+    """Return the metrics of a gate with the model set `models`.
+
+    `template_count` and `open_journal` are called on another thread whenever a metric is read.
+    """
+
+    def waiting() -> float:
+        """Return the number of journal rows that the office has not acknowledged."""
+        with closing(open_journal()) as journal:
+            position = journal.position()
+        return position.head - position.acked
+
+    metrics = Metrics(own_version(), models)
+    metrics.gauge("gated_templates", "Number of templates in the search.", template_count)
+    metrics.gauge("gated_events_waiting", "Journal rows that the office has not acknowledged.", waiting)
+    return metrics

@@ -3,6 +3,7 @@
 Each message is one datagram.
 """
 
+import asyncio
 import os
 import socket
 
@@ -28,6 +29,12 @@ class Notifier:
     def alive(self) -> None:
         """Report that all critical parts make progress."""
         self._send("WATCHDOG=1")
+
+    async def keep_alive(self) -> None:
+        """Send `alive` at the interval that systemd asks for, until cancelled. Return at once if it does not ask."""
+        while self.watchdog_s is not None:
+            self.alive()
+            await asyncio.sleep(self.watchdog_s)
 
     def stopping(self) -> None:
         """Report that the process ends as asked."""

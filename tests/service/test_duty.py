@@ -1,5 +1,7 @@
 """The loss of a part is told once, and its return is told once."""
 
+import asyncio
+
 import pytest
 
 from gated.events import Degraded, WorkerLost, WorkerReady
@@ -72,3 +74,45 @@ class TestWhatTheLatchHasToDoWithout:
         duty.misses({"lamps": "pin 5 is busy"})
         duty.misses({})
         assert told[-1] == Degraded(["clock"])
+
+
+@pytest.mark.parametrize("part", ["disk", "credentials", "gallery"])
+def test_files_are_opened_again_once_when_a_part_on_disk_works_again(part):
+    calls = []
+    duty = Duty(lambda _: None, lambda: calls.append(part))
+    duty.set(part, None)
+    duty.set(part, "read-only")
+    assert calls == []
+    duty.set(part, None)
+    duty.set(part, None)
+    assert calls == [part]
+
+
+def test_the_return_of_another_part_opens_no_file_again():
+    calls = []
+    duty = Duty(lambda _: None, lambda: calls.append(1))
+    for why in ("dark", None):
+        duty.set("vision", why)
+    assert calls == []
+
+
+@pytest.mark.parametrize("part", ["network", "server", "sync", "journal"])
+def test_the_office_is_out_of_reach_while_a_part_of_the_link_is_lost(duty, part):
+    assert duty.reaches_office
+    duty.set("camera", "dark")
+    assert duty.reaches_office
+    duty.set(part, "broken")
+    assert not duty.reaches_office
+
+
+async def test_a_silent_worker_is_lost_after_its_time_and_an_answering_one_is_not(duty):
+    duty.works("latch")
+    await duty.wait_for_workers(asyncio.Event(), 0.01)
+    assert duty.lost == ["vision"]
+
+
+async def test_a_stop_request_ends_the_wait_and_loses_no_worker(duty):
+    stop = asyncio.Event()
+    stop.set()
+    await duty.wait_for_workers(stop, 60.0)
+    assert duty.lost == []

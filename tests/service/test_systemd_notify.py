@@ -1,5 +1,6 @@
 """Tests the messages to systemd."""
 
+import asyncio
 import os
 import socket
 
@@ -52,3 +53,12 @@ def test_without_a_manager_nothing_happens():
 )
 def test_the_watchdog_is_fed_twice_as_often_as_it_bites(environment, every_s):
     assert Notifier(environment).watchdog_s == every_s
+
+
+async def test_the_watchdog_gets_a_signal_at_each_interval_and_none_without_a_request(manager, tmp_path):
+    address = str(tmp_path / "notify")
+    await Notifier({"NOTIFY_SOCKET": address}).keep_alive()
+    task = asyncio.create_task(Notifier({"NOTIFY_SOCKET": address, "WATCHDOG_USEC": "20000"}).keep_alive())
+    assert [await asyncio.to_thread(manager.recv, 100) for _ in range(2)] == [b"WATCHDOG=1"] * 2
+    task.cancel()
+    await asyncio.wait([task])
