@@ -31,7 +31,7 @@ class Endless(io.RawIOBase):
 
 
 @given(st.integers(0, 300_000))
-def test_what_never_ends_is_read_to_one_byte_beyond_the_bound(most):
+def test_an_endless_source_is_read_to_one_byte_beyond_the_bound(most):
     file = Endless()
     with pytest.raises(TooLongError):
         read_rest(file, most)
@@ -39,7 +39,7 @@ def test_what_never_ends_is_read_to_one_byte_beyond_the_bound(most):
 
 
 @given(st.binary(max_size=2000), st.integers(0, 2000))
-def test_what_is_within_the_bound_is_read_whole_and_nothing_else(data, most):
+def test_a_source_within_the_bound_is_read_whole_and_nothing_else(data, most):
     if len(data) <= most:
         assert read_rest(io.BytesIO(data), most) == data
     else:

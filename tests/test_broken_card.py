@@ -153,7 +153,7 @@ def test_without_damage_everybody_is_let_in(home, tmp_path):
 
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 10**9))
-def test_whatever_a_card_has_done_the_brain_begins_and_lets_in_nobody_who_is_not_enrolled(home, tmp_path_factory, seed):
+def test_the_brain_starts_from_any_broken_memory_card_and_lets_in_enrolled_people_only(home, tmp_path_factory, seed):
     dice = random.Random(seed)
     (whole, embedder), folder = home, tmp_path_factory.mktemp("hurt")
     shutil.copytree(whole, folder, dirs_exist_ok=True)

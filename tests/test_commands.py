@@ -280,7 +280,7 @@ async def test_a_lockdown_that_was_ordered_at_the_gate_is_ended_by_no_office(gat
     assert read_lockdown(gate.state).by == "the guard"
 
 
-async def test_who_ordered_a_lockdown_first_stays_on_record_and_an_end_of_none_is_none(gate):
+async def test_the_first_sender_of_a_lockdown_stays_on_record_and_ending_none_is_done(gate):
     assert await gate.ordered(SwitchLockdown(on=False)) == CommandOutcome("done")
     await gate.ordered(SwitchLockdown(on=True))
     first = read_lockdown(gate.state)
@@ -321,7 +321,7 @@ async def stood(gate, is_over=lambda: True):
     return task.result()
 
 
-async def test_somebody_who_stands_before_the_gate_is_enrolled_and_let_in(gate, monkeypatch):
+async def test_a_person_before_the_gate_is_enrolled_and_let_in(gate, monkeypatch):
     monkeypatch.setattr("gated.access.enrolment_looks.LOOK_INTERVAL_S", 0.03)
     monkeypatch.setattr("gated.access.live_enrolment.ANNOUNCE_S", 0.1)
     gate.entrance.faces.begin(READY)

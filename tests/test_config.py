@@ -26,7 +26,7 @@ def test_a_site_and_a_gate_are_enough():
     assert settings.door.release_s == 8.0
 
 
-def test_what_is_missing_is_named():
+def test_a_missing_setting_is_named():
     with pytest.raises(ConfigError) as caught:
         parse({}, Path("/"))
     assert caught.value.problems == ["site.id: is required", "gate.id: is required"]

@@ -17,7 +17,7 @@ def test_a_unit_vector_passes_as_it_is():
     assert check_embedding(vector, 3) is vector
 
 
-def test_what_comes_back_is_contiguous_float32():
+def test_a_checked_embedding_is_contiguous_float32():
     wide = np.zeros((3, 4), np.float64)
     wide[:, 1] = unit(1, 2, 2)
     checked = check_embedding(wide[:, 1], 3)
@@ -64,7 +64,7 @@ def test_the_message_does_not_show_the_vector():
 
 
 @given(bits=st.lists(st.integers(0, 2**32 - 1), min_size=1, max_size=8))
-def test_whatever_bits_come_only_finite_unit_vectors_pass(bits):
+def test_only_finite_unit_vectors_pass_whatever_the_bits(bits):
     vector = np.array(bits, np.uint32).view(np.float32)
     try:
         checked = check_embedding(vector, len(bits))

@@ -201,7 +201,7 @@ async def test_one_look_that_is_replayed_never_opens(gate, tmp_path, monkeypatch
     [b"\xff\xff\xff\xff", b"\x00\x00\x00\x00", packed(b"\xc1"), packed(msgspec.msgpack.encode({"type": "look"}))],
     ids=["a length without end", "an empty message", "noise", "another message"],
 )
-async def test_what_follows_a_broken_message_is_not_read(gate, tmp_path, monkeypatch, broken):
+async def test_a_message_after_a_broken_one_is_not_read(gate, tmp_path, monkeypatch, broken):
     def chunks_for(_):
         yield gate.hello + broken + packed(*looks())
 

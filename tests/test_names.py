@@ -130,5 +130,5 @@ def test_an_id_stays_as_it_is_though_a_name_would_be_folded(name):
     assert signs(f"{name.upper()}—") == f"{name}-"
 
 
-def test_what_is_no_id_yet_becomes_one_as_a_name_would():
+def test_a_text_that_is_no_id_becomes_one_as_a_name_would():
     assert id_of("Ｆｒｏｎｔ — 2") == "front-2"

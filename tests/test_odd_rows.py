@@ -140,7 +140,7 @@ def damages(used):
     return [(*place, value, is_mended) for place in places for value in ODD for is_mended in (True, False)]
 
 
-def test_whatever_one_value_has_become_the_gate_lives_and_nobody_else_is_kept_out(used):
+def test_any_damaged_value_leaves_the_gate_running_and_keeps_nobody_else_out(used):
     every = damages(used)
     for name, table, column, value, is_mended in dice("gate").sample(every, min(CASES, len(every))):
         folder = used.copy()
@@ -181,7 +181,7 @@ def test_a_row_that_was_damaged_while_the_gate_lives_is_left_out_counted_and_tol
         assert len([number for number in range(PEOPLE) if ring.card(f"w26:12-100{number}")]) >= PEOPLE - 1
 
 
-def test_what_is_whole_is_told_as_nothing(used):
+def test_an_undamaged_database_reports_nothing(used):
     with contextlib.closing(ring_of(used.copy())) as ring:
         assert ring.left_out == ""
 

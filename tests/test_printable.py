@@ -24,7 +24,7 @@ def test_no_sign_of_unicode_that_is_not_shown_passes():
     ["王芳 · 3-502", "Wáng Fāng", "王芳（三号楼）", "Ωμέγα", "Ольга", "سلام", "한국", "カメラ", "1 ≤ 2 → 3 × ½ °",
      "☎ 😀", "a\tb\nc", "\u3000全角　", "▮▯█│─✓✗", ""],
 )  # fmt: skip
-def test_what_people_write_passes_as_it_is(text):
+def test_ordinary_text_passes_unchanged(text):
     assert printable(text) == text
 
 
@@ -34,7 +34,7 @@ def test_what_people_write_passes_as_it_is(text):
      "\u202e\u2066", "\u200b\u200d\ufeff", "\ud800", "\U000e0041", "\u2028", "\u061c", "\ufe0f", "\u3164", "\u2800",
      "\ue000", "\uffff"],
 )  # fmt: skip
-def test_what_commands_a_terminal_or_hides_is_written_as_its_number(text):
+def test_a_control_or_invisible_character_is_written_as_its_number(text):
     shown = printable(f"a{text}b")
     assert shown.isascii()
     assert all(sign.isprintable() for sign in shown)

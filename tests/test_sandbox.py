@@ -309,6 +309,6 @@ def test_a_filtered_process_still_starts_threads_and_programs():
     assert (sorted(done.stdout.split()), done.stderr) == (["run", "spawned", "thread"], "")
 
 
-def test_what_a_kernel_cannot_keep_is_said(monkeypatch):
+def test_a_kernel_without_landlock_is_named(monkeypatch):
     monkeypatch.setattr(landlock, "version", lambda: 0)
     assert landlock.restrict([], []) == "no_landlock"

@@ -96,7 +96,7 @@ def test_a_field_that_is_missing_is_named():
     ("data", "says"),
     [(b"[", "ends too early"), (b"[x]", "is not valid JSON"), (b"[1]x", "is not valid JSON"), (b"\xff", "not valid")],
 )
-def test_what_is_no_json_is_said_so(data, says):
+def test_text_that_is_no_json_is_named_as_such(data, says):
     with pytest.raises(msgspec.DecodeError) as caught:
         msgspec.json.decode(data, type=list[int])
     assert says in problem(caught.value, list[int])

@@ -117,7 +117,7 @@ VALUES = st.one_of(
 
 @given(st.dictionaries(st.sampled_from(["lock_pin", "socket", "trace", "rex_waiver", "lock_active_high"]), VALUES))
 @example({"trace": "\x7f"})  # JSON allows this character, TOML does not
-def test_whatever_the_value_it_is_read_back(values):
+def test_every_written_value_is_read_back(values):
     read = tomllib.loads(with_tables(EXAMPLE, {"door": values}))
     assert {key: repr(read["door"][key]) for key in values} == {key: repr(value) for key, value in values.items()}
 
@@ -200,7 +200,7 @@ def is_hard(before, text, values):
     return "# spare" in text
 
 
-def test_what_was_filled_is_good_settings(tmp_path):
+def test_filled_settings_are_valid(tmp_path):
     tables = {"site": {"id": "s"}, "gate": {"id": "g"}, "door": {"pins": "mock", "rex_pin": 23}}
     settings = parse(tomllib.loads(with_tables(EXAMPLE, tables)), tmp_path)
     assert (settings.site.id, settings.gate.id, settings.door.rex_pin) == ("s", "g", 23)

@@ -34,7 +34,7 @@ def test_every_model_of_it_is_of_demo_grade():
     assert {chosen.grade, *(entry.grade for entry in chosen.models)} == {"demo"}
 
 
-def test_it_is_refused_before_a_real_relay_with_a_word_on_what_to_do(gate):
+def test_the_courtyard_set_is_refused_with_a_real_relay_and_names_the_next_step(gate):
     gate.write(models={"set": "courtyard"}, door={"pins": "gpio"}, camera={"path": str(gate.folder)})
     done = gate.run("check", check=3)
     said = done.stdout + done.stderr
@@ -84,7 +84,7 @@ def test_a_visit_is_found_in_every_frame(pipeline):
     assert all(len(pipeline.analyse_photo(frame).observations) == 1 for frame in frames(plan))
 
 
-def test_it_is_quick_beside_the_evaluation_models(pipeline, shared):
+def test_the_courtyard_set_prints_its_time_beside_the_evaluation_set(pipeline, shared):
     """Only prints the figures, because the machine may be busy."""
     from gated.face.frame_bench import bench
 

@@ -32,7 +32,7 @@ def street(training):
     return training[2].group(7)
 
 
-def test_nobody_who_was_trained_on_ever_comes_to_the_gate(training):
+def test_no_person_of_the_training_set_comes_to_the_gate(training):
     people = training[0]
     assert STRANGERS_FROM + (MOST_SEEDS + 1) * MOST_PEOPLE < people.PEOPLE
     yard = Courtyard(households=2, people=6, visits=6, strangers=0.5, attacks=0, seed=MOST_SEEDS)
@@ -47,7 +47,7 @@ def test_children_and_old_people_are_there_in_number(training):
     assert ages.count("adult") > 150
 
 
-def test_somebody_is_seen_upright_with_the_eyes_where_they_belong(training, somebody):
+def test_a_rendered_person_stands_upright_with_the_eyes_in_place(training, somebody):
     looks = training[1]
     assert somebody.looks.shape == (looks.LOOKS, looks.ROOM, looks.ROOM, 4)
     alpha = somebody.looks[..., 3]
@@ -61,7 +61,7 @@ def test_colours_are_never_more_than_their_alpha(somebody):
     assert (colours <= alpha + 1).all()
 
 
-def test_nobody_is_to_be_known_by_a_shirt(training, somebody):
+def test_a_person_changes_the_shirt_between_visits(training, somebody):
     looks = training[1]
     shirts = somebody.looks[:, -3, looks.ROOM // 2, :3].astype(int)
     assert np.abs(shirts[0] - shirts[looks.EACH]).max() > 8

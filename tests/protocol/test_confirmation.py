@@ -68,7 +68,7 @@ def test_an_unanswered_question_is_given_up_after_90_s():
 
 
 @given(st.lists(st.tuples(st.sampled_from(["ask", "yes", "old", "no", "wait"]), st.floats(0, 10)), max_size=40))
-def test_whatever_a_broker_does_a_confirmation_is_valid_at_most_5_s_after_its_question(steps):
+def test_a_confirmation_is_valid_at_most_5_s_after_its_question_whatever_a_broker_does(steps):
     question, now, nonces, answered, is_over = Question(ORDER), 0.0, [], [], False
     for step, wait_s in steps:
         now += wait_s

@@ -35,7 +35,7 @@ def test_an_empty_file_gets_the_block_alone():
 
 
 @pytest.mark.parametrize("place", ["boot/firmware/config.txt", "boot/config.txt"])
-def test_it_is_found_where_either_release_has_it(tmp_path, place):
+def test_config_txt_is_found_at_the_place_of_either_release(tmp_path, place):
     assert config_txt(tmp_path) is None
     (tmp_path / place).parent.mkdir(parents=True)
     (tmp_path / place).touch()

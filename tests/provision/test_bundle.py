@@ -69,7 +69,7 @@ def test_a_bundle_has_everything_and_its_digests(tmp_path, wheel, prompts):
     assert done.returncode == 0
 
 
-def test_what_was_private_where_it_was_packed_can_be_read_at_the_gate(tmp_path, wheel, prompts):
+def test_a_file_that_was_private_when_packed_is_readable_at_the_gate(tmp_path, wheel, prompts):
     (prompts / "en").chmod(0o700)
     (prompts / "en/open.wav").chmod(0o600)
     with tarfile.open(made(tmp_path, wheel, prompts=prompts)) as tar:
@@ -164,7 +164,7 @@ def test_a_gated_without_a_lock_for_that_system_is_not_bundled(tmp_path, wheel):
         bundle(tmp_path / "b.tar", TARGETS["trixie-arm64"], wheel=wheel, models=None, prompts=None)
 
 
-def test_what_has_no_wheel_for_that_machine_is_said(tmp_path, wheel, monkeypatch, needs_tiny):
+def test_a_package_without_a_wheel_for_the_machine_is_named(tmp_path, wheel, monkeypatch, needs_tiny):
     def refuse(command, *_):
         raise UpdateError("pip download ... ended with 1: no matching distribution")
 

@@ -129,7 +129,7 @@ def test_a_misspelt_exit_button_is_one_fault_and_not_two(command):
     assert "no exit button" not in said
 
 
-def test_what_contradicts_itself_behind_a_misspelt_key_is_found_too(command):
+def test_a_contradiction_behind_a_misspelt_key_is_found_too(command):
     _, said = command('site = "s"\ngate = "g"\n[settings.door]\ncontactpin = 17\nrex_pin = 23\nfail = "safe"\n')
     assert "did you mean 'contact_pin'?" in said
     assert "door.contact_pin: pin 17 is used twice" in said

@@ -41,7 +41,7 @@ def test_a_brain_that_never_comes_is_not_waited_for_for_ever():
     assert time.now == pytest.approx(READY_S, abs=2.0)
 
 
-def test_what_is_written_is_what_came(tmp_path):
+def test_the_written_units_are_the_packaged_ones(tmp_path):
     files = unit_files(tmp_path, None, is_pi=False, screen_port=0, releases=None)
     assert sorted(path.name for path in files) == [
         "gated-latch.service",

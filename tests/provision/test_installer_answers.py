@@ -63,7 +63,7 @@ def test_settings_on_the_command_line_are_what_they_look_like():
 
 
 @pytest.mark.parametrize("word", ["door", "contact_pin=22", "=22", ".x=1", "door.=1"])
-def test_what_is_no_setting_is_refused(word):
+def test_an_answer_that_is_no_setting_is_refused(word):
     with pytest.raises(ConfigError, match=r"write, for example, door\.contact_pin=22"):
         assignments([word])
 

@@ -9,7 +9,7 @@ from gated.errors import UpdateError
 from gated.provision import keyboard
 
 
-def test_what_was_written_takes_effect_at_once(monkeypatch):
+def test_the_keyboard_settings_take_effect_at_once(monkeypatch):
     called = []
     monkeypatch.setattr(keyboard, "systemctl", lambda *words: called.append(words[-1]))
     assert keyboard.take_effect().light == "green"

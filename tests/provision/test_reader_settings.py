@@ -78,7 +78,7 @@ def test_a_file_that_cannot_be_changed_so_is_left_alone_and_the_lines_are_told(t
     st.sampled_from(["auto", "card", "keypad"]), st.sampled_from(["auto", "enter", "tab", "space", "none"]),
     st.integers(0, 2000), st.text(st.characters(codec="ascii", exclude_categories=("Cc",)), min_size=1, max_size=20),
 )  # fmt: skip
-def test_whatever_was_learnt_of_whatever_device_is_read_back(kind, suffix, gap_ms, name):
+def test_the_learnt_layout_of_any_device_is_read_back(kind, suffix, gap_ms, name):
     usb, path = UsbSettings(kind, suffix, gap_ms), f"/dev/input/{name}"
     read = tomllib.loads(with_reader(EXAMPLE, path, usb))["readers"]
     assert read["devices"] == [path]

@@ -123,7 +123,7 @@ def test_a_pipe_instead_of_a_model_does_not_block(place):
     assert len(bring(place)) == len(names(place))
 
 
-def test_what_root_left_there_before_is_no_hindrance(place):
+def test_files_that_root_left_do_not_hinder_the_next_run(place):
     """Root brought models before, and left their lock file and a partial file."""
     for name in (".pull.lock", f"{names(place)[0]}.part"):
         (place[2] / name).write_bytes(b"1")

@@ -292,7 +292,7 @@ def test_the_release_key_is_believed_from_then_on_and_another_does_not_take_its_
 
 
 @pytest.mark.parametrize("text", ["", "ssh-rsa AAAA", None])
-def test_what_is_no_release_key_is_said_before_it_is_believed(making, answers, taken, root, tmp_path, text):
+def test_a_file_that_is_no_release_key_is_refused_and_not_installed(making, answers, taken, root, tmp_path, text):
     if text is not None:
         (tmp_path / "release.pub").write_text(text)
     with pytest.raises(UpdateError, match=r"release\.pub"):

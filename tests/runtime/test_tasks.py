@@ -95,7 +95,7 @@ async def test_an_optional_part_that_returns_begins_anew_and_is_not_lost():
     assert await told_by(part, 3, first_s=0.01) == [("screen", None)] * 3
 
 
-async def test_it_is_tried_less_and_less_often():
+async def test_a_failing_part_is_tried_less_and_less_often():
     part = Part(*(OSError("gone") for _ in range(1000)))
     began = asyncio.get_running_loop().time()
     await told_by(part, 5, first_s=0.02, most_s=0.04)

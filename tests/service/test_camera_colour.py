@@ -30,7 +30,7 @@ def test_a_grey_camera_is_reported_once(watch, told):
     assert told == [("colour", WHY)]
 
 
-def test_it_is_over_once_faces_have_colour_for_certain(watch, told):
+def test_the_loss_of_colour_ends_once_faces_have_colour_for_certain(watch, told):
     looks(watch, 0.01)
     looks(watch, 0.4, 5 * OBSERVATIONS)
     assert told == [("colour", WHY), ("colour", None)]
@@ -55,7 +55,7 @@ def test_between_the_bounds_nothing_changes(dusk, was_lost):
 
 
 @pytest.mark.parametrize("colour", [None, math.nan])
-def test_what_nobody_could_measure_is_no_colour_that_comes_back(watch, told, colour):
+def test_an_unmeasured_colour_does_not_end_the_loss(watch, told, colour):
     looks(watch, 0.0)
     looks(watch, colour, 3 * OBSERVATIONS)
     assert told == [("colour", WHY)]

@@ -103,7 +103,7 @@ def test_once_right_it_stays_right_through_an_outage_of_the_time_server():
     assert machine.told == []
 
 
-def test_what_it_drifted_in_a_months_outage_is_put_right_without_a_doubt():
+def test_the_drift_of_a_month_is_corrected_without_a_doubt():
     machine = Machine()
     machine.clock.now()
     machine.is_kept = False
@@ -280,7 +280,7 @@ def test_the_office_may_be_the_one_who_says_that_the_chip_was_right():
 
 
 @pytest.mark.parametrize("how", ["a restart", "a reboot", "switched off in order", "another clock", "late"])
-def test_what_proves_nothing_of_a_chip_leaves_it_unproved(how):
+def test_an_event_that_proves_no_clock_chip_leaves_it_unproved(how):
     machine = Machine()
     machine.wait(MINUTE_S)
     match how:
@@ -522,7 +522,7 @@ def test_the_machine_can_be_asked(tmp_path):
 # On disk
 
 
-def test_what_is_kept_is_read_again_whole(tmp_path):
+def test_a_stored_clock_state_is_read_back_whole(tmp_path):
     machine = proved()
     kept = machine.clock.kept()
     assert ClockFile(tmp_path, None).write(kept, 0.0)

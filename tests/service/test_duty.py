@@ -61,7 +61,7 @@ def test_the_log_says_why(duty, caplog):
 
 
 class TestWhatTheLatchHasToDoWithout:
-    def test_it_is_told_once_while_it_lasts_and_once_when_it_is_over(self, duty, told, caplog):
+    def test_a_missing_part_is_reported_once_and_its_return_once(self, duty, told, caplog):
         for _ in range(3):
             duty.misses({"lamps": "pin 5 is busy", "keypad": "pin 9 is busy"})
         duty.misses({"keypad": "pin 9 is busy, try 2"})
@@ -69,7 +69,7 @@ class TestWhatTheLatchHasToDoWithout:
         assert told == [Degraded(["keypad", "lamps"]), Degraded(["keypad"]), Degraded([])]
         assert caplog.text.count("lamps is missing: pin 5 is busy") == 1
 
-    def test_it_is_no_reason_to_forget_what_else_is_lost(self, duty, told):
+    def test_a_missing_part_leaves_other_lost_parts_lost(self, duty, told):
         duty.set("clock", "nothing keeps it")
         duty.misses({"lamps": "pin 5 is busy"})
         duty.misses({})

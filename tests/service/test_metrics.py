@@ -47,7 +47,7 @@ def served():
     loop.close()
 
 
-def test_what_happened_is_counted_by_kind_way_and_outcome(served):
+def test_every_event_is_counted_by_kind_credential_and_outcome(served):
     metrics, port = served
     for fact in (
         GRANTED,

@@ -43,7 +43,7 @@ def test_a_fixed_print_stays_and_a_held_one_comes_nearer():
     assert changed("print") > 0.01
 
 
-def test_who_is_an_attack():
+def test_every_kind_of_attack_counts_as_one_and_no_bona_fide_kind():
     assert all(Approach(kind, 1, 1).is_attack for kind in ATTACKS)
     assert not any(Approach(kind, 1, 1).is_attack for kind in BONA_FIDE)
 

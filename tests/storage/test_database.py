@@ -46,7 +46,7 @@ def test_the_files_are_their_owners_alone(path: Path, connection: sqlite3.Connec
     ("pragma", "value"),
     [("journal_mode", "wal"), ("synchronous", 2), ("foreign_keys", 1), ("secure_delete", 1), ("busy_timeout", 5000)],
 )
-def test_what_is_acknowledged_is_on_disk_and_what_is_erased_is_zeroed(
+def test_a_commit_is_on_disk_and_deleted_content_is_zeroed(
     connection: sqlite3.Connection, pragma: str, value: object
 ) -> None:
     assert connection.execute(f"PRAGMA {pragma}").fetchone()[0] == value

@@ -52,7 +52,9 @@ def test_a_settled_erasure_leaves_no_trace_and_no_debt(path: Path, connection: s
     assert owed(connection) == 0
 
 
-def test_what_a_reader_held_up_is_still_owed_after_a_restart(path: Path, connection: sqlite3.Connection) -> None:
+def test_an_erasure_that_a_reader_blocks_is_still_owed_after_a_restart(
+    path: Path, connection: sqlite3.Connection
+) -> None:
     connection.execute("INSERT INTO notes VALUES ('secret')")
     reader = database.connect(path, MIGRATIONS)
     reader.execute("BEGIN")

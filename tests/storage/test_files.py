@@ -32,7 +32,7 @@ def test_a_file_that_is_rewritten_stays_whose_it_was(tmp_path):
     assert (path.read_bytes(), mode(path), path.stat().st_uid, path.stat().st_gid) == (b"two", 0o640, 1234, 4321)
 
 
-def test_what_is_not_there_is_not_rewritten(tmp_path):
+def test_a_missing_file_is_not_rewritten(tmp_path):
     with pytest.raises(FileNotFoundError):
         atomic_rewrite(tmp_path / "gated.toml", b"")
 

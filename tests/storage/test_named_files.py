@@ -38,7 +38,7 @@ def uid(path):
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
-def test_what_root_writes_into_somebodys_folder_is_theirs(theirs, write):
+def test_a_file_that_root_writes_belongs_to_the_owner_of_the_folder(theirs, write):
     write(theirs / "page", b"new")
     assert ((theirs / "page").read_bytes(), uid(theirs / "page")) == (b"new", NOBODY)
 
@@ -71,7 +71,7 @@ def test_no_link_of_theirs_has_root_read_or_remove_what_they_may_not(theirs):
     assert not (theirs / "page").is_symlink()
 
 
-def test_what_lies_in_a_folder_that_all_may_write_is_its_owners_to_read_and_replaced_by_ours(theirs):
+def test_a_link_in_a_common_folder_is_not_followed_and_is_replaced(theirs):
     common = theirs.parent / "common"
     common.mkdir()
     common.chmod(0o1777)

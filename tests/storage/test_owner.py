@@ -24,7 +24,7 @@ def test_the_owner_of_a_folder_is_known_and_root_is_none(tmp_path):
     assert owner_of(tmp_path) == (NOBODY, NOBODY)
 
 
-def test_what_is_made_meanwhile_is_theirs_and_afterwards_ours(open_folder):
+def test_a_file_belongs_to_the_acting_user_until_the_end_of_the_block(open_folder):
     open_folder.chmod(0o777)
     with acting_as((NOBODY, NOBODY)):
         (open_folder / "theirs").touch()
@@ -33,7 +33,7 @@ def test_what_is_made_meanwhile_is_theirs_and_afterwards_ours(open_folder):
     assert ((open_folder / "ours").stat().st_uid, os.geteuid(), os.getegid()) == (0, 0, 0)
 
 
-def test_it_ends_also_when_what_was_done_fails(open_folder):
+def test_the_own_user_returns_after_a_failed_block(open_folder):
     with pytest.raises(PermissionError), acting_as((NOBODY, NOBODY)):
         (open_folder / "forbidden").mkdir(mode=0o700)
     assert os.geteuid() == 0
@@ -137,7 +137,7 @@ def test_a_folder_of_roots_that_others_may_write_is_nobodys_to_use(places):
     assert whose(places.parent / "new") is None
 
 
-def test_what_is_to_be_somebodys_is_made_by_them_in_their_place_and_in_a_third_ones_never(places):
+def test_a_file_is_made_by_its_owner_and_never_in_the_folder_of_a_third_user(places):
     nobody = (NOBODY, NOBODY)
     assert maker_of(places.parent / "state", nobody) is None
     assert maker_of(places / "state", nobody) == nobody

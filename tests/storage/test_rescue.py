@@ -182,7 +182,7 @@ def test_setting_aside_deletes_nothing_and_makes_room(filled):
         assert texts(copy)[-1] == "last", "its log goes with it"
 
 
-def test_what_is_begun_anew_is_whole_or_the_damaged_one_stands(filled, disk):
+def test_a_replacement_is_complete_or_the_damaged_file_stays(filled, disk):
     fresh, _ = salvage.readable_copy(filled, NOTES, lambda *_: None)
     before = digests(disk.folder)
     disk.fill()

@@ -18,7 +18,7 @@ ANN, BOB = SubjectId("a" * 16), SubjectId("b" * 16)
 
 
 @given(st.binary(max_size=600), st.binary(max_size=80))
-def test_what_was_sealed_opens_again_with_the_same_key_and_label(plaintext: bytes, label: bytes) -> None:
+def test_a_sealed_text_opens_with_the_same_key_and_label(plaintext: bytes, label: bytes) -> None:
     assert unseal(KEY, seal(KEY, plaintext, label), label) == plaintext
 
 
@@ -203,7 +203,7 @@ def test_a_digest_is_one_secrets_for_one_use_at_one_site_under_one_key() -> None
 
 
 @given(st.text(st.characters(exclude_categories=())))
-def test_whatever_is_typed_has_a_digest(secret: str) -> None:
+def test_every_typed_text_has_a_digest(secret: str) -> None:
     assert len(Vault(KEY, "site").digest("pin", secret)) == 32
 
 

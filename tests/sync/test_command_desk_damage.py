@@ -101,7 +101,7 @@ def test_with_any_damaged_value_no_command_acts_twice(used, tmp_path, column, is
 
 
 @pytest.mark.parametrize("value", [None, b"x", "f" * 32, ""])
-def test_what_a_restart_interrupted_is_answered_though_its_row_is_damaged(used, value):
+def test_a_command_interrupted_by_a_restart_is_answered_though_its_row_is_damaged(used, value):
     assert spoil(used / NAME, "commands", "id", value, LAST - FIRST)
     with opened(used) as desk:
         answers = desk.interrupted()

@@ -129,7 +129,7 @@ steps = st.lists(st.tuples(st.sampled_from(["ask", "answer", "replay", "forge"])
 
 
 @given(steps)
-def test_whatever_is_repeated_no_age_is_younger_than_the_newest_challenge_that_was_answered(steps):
+def test_no_repeated_message_is_younger_than_the_newest_answered_challenge(steps):
     freshness, now, asked, answered, heard, beat = Freshness(1.0, 0.0), 0.0, [], None, [], 0
     for what, number in steps:
         now += number

@@ -114,7 +114,7 @@ def test_private_keys_are_not_taken_for_somebody_elses_public_ones(private):
         Party.load(private)
 
 
-def test_what_the_other_end_is_given_holds_nothing_private(identity, private):
+def test_the_public_keys_for_the_other_end_hold_nothing_private(identity, private):
     secrets = [key["d"] for key in json.loads(private.read_text())["keys"]]
     assert len(secrets) == 2
     for secret in secrets:
@@ -211,7 +211,7 @@ def test_public_keys_with_a_byte_changed_are_keys_or_a_wire_error(data):
 
 
 @pytest.mark.parametrize("said", [{"use": "sig"}, {"key_ops": ["verify"]}, {"alg": "RSA1_5"}, {"kid": 5}, {"x5c": 5}])
-def test_what_else_is_said_of_a_key_changes_nothing(identity, public, said):
+def test_extra_members_of_a_key_change_nothing(identity, public, said):
     """Other gates' keys come in records; no extra member may make sealing fail later."""
     changed(public, lambda keys: [key.update(said) for key in keys])
     party = Party.load(public)

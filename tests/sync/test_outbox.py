@@ -114,7 +114,7 @@ def test_a_flood_of_news_goes_ahead_only_so_often():
     assert outbox.ahead_after(position(head=2000), 5.0 + AHEAD_S) == 2000 - AHEAD_ROWS
 
 
-def test_what_is_on_its_way_in_order_does_not_go_ahead_as_well():
+def test_an_event_on_its_way_in_order_is_not_sent_ahead_too():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 990, 1000)
     assert outbox.ahead_after(position(head=1000), 0.0) == 990

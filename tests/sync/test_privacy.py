@@ -274,7 +274,7 @@ def test_the_office_cannot_open_a_face_that_it_passes_on():
             wire_examples.identity("office").open(sealed.encode())
 
 
-def test_what_is_too_long_for_the_wire_is_never_sent():
+def test_a_message_too_long_for_the_wire_is_never_sent():
     batch = [WireEvent(n, "", "", "x" * MAX_BODY_BYTES, "") for n in range(1, 5)]
     long = EventBatch(**story.US, journal="", after=0, first=1, last=4, prev="", events=batch)
     with pytest.raises(WireError, match=f"at most {MAX_PLAIN_BYTES}"):

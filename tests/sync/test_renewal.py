@@ -63,7 +63,7 @@ def test_a_gate_asks_90_days_before_the_end_and_once_a_day(tmp_path):
     assert len(certificates.due_requests(DAY_S + 1.0, NOW)) == 1
 
 
-def test_what_the_office_gives_is_taken_and_nothing_more_is_asked(tmp_path):
+def test_a_certificate_of_the_office_is_stored_and_not_requested_again(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=40.0)
     key = (gate.folder / "gate.key").read_bytes()
     gate.certificates.check(NOW)

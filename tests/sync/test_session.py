@@ -458,7 +458,7 @@ ACTS = ["happen", "look", "office_hears", "gate_hears", "lose", "double", "recon
 
 @given(st.lists(st.tuples(st.sampled_from(ACTS), st.integers(0, 9)), max_size=40))
 @settings(max_examples=20, deadline=None)
-def test_whatever_a_broker_does_the_office_ends_with_every_event_and_fresh_words(
+def test_the_office_gets_every_event_and_fresh_heartbeats_whatever_a_broker_does(
     gate_peer, office_peer, records_kind, server_kind, acts
 ):
     with tempfile.TemporaryDirectory() as folder, contextlib.closing(Desk(folder, gate_peer, records_kind())) as desk:

@@ -180,7 +180,7 @@ def test_where_nothing_can_be_written_an_uncounted_start_is_none(root, tmp_path)
     assert current(root) == OLD
 
 
-def test_it_needs_only_sh_and_coreutils_and_is_clean(root):
+def test_the_guard_needs_only_sh_and_coreutils_and_is_clean(root):
     words = set(GUARD.read_text().split())
     assert GUARD.read_text().startswith("#!/bin/sh\n")
     assert os.access(GUARD, os.X_OK)

@@ -435,7 +435,7 @@ def test_a_current_version_that_does_not_run_gives_way_to_the_one_that_was_broug
     assert (card.root / "current").readlink() == Path("releases/9.9.9")
 
 
-def test_what_could_not_be_built_anew_leaves_what_was_there(card, bundle):
+def test_a_failed_rebuild_leaves_the_installed_version(card, bundle):
     assert card.run("--offline", bundle)[0] == 0
     spoilt(card, "broken library")
     data = bundle.read_bytes()
@@ -712,7 +712,7 @@ def test_a_compressed_bundle_is_not_unpacked(card, bundle, tmp_path, form):
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE])
-def test_what_is_no_file_in_the_place_of_one_is_refused(card, bundle, kind):
+def test_a_link_or_device_in_place_of_a_file_is_refused(card, bundle, kind):
     def changed(info, data):
         if info.name.endswith("onnx"):
             info.type, info.linkname, data = kind, "/etc/passwd", b""
@@ -753,7 +753,7 @@ def test_a_list_that_would_fill_the_disk_is_refused(card, bundle, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.sig", "release.pub"])
-def test_what_tells_about_the_rest_is_bounded_too(card, bundle, tmp_path, key, name):
+def test_the_list_and_the_signature_are_bounded_too(card, bundle, tmp_path, key, name):
     signed(tmp_path, bundle, key)
     rebuilt(bundle, lambda info, data: [(info, b"#" * 2_000_000 if info.name == name else data)])
     refused(card, bundle, f"{name} in {bundle} is longer than")
@@ -794,7 +794,7 @@ def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key, does_run
     assert (card.root / "release.pub").read_text() == both
 
 
-def test_what_is_fetched_by_a_network_is_bounded_before_its_hash_is_known():
+def test_a_download_is_bounded_before_its_hash_is_known():
     """An endless download cannot fill the card, and a download that drips is abandoned."""
     text = SCRIPT.read_text()
     assert "ulimit -f $((MOST_FILE / 512)); ulimit -v 524288; exec timeout" in text

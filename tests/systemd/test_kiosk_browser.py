@@ -227,7 +227,7 @@ async def test_nothing_is_downloaded_which_else_would_be(tmp_path, screen, is_ki
     assert done["params"]["state"] == ends
 
 
-def test_nobody_can_look_into_the_browser(tmp_path, screen):
+def test_the_browser_cannot_be_inspected(tmp_path, screen):
     """The browser has the installed policies, and its caller asks for a debugging port."""
     with kiosk(tmp_path / "kiosk", installed(screen.server_port), f"http://127.0.0.1:{screen.server_port}/") as profile:
         until(lambda: "/page.js" in screen.asked)

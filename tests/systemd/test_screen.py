@@ -68,7 +68,7 @@ def test_where_everything_is_there_the_page_is_shown(machine, page):
 @pytest.mark.parametrize(
     ("lacks", "package"), [("cage", "cage"), ("chromium", "chromium"), ("fc-list", "fonts-noto-cjk")]
 )
-def test_what_is_not_installed_is_named_with_the_command_and_not_tried_again(machine, page, lacks, package):
+def test_a_missing_program_is_named_with_the_command_and_not_tried_again(machine, page, lacks, package):
     (machine.bin / lacks).unlink()
     code, _, problem = machine.run(page)
     assert code == 78

@@ -86,7 +86,7 @@ def test_a_latch_that_serves_keeps_its_locks(root, gpioset):
     ["", "17 0\n", "/dev/gpiochip0 17 2\n", "/dev/gpiochip0 17 0 0\n", "/dev/gpiochip0 17=1 0\n", "$(touch x) 17 0\n",
      "/dev/gpiochip0 ;reboot 0\n", "/dev/gpiochip0/../null 17 0\n", "-c 17 0\n"],
 )  # fmt: skip
-def test_what_is_not_as_it_should_be_is_left_to_python(root, gpioset, written):
+def test_a_malformed_file_is_left_to_python(root, gpioset, written):
     (root / "run/latch.off").write_text(written)
     said, done, python = secure(root)
     assert python == "latch --secure\n"
@@ -137,7 +137,7 @@ def test_a_latch_that_is_killed_has_left_what_there_is_to_do(gate, root, gpioset
     assert done == f"/dev/gpiochip13 17={int(not active_high)}\n/dev/gpiochip13 11=0\n"
 
 
-def test_what_there_is_to_do_lies_in_the_units_own_folder_wherever_the_socket_is(gate, root, gpioset, wait_for):
+def test_the_instructions_lie_in_the_units_own_folder_wherever_the_socket_is(gate, root, gpioset, wait_for):
     gate.write(door={"pins": "gpio"})
     env = {**os.environ, "RUNTIME_DIRECTORY": str(root / "run")}
     chips = {0: {"label": "pinctrl-bcm2711"}}

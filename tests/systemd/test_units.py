@@ -90,7 +90,7 @@ def keys(name):
     return dict(re.findall(r"(?m)^(\w+)=(.*)$", (UNITS / name).read_text()))
 
 
-def test_what_would_kill_or_slow_the_models_is_not_asked_for():
+def test_no_unit_has_a_setting_that_kills_or_slows_the_models():
     """Without an error number, a filtered call kills the process. Without /proc/cpuinfo, onnxruntime picks slower
     kernels.
     """
@@ -170,6 +170,6 @@ def test_the_screen_has_the_display_alone_and_says_why_it_is_not_closed_further(
         assert missing in reason
 
 
-def test_nobody_switches_the_console_from_the_screens_keyboard():
+def test_the_screens_keyboard_cannot_switch_the_console():
     """The compositor allows this only with `-s` (cage(1))."""
     assert re.findall(r"\bcage\b.*", (UNITS / "screen").read_text())[-1].startswith("cage -- chromium --kiosk")

@@ -80,12 +80,12 @@ def test_a_version_that_is_another_than_it_says_or_wants_what_is_not_there_is_no
     assert releases.whole() == ["0.1.0"]
 
 
-def test_what_a_program_said_last_is_in_the_error():
+def test_the_last_line_of_a_program_is_in_the_error():
     with pytest.raises(UpdateError, match="ended with 3: the last word"):
         run(["/bin/sh", "-c", "echo first; echo 'the last word' >&2; exit 3"])
 
 
-def test_what_hangs_or_is_not_there_is_an_error_too(tmp_path):
+def test_a_program_that_hangs_or_is_missing_raises_the_same_error(tmp_path):
     with pytest.raises(UpdateError, match="timed out"):
         run(["/bin/sleep", "60"], longest_s=0.1)
     with pytest.raises(UpdateError, match="No such file"):
@@ -129,7 +129,7 @@ def test_a_version_without_a_lock_for_this_python_is_refused(releases, tmp_path)
 # -- no proof ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_not_signed_takes_nothing_away_that_is_there(releases, tmp_path, make_whole):
+def test_an_unsigned_bundle_removes_nothing_that_is_installed(releases, tmp_path, make_whole):
     """A good version exists, and another person brings a different one with the same name."""
     make_whole(releases, "0.2.0")
     make_key(tmp_path / "keys")
@@ -139,7 +139,7 @@ def test_what_is_not_signed_takes_nothing_away_that_is_there(releases, tmp_path,
     assert releases.is_whole("0.2.0")
 
 
-def test_what_is_not_what_was_listed_stays_nowhere(releases, tmp_path):
+def test_a_file_that_differs_from_its_hash_is_left_nowhere(releases, tmp_path):
     source = pack(tmp_path / "b", "0.2.0")
     (wheel,) = (tmp_path / "b").glob("*.whl")
     wheel.write_bytes(b"evil")

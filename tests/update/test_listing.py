@@ -11,7 +11,7 @@ from gated.update.listing import MOST_ALL, MOST_FILE, MOST_FILES, listed, sums
 NONE = "0" * 64
 
 
-def test_what_is_packed_is_listed_with_its_size(tmp_path):
+def test_every_packed_file_is_listed_with_its_size(tmp_path):
     (tmp_path / "wheels").mkdir()
     (tmp_path / "wheels/a.whl").write_bytes(b"abc")
     found = listed(sums(tmp_path, ()), "here")

@@ -74,7 +74,7 @@ def test_the_lock_satisfies_what_the_project_asks_for(python, folder, extras):
             assert requirement.specifier.contains(have[name][0]), f"{requirement} against {have[name][0]}; {RENEW}"
 
 
-def test_what_builds_the_wheel_is_locked():
+def test_the_packages_that_build_the_wheel_are_locked():
     have = entries((RUN / "build.txt").read_text("utf-8"))
     for requirement in map(Requirement, PROJECT["build-system"]["requires"]):
         assert requirement.specifier.contains(have[canonicalize_name(requirement.name)][0]), RENEW
@@ -90,14 +90,14 @@ def test_every_library_has_hashes_and_no_lock_names_a_host(path):
 
 
 @pytest.mark.parametrize("python", PYTHONS)
-def test_what_is_tested_is_what_runs_and_what_builds(python):
+def test_the_tested_versions_are_those_that_run_and_build(python):
     tested = entries((TEST / f"{python}.txt").read_text("utf-8"))
     for path in (RUN / f"{python}.txt", RUN / "build.txt"):
         for name, locked in entries(path.read_text("utf-8")).items():
             assert tested[name] == locked, f"{name} of {path.name}; {RENEW}"
 
 
-def test_what_is_compiled_has_files_for_both_machines_and_more():
+def test_a_compiled_package_has_files_for_every_machine():
     """A universal wheel and its source are two files. A compiled package has many."""
     for python in PYTHONS:
         have = entries((RUN / f"{python}.txt").read_text("utf-8"))
@@ -118,7 +118,7 @@ two==3 --hash=sha256:{d}
 """.format(**{letter: letter * 64 for letter in "abcd"})
 
 
-def test_what_stays_the_systems_is_left_out_with_its_hashes():
+def test_packages_of_the_system_are_left_out_with_their_hashes():
     left = without(LOCK, FROM_SYSTEM)
     assert list(entries(left)) == ["one", "two"]
     assert "b" * 64 not in left

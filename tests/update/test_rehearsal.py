@@ -67,7 +67,7 @@ def test_every_database_goes_a_step_forward_and_back_and_is_what_it_was(state):
     migrate(state, SCHEMAS)  # this version opens all databases
 
 
-def test_what_was_written_under_the_newer_version_is_kept(state):
+def test_rows_of_the_newer_version_are_kept(state):
     migrate(state, newer("people.db", COLUMN))
     add_person(state, "subject-2")
     assert go_back(state) == ["people.db"]

@@ -25,7 +25,7 @@ def test_zeros_at_the_end_make_no_other_version():
 
 
 @pytest.mark.parametrize("odd", ["", "v1", "1.0+local", "1!2", "../0.2", "1.0 ", "1..0", "0.1.0\n", "१.0", "1" * 10])
-def test_what_is_no_version_is_told_so(odd):
+def test_a_text_that_is_no_version_is_refused_with_the_right_form(odd):
     with pytest.raises(UpdateError, match="write it as"):
         version_order(odd)
 
@@ -45,7 +45,7 @@ def test_a_root_without_a_release_says_what_to_do(tmp_path):
         _ = Releases(tmp_path).current
 
 
-def test_what_is_being_built_counts_as_none_until_it_is_finished(releases):
+def test_a_version_counts_only_after_its_build_is_finished(releases):
     folder = releases.begin("0.2.0")
     (folder / "venv" / "bin").mkdir(parents=True)
     releases.program("0.2.0").touch()
@@ -68,14 +68,14 @@ def test_the_version_that_runs_is_turned_in_one_step(releases, make_whole, monke
     assert (seen, releases.current) == (["0.1.0"], "0.2.0")
 
 
-def test_what_a_cut_left_of_turning_is_no_hindrance(releases, make_whole):
+def test_the_rest_of_an_interrupted_switch_does_not_hinder_the_next(releases, make_whole):
     make_whole(releases, "0.2.0")
     (releases.root / ".current.new").symlink_to("releases/nothing")
     releases.switch("0.2.0")
     assert releases.current == "0.2.0"
 
 
-def test_who_may_not_write_the_root_is_told_to_be_root(releases, tmp_path):
+def test_a_user_who_may_not_write_the_root_is_told_to_be_root(releases, tmp_path):
     with pytest.raises(StateError, match="as root"):
         Releases(tmp_path / "nowhere").switch("0.1.0")
     (tmp_path / "file").touch()
@@ -97,7 +97,7 @@ def test_all_but_the_kept_are_taken_away_whole_or_not(releases, make_whole):
     assert [path.name for path in (releases.root / "releases").iterdir()] == ["0.1.0"]
 
 
-def test_what_was_taken_back_is_known_to_be_unfit(releases, make_whole):
+def test_a_version_that_was_taken_back_is_unfit(releases, make_whole):
     make_whole(releases, "0.2.0")
     assert not releases.is_unfit("0.2.0")
     releases.condemn("0.2.0")

@@ -26,14 +26,14 @@ def place(tmp_path):
     return place
 
 
-def test_what_is_roots_alone_is_taken(place):
+def test_a_bundle_that_only_root_may_write_is_accepted(place):
     assert [source.version for source in sources_in(place)] == ["0.2.0", "0.3.0"]
 
 
 @pytest.mark.parametrize("where", [".", "..", "bundle", "bundle/wheels", "gated-0.2.0-py3-none-any.whl",
                                    "bundle/SHA256SUMS", "bundle/wheels/gated-0.3.0-py3-none-any.whl"])  # fmt: skip
 @pytest.mark.parametrize("mode", [0o020, 0o002])
-def test_what_others_may_write_anywhere_is_refused_by_name(place, where, mode):
+def test_a_path_that_other_users_may_write_is_refused_by_name(place, where, mode):
     path = (place / where).resolve()
     path.chmod(path.stat().st_mode | mode)
     with pytest.raises(UpdateError, match="other users may write it"):
@@ -43,7 +43,7 @@ def test_what_others_may_write_anywhere_is_refused_by_name(place, where, mode):
 @roots
 @pytest.mark.parametrize("where", [".", "..", "bundle", "gated-0.2.0-py3-none-any.whl",
                                    "bundle/wheels/gated-0.3.0-py3-none-any.whl"])  # fmt: skip
-def test_what_belongs_to_another_user_anywhere_is_refused_by_name(place, where):
+def test_a_path_of_another_user_is_refused_by_name(place, where):
     os.chown((place / where).resolve(), OTHER, OTHER)
     with pytest.raises(UpdateError, match="belongs to another user"):
         sources_in(place)

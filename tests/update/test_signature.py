@@ -14,12 +14,12 @@ from gated.update.signature import MOST_KEYS, check, keys_in, read_keys, sign
 KEYS = keys_in(PUBLIC)
 
 
-def test_what_openssh_signed_once_is_believed():
+def test_a_signature_of_openssh_is_accepted():
     assert check(MESSAGE, SIGNED, KEYS, "it") == KEYS[0]
     assert (KEYS[0].fingerprint, KEYS[0].line, KEYS[0].comment) == (FINGERPRINT, PUBLIC, "release key")
 
 
-def test_what_the_real_ssh_keygen_signs_is_believed_and_the_reverse(tmp_path):
+def test_ssh_keygen_and_this_module_accept_each_others_signatures(tmp_path):
     """Compares our code with ssh-keygen in both directions: ssh-keygen also accepts what it signs for us."""
     key = make_key(tmp_path)
     (tmp_path / "SHA256SUMS").write_bytes(MESSAGE)
@@ -67,7 +67,7 @@ def test_a_key_of_another_kind_is_refused_by_name(tmp_path, kind):
      PUBLIC.replace("ssh-ed25519", "ssh-rsa", 1), PUBLIC[:60], PUBLIC.replace("SFgy", "SFgyAAAA"),
      PUBLIC + "\nrubbish"],
 )  # fmt: skip
-def test_what_is_no_list_of_public_keys_is_told(text):
+def test_a_text_that_is_no_list_of_public_keys_is_refused(text):
     with pytest.raises(UpdateError):
         keys_in(text)
 

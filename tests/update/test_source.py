@@ -184,7 +184,7 @@ def test_a_key_that_comes_with_a_bundle_must_have_signed_it(bundle, copies, tmp_
         ReleaseSource(bundle).bring(copies)
 
 
-def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copies, monkeypatch):
+def test_a_file_that_changes_after_its_check_is_not_used(signed, bundle, copies, monkeypatch):
     """An attacker who swaps a file after the check gains nothing: the proved copy is used."""
     keys, source = read_keys(signed.with_name("release.pub")), ReleaseSource(bundle)
     before = source._copy
@@ -200,7 +200,7 @@ def test_what_changes_between_two_looks_is_not_what_is_used(signed, bundle, copi
 
 
 @pytest.mark.parametrize("name", ["SHA256SUMS", "SHA256SUMS.sig", "release.pub"])
-def test_what_tells_about_the_rest_fills_no_disk(signed, bundle, copies, name):
+def test_a_long_list_or_signature_fills_no_disk(signed, bundle, copies, name):
     (bundle / name).write_bytes(b"#" * 2_000_000)
     with pytest.raises(UpdateError, match="longer than"):
         ReleaseSource(tar_of(bundle)).bring(copies)

@@ -16,7 +16,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z"), inclu
 
 
 @given(COUNT, COUNT, COUNT, TEXT, TEXT)
-def test_what_is_written_is_read(brain, latch, since, lost, why):
+def test_a_written_trial_is_read_back(brain, latch, since, lost, why):
     trial = VersionTrial("0.1.0", "0.2.0", brain, latch, since, lost.strip(), why.strip())
     assert decoded(trial.encoded().decode().splitlines()) == trial
 
@@ -45,7 +45,7 @@ def test_a_damaged_one_is_told_with_what_to_do(tmp_path, damage):
         read_trial(tmp_path)
 
 
-def test_who_may_not_write_is_told_to_be_root(tmp_path):
+def test_a_user_without_write_access_is_told_to_be_root(tmp_path):
     with pytest.raises(StateError, match="as root"):
         VersionTrial("0.1.0", "0.2.0").write(tmp_path / "nowhere")
 

@@ -189,7 +189,7 @@ def test_a_version_that_is_there_from_other_files_is_built_anew(machine, bundle)
     assert not mark.exists()
 
 
-def test_nobody_is_sent_back_to_a_version_that_does_not_run_here_any_more(machine, bundle):
+def test_going_back_to_a_version_that_does_not_run_here_is_refused(machine, bundle):
     machine = machine("good")
     machine.updater.update(ReleaseSource(bundle))
     machine.releases.program(OLD).write_text("#!/usr/bin/python3.7-of-before\n")

@@ -326,7 +326,7 @@ def a_history(seed, blank):
         site.remove()
 
 
-def test_whatever_is_withheld_no_removed_person_keeps_access_without_an_alarm(blank):
+def test_no_removed_person_keeps_access_without_an_alarm_whatever_is_withheld(blank):
     first = FIRST
     count = 1 if SEED is not None else HISTORIES
     print(f"histories {first} to {first + count - 1}")
