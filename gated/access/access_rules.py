@@ -97,11 +97,12 @@ def judge_holder(
     *,
     gate: str = "",
     kinds: frozenset[CredentialKind] = FACE_ALONE,
+    has_own_threshold: bool = False,
 ) -> Refusal | None:
     """Return why this person may not pass this door now, or None. One rule that allows it is enough.
 
     `kinds` are the credential kinds that the person has shown. A mark demands a second kind after a face, even if a
-    rule does not.
+    rule does not. `has_own_threshold`: the face reached a threshold that was calibrated for this child.
 
     Rules may exist under several spellings of the household or role. Then each spelling needs a rule that allows the
     person.
@@ -114,7 +115,8 @@ def judge_holder(
         if refusals and None not in refusals:
             return min((refusal for refusal in refusals if refusal is not None), key=CLOSEST_FIRST.index)
     is_face_alone = CredentialKind.FACE in kinds and not _are_two(kinds)
-    return Refusal.SECOND_MISSING if is_face_alone and holder.mark is not None and holder.mark.holds(at) else None
+    is_marked = holder.mark is not None and holder.mark.demands_second(at, has_own_threshold=has_own_threshold)
+    return Refusal.SECOND_MISSING if is_face_alone and is_marked else None
 
 
 def _are_two(kinds: frozenset[CredentialKind]) -> bool:

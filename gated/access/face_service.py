@@ -100,7 +100,7 @@ class FaceService:
         """
         self._embedder_sha256, self._model_set = vision.embedder_sha256, vision.model_set
         rules = rules_for(self._settings, vision)
-        self._calibrator = calibrator_for(self._settings, vision, self._gallery)
+        self._calibrator = calibrator_for(self._settings, vision, self._gallery, self._children)
         self._visits = Visits(
             self._search,
             vision.dimension,
@@ -275,8 +275,14 @@ class FaceService:
         """Return why a recognised person may not pass by face now, or None. `first` is what the person has shown."""
         if self._attacks.is_resting(MAIN, subject, now):
             return Refusal.RESTING
-        kinds = FACE_ALONE | kind_of(first)
-        return self._permissions.judge_person(subject, MAIN, self._wall(), kinds)
+        kinds, found = FACE_ALONE | kind_of(first), self.calibration
+        needs_more = found is not None and subject in found.needing_more
+        has_own = found is not None and subject in found.children and not needs_more
+        refusal = self._permissions.judge_person(subject, MAIN, self._wall(), kinds, has_own_threshold=has_own)
+        return Refusal.SECOND_MISSING if refusal is None and needs_more and kinds == FACE_ALONE else refusal
+
+    def _children(self) -> frozenset[SubjectId]:
+        return self._permissions.children(self._wall())
 
     def _count_attack(self, outcome: VisitOutcome, now: float) -> None:
         """Count an attack against the imitated face, and report each rest that begins."""
@@ -296,11 +302,16 @@ class FaceService:
         return None
 
 
-def calibrator_for(settings: AccessSettings, vision: VisionReady, gallery: Gallery) -> Calibrator | None:
-    """Return the calibrator of a gallery; None for a model set with one threshold."""
+def calibrator_for(
+    settings: AccessSettings,
+    vision: VisionReady,
+    gallery: Gallery,
+    children: Callable[[], frozenset[SubjectId]] = frozenset,
+) -> Calibrator | None:
+    """Return the calibrator of a gallery; None for a model set with one threshold. `children`: as in `Calibrator`."""
     if vision.table is None:
         return None
-    return Calibrator(gallery, vision.table, settings.fpir, settings.threshold)
+    return Calibrator(gallery, vision.table, settings.fpir, settings.threshold, children=children)
 
 
 def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:

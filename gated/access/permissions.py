@@ -63,18 +63,22 @@ class Permissions:
         door: str,
         at: datetime | None,
         kinds: frozenset[CredentialKind] = FACE_ALONE,
+        *,
+        has_own_threshold: bool = False,
     ) -> Refusal | None:
         """Return why a recognised person may not pass this door now, or None.
 
         `at` is the aware time of day, or None while it is not trusted. `kinds` are the credential kinds that this
-        person has shown.
+        person has shown. `has_own_threshold`: the face reached a threshold that was calibrated for this child.
         """
         holder = self._ring.holder(subject)
         if refusal := self.judge_door(door) or self._judge_revoked(subject):
             return refusal
         if holder is None:
             return Refusal.UNKNOWN
-        return judge_holder(holder, door, at, self.calendar, gate=self._gate, kinds=kinds)
+        return judge_holder(
+            holder, door, at, self.calendar, gate=self._gate, kinds=kinds, has_own_threshold=has_own_threshold
+        )
 
     def judge_credential(
         self,
@@ -104,6 +108,10 @@ class Permissions:
     def preferences(self, subject: SubjectId | None) -> Preferences:
         """Return the preferences of a person; the defaults for a guest."""
         return self._ring.preferences(subject)
+
+    def children(self, at: datetime | None) -> frozenset[SubjectId]:
+        """Return the people with a mark as a child that holds at this time."""
+        return frozenset(each for each, mark in self._ring.children.items() if mark.holds(at))
 
     def refresh_calendar(self) -> None:
         """Apply the schedules and days of the office. The settings win over them."""

@@ -8,6 +8,7 @@ The file `calibration.json` shows the state to `gated status` and the doctor. It
 """
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -42,6 +43,8 @@ class GalleryCalibration:
     calibration: Calibration
     thresholds: dict[SubjectId, float] = field(default_factory=dict, repr=False)
     """People with a higher threshold of their own: children, and people who are alike."""
+    children: frozenset[SubjectId] = field(default=frozenset(), repr=False)
+    """The children among the people, each with a threshold of its own."""
     needing_more: frozenset[SubjectId] = field(default=frozenset(), repr=False)
     """People whom a face alone does not identify: they need a card or a PIN with it."""
     pairs: tuple[tuple[SubjectId, SubjectId, AlikePair], ...] = field(default=(), repr=False)
@@ -98,10 +101,15 @@ def calibrate_gallery(
     return GalleryCalibration(
         calibration,
         {subjects[number]: threshold for number, threshold in own.items()},
+        frozenset(subjects[number] for number in young),
         frozenset(subjects[number] for number in more),
         tuple((subjects[pair.first], subjects[pair.second], pair) for pair in pairs),
         tuple(subjects[number] for number in not_recognised(own_scores(people), calibration.threshold, own)),
     )
+
+
+_Input = tuple[int, frozenset[SubjectId]]
+"""The number of the index, and the children: a change of one of them makes a calibration due."""
 
 
 class Calibrator:
@@ -114,38 +122,43 @@ class Calibrator:
         target_fpir: float,
         setting: float | None = None,
         *,
-        children: frozenset[SubjectId] = frozenset(),
+        children: Callable[[], frozenset[SubjectId]] = frozenset,
     ) -> None:
+        """`children` returns the people whom the registrar marked as children."""
         self._gallery, self._table, self._target, self._setting = gallery, table, target_fpir, setting
         self._children = children
         self.now = GalleryCalibration(uncalibrated(gallery.size, target_fpir, table, setting))
-        self._done = self._seen = -1
+        self._done: _Input | None = None
+        self._seen: _Input | None = None
         self._due_from = self._due_to = 0.0
 
     def is_due(self, now: float) -> bool:
         """Return whether the gallery changed, and is quiet since. `now`: monotonic, in seconds."""
-        number = self._gallery.index_number
-        if number == self._done:
+        present = self._input()
+        if present == self._done:
             return False
-        if number != self._seen:
+        if present != self._seen:
             if self._seen == self._done:
                 self._due_to = now + LONGEST_PAUSE_S
-            self._due_from, self._seen = now + (PAUSE_S if self._done >= 0 else 0.0), number
+            self._due_from, self._seen = now + (PAUSE_S if self._done is not None else 0.0), present
         return now >= min(self._due_from, self._due_to)
 
     def follow(self) -> GalleryCalibration:
         """Calibrate on the present gallery, and return the result. The old one counts until then."""
-        number = self._gallery.index_number
+        present = self._input()
         self.now = calibrate_gallery(
             self._gallery.enrolled(),
             self._table,
             self._target,
             self._setting,
             is_centred=self._gallery.centring.mean is not None,
-            children=self._children,
+            children=present[1],
         )
-        self._done = self._seen = number
+        self._done = self._seen = present
         return self.now
+
+    def _input(self) -> _Input:
+        return self._gallery.index_number, self._children()
 
 
 def store(state: Path, model_set: str, found: GalleryCalibration) -> None:

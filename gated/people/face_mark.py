@@ -29,6 +29,12 @@ class FaceMark:
         """Return whether the mark holds at this time. Without a trusted time (None) it holds."""
         return at is None or self.until is None or not at >= self.until
 
+    def demands_second(self, at: datetime | None, *, has_own_threshold: bool) -> bool:
+        """Return whether the face needs a second credential now. A calibrated threshold of its own is enough for a
+        child's face, and for no other.
+        """
+        return self.holds(at) and not (self.kind == "child" and has_own_threshold)
+
 
 LOST_MARK = FaceMark("alike")
 """The mark in place of a damaged row."""

@@ -13,6 +13,7 @@ from gated.people import card_readings as cards
 from gated.people.access_rule import Holder
 from gated.people.credential import Credential, by_kind
 from gated.people.credential_store import Credentials
+from gated.people.face_mark import FaceMark
 from gated.people.known_pins import KnownPins
 from gated.people.preferences import NO_PREFERENCES, Preferences
 from gated.people.schedule_values import CalendarDays
@@ -41,6 +42,7 @@ class _Known:
     weak: frozenset[SubjectId] = frozenset()
     """People with a recorded weak PIN."""
     days: CalendarDays = field(default_factory=CalendarDays)
+    children: dict[SubjectId, FaceMark] = field(default_factory=dict)
 
     def add_card(self, card: Credential) -> None:
         """Add a card under its readings."""
@@ -136,6 +138,7 @@ class KeyRing:
             schedules=self.store.schedules(),
             days=self.store.days(),
             weak=frozenset(self.store.weak()),
+            children=_children(holders),
         )
         for each in cards:
             known.add_card(each)
@@ -173,6 +176,11 @@ class KeyRing:
     def households(self, flat: str) -> frozenset[str]:
         """Return the households with this flat number, in normal form. Uses memory only."""
         return self._known.flats.get(flat, frozenset())
+
+    @property
+    def children(self) -> Mapping[SubjectId, FaceMark]:
+        """Return the marks of the people who are marked as children."""
+        return self._known.children
 
     def homes(self, subjects: Collection[SubjectId]) -> frozenset[str]:
         """Return the households of these people, in normal form. Uses memory only."""
@@ -219,6 +227,11 @@ class KeyRing:
         """Return a person's preferences; for a guest the defaults."""
         holder = None if subject is None else self.holder(subject)
         return NO_PREFERENCES if holder is None else holder.preferences
+
+
+def _children(holders: Mapping[SubjectId, Holder]) -> dict[SubjectId, FaceMark]:
+    marks = {subject: holder.mark for subject, holder in holders.items()}
+    return {subject: mark for subject, mark in marks.items() if mark is not None and mark.kind == "child"}
 
 
 def _flats(households: Collection[str]) -> dict[str, frozenset[str]]:

@@ -1,6 +1,7 @@
 """The gate decides about a face with the threshold that its gallery is calibrated to."""
 
 import asyncio
+import dataclasses
 import time
 
 import numpy as np
@@ -9,11 +10,12 @@ from msgspec.structs import replace
 
 from gated.access.face_policy import FaceReason, LookVerdict, above_own
 from gated.events import AccessDenied, AccessGranted
-from gated.face.vision_messages import TrackEnded
+from gated.face.vision_messages import Observation, TrackEnded
 from gated.gallery.calibration import Reason
 from gated.gallery.calibrator import FILE, stored_calibration
+from gated.people.face_mark import FaceMark
 from gated.threshold_table import ThresholdTable
-from tests.access.test_entrance import ANN, READY, yard  # noqa: F401 - the fixture
+from tests.access.test_entrance import ANN, NOON, READY, yard  # noqa: F401 - the fixture
 
 TABLE = ThresholdTable(0.55, 0.9, ((1, 0.6), (1000, 0.8)))
 READY_TO_CALIBRATE = replace(READY, threshold=0.3, table=TABLE)
@@ -47,6 +49,55 @@ async def test_a_persons_own_threshold_counts_for_this_person(yard, faces):  # n
     assert above_own(LookVerdict(FaceReason.MATCH, ANN, 0.89), 0.9).reason is FaceReason.UNKNOWN
     assert above_own(LookVerdict(FaceReason.MATCH, ANN, 0.9), 0.9).reason is FaceReason.MATCH
     assert above_own(LookVerdict(FaceReason.MATCH, ANN, None), 0.9).reason is FaceReason.UNKNOWN
+
+
+def with_calibration(yard, faces, **more):  # noqa: F811
+    """Show Ann's face after a calibration with these people in it. Return what people are asked for."""
+    yard.entrance._ring.reload_if_changed()
+    faces.begin(READY_TO_CALIBRATE)
+    faces._calibrator.now = dataclasses.replace(faces._calibrator.now, **more)
+    yard.told.clear()
+    for number in range(3):
+        seen = Observation(
+            9, number, time.monotonic() - 0.1 + 0.01 * number, (0, 0, 90, 120), 0.9, pad_score=0.9,
+            embedding=face(1.0).astype("<f4").tobytes(),
+        )  # fmt: skip
+        faces.observe(seen)
+    return [outcome.result for outcome in yard.told]
+
+
+@pytest.mark.parametrize(
+    ("kind", "calibrated", "asked"),
+    [
+        ("child", {}, ["second"]),
+        ("child", {"children": frozenset({ANN})}, []),
+        ("child", {"children": frozenset({ANN}), "needing_more": frozenset({ANN})}, ["second"]),
+        ("alike", {"children": frozenset({ANN})}, ["second"]),
+        (None, {"needing_more": frozenset({ANN})}, ["second"]),
+        (None, {}, []),
+    ],
+)
+async def test_a_child_with_an_own_threshold_and_nobody_else_needs_no_second_credential(
+    yard,  # noqa: F811
+    faces,
+    kind,
+    calibrated,
+    asked,
+):
+    yard.store.set_mark(ANN, kind and FaceMark(kind))
+    assert with_calibration(yard, faces, **calibrated) == asked
+    assert len(yard.door.released) == (not asked)
+    await yard.entrance.credentials.handle_card("4711")
+    assert len(yard.door.released) == (1 if asked else 2)
+
+
+async def test_the_calibration_knows_the_marked_children(yard, faces):  # noqa: F811
+    yard.store.set_mark(ANN, FaceMark("child", until=NOON))
+    yard.entrance._ring.reload_if_changed()
+    faces.begin(READY_TO_CALIBRATE)
+    assert faces._calibrator.follow().children == frozenset(), "the mark has ended"
+    yard.at = None
+    assert faces._calibrator.follow().children == {ANN}
 
 
 async def test_the_gate_calibrates_and_stores_the_result_without_a_person(yard, faces):  # noqa: F811

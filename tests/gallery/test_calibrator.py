@@ -90,6 +90,17 @@ def test_children_are_marked_by_the_registrar():
     assert found.threshold_of("p004") == found.calibration.child_threshold > found.threshold_of("p005")
 
 
+def test_a_new_child_makes_a_calibration_due():
+    marked = set()
+    calibrator = Calibrator(Gallery(index_of(people())), TABLE, 0.003, children=lambda: frozenset(marked))
+    assert calibrator.follow().children == frozenset()
+    marked.add("p004")
+    assert not calibrator.is_due(100.0)
+    assert calibrator.is_due(100.0 + PAUSE_S)
+    assert calibrator.follow().children == {"p004"}
+    assert not calibrator.is_due(200.0)
+
+
 def test_an_empty_gallery_has_the_threshold_of_the_table():
     found = calibrate_gallery(index_of(people(0)).enrolled(), TABLE, 0.003)
     assert found.calibration.reason in (Reason.TABLE, Reason.FLOOR)
