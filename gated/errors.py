@@ -59,6 +59,10 @@ class CameraError(GatedError):
     """The camera cannot be opened, or delivers no more frames."""
 
 
+class ConfinedError(GatedError):
+    """A process without rights gave no result. The text is its reason."""
+
+
 class PictureError(GatedError):
     """A picture file cannot be read, or has no usable face."""
 

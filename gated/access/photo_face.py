@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from gated.access.face_policy import FaceRules
-from gated.camera.pictures import frame_of, named_picture
+from gated.camera.decoding import decoded_photo
+from gated.camera.pictures import frame_of
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, PictureError
 from gated.face.pipeline import FacePipeline
@@ -43,7 +44,7 @@ def photo_embedding(pipeline: FacePipeline, photo: Path, rules: FaceRules, *, is
     `is_paper`: the registrar answers for a scan or a photo of a paper photo, so PAD does not judge it.
     Raises `PictureError` with advice if there is no such face, and `EmbeddingError`.
     """
-    frame = upright(pipeline, named_picture(photo))
+    frame = upright(pipeline, decoded_photo(photo))
     if frame is None:
         raise PictureError(f"{photo}: {NOT_UPRIGHT}")
     seen = pipeline.analyse_photo(frame, for_enrolment=True).observations

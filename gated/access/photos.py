@@ -14,7 +14,8 @@ from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, Recogn
 from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.access.photo_face import embedding_of, photo_embedding
 from gated.access.visits import COMPARED_CANDIDATES
-from gated.camera.pictures import frame_of, named_picture
+from gated.camera.decoding import decoded_photo
+from gated.camera.pictures import frame_of
 from gated.embedding import Embedding
 from gated.errors import EmbeddingError, PictureError
 from gated.face.pipeline import FacePipeline
@@ -111,7 +112,7 @@ def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules:
 
     Raises `PictureError` if the file is not a picture.
     """
-    frame = frame_of(named_picture(photo), 0.0, 0)
+    frame = frame_of(decoded_photo(photo), 0.0, 0)
     analysis = pipeline.analyse_photo(frame)
     timing = dict(analysis.timing_ms)
     largest = analysis.observations[0] if analysis.observations else None

@@ -1,6 +1,6 @@
 """The camera: the newest frame of a Pi camera or of a recording.
 
-Public: __init__, frame_clock, pictures.
+Public: __init__, decoding, frame_clock, pictures.
 """
 
 from gated.config import CameraSettings

@@ -9,7 +9,8 @@ from msgspec.structs import replace
 
 from gated.access.face_service import rules_for
 from gated.access.photos import identify_photo
-from gated.camera.pictures import frame_of, named_picture
+from gated.camera.decoding import decoded_photo
+from gated.camera.pictures import frame_of
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.table_output import show
 from gated.face.frame_bench import bench as bench_face
@@ -76,7 +77,7 @@ def bench(  # noqa: PLR0917 - the options of a command
         return
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
-    frame = frame_of(named_picture(photo), 0.0, 0) if photo is not None else None
+    frame = frame_of(decoded_photo(photo), 0.0, 0) if photo is not None else None
     face, search = bench_face(pipeline, frame, rounds), search_ratio(composite=pipeline.composite)
     if as_json:
         show_json({**{name: getattr(face, name) for name in face.__dataclass_fields__}, "search": search})

@@ -147,7 +147,7 @@ def test_enrolling_needs_consent_and_a_notice(home):
 
 
 BAD = {
-    "truncated.jpg": "incomplete", "text.jpg": "picture", "empty.jpg": "picture", "huge.png": "too large",
+    "truncated.jpg": "incomplete", "text.jpg": "is a text", "empty.jpg": "is empty", "huge.png": "too large",
     "wall.jpg": "no face", "missing.jpg": "not a file",
 }  # fmt: skip
 """Files that are no portrait, with a word of the message for each."""

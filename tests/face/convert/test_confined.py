@@ -4,14 +4,16 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 
 import pytest
 
 from gated.errors import ModelError
 from gated.face.convert import confined
-from gated.face.convert.confined import REFUSED, convert_confined
+from gated.face.convert.confined import convert_confined
 from gated.face.convert.minifasnet import convert_minifasnet
 from gated.runtime import landlock
+from gated.runtime.confined_run import REFUSED
 
 PROBE = """
 import os, sys
@@ -103,25 +105,10 @@ def test_the_reason_of_a_refusal_comes_back_in_words():
 
 
 def test_a_converter_that_takes_too_long_is_ended(monkeypatch):
-    monkeypatch.setattr(confined, "MOST_S", 0.01)
+    monkeypatch.setattr(confined, "LIMITS", replace(confined.LIMITS, time_s=0.01))
     with (
         tempfile.TemporaryFile() as source,
         tempfile.TemporaryFile() as target,
         pytest.raises(ModelError, match="takes more than"),
     ):
         convert_confined("minifasnet", [source], target)
-
-
-@pytest.mark.parametrize(
-    ("status", "words", "said"),
-    [
-        (REFUSED, b"reason\n", "reason"),
-        (REFUSED, b"one\n\x1b[2Jtwo\n", "\\u001b[2Jtwo"),
-        (1, b"Traceback\nOSError: [Errno 28] No space left\n", "status 1 (OSError: [Errno 28] No space left)"),
-        (-9, b"", "status -9 (no message)"),
-        (1, b"\xff\xfe", "status 1"),
-    ],
-)
-def test_what_a_converter_writes_is_cleaned(status, words, said):
-    assert said in confined._reason(status, words)
-    assert confined._reason(status, words).isprintable()

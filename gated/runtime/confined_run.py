@@ -1,0 +1,93 @@
+"""Runs a module of gated in a process without rights, for files that may be hostile.
+
+The converters of models and the decoder of enrolment photos run so. The process opens no file and no socket, and is
+nobody if it began as root. Its memory, its time and the size of its output are limited. It gets its sources as open
+files, and writes its result to its standard output.
+
+`run` starts it. The process itself calls `give_up` after its imports, and before it reads a byte. It gives a reason for
+a refusal on its error output, and ends with `REFUSED`. As it may be compromised, the caller checks all of its output.
+"""
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from gated.bounded import KIB, MIB
+from gated.errors import ConfinedError
+from gated.printable import printable
+from gated.runtime import landlock, seccomp
+
+REFUSED = 4
+"""Exit status of a process that gives its reason in words on its error output."""
+MOST_WORDS = 1 * KIB
+NOBODY = 65534
+"""User and group without rights, on every Debian (base-passwd)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Limits of a process. Python and numpy map about 300 MiB of memory before they read anything."""
+
+    memory_bytes: int
+    cpu_s: int
+    output_bytes: int
+    time_s: float
+    advice: str = "free some, and try again"
+    """What to do if the process ends without a reason, which is often for lack of memory."""
+
+
+def run(module: str, words: Sequence[str], files: Sequence[IO[bytes]], target: IO[bytes], limits: Limits) -> None:
+    """Run a module with `words`, then the numbers of the open files. Its standard output goes to `target`.
+
+    Raises `ConfinedError` with the reason: the module refuses a file, reaches a limit, or ends by a signal. A caller
+    that is root calls it as root, so that the process can become nobody.
+    """
+    numbers = [file.fileno() for file in files]
+    command = [sys.executable, "-P", "-m", module, *words, *map(str, numbers)]
+    threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a restriction does not cover running threads
+    with tempfile.TemporaryFile() as said:
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, stdout=target, stderr=said, pass_fds=numbers, check=False,
+                timeout=limits.time_s, env=os.environ | threads, cwd="/",
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise ConfinedError(f"it takes more than {limits.time_s:.0f} s; free the processor") from error
+        if done.returncode:
+            said.seek(0)
+            raise ConfinedError(_reason(done.returncode, said.read(MOST_WORDS), limits))
+
+
+def give_up(limits: Limits) -> None:
+    """Give up all rights of this process, and limit it. Nothing can raise a limit again.
+
+    Becomes nobody if this process is root, and gives up files, sockets and other processes. A kernel without Landlock
+    or seccomp leaves the rest of nobody's rights, or of the caller's.
+    """
+    for limit, most in (
+        (resource.RLIMIT_AS, limits.memory_bytes),
+        (resource.RLIMIT_CPU, limits.cpu_s),
+        (resource.RLIMIT_FSIZE, limits.output_bytes),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        resource.setrlimit(limit, (most, most))
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(NOBODY, NOBODY, NOBODY)
+        os.setresuid(NOBODY, NOBODY, NOBODY)
+    seccomp.restrict()
+    landlock.restrict((), ())
+
+
+def _reason(status: int, said: bytes, limits: Limits) -> str:
+    """Return why the process ended, in words. A compromised process may write anything, so this cleans it."""
+    text = printable(said.decode(errors="replace").strip().splitlines()[-1] if said.strip() else "")
+    if status == REFUSED:
+        return text
+    memory = f"it may use {limits.memory_bytes // MIB} MiB of memory, so {limits.advice}"
+    return f"its process ended with status {status} ({text or 'no message'}); {memory}"
