@@ -50,17 +50,17 @@ def run(module: str, words: Sequence[str], files: Sequence[IO[bytes]], target: I
     numbers = [file.fileno() for file in files]
     command = [sys.executable, "-P", "-m", module, *words, *map(str, numbers)]
     threads = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}  # a restriction does not cover running threads
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as errors:
         try:
             done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, stdout=target, stderr=said, pass_fds=numbers, check=False,
+                command, stdin=subprocess.DEVNULL, stdout=target, stderr=errors, pass_fds=numbers, check=False,
                 timeout=limits.time_s, env=os.environ | threads, cwd="/",
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise ConfinedError(f"it takes more than {limits.time_s:.0f} s; free the processor") from error
         if done.returncode:
-            said.seek(0)
-            raise ConfinedError(_reason(done.returncode, said.read(MOST_WORDS), limits))
+            errors.seek(0)
+            raise ConfinedError(_reason(done.returncode, errors.read(MOST_WORDS), limits))
 
 
 def give_up(limits: Limits) -> None:
@@ -84,9 +84,9 @@ def give_up(limits: Limits) -> None:
     landlock.restrict((), ())
 
 
-def _reason(status: int, said: bytes, limits: Limits) -> str:
+def _reason(status: int, errors: bytes, limits: Limits) -> str:
     """Return why the process ended, in words. A compromised process may write anything, so this cleans it."""
-    text = printable(said.decode(errors="replace").strip().splitlines()[-1] if said.strip() else "")
+    text = printable(errors.decode(errors="replace").strip().splitlines()[-1] if errors.strip() else "")
     if status == REFUSED:
         return text
     memory = f"it may use {limits.memory_bytes // MIB} MiB of memory, so {limits.advice}"
