@@ -22,6 +22,8 @@ LIVE_ADVICE = {
     "unannounced": "the gate had to announce something else: an open door, an alarm, a lockdown",
     "crowd": "let the person stand there alone",
     "attack": "the face did not seem alive: no picture, no screen, and even light",
+    "covered": "mouth and nose seem covered; let the person uncover them for a moment",
+    "background": "let the person come closer",
     "odd": "the face could not be used",
     "too_small": "let the person come closer",
     "too_near": "let the person move a little further back",
@@ -55,7 +57,8 @@ class EnrolmentLooks:
     """The looks at one face, until there are enough. Pure except for its memory: callers pass the time in.
 
     A look counts only if no other face is in the same frame. If PAD classifies a look as an attack, all earlier looks
-    are discarded: a single lucky look must not be enough. A different face spoils the enrolment.
+    are discarded: a single lucky look must not be enough. A different face spoils the enrolment. The first look must
+    show mouth and nose, so a template of a covered face never stands alone.
     """
 
     def __init__(self, requirements: LookRequirements) -> None:
@@ -153,7 +156,7 @@ class EnrolmentLooks:
             self._vector(face)
         except (EmbeddingError, ValueError):
             return "odd"
-        return None
+        return "covered" if face.is_covered and not self.accepted else None
 
     def _vector(self, face: Observation) -> Embedding:
         return check_embedding(np.frombuffer(face.embedding or b"", "<f4"), self._requirements.dimension)

@@ -4,6 +4,7 @@ A photo is enrolled upright or not at all. A photo that PAD classifies as a pict
 registrar scans paper photos.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -32,14 +33,24 @@ PHOTO_ADVICE = {
 """Advice for each value of `Observation.problem`."""
 NOT_UPRIGHT = "which way up the face is cannot be seen; turn the picture upright and save it, or take another photo"
 PRINT = "the picture seems to show a print or a screen; take a photo of the person, or use --paper for a scan"
+ALL_COVERED = "mouth and nose are covered in every photo; add a photo without a mask"
+COVERED = "mouth and nose seem covered; the photo was enrolled, and one without a mask is better"
 NO_SURROUNDINGS = (
     "the face fills the picture, so a print cannot be told from a person; take the photo from further away. "
     "If it is a passport photo that you trust, use --paper"
 )
 
 
-def photo_embedding(pipeline: FacePipeline, photo: Path, rules: FaceRules, *, is_paper: bool = False) -> Embedding:
-    """Return the embedding of the only face in a photo, turned upright.
+@dataclass(frozen=True, slots=True)
+class PhotoFace:
+    """The embedding of a photo's face, and whether mouth and nose seem covered."""
+
+    embedding: Embedding
+    is_covered: bool
+
+
+def photo_face(pipeline: FacePipeline, photo: Path, rules: FaceRules, *, is_paper: bool = False) -> PhotoFace:
+    """Return the only face in a photo, turned upright.
 
     `is_paper`: the registrar answers for a scan or a photo of a paper photo, so PAD does not judge it.
     Raises `PictureError` with advice if there is no such face, and `EmbeddingError`.
@@ -58,7 +69,7 @@ def photo_embedding(pipeline: FacePipeline, photo: Path, rules: FaceRules, *, is
     problem = None if is_paper else pad_problem(people[0].pad_score, rules.pad_threshold)
     if problem is not None:
         raise PictureError(f"{photo}: {problem}")
-    return embedding_of(people[0], pipeline)
+    return PhotoFace(embedding_of(people[0], pipeline), people[0].is_covered)
 
 
 def upright(pipeline: FacePipeline, rgb: Pixels) -> Frame | None:

@@ -12,11 +12,10 @@ import msgspec
 
 from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, Recognition, decide_visit, judge_look
 from gated.access.pad_evidence import TRUNCATED_AFTER
-from gated.access.photo_face import embedding_of, photo_embedding
+from gated.access.photo_face import ALL_COVERED, PhotoFace, embedding_of, photo_face
 from gated.access.visits import COMPARED_CANDIDATES
 from gated.camera.decoding import decoded_photo
 from gated.camera.pictures import frame_of
-from gated.embedding import Embedding
 from gated.errors import EmbeddingError, PictureError
 from gated.face.pipeline import FacePipeline
 from gated.face.vision_messages import Observation
@@ -38,6 +37,8 @@ class PhotoEnrolment(msgspec.Struct, frozen=True):
     subject: str | None
     templates: int
     rejected: list[RejectedPhoto]
+    covered: list[str] = msgspec.field(default_factory=list)
+    """The enrolled photos in which mouth and nose seem covered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,27 +85,30 @@ def enrol_photos(
     *,
     is_paper: bool = False,
 ) -> PhotoEnrolment:
-    """Enrol a person with one template for each usable photo. Return the result. `is_paper`: see `photo_embedding`.
+    """Enrol a person with one template for each usable photo. Return the result. `is_paper`: see `photo_face`.
 
-    Each unusable photo is listed with its reason. If no photo is usable, nobody is enrolled and `subject` is None.
+    Each unusable photo is listed with its reason. If no photo is usable, or mouth and nose seem covered in every photo,
+    nobody is enrolled and `subject` is None.
     Raises `EnrolmentError` if consent or a name is missing, the photos show different people, or the face is enrolled
     already.
     """
-    embeddings: list[Embedding] = []
+    faces: dict[str, PhotoFace] = {}
     rejected: list[RejectedPhoto] = []
     for photo in photos:
         try:
-            embeddings.append(photo_embedding(pipeline, photo, rules, is_paper=is_paper))
+            faces[str(photo)] = photo_face(pipeline, photo, rules, is_paper=is_paper)
         except (PictureError, EmbeddingError) as error:
             rejected.append(RejectedPhoto(str(photo), str(error).removeprefix(f"{photo}: ")))
-    if not embeddings:
+    covered = [photo for photo, face in faces.items() if face.is_covered]
+    if len(covered) == len(faces):  # a face whose lower half was never seen matches others too easily
+        rejected += [RejectedPhoto(photo, ALL_COVERED) for photo in covered]
         return PhotoEnrolment(None, 0, rejected)
     done = enrol(
-        gallery, applicant.name, applicant.household, embeddings,
+        gallery, applicant.name, applicant.household, [face.embedding for face in faces.values()],
         consent=applicant.consent, notice=applicant.notice, threshold=rules.threshold, at=datetime.now(UTC),
         purposes=applicant.purposes,
     )  # fmt: skip
-    return PhotoEnrolment(done.subject, done.templates, rejected)
+    return PhotoEnrolment(done.subject, done.templates, rejected, covered)
 
 
 def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: FaceRules) -> PhotoIdentification:

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 import click
 
 from gated.access.face_service import rules_for
+from gated.access.photo_face import COVERED
 from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhoto, enrol_photos
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents
@@ -60,7 +61,8 @@ def enrol(
 ) -> None:  # fmt: skip
     """Enrol a person who has consented, from photos. The photos are not stored.
 
-    A photo that lies sideways is turned upright. A photo of a print or a screen is refused. Name --paper only for paper
+    A photo that lies sideways is turned upright. A photo of a print or a screen is refused. At least one
+    photo must show mouth and nose. Name --paper only for paper
     photos that you scanned yourself: then anybody's printed photo is accepted. The journal records it.
 
     Exit 1 when nobody was enrolled: no photo is usable, or another person has this face.
@@ -96,6 +98,8 @@ def enrol(
         streams.say(message if done.subject else "nobody was enrolled")
         for rejected in done.rejected:
             streams.say(f"{rejected.photo}: {rejected.reason}", err=True)
+        for photo in done.covered:
+            streams.say(f"{photo}: {COVERED}", err=True)
     sys.exit(0 if done.subject else 1)
 
 

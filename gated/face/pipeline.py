@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from gated.config import FaceSettings, ModelSettings
 from gated.face.colour import colour_of
+from gated.face.covered import CoverCheck
 from gated.face.detect import Detector, Face
 from gated.face.embed import Embedder, embed_all
 from gated.face.framing import is_cut_off, is_too_near
@@ -73,7 +74,7 @@ class FacePipeline:
         self._beside = ThreadPoolExecutor(1, "pad")
         self._tracker = Tracker(model_set.threshold, self.composite.centring.score)
         self.motion, self.watch = MotionGate(), Stopwatch()
-        self._plane = PlaneMotion()
+        self._plane, self._cover = PlaneMotion(), CoverCheck()
         self.has_detected = False
         """Whether faces were detected in the last frame. False when the motion gate skipped it."""
 
@@ -143,7 +144,9 @@ class FacePipeline:
         self.watch.lap("pad")
         if pad is None and not for_enrolment:
             return replace(seen, quality=quality, problem="too_near")
-        return replace(seen, quality=quality, pad_score=pad, embedding=embedding.astype("<f4").tobytes())
+        is_covered = self._cover.is_covered(frame.main, face.landmarks)
+        found = embedding.astype("<f4").tobytes()
+        return replace(seen, quality=quality, pad_score=pad, embedding=found, is_covered=is_covered)
 
     def photo_problems(self, face: Observation, frame: Frame) -> tuple[Problem, ...]:
         """Return all problems of the largest face in an enrolment picture, the most helpful advice first."""

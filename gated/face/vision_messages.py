@@ -91,6 +91,8 @@ class Observation(msgspec.Struct, frozen=True, tag="observation"):
     """Evidence of the track so far, from its motion: above 0 for a head, below 0 for a flat picture. It replaces the
     value of earlier frames. None: no motion was measured.
     """
+    is_covered: bool = False
+    """Whether the lower half of the face seems covered. Only enrolment uses it. False if it was not checked."""
 
 
 class TrackEnded(msgspec.Struct, frozen=True, tag="track_ended"):

@@ -6,6 +6,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 import msgspec
 import numpy as np
@@ -27,7 +28,7 @@ from gated.access.live_enrolment import LiveEnrolment, _require_enough
 from gated.config import parse
 from gated.errors import BusyError, EnrolmentError, SubjectNotFoundError, WithdrawnError
 from gated.events import AccessDenied, AccessGranted, Enrolling, PersonEnrolled, RecordQuarantined
-from gated.face.vision_messages import Observation, Quality, TrackEnded, VisionReady
+from gated.face.vision_messages import Observation, Problem, Quality, TrackEnded, VisionReady
 from gated.gallery.gallery import Gallery
 from gated.gallery.holdings import Holdings
 from gated.people.given_consents import GivenConsents, offering_consents
@@ -119,6 +120,7 @@ def test_only_the_face_being_enrolled_is_held():
         ({"embedding": np.ones(4, "<f4").tobytes()}, "odd"),
         ({"problem": "turned_away", "embedding": None}, "turned_away"),
         ({"problem": "too_dark", "embedding": None}, "too_dark"),
+        ({"is_covered": True}, "covered"),
         ({"problem": "something new", "embedding": None}, "odd"),
     ],
 )
@@ -126,6 +128,19 @@ def test_an_unusable_look_gives_no_template_and_some_advice(odd, advice):
     looks = sat(*[odd] * 20)
     assert looks.accepted == []
     assert looks.advice == LIVE_ADVICE[advice]
+
+
+def test_a_covered_face_gives_templates_after_an_open_one_and_never_alone():
+    covered = {"is_covered": True}
+    assert len(sat({}, *[covered] * 20).accepted) == MOST_TEMPLATES
+    assert sat(*[covered] * 20).accepted == []
+    attacked = sat(*[{}] * 4, {"pad_score": 0.1}, *[covered] * 20)
+    assert attacked.accepted == []
+    assert LIVE_ADVICE["covered"] in attacked.progress
+
+
+def test_every_problem_of_vision_has_advice():
+    assert set(get_args(Problem)) <= set(LIVE_ADVICE)
 
 
 def test_without_a_face_the_error_says_so():

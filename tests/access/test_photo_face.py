@@ -10,23 +10,27 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from gated.access import photos
 from gated.access.face_service import rules_for
 from gated.access.photo_face import (
+    ALL_COVERED,
     NO_SURROUNDINGS,
     NOT_UPRIGHT,
     PHOTO_ADVICE,
     PRINT,
     advice,
     pad_problem,
-    photo_embedding,
+    photo_face,
     upright,
 )
 from gated.config import AccessSettings, FaceSettings, ModelSettings
 from gated.errors import PictureError
 from gated.face.pipeline import load_pipeline
 from gated.face.vision_messages import Problem
+from gated.gallery.enrolment import Enrolled
 from gated.simulator.desk import PHOTO_VIEWS, portrait
 from gated.simulator.morning import residents
+from gated.simulator.view import View
 
 TURNED = (90, 180, 270)
 SAME = 0.9
@@ -53,7 +57,7 @@ def enrolling(pipeline):
     rules = rules_for(AccessSettings(), pipeline.ready())
 
     def enrol(photo, **options):
-        return photo_embedding(pipeline, photo, rules, **options)
+        return photo_face(pipeline, photo, rules, **options).embedding
 
     enrol.pipeline = pipeline
     return enrol
@@ -143,3 +147,36 @@ def test_only_a_score_that_reaches_the_threshold_passes(score, threshold):
     passes = score is not None and math.isfinite(score) and score >= threshold
     if score != math.inf:
         assert (pad_problem(score, threshold) is None) == passes
+
+
+class OnePhoto:
+    """A gallery's part of an enrolment: it keeps nobody."""
+
+
+def applied(rendered, tmp_path, monkeypatch, *views):
+    """Enrol a rendered resident from photos in these views. Return the result and the number of stored embeddings."""
+    stored = []
+
+    def enrol(_, __, ___, embeddings, **____):
+        stored.extend(embeddings)
+        return Enrolled("a" * 16, len(embeddings))
+
+    monkeypatch.setattr(photos, "enrol", enrol)
+    paths = [tmp_path / f"{number}.png" for number in range(len(views))]
+    for number, (path, view) in enumerate(zip(paths, views, strict=True)):
+        Image.fromarray(portrait(residents(6)[1], view, number)).save(path, compress_level=1)
+    rules = rules_for(AccessSettings(), rendered.pipeline.ready())
+    applicant = photos.EnrolmentApplicant("Ann", "12", "paper", "v1")
+    return photos.enrol_photos(rendered.pipeline, OnePhoto(), paths, applicant, rules), len(stored)
+
+
+def test_a_masked_photo_never_stands_alone(rendered, tmp_path, monkeypatch):
+    done, stored = applied(rendered, tmp_path, monkeypatch, View(mask=True), View(mask=True, yaw=8.0))
+    assert (done.subject, stored) == (None, 0)
+    assert [each.reason for each in done.rejected] == [ALL_COVERED] * 2
+
+
+def test_a_masked_photo_is_named_and_kept_beside_an_open_one(rendered, tmp_path, monkeypatch):
+    done, stored = applied(rendered, tmp_path, monkeypatch, View(), View(mask=True))
+    assert (done.templates, stored) == (2, 2)
+    assert [Path(photo).name for photo in done.covered] == ["1.png"]
