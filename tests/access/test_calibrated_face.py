@@ -105,6 +105,17 @@ async def test_the_calibration_knows_the_marked_children(yard, faces):  # noqa: 
     assert faces._calibrator.follow().children == {ANN}
 
 
+@pytest.mark.parametrize(("score", "grants"), [(0.89, False), (0.91, True)])
+async def test_a_persons_own_threshold_counts_also_with_a_doubtful_frame(yard, faces, score, grants):  # noqa: F811
+    faces.begin(READY_TO_CALIBRATE)
+    faces._visits.thresholds = {ANN: 0.9}
+    probe, begun = np.asarray(face(score), "<f4").tobytes(), time.monotonic() - 0.2
+    for number, pad in enumerate([0.4, *[0.9] * 9]):
+        at = begun + number / 100
+        faces.observe(Observation(1, number, at, (0, 0, 90, 120), 0.9, pad_score=pad, embedding=probe))
+    assert ([type(fact) for fact in yard.reported] == [AccessGranted]) == grants
+
+
 async def test_the_gate_calibrates_and_stores_the_result_without_a_person(yard, faces):  # noqa: F811
     faces.begin(READY_TO_CALIBRATE)
     running = asyncio.create_task(faces.run())
