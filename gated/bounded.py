@@ -114,10 +114,10 @@ def sha256(path: Path, most: int) -> str:
 
 def chunks(file: IO[bytes], most: int, name: object = None) -> Iterator[bytes]:
     """Yield the rest of a file. Raises `TooLongError` before the chunk that exceeds the limit."""
-    left = most
-    while chunk := file.read(min(CHUNK_BYTES, left + 1)):
-        left -= len(chunk)
-        if left < 0:
+    remaining = most
+    while chunk := file.read(min(CHUNK_BYTES, remaining + 1)):
+        remaining -= len(chunk)
+        if remaining < 0:
             raise TooLongError(most, name)
         yield chunk
 
@@ -134,10 +134,10 @@ def ending(context: ssl.SSLContext, whole_s: float, silence_s: float) -> ssl.SSL
 
         def recv_into(self, *words: Any, **more: Any) -> int:
             """Receive bytes into a buffer. Raises `TooSlowError` after the whole time."""
-            left = ends - time.monotonic()
-            if left <= 0:
+            remaining = ends - time.monotonic()
+            if remaining <= 0:
                 raise TooSlowError(whole_s)
-            self.settimeout(min(silence_s, left))
+            self.settimeout(min(silence_s, remaining))
             try:
                 return super().recv_into(*words, **more)
             except TimeoutError as error:

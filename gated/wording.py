@@ -104,13 +104,13 @@ def shown(it: object) -> str:
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 
-def _sentence(at: str, what: str) -> str:
-    return f"{at}: {what}" if at else what
+def _sentence(at: str, text: str) -> str:
+    return f"{at}: {text}" if at else text
 
 
-def _is_own_message(what: str) -> bool:
+def _is_own_message(text: str) -> bool:
     """Return whether a message comes from our own code (`__post_init__`), not from msgspec."""
-    return not what.startswith(("Expected ", "Invalid ", "Object ", "Integer ", "Number ", "Timestamp ", "Duration "))
+    return not text.startswith(("Expected ", "Invalid ", "Object ", "Integer ", "Number ", "Timestamp ", "Duration "))
 
 
 def _follow(kind: Any, path: str) -> tuple[str, list[inspect.Type]]:

@@ -106,17 +106,17 @@ def _laid_over(
     problems = [f"{'.'.join(key)}: the office may not set this key" for key in refused if not _is_unknown(key)]
     if "second_door" not in data and any(key[0] == "second_door" for key in found):
         problems.append("second_door: this gate has no second door")
-    good = {key: value for key, value in found.items() if key not in refused or _is_unknown(key)}
+    accepted = {key: value for key, value in found.items() if key not in refused or _is_unknown(key)}
     try:
-        settings = parse(with_keys(data, good), folder, source)
+        settings = parse(with_keys(data, accepted), folder, source)
     except ConfigError as error:
         raise ConfigError(source, problems + error.problems) from error
     loose = loosened(own, settings)
     if problems:
         raise ConfigError(source, problems + list(loose.values()))
     if loose:
-        good = {key: value for key, value in good.items() if not _is_of(key, loose)}
-        settings = parse(with_keys(data, good), folder, source)
+        accepted = {key: value for key, value in accepted.items() if not _is_of(key, loose)}
+        settings = parse(with_keys(data, accepted), folder, source)
     return strictest(own, settings), loose
 
 

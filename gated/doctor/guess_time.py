@@ -41,13 +41,13 @@ def pin_budget(settings: Settings) -> GuessTime | None:
     try:
         with closing(Credentials.open(settings.state, settings.site.id)) as store:
             homes = {subject: holder.home for subject, holder in store.holders().items()}
-            whose = [homes.get(each.subject, "") for each in by_kind(store.all())[1] if each.subject]
+            households = [homes.get(each.subject, "") for each in by_kind(store.all())[1] if each.subject]
     except (BusyError, StateError):
         return None
     readers = settings.readers
     caps = GuessLimits(readers.attempts_day, readers.household_day, readers.pin_by_household, doors)
-    counts = Counter(home for home in whose if typed_for(home))
-    return guess_days(counts.values(), len(whose) - counts.total(), _digits(settings), caps)
+    counts = Counter(home for home in households if typed_for(home))
+    return guess_days(counts.values(), len(households) - counts.total(), _digits(settings), caps)
 
 
 def _digits(settings: Settings) -> int:

@@ -46,10 +46,10 @@ def keys(settings: Settings, now: datetime) -> Iterator[Finding]:
 def ends_soon(settings: Settings, now: datetime) -> list[str]:
     """Return, in words, the link's certificates that end within 60 days or have ended. Skips what cannot be read."""
     files = {"this gate's": settings.sync.cert, "the office authority's": settings.sync.ca} if settings.sync.url else {}
-    ends = {whose: end_of(Path(file)) for whose, file in files.items()}
+    ends = {owner: end_of(Path(file)) for owner, file in files.items()}
     return [
-        f"{whose} {end_text(end, now)}, and was not renewed automatically; check that the office runs, or {PAIR}"
-        for whose, end in ends.items()
+        f"{owner} {end_text(end, now)}, and was not renewed automatically; check that the office runs, or {PAIR}"
+        for owner, end in ends.items()
         if end is not None and stage(end, now) is not None
     ]
 
@@ -59,10 +59,10 @@ def of_end(part: str, ends: datetime, now: datetime, next_step: str) -> Finding:
 
     `ends` and `now` are aware; the date is shown in the zone of `now`.
     """
-    left, day = ends - now, f"{ends.astimezone(now.tzinfo):%Y-%m-%d}"
-    days = left // timedelta(days=1)
+    remaining, day = ends - now, f"{ends.astimezone(now.tzinfo):%Y-%m-%d}"
+    days = remaining // timedelta(days=1)
     figures: dict[str, Figure] = {"ends": day, "days_left": days}
-    if left <= timedelta():
+    if remaining <= timedelta():
         return red(part, f"expired on {day}", next_step, **figures)
     result, near = f"expires on {day}, in {days} days", stage(ends, now)
     if near is None:

@@ -80,8 +80,8 @@ class AlarmStore:
 
         Omits damaged rows.
         """
-        which = "over_at IS NULL AND" if standing else ""
+        condition = "over_at IS NULL AND" if standing else ""
         with self._file.reading() as connection:
-            which += f" {sound(connection, 'alarms')}"
-            rows = connection.execute(f"SELECT * FROM alarms WHERE {which} ORDER BY id").fetchall()  # noqa: S608 - ours
+            condition += f" {sound(connection, 'alarms')}"
+            rows = connection.execute(f"SELECT * FROM alarms WHERE {condition} ORDER BY id").fetchall()  # noqa: S608 - ours
         return [Alarm(*row) for row in rows]

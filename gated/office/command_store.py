@@ -237,9 +237,9 @@ class CommandStore:
         with self._file.writing() as connection:
             connection.execute("UPDATE orders SET state = ? WHERE id = ? AND state = ?", (state, command_id, before))
 
-    def _select(self, which: str, *values: str) -> list[StoredCommand]:
+    def _select(self, clause: str, *values: str) -> list[StoredCommand]:
         with self._file.reading() as connection:
-            ask = f"SELECT * FROM orders WHERE ({which}) AND {sound(connection, 'orders')} ORDER BY rowid"  # noqa: S608
+            ask = f"SELECT * FROM orders WHERE ({clause}) AND {sound(connection, 'orders')} ORDER BY rowid"  # noqa: S608
             rows = connection.execute(ask, values).fetchall()
         return [stored for row in rows if (stored := self._readable(row)) is not None]
 

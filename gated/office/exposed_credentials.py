@@ -26,11 +26,13 @@ def exposed(store: Store, gate: str) -> list[Exposed]:
     Every gate of the site knows every person, even a person without access there.
     """
     used = store.journals.last_uses(gate)
-    known = [_of(who, used.get(who.subject)) for who in store.book.live(OfficePerson)]
+    known = [_of(person, used.get(person.subject)) for person in store.book.live(OfficePerson)]
     found = sorted((each for each in known if each.cards or each.has_pin), key=lambda each: (each.name, each.subject))
     return sorted(found, key=lambda each: each.used_there_at or "", reverse=True)
 
 
-def _of(who: OfficePerson, used_at: str | None) -> Exposed:
-    cards = [card.id for card in who.cards]
-    return Exposed(who.subject, who.name, who.household, cards, who.has_pin or who.has_duress_pin, used_at)
+def _of(person: OfficePerson, used_at: str | None) -> Exposed:
+    cards = [card.id for card in person.cards]
+    return Exposed(
+        person.subject, person.name, person.household, cards, person.has_pin or person.has_duress_pin, used_at
+    )

@@ -119,8 +119,8 @@ class _Cards:
     @classmethod
     def count(cls, people: Sequence[OfficePerson]) -> "_Cards":
         """Count the cards of these people: all, of the largest household, and with the same first byte."""
-        homes = Counter(names.plain(who.household) for who in people for _ in who.cards)
-        alike = Counter(byte for who in people for byte in first_bytes(who))
+        homes = Counter(names.plain(person.household) for person in people for _ in person.cards)
+        alike = Counter(byte for person in people for byte in first_bytes(person))
         return cls(homes.total(), max(homes.values(), default=0), max(alike.values(), default=0))
 
 
@@ -150,10 +150,10 @@ def _pins(people: Iterable[OfficePerson]) -> tuple[Counter[str], int]:
     Duress PINs count too.
     """
     homes, others = Counter[str](), 0
-    for who in people:
-        count = who.has_pin + who.has_duress_pin
-        if flat_of(who.household):
-            homes[names.plain(who.household)] += count
+    for person in people:
+        count = person.has_pin + person.has_duress_pin
+        if flat_of(person.household):
+            homes[names.plain(person.household)] += count
         else:
             others += count
     return homes, others

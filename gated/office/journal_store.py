@@ -95,8 +95,8 @@ class JournalStore:
 
     def rows(self, after: int = 0, gate: str | None = None, limit: int = 500) -> list[JournalRow]:
         """Return rows in order of arrival, starting after row number `after`."""
-        which = "WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
-        return self._rows(which, after, gate, gate, limit)
+        clause = "WHERE row > ? AND (? IS NULL OR gate = ?) ORDER BY row LIMIT ?"
+        return self._rows(clause, after, gate, gate, limit)
 
     def last(self, count: int, gate: str | None = None) -> list[JournalRow]:
         """Return the newest `count` rows, oldest first."""
@@ -141,10 +141,10 @@ class JournalStore:
             row = connection.execute(ask, (gate, journal)).fetchone()
         return int(row[0]) if row else 0
 
-    def _rows(self, which: str, *values: str | int | None) -> list[JournalRow]:
+    def _rows(self, clause: str, *values: str | int | None) -> list[JournalRow]:
         ask = (
             "SELECT row, gate, journals.journal, seq, at, kind, body, events.hash FROM events"  # noqa: S608 - ours
-            f" JOIN journals ON journals.id = events.journal {which}"
+            f" JOIN journals ON journals.id = events.journal {clause}"
         )
         with self._file.reading() as connection:
             rows = connection.execute(ask, values).fetchall()

@@ -107,7 +107,7 @@ def require_served(folder: Path, gates: Iterable[str]) -> None:
     """Raise `OfficeError` for the gates that no process serves."""
     alone = [gate for gate in gates if not is_served(folder, gate)]
     if alone:
-        which = ", ".join(alone)
+        names = ", ".join(alone)
         raise OfficeError(
-            f"no `gated office serve` in {folder} serves {which}; start it and send the command again. Nothing was sent"
+            f"no `gated office serve` in {folder} serves {names}; start it and send the command again. Nothing was sent"
         )

@@ -98,7 +98,7 @@ def _compare(store: Store, session: GateSession, status: Status, now: float) -> 
     """Compare the data that a fresh status reports with the office's data."""
     deliveries, records = session.deliveries, status.records
     deliveries.note_fresh_status(now)
-    deliveries.reported = [what for what in status.withheld if what in DATA_KINDS]
+    deliveries.reported = [kind for kind in status.withheld if kind in DATA_KINDS]
     if status.journal is not None:
         deliveries.note_journal(status.journal, store.journals.last_row(session.gate, status.journal.id), now)
     if records is not None:
@@ -115,11 +115,11 @@ def update_withheld_alarms(store: Store, session: GateSession, now: float, at: s
     if session.withheld_alarms is None:
         session.withheld_alarms = store.alarms.details(session.gate, WITHHELD)
     missing = {*session.deliveries.overdue(now), *session.deliveries.reported}
-    for what in missing - session.withheld_alarms:
-        store.alarms.open(session.gate, WITHHELD, what, at)
+    for kind in missing - session.withheld_alarms:
+        store.alarms.open(session.gate, WITHHELD, kind, at)
     over = (session.withheld_alarms - missing) & {*session.deliveries.delivered()}
-    for what in over:
-        store.alarms.end(session.gate, WITHHELD, at, what)
+    for kind in over:
+        store.alarms.end(session.gate, WITHHELD, at, kind)
     session.withheld_alarms = (session.withheld_alarms | missing) - over
 
 

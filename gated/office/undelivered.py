@@ -106,7 +106,7 @@ class DeliveryTracker:
             RECEIPTS: self._receipts.is_overdue(self._fresh_at),
             HELD_LISTS: self._lists.is_overdue(self._fresh_at),
         }
-        return [what for what in DATA_KINDS if missing[what]]
+        return [kind for kind in DATA_KINDS if missing[kind]]
 
     def delivered(self) -> list[str]:
         """Return the kinds of data known not to be missing. Just after the office's start, most are still unknown."""
@@ -114,7 +114,7 @@ class DeliveryTracker:
             return []
         if self._fresh_at >= self._first_fresh_at + PATIENCE_S:
             overdue = self.overdue(self._fresh_at)
-            return [what for what in DATA_KINDS if what not in overdue and what not in self.reported]
+            return [kind for kind in DATA_KINDS if kind not in overdue and kind not in self.reported]
         missing = {
             RECORDS: self._records.is_missing,
             HEARTBEATS: self._is_deaf,
@@ -123,4 +123,4 @@ class DeliveryTracker:
             RECEIPTS: self._receipts.since is not None,
             HELD_LISTS: self._lists.since is not None,
         }
-        return [what for what in DATA_KINDS if not missing[what] and what not in self.reported]
+        return [kind for kind in DATA_KINDS if not missing[kind] and kind not in self.reported]

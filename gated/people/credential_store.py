@@ -265,9 +265,9 @@ class Credentials:
             erasure.record_erasure(connection)
         self.tidy()
 
-    def delete(self, which: str) -> None:
+    def delete(self, credential_id: str) -> None:
         """Delete a card or a PIN. The caller is `changing`, and calls `tidy` afterwards."""
-        self._connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
+        self._connection.execute("DELETE FROM credentials WHERE id = ?", (credential_id,))
         erasure.record_erasure(self._connection)
 
     def tidy(self) -> None:
@@ -275,10 +275,10 @@ class Credentials:
         with self.reading() as connection:
             erasure.finish_erasures(connection)
 
-    def use(self, which: str, at: datetime | None) -> bool:
+    def use(self, credential_id: str, at: datetime | None) -> bool:
         """Record a use of a credential on disk. Return False if the credential is gone or has no uses left.
 
-        `which`: the id of a card, or the id of the person whose PIN was used. For a person, update both PINs.
+        `credential_id`: the id of a card, or the id of the person whose PIN was used. For a person, update both PINs.
         `at`: the time of the use, aware.
         """
         spend = (
@@ -287,12 +287,12 @@ class Credentials:
             " WHERE (id = :which OR (subject = :which AND way = 'pin')) AND (uses_left IS NULL OR uses_left > 0)"
         )
         with self._using() as connection:
-            return connection.execute(spend, {"at": text_of(at), "which": which}).rowcount >= 1
+            return connection.execute(spend, {"at": text_of(at), "which": credential_id}).rowcount >= 1
 
-    def give_back(self, which: str) -> None:
+    def give_back(self, credential_id: str) -> None:
         """Add one use back after a counted use failed because the door did not answer."""
         with self._using() as connection:
-            connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (which,))
+            connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (credential_id,))
 
     def _named(self, subject: SubjectId, whose: RuleOwner) -> str:
         """Return a person's id, household or role."""

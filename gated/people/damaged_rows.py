@@ -40,7 +40,7 @@ def missing(connection: sqlite3.Connection) -> dict[Owner, int]:
 
 def named(row: sqlite3.Row | Mapping[str, object]) -> set[Owner]:
     """Return the possible owners of a damaged row of `rights`."""
-    return {(whose, value) for whose in KINDS for value in possible_values(row, "rights", whose)}
+    return {(owner, value) for owner in KINDS for value in possible_values(row, "rights", owner)}
 
 
 def rows(connection: sqlite3.Connection, table: str) -> list[sqlite3.Row]:
@@ -52,7 +52,7 @@ def rows(connection: sqlite3.Connection, table: str) -> list[sqlite3.Row]:
 def wanted(connection: sqlite3.Connection) -> set[str]:
     """Return the keys of the office records that restore the damaged rows."""
     known = _known(connection)
-    every = {f"{KINDS[whose]}/{value}" for whose, value in missing(connection)}
+    every = {f"{KINDS[owner]}/{value}" for owner, value in missing(connection)}
     for table, row in _damaged(connection):
         every |= _about(table, row, known)
     return every & known
@@ -90,10 +90,10 @@ def _about(table: str, row: sqlite3.Row, known: Collection[str]) -> set[str]:
     kind.
     """
     if table == "rights":
-        return {f"{KINDS[whose]}/{value}" for whose, value in named(row)}
+        return {f"{KINDS[owner]}/{value}" for owner, value in named(row)}
     if table == "rights_said":
         kinds, values = (possible_values(row, table, column) for column in ("whose", "value"))
-        return {f"{KINDS[whose]}/{value}" for whose in kinds & KINDS.keys() for value in values}
+        return {f"{KINDS[owner]}/{value}" for owner in kinds & KINDS.keys() for value in values}
     kind, column = OF[table]
     names = {f"{kind}/{name}" for name in possible_values(row, table, column)}
     return names & set(known) or {key for key in known if key.startswith(f"{kind}/")}

@@ -65,10 +65,10 @@ def issue_card(
     return card
 
 
-def card_of(vault: Vault, which: str, number: str) -> Credential:
+def card_of(vault: Vault, credential_id: str, number: str) -> Credential:
     """Return a card with only its id, digest and readings. Raises `CredentialError` for an invalid number."""
     own, readings = card_readings.own_name(number), vault.readings(card_readings.given(number))
-    return Credential(which, CredentialKind.CARD, None, vault.digest("card", own), readings=readings)
+    return Credential(credential_id, CredentialKind.CARD, None, vault.digest("card", own), readings=readings)
 
 
 def conflict_of(vault: Vault, number: str, others: Iterable[Credential]) -> str | None:
@@ -162,14 +162,16 @@ def _pin(
     return Credential(new_id(), CredentialKind.PIN, subject, digest, how)
 
 
-def revoke_credential(store: Credentials, which: str) -> Credential:
+def revoke_credential(store: Credentials, credential_id: str) -> Credential:
     """Delete a card or a PIN by its id, and return it. Raises `CredentialError` for an unknown id."""
     with store.changing():
         for credential in store.all():
-            if credential.id == which:
-                store.delete(which)
+            if credential.id == credential_id:
+                store.delete(credential_id)
                 break
         else:
-            raise CredentialError(f"there is no card and no PIN {which!r}; `gated people card list` shows the ids")
+            raise CredentialError(
+                f"there is no card and no PIN {credential_id!r}; `gated people card list` shows the ids"
+            )
     store.tidy()
     return credential

@@ -53,9 +53,9 @@ class _Known:
         for name in names:
             place[name] = (*place[name], card) if name in place else alone
 
-    def lives_in(self, who: SubjectId | None, households: Collection[str]) -> bool:
+    def lives_in(self, subject: SubjectId | None, households: Collection[str]) -> bool:
         """Return whether a person lives in one of these households."""
-        return who is not None and (holder := self.holders.get(who)) is not None and holder.home in households
+        return subject is not None and (holder := self.holders.get(subject)) is not None and holder.home in households
 
 
 class KeyRing:
@@ -162,7 +162,7 @@ class KeyRing:
         if known.cards_before:
             before = vault.readings(cards.numbers_in(number) | cards.names_before_readings(number))
             found |= {each.id: each for name in before for each in known.cards_before.get(name, ())}
-        return tuple(found[which] for which in sorted(found))
+        return tuple(found[reading] for reading in sorted(found))
 
     def identifies_precisely(self, number: str, card: Credential) -> bool:
         """Return whether this reader number identifies the card by more than 24 bits. Uses memory only."""
@@ -198,7 +198,7 @@ class KeyRing:
             return None
         if households is None:
             return known.pins.find(digits)
-        return known.pins.find(digits, lambda who: known.lives_in(who, households))
+        return known.pins.find(digits, lambda subject: known.lives_in(subject, households))
 
     def is_weak(self, digits: str, subject: SubjectId | None, least: int) -> bool:
         """Return whether a person's PIN is weak: strangers try it early. Uses memory only."""

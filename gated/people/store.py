@@ -94,8 +94,8 @@ def _never(connection: sqlite3.Connection, lost: Sequence[set[damaged_rows.Owner
     """Deny access to the owners of lost access rules. If some owners are unknown, deny access to everybody without own
     rules.
     """
-    for whose, value in set[damaged_rows.Owner]().union(*lost):
-        insert = f"INSERT INTO rights ({whose}, schedule) VALUES (?, ?)"  # noqa: S608 - one of three
+    for owner, value in set[damaged_rows.Owner]().union(*lost):
+        insert = f"INSERT INTO rights ({owner}, schedule) VALUES (?, ?)"  # noqa: S608 - one of three
         connection.execute(insert, (value, LOST))
     if not is_known or not all(lost):
         connection.execute(
@@ -263,18 +263,17 @@ class People:
         """Return these columns of all undamaged rows."""
         return sql.rows(self.connection, f"SELECT {columns} FROM people WHERE {sound(self.connection, 'people')}")  # noqa: S608
 
-    def _persons(self, which: str, *values: str) -> list[Person]:
+    def _persons(self, clause: str, *values: str) -> list[Person]:
         consents: dict[str, list[Consent]] = {}
         whole = sound(self.connection, "consents")
-        query = (
-            f"SELECT * FROM consents WHERE {whole} AND subject IN (SELECT subject FROM people {which}) ORDER BY purpose"  # noqa: S608
-        )
+        among = f"(SELECT subject FROM people {clause})"  # noqa: S608 - a part of ours
+        query = f"SELECT * FROM consents WHERE {whole} AND subject IN {among} ORDER BY purpose"  # noqa: S608
         for row in self.connection.execute(query, values).fetchall():
             consents.setdefault(row["subject"], []).append(
                 Consent(row["purpose"], row["reference"], row["notice_version"], _at(row["at"]))
             )
         people = f"(SELECT * FROM people WHERE {sound(self.connection, 'people')})"  # noqa: S608
-        rows = self.connection.execute(f"SELECT * FROM {people} {which}", values).fetchall()  # noqa: S608 - a part of ours
+        rows = self.connection.execute(f"SELECT * FROM {people} {clause}", values).fetchall()  # noqa: S608 - a part of ours
         return [_person(row, tuple(consents.get(row["subject"], ()))) for row in rows]
 
 

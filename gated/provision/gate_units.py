@@ -164,11 +164,11 @@ def stays_on_duty(seen: Callable[[], str], now: Callable[[], float], wait: Calla
 
     `seen` returns an id of the current start, empty while the brain is not on duty. `now` is monotonic seconds.
     """
-    begun, since, which = now(), now(), ""
+    begun, since, state = now(), now(), ""
     while now() - begun < READY_S:
         is_on_duty = seen()
-        if not is_on_duty or is_on_duty != which:
-            which, since = is_on_duty, now()
+        if not is_on_duty or is_on_duty != state:
+            state, since = is_on_duty, now()
         elif now() - since >= STEADY_S:
             return True
         wait(DUTY_POLL_S)

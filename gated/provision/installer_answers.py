@@ -75,23 +75,23 @@ def examined(
         if name not in given and ask is not None:
             given[name] = ask(question)
     problems = [f"{key}: {_unknown(key)}" for key in given if key not in InstallerAnswers.__struct_fields__]
-    good: dict[str, Any] = {}
+    accepted: dict[str, Any] = {}
     for name, kind in get_type_hints(InstallerAnswers).items():
         if name in given:
-            problems += _convert(good, name, given[name], kind)
+            problems += _convert(accepted, name, given[name], kind)
         elif name in QUESTIONS:
             problems.append(f"{name}: is required; see `gated provision --help`")
-    return InstallerAnswers(**{"site": UNNAMED, "gate": UNNAMED} | good), problems
+    return InstallerAnswers(**{"site": UNNAMED, "gate": UNNAMED} | accepted), problems
 
 
 def _source(file: Path | None) -> str:
     return str(file) if file is not None else "the answers"
 
 
-def _convert(good: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
-    """Convert the value and store it in `good`. Return the problems, or an empty list."""
+def _convert(accepted: dict[str, Any], name: str, value: Any, kind: Any) -> list[str]:
+    """Convert the value and store it in `accepted`. Return the problems, or an empty list."""
     try:
-        good[name] = msgspec.convert(value, kind)
+        accepted[name] = msgspec.convert(value, kind)
     except msgspec.ValidationError as error:
         if kind == Tables:
             return [f"{name}: write tables, such as [settings.door], with keys and values below each"]

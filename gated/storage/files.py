@@ -40,10 +40,10 @@ def path_entries(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
 
     Raises `OSError`, also for more than `LINKS` links.
     """
-    left, place = list(path.absolute().parts[1:]), Path("/")
+    remaining, place = list(path.absolute().parts[1:]), Path("/")
     links = 0
-    while left:
-        part = left.pop(0)
+    while remaining:
+        part = remaining.pop(0)
         place = place.parent if part == ".." else place / part
         try:
             found = place.lstat()
@@ -55,7 +55,7 @@ def path_entries(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
             if links > LINKS:
                 raise OSError(f"{path}: has too many links on its way")
             target = place.readlink()
-            place, left = (Path("/") if target.is_absolute() else place.parent), [*_parts(target), *left]
+            place, remaining = (Path("/") if target.is_absolute() else place.parent), [*_parts(target), *remaining]
 
 
 def own_folder(folder: Path, uid: int, gid: int) -> None:

@@ -36,14 +36,14 @@ def announce(  # noqa: PLR0917 - one call describes the whole batch
     if wall is None:
         return CommandOutcome("refused", "this gate does not trust its clock yet; announce the batch again later")
     allowed = holdings.allowed
-    left = allowance.by_office(allowed)
-    if not left:
+    room = allowance.by_office(allowed)
+    if not room:
         return CommandOutcome("refused", USED_UP if in_all else NONE)
     until = wall + timedelta(hours=window_h)
-    holdings.allow(replace(allowed, batch=min(people, left), batch_until=stamp(until)))
-    if people > left:
+    holdings.allow(replace(allowed, batch=min(people, room), batch_until=stamp(until)))
+    if people > room:
         return CommandOutcome(
-            "done", f"only {left} of {people} people: the installer set that total; others wait at the gate"
+            "done", f"only {room} of {people} people: the installer set that total; others wait at the gate"
         )
     return CommandOutcome("done", f"up to {people} people may join within {window_h:g} h")
 

@@ -165,8 +165,8 @@ class CommandDesk:
     def _known(self, command: Command) -> list[sqlite3.Row]:
         """Return the rows that may have the command's id or number."""
         is_id, is_number = command_log.has_id(self._ledger), command_log.has_number(self._ledger)
-        what = f"SELECT reply, {is_id} AS is_id, {is_number} AS is_number FROM commands"  # noqa: S608 - no outside text
-        query = f"{what} WHERE {is_id} OR {is_number}"
+        columns = f"SELECT reply, {is_id} AS is_id, {is_number} AS is_number FROM commands"  # noqa: S608 - no outside text
+        query = f"{columns} WHERE {is_id} OR {is_number}"
         return self._ledger.execute(query, {"id": command.id, "number": command.number}).fetchall()
 
     def _again(self, command: Command, known: list[sqlite3.Row]) -> Reply | None:

@@ -22,7 +22,7 @@ class DeniedSubjects:
 
     def forget_stored(self, stored: Callable[[str], int]) -> None:
         """Forget each subject whose record is on disk. `stored` returns a subject's newest stored number."""
-        left = {subject: n for subject, n in self._numbers.items() if stored(subject) < n}
-        if left != self._numbers:
-            self._numbers = left
-            self._report(frozenset(left))
+        remaining = {subject: n for subject, n in self._numbers.items() if stored(subject) < n}
+        if remaining != self._numbers:
+            self._numbers = remaining
+            self._report(frozenset(remaining))

@@ -92,8 +92,8 @@ class FaceDepartures:
     def _refuse_unaccepted(self, subject: SubjectId, gate: Neighbour) -> None:
         """Raise `UnacceptedError` if nobody here has accepted the gate's keys or the subject's consent."""
         if not gate.is_trusted:
-            what = "are not the accepted keys, or are old" if gate.accepted else "were accepted by nobody"
-            raise UnacceptedError(f"{gate.gate}: its keys {what} here; {ACCEPT_GATE} {gate.gate}` at this gate")
+            reason = "are not the accepted keys, or are old" if gate.accepted else "were accepted by nobody"
+            raise UnacceptedError(f"{gate.gate}: its keys {reason} here; {ACCEPT_GATE} {gate.gate}` at this gate")
         if TRANSFER not in self._holdings.agreed(subject):
             raise UnacceptedError(f"{subject}: only the office says that they agreed to it; {ACCEPT_CONSENTS}")
 

@@ -400,8 +400,8 @@ class Replica:
     def _is_absurd(self, n: int) -> bool:
         return n > self._holdings.version + MAX_JUMP
 
-    def _doubt(self, what: str) -> None:
+    def _doubt(self, text: str) -> None:
         """Log a warning, once per text."""
-        if what not in self._doubts:
-            self._doubts.add(what)
-            log.warning("%s", what)
+        if text not in self._doubts:
+            self._doubts.add(text)
+            log.warning("%s", text)

@@ -111,4 +111,4 @@ class WithheldData:
             EVENTS: self._rows.is_overdue(alive_at),
             RECEIPTS: self._receipts_wanted_at is not None and now < self._receipts_wanted_at + ENDS_S,
         }
-        return [what for what, is_missing in missing.items() if is_missing]
+        return [kind for kind, is_missing in missing.items() if is_missing]

@@ -94,8 +94,8 @@ def check_unpacked(wheels: Iterable[Path]) -> None:
                               "use another bundle")  # fmt: skip
 
 
-def _no_lock(what: str, python: str) -> str:
-    return f"{what}: has no list of tested libraries for Python {python}; use a gated made for this Python"
+def _no_lock(lock: str, python: str) -> str:
+    return f"{lock}: has no list of tested libraries for Python {python}; use a gated made for this Python"
 
 
 def main(words: list[str]) -> int:

@@ -133,14 +133,14 @@ class ReleaseSource:
         Paths in an archive never decide where a file goes.
         """
         digests: dict[str, str] = {}
-        left = MOST_ALL
+        remaining_bytes = MOST_ALL
         with self._opened() as files:
             for name, file in files:
                 if name in digests:
                     raise UpdateError(f"{self.path}: contains {name} twice; pack it again")
                 if name in most:
-                    digests[name] = copy_file(file, folder / name, min(most[name], left))
-                    left -= (folder / name).stat().st_size
+                    digests[name] = copy_file(file, folder / name, min(most[name], remaining_bytes))
+                    remaining_bytes -= (folder / name).stat().st_size
         return digests
 
     @contextmanager

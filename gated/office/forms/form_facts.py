@@ -63,16 +63,16 @@ def read_facts(path: Path) -> Facts:
     """Read the facts from a TOML file. Raises `ConfigError` with every problem."""
     data = read(path, "`gated office forms` without --facts writes a commented example")
     problems = [f"{key}: unknown key{_meant(key)}" for key in data if key not in Facts.__struct_fields__]
-    good: dict[str, Any] = {}
+    accepted: dict[str, Any] = {}
     for name, kind in get_type_hints(Facts, include_extras=True).items():
         if name in data:
             try:
-                good[name] = msgspec.convert(data[name], kind)
+                accepted[name] = msgspec.convert(data[name], kind)
             except msgspec.ValidationError as error:
                 problems.append(f"{name}: {wording.shown(data[name])} is not valid: {wording.problem(error, kind)}")
     if problems:
         raise ConfigError(str(path), problems)
-    return Facts(**good)
+    return Facts(**accepted)
 
 
 def with_settings(facts: Facts, settings: Settings) -> Facts:
