@@ -37,7 +37,7 @@ def list_models(context: Context, as_json: bool) -> None:
     """List every model of every set: grade, licence, training data, when you accepted them, and whether its file is
     installed.
     """
-    settings = context.settings
+    settings = context.settings_or_defaults
     manifest = load_manifest(settings.models)
     sets = [manifest.model_set(name) for name in manifest.sets]
     rows = [row for each in sets for row in _rows(settings.models, each)]
@@ -77,7 +77,7 @@ def _rows(settings: ModelSettings, chosen: ModelSet) -> list[dict[str, Any]]:
 @read_only_command
 def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     """Verify the files of a set, by default of the set in use: SHA-256, input, known answer. Exit 3 if one fails."""
-    settings = context.settings
+    settings = context.settings_or_defaults
     chosen = load_manifest(settings.models).model_set(model_set or settings.models.set)
     rows = [
         {"file": entry.file, "problem": problem_of(entry, folder_of(settings.models, chosen), settings.face.threads)}

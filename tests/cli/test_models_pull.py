@@ -106,11 +106,19 @@ def test_on_a_terminal_there_is_a_question_and_a_progress_bar(desk, answer, code
     assert (b"1.0/1.0 kB" in said) == (code == 0)
 
 
-def test_models_are_pulled_without_settings(tmp_path):
-    command = [sys.executable, "-m", "gated", "models", "pull", "courtyard"]
+@pytest.mark.parametrize(
+    ("words", "line", "lines"),
+    [
+        (["pull", "courtyard"], "here, SHA-256 is correct", 3),
+        (["verify", "courtyard"], "digest and known answer are correct", 3),
+        (["list", "--json"], '"set": "courtyard"', 3),
+    ],
+)
+def test_models_are_pulled_verified_and_listed_without_settings(tmp_path, words, line, lines):
+    command = [sys.executable, "-m", "gated", "models", *words]
     env = {name: value for name, value in os.environ.items() if name != "GATED_CONFIG"}
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=env, check=True)
-    assert done.stdout.count("here, SHA-256 is correct") == 3
+    assert done.stdout.count(line) == lines
 
 
 def test_training_data_are_shown_before_acceptance_and_the_day_afterwards(desk):
