@@ -1,5 +1,5 @@
 # shellcheck shell=sh
-# Sourced by the rehearsals beside it: what both need. GATED_REHEARSAL names the folder that everything is made in, 3 GB.
+# Sourced by the rehearsals beside it: what they share. GATED_REHEARSAL names the folder that everything is made in, 3 GB.
 
 checkout=$(cd "$(dirname "$0")/../.." && pwd)
 shared=$checkout/../shared
@@ -41,4 +41,43 @@ system() {
 bundle() {
     step "a bundle for $1"
     "$checkout/.venv/bin/gated" --models "$shared/models" bundle "$2" --target "$1" --models evaluation
+}
+
+# A machine in systemd-nspawn. The script sets `root`, the machine's root folder, and `outside`, which it sees as /srv.
+inside() { # run it in the machine
+    nsenter -t "$(leader)" -m -u -i -p -n -C -r -w env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@"
+}
+leader() { pgrep -P "$(cat "$outside/nspawn.pid")" | head -n 1; }
+is_booted() { case $(inside systemctl is-system-running) in running | degraded) ;; *) return 1 ;; esac; }
+start_machine() { # start_machine OPTIONS OF systemd-nspawn
+    systemd-nspawn -q -D "$root" --register=no --keep-unit --bind-ro="$outside":/srv "$@" -b >>"$outside/console" 2>&1 &
+    echo $! >"$outside/nspawn.pid"
+    until_true 60 "the machine boots" is_booted
+}
+stop_machine() {
+    [ -e "$outside/nspawn.pid" ] || return 0
+    inside systemctl poweroff 2>/dev/null || :
+    wait "$(cat "$outside/nspawn.pid")" 2>/dev/null || :
+}
+
+# fresh_card: an empty system in `root`, made new.
+fresh_card() {
+    system base-amd64 amd64 systemd-sysv,dbus,iproute2,procps,python3,ca-certificates
+    step "a fresh card"
+    rm -rf "$root"
+    cp -a "$place/base-amd64" "$root"
+    cp /etc/resolv.conf "$root/etc/"
+}
+
+# fifth_step: copy b.tar and answers.toml of `outside` to the card, and run the commands in the fifth step of
+# systemd/README.md as they are.
+fifth_step() {
+    inside sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends sudo openssh-client' \
+        >/dev/null 2>&1 # a Pi has them
+    echo "127.0.1.1 $(uname -n)" >>"$root/etc/hosts"
+    cp "$outside/b.tar" "$root/root/gate.tar"
+    cp "$outside/answers.toml" "$root/root/"
+    sed -n '/^5\. /,/^6\. /{/^```sh$/,/^```$/{/^```/d;p}}' "$checkout/systemd/README.md" >"$outside/fifth.sh"
+    grep -q '^sudo sh install --offline' "$outside/fifth.sh" || fail "the fifth step of systemd/README.md is another"
+    inside sh -ec 'cd /root && . /srv/fifth.sh'
 }
