@@ -121,7 +121,7 @@ class Centring:
                 moved = part * (1 / norm if norm else math.nan) - self.mean[place]
                 distance = math.sqrt(moved.dot(moved))
                 if not (SHORTEST * root <= norm <= LONGEST * root and distance >= NEAREST):  # also false for NaN
-                    raise EmbeddingError("an embedding with a damaged part; take the face anew")
+                    raise EmbeddingError("an embedding with a damaged part; capture the face again")
                 np.multiply(moved, root / distance, out=centred[place])
         return centred
 

@@ -39,7 +39,7 @@ def check_embedding(vector: NDArray[np.generic], dimension: int) -> Embedding:
         norm = math.sqrt(float(np.sum(np.square(vector, dtype=np.float64))))
         checked = np.ascontiguousarray(vector, dtype=np.float32)
     if not SHORTEST <= norm <= LONGEST:  # also false for NaN and infinity
-        raise EmbeddingError(f"an embedding of length {norm:.4g} where 1 is needed; it is damaged, take the face anew")
+        raise EmbeddingError(f"an embedding of length {norm:.4g} where 1 is needed; capture the face again")
     return checked
 
 

@@ -40,7 +40,7 @@ def zone(name: str) -> ZoneInfo:
 def _packaged(name: str) -> ZoneInfo:
     """Return a zone from the package tzdata, without the machine's own files."""
     if not re.fullmatch(r"[\w+-]+(/[\w+-]+)*", name):
-        raise ValueError(f"{name!r} is no name of a zone")
+        raise ValueError(f"{name!r} is not the name of a time zone")
     file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with file.open("rb") as data:
         return ZoneInfo.from_file(data, key=name)

@@ -1,8 +1,8 @@
 """The vision process: the wiring of camera and models. It knows no name, opens no database, no network and no pin.
 
-Strangers control the pictures that it reads. So it gives up every right that it does not need, before it reads
-anything: see `gated.sandbox`. Modules that need numpy are imported after that, because numpy starts threads, and a
-restriction does not cover running threads.
+Strangers control the pictures that it reads. So vision drops every right it does not need, before it reads any input:
+see `gated.sandbox`. Modules with numpy are imported later: numpy starts threads, and a restriction does not cover
+running threads.
 """
 
 import contextlib
@@ -55,7 +55,7 @@ before.
 
 
 def run(fd: int) -> None:
-    """Serve one brain over its socket, until the brain closes it, or until vision has reported that it cannot see."""
+    """Serve one brain over its socket. End when the brain closes it, or when vision has reported a camera failure."""
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the brain handles Ctrl-C
     with socket.socket(fileno=fd) as sock:
@@ -68,7 +68,7 @@ def run_service() -> None:
     Raises `WireError` if systemd did not start this process.
     """
     if os.environ.get("LISTEN_PID") != str(os.getpid()) or os.environ.get("LISTEN_FDS") != "1":
-        raise WireError("no socket was handed over: only systemd starts this, with gated-vision.socket")
+        raise WireError("systemd passed no socket; start this process through gated-vision.socket")
     notifier = Notifier()
     notifier.ready()
     with socket.socket(fileno=LISTEN_FD) as listening:

@@ -79,7 +79,7 @@ def _remove(state: Path) -> None:
         _path(state).unlink(missing_ok=True)
         sync_folder(state)
     except OSError as error:
-        raise StateError(f"{_path(state)}: cannot be removed ({error.strerror}); the lockdown goes on") from error
+        raise StateError(f"{_path(state)}: cannot be removed ({error.strerror}); the lockdown stays on") from error
 
 
 def _path(state: Path) -> Path:

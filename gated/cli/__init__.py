@@ -238,7 +238,7 @@ def show_json_line(value: object) -> None:
 @click.version_option(package_name="gated")
 @click.pass_context
 def main(ctx: click.Context, config_path: Path, models_dir: str | None) -> None:
-    """The access control of a courtyard gate: it opens for residents and their guests only.
+    """The access control of a courtyard gate: the gate opens only for residents and their guests.
 
     Begin with `gated config new > gated.toml`, then `gated --config gated.toml check`.
 

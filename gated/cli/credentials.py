@@ -105,7 +105,7 @@ def guest(
 
 @click.group()
 def pin() -> None:
-    """Set or remove the PIN of a person."""
+    """Set or remove a person's PIN."""
 
 
 @pin.command("set")

@@ -41,15 +41,20 @@ faces more similar than real faces.
 @click.option("--fast", is_flag=True, help="Let everybody walk faster.")
 @click.option("--record", "record_to", type=click.Path(path_type=Path, file_okay=False), metavar="DIR",
               help="Write the camera pictures, with boxes, as JPEG.")  # fmt: skip
-@click.option("--set", "model_set", metavar="NAME", help=f"The model set; {OWN_SET!r} unless told otherwise.")
-@click.option("--models", type=click.Path(path_type=Path), default=BESIDE, help="Folder of a set that does not ship.")
+@click.option("--set", "model_set", metavar="NAME", help=f"The model set; by default {OWN_SET!r}.")
+@click.option(
+    "--models",
+    type=click.Path(path_type=Path),
+    default=BESIDE,
+    help="Folder of a set that this repository does not contain.",
+)
 @click.option("--screen-port", type=click.IntRange(1, 65535), help="The gate screen's port; any free one by default.")
 def demo(
     *, seed: int, fast: bool, record_to: Path | None, model_set: str | None, models: Path, screen_port: int | None
 ) -> None:
     """Watch a morning at a simulated gate: entries, refusals and failures.
 
-    Exit 0 when everything expected happened, and nothing else.
+    Exit 0 when exactly the expected events happened.
     """
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda number, _: sys.exit(128 + number))  # leaves no gate running

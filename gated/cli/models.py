@@ -142,8 +142,8 @@ def pull(
 def prove_model(context: Context, file: Path) -> None:
     """Take the known answer of the model in FILE, and write it to FILE.known_answer.toml, for the manifest.
 
-    onnxruntime and the reference evaluator of onnx must agree on the known input. The SHA-256 of FILE must be that of a
-    model in the manifest. Needs the package onnx (pip install 'gated[prove]'), and some minutes for a large model.
+    onnxruntime and the reference evaluator of onnx must agree on the known input. FILE must have the SHA-256 of a model
+    in the manifest. Needs the package onnx (pip install 'gated[prove]'), and some minutes for a large model.
     """
     with reading(file):
         entry = entry_of(load_manifest(context.settings_or_defaults.models), file)

@@ -71,7 +71,7 @@ def days_of(since: date | None, until: date | None, zone: ZoneInfo) -> tuple[dat
     """
     begin, end = site_window(since, until, zone)
     if is_past(begin, end, datetime.now(zone)):
-        raise click.BadParameter("this day is past, or before --from", param_hint="--until")
+        raise click.BadParameter("this day is in the past, or before --from", param_hint="--until")
     return begin, end
 
 

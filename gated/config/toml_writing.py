@@ -1,7 +1,7 @@
 """Change and write TOML text with tomlkit. Every writer of settings in gated uses this module.
 
-It keeps every comment and every value that it does not set, or it raises `HandwritingError`. A commented setting
-(`# key = value`) becomes that setting, and the remark after it stays. tomlkit is imported only when text is written.
+It keeps every comment and every value that it does not set, or it raises `HandwritingError`. A commented setting (`#
+key = value`) becomes that setting; the comment after the value stays. tomlkit is imported only when text is written.
 """
 
 import json

@@ -108,7 +108,7 @@ def _past(settings: Settings, trouble: list[str]) -> tuple[list[Entry], int]:
     try:
         with closing(Journal.to_read(settings.state, settings.site.id, settings.gate.id)) as journal:
             if journal.trouble:
-                trouble.append(f"what the gate notes now is in its memory alone: {journal.trouble}")
+                trouble.append(f"new events are in memory only: {journal.trouble}")
             position = journal.position()
             return journal.last(RECENT)[::-1], position.head - position.acked
     except (BusyError, StateError) as error:

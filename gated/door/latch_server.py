@@ -52,7 +52,7 @@ def _lock(path: Path, last: contextlib.ExitStack) -> None:
     try:
         lock = FileLock(path.with_suffix(".lock"), "a latch")
     except StateError as error:
-        log.error("%s; only the kernel now keeps a second latch from the lines", error)
+        log.error("%s; only the kernel now prevents a second latch on these lines", error)
     else:
         last.callback(lock.close)
 

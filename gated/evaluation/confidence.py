@@ -16,7 +16,7 @@ TINY = 1e-300
 
 
 class Rate(msgspec.Struct, frozen=True):
-    """`errors` in `n` trials. `value` is None without trials. The true rate is within `low` to `high` at 95 %."""
+    """`errors` in `n` trials. `value`: None without trials. The true rate is within `low` to `high` at 95 %."""
 
     errors: int
     n: int

@@ -1,7 +1,7 @@
 """Enrols the people of an evaluation: pictures by the rules of enrolment, and nobody refused, so that N stays fixed.
 
-The product refuses a face that is too similar to an enrolled one (`gated.gallery.enrolment`). Here such people are
-counted and stay: a gallery without the most similar people would make every rate look better.
+The product refuses a face that is too similar to an enrolled one (`gated.gallery.enrolment`). Here these people are
+counted and stay in the gallery. Without the most similar people, every rate would be better.
 """
 
 from collections.abc import Iterable, Sequence

@@ -13,10 +13,10 @@ EVERYBODY = "all"
 
 ABOUT = {
     "FTE": "people without a usable picture",
-    "alike": "people that `gated enrol` would refuse, because their face is too similar to another's",
+    "alike": "people refused by `gated enrol`, because another person's face is too similar",
     "FTA": "visits with too few usable frames for a grant",
     "FPIR": "visits by strangers that were granted",
-    "FPIR left out": "residents who would be granted as another person if they were not enrolled",
+    "FPIR left out": "residents who would be granted as another person without their own enrolment",
     "FNIR": "visits by residents that were not granted as themselves",
     "misidentified": "visits by residents that were granted as another person",
     "BPCER": "bona fide visits that PAD alone would deny",

@@ -28,11 +28,11 @@ FRAMES, EACH_POSE, FRAME_S = 8, 2, 0.2
 FAREST, NEAREST = 0.95, 1.2
 """Start and end of a walk, as shares of `FACE_PX`: 1.5 m to 1.2 m before a camera of 1280 px.
 
-At that distance even the closest eyes are the 40 px apart that the gate asks for.
+At this distance even the smallest distance between eyes is 40 px, the least for recognition.
 """
 ENROLMENT_SCALE = 1.5
 HELD_BEFORE = 1.08
-"""A picture that is held up appears larger by this factor than the face behind it (`scene.compose`)."""
+"""A print or phone appears larger by this factor than the face behind it (`scene.compose`)."""
 LANES = 2
 """Number of backgrounds by day, and as many at dusk."""
 HOLDERS = 6

@@ -1,4 +1,4 @@
-"""Events of faces, cards, PINs and passes: who was let in, what was refused, and guesses and attacks."""
+"""Events of faces, cards, PINs and passes: grants, denials, guesses and attacks."""
 
 from gated.events.event import MAIN, Event
 

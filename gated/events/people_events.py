@@ -121,7 +121,7 @@ class FaceShared(Event, frozen=True, tag="face_shared"):
 
 
 class GateHeld(Event, frozen=True, tag="gate_held"):
-    """The office sent new keys of another gate. No face goes to that gate until a person here accepts its keys."""
+    """The office sent new keys of another gate. A person here must accept them before a face goes to that gate."""
 
     gate: str
     fingerprint: str

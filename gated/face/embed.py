@@ -50,6 +50,6 @@ def embed_all(
     parts = [first.embed(crop)]
     for embedder in others:
         if (own := embedder.align(picture, landmarks)) is None:
-            raise EmbeddingError("the landmarks of a face are in one place")
+            raise EmbeddingError("all landmarks of a face are in one place")
         parts.append(embedder.embed(own))
     return composite.join(parts)

@@ -340,7 +340,7 @@ def _check_weights(of_set: str, nets: tuple[PadEntry, ...]) -> None:
         if weights.setdefault(net.group, net.weight) != net.weight:
             raise ModelError(
                 f"the manifest's set {of_set!r} has PAD nets of the group {net.group!r} with different weights; "
-                "give them one weight, or different groups"
+                "give them the same weight, or different groups"
             )
 
 

@@ -165,6 +165,6 @@ def _convert(entry: ModelEntry, parts: list[Path], ready: Path) -> None:
     if not is_right(ready, entry):
         ready.unlink()
         raise ModelError(
-            f"{entry.file}: the conversion made another file than the manifest names; report this as a fault of gated, "
-            "and copy the finished file with --from"
+            f"{entry.file}: the conversion made another file than the manifest names; report this as a "
+            "bug of gated, and copy the finished file with --from"
         )

@@ -1,8 +1,8 @@
 """The threshold of a gallery, calibrated on the people enrolled in it. Pure; `gallery.Gallery` keeps the present one.
 
-The people of the gallery describe the strangers who come to this gate: each enrolled person is a stranger to all other
-households. `score_tail` fits the tail of these scores. The threshold is its upper bound for the target FPIR at the
-present size, so an uncertain fit gives a higher threshold.
+The gallery gives an estimate of strangers' scores: each enrolled person is a stranger to all other households.
+`score_tail` fits the tail of these scores. The threshold is its upper bound for the target FPIR at the present size, so
+an uncertain fit gives a higher threshold.
 
 Few people say little. So the manifest has a table of thresholds by size, measured on East Asian people, for whom
 embedders are least certain. The fit counts n / (n + `TABLE_PEOPLE`); a fit above the table counts alone.

@@ -78,7 +78,7 @@ class Gallery:
                 gallery._registers.salvage(str(error))
                 gallery._follow()
         except (BusyError, StateError) as error:
-            log.error("nobody is found by their face: %s", error)
+            log.error("no face is recognised: %s", error)
             gallery._registers.failed()
         return gallery
 

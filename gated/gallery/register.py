@@ -290,7 +290,7 @@ class Register:
                 with self._templates.guard as templates:
                     done.append(erasure.finish_erasures(templates))
         except (BusyError, StateError) as error:
-            log.warning("an erasure is not finished and will be at the next start: %s", error)
+            log.warning("an erasure is not finished; the next start finishes it: %s", error)
             return False
         return all(done)
 

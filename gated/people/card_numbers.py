@@ -70,8 +70,9 @@ def plain(text: str) -> str:
     compact = SEPARATORS.sub("", bare)
     if not re.fullmatch(f"[0-9A-Z]{{{LEAST},{MOST}}}", compact) or not compact.strip("0"):
         raise CredentialError(
-            f"a card's number has {LEAST} to {MOST} digits or letters A to Z, and not only zeros; a wired reader puts "
-            "the format before it, as in w26:12-3456; `gated readers show` shows what a reader says"
+            f"a card's number has {LEAST} to {MOST} digits or letters A to Z, and not only zeros; for a "
+            "wired reader, write the format first, as in w26:12-3456; `gated readers show` shows a "
+            "reader's output"
         )
     return compact
 
@@ -133,7 +134,8 @@ def _wired(match: re.Match[str]) -> str:
     if sizes is None and 24 <= bits <= 128 and digits is not None and int(digits, 16) < 1 << value_bits:
         return f"W{bits}:{int(digits, 16):0{-(-value_bits // 4)}X}"
     raise CredentialError(
-        f"no reader of {bits} bits says this; write w26:12-3456 or w32:04A1B2C3 as `gated readers show` says it"
+        f"no reader of {bits} bits sends this number; write w26:12-3456 or w32:04A1B2C3, as shown by "
+        "`gated readers show`"
     )
 
 
@@ -141,9 +143,7 @@ def _printed(match: re.Match[str]) -> str:
     """Return the ten digits of a printed pair. The second part must repeat the lower 24 bits, as on most tags."""
     value, high, low = (int(group) for group in match.groups())
     if value & 0xFFFFFF != high << 16 | low:
-        raise CredentialError(
-            "the two numbers on the card do not belong together; read them again, or give one of them"
-        )
+        raise CredentialError("the two numbers do not belong together; read them again, or give only one")
     return match[1]
 
 
@@ -152,14 +152,12 @@ def _pair(match: re.Match[str]) -> str:
     first, second = (group for group in match.groups() if group is not None)
     high, low = int(first), int(second)
     if low >= 1 << 16 or high >= 1 << 16 or not (high or low):
-        raise CredentialError(
-            "of a number in two parts the first is at most 65535, and so is the second; read it again"
-        )
+        raise CredentialError("each part of a number in two parts is at most 65535; read the number again")
     return f"W26:{high}-{low}" if len(first) <= 3 and high < 1 << 8 else f"W34:{high}-{low}"
 
 
 def _bytes(match: re.Match[str]) -> str:
     digits = SEPARATORS.sub("", match[0])
     if not digits.strip("0"):
-        raise CredentialError("a card's number is not only zeros; read it again")
+        raise CredentialError("a card's number cannot consist of zeros only; read it again")
     return f"W{len(digits) * 4}:{digits}" if len(digits) * 4 in SIZES else digits

@@ -141,7 +141,7 @@ def remove_duress_pin(store: Credentials, digits: str, subject: SubjectId) -> No
         owned = [each for each in by_kind(store.all())[1] if each.subject == subject]
         removed = KnownPins(store.vault, owned).match(digits)
         if removed is None or not removed[1]:
-            raise CredentialError(f"this is no duress PIN of {subject}; nothing was taken away")
+            raise CredentialError(f"this is no duress PIN of {subject}; nothing was removed")
         store.set_pins(subject, [each for each in owned if each.id != removed[0].id])
     store.tidy()
 

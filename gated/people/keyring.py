@@ -93,7 +93,7 @@ class KeyRing:
                 stores.salvage(str(error))
                 ring._reload()
         except (BusyError, StateError) as error:
-            log.error("nobody is let in by a card or a PIN: %s", error)
+            log.error("no card and no PIN opens: %s", error)
             stores.failed()
         return ring
 

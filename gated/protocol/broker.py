@@ -49,8 +49,9 @@ def reach(settings: SyncSettings, url: str, lock: Lock = UNLOCKED) -> None:
             safe.settimeout(REACH_S)
     except ssl.SSLCertVerificationError as error:
         advice = f"at the office, run `gated office host {host}`"
-        raise PairingError(f"who answers at {host}:{port} is not certified as this office there "
-                           f"({error.verify_message}); {advice}") from error  # fmt: skip
+        raise PairingError(
+            f"the server at {host}:{port} is not certified as this office there ({error.verify_message}); {advice}"
+        ) from error
     except OSError as error:
         advice = "check the name and the open ports of the office; nothing was changed"
         raise PairingError(

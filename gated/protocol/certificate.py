@@ -65,7 +65,7 @@ def check_own(pem: str, authority: bytes, public: ec.EllipticCurvePublicKey, gat
     if common_name(certificate) != gate or certificate.public_key() != public:
         raise PairingError("it is for another gate, or another key")
     if certificate.not_valid_before_utc > wall:
-        raise PairingError("it is not good yet; look at the clocks of gate and office")
+        raise PairingError("it is not valid yet; check the clocks of gate and office")
     return certificate.not_valid_after_utc
 
 
@@ -81,7 +81,7 @@ def check_authority(pem: str, known: Path) -> bytes:
     except (ValueError, TypeError, InvalidSignature) as error:
         raise PairingError("the authority's certificate is invalid") from error
     if new.public_key() != current.public_key() or new.subject != current.subject:
-        raise PairingError("the authority is another one")
+        raise PairingError("it names another authority")
     return pem.encode() if new.not_valid_after_utc > current.not_valid_after_utc else known.read_bytes()
 
 

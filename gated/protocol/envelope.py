@@ -91,7 +91,7 @@ class Peer(Struct, frozen=True):
         try:
             message = msgspec.json.decode(self._opened(signed, name), type=kind)
         except (SealError, *UNDECODABLE) as error:
-            raise WireError(f"{name}: is signed and not what was agreed ({type(error).__name__})") from error
+            raise WireError(f"{name}: is signed, but its content is invalid ({type(error).__name__})") from error
         if (message.site, message.gate) != (self.site, self.gate):
             raise WireError(f"{name}: is addressed to another gate")
         return message

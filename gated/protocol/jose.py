@@ -83,7 +83,7 @@ class Party:
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise WireError(f"{kind}: is not signed by whom it should be ({type(error).__name__})") from error
         if header.get("alg") != SIGNING or header.get("typ") != type_of(kind) or header.get("kid") != self.kid:
-            raise WireError(f"{kind}: is signed as something else, or with another key")
+            raise WireError(f"{kind}: is signed as another kind, or with another key")
         return checked.payload
 
     def seal(self, plaintext: bytes) -> bytes:
@@ -187,7 +187,7 @@ class SigningKey:
         except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
             raise WireError(f"{kind}: is not signed by whom it should be ({type(error).__name__})") from error
         if checked.protected.get("typ") != type_of(kind):
-            raise WireError(f"{kind}: is signed as something else")
+            raise WireError(f"{kind}: is signed as another kind")
         return checked.payload
 
 
@@ -215,7 +215,7 @@ def unseal_at_rest(data: bytes, key: bytes) -> bytes:
     try:
         return jwe.decrypt_compact(data, OctKey.import_key(key), registry=_at_rest).plaintext or b""
     except (JoseError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise WireError("the seal does not open: the key is another one, or the data was altered") from error
+        raise WireError("the seal does not open: the key differs, or the data was changed") from error
 
 
 def _unsealed(data: bytes, keys: Sequence[bytes]) -> bytes:

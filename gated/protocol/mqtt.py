@@ -104,7 +104,7 @@ class Connection:
         if reason.value in NOT_THIS_VERSION:
             raise NotSpokenError(f"the broker refuses MQTT {self._version}")
         if reason.value:
-            raise ConnectionRefusedError(f"the broker refuses us: {reason}")
+            raise ConnectionRefusedError(f"the broker refuses the connection: {reason}")
 
     async def subscribe(self, topics: Sequence[str]) -> None:
         """Subscribe to these exact topics."""

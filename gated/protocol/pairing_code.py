@@ -68,15 +68,15 @@ class PairingCode(Struct, frozen=True):
         symbols = shape[4].replace("-", "").upper().translate(ALIKE) if shape else ""
         if shape is None or len(symbols) != CODE_SYMBOLS or not set(symbols) <= set(LETTERS):
             raise PairingError(
-                f"this is no pairing code: it is HOST:PORT/GATE/ and {CODE_SYMBOLS} letters and digits, "
-                "as `gated office invite` shows it"
+                f"this is no pairing code: a code is HOST:PORT/GATE/ and {CODE_SYMBOLS} letters and "
+                "digits, as shown by `gated office invite`"
             )
         number = sum(LETTERS.index(symbol) << 5 * place for place, symbol in enumerate(reversed(symbols)))
         raw = number.to_bytes(CODE_SYMBOLS * 5 // 8 + 1, "big")[-(FINGERPRINT_BYTES + SECRET_BYTES + CHECK_BYTES) :]
         fingerprint, secret = raw[:FINGERPRINT_BYTES], raw[FINGERPRINT_BYTES:-CHECK_BYTES]
         code = cls(shape[1], int(shape[2]), shape[3], fingerprint, secret)
         if code.text() != f"{shape[1]}:{int(shape[2])}/{shape[3]}/{_grouped(symbols)}" or not 0 < code.port < 2**16:
-            raise PairingError("one letter or more of this code is wrong: compare it with what the office shows")
+            raise PairingError("one letter or more of this code is wrong: compare it with the office's screen")
         return code
 
     def text(self) -> str:

@@ -123,7 +123,7 @@ class RecoveryKey:
             symbols = "".join(line.upper().translate(ALIKE).replace("-", "").split())
             if len(symbols) == KEY_SYMBOLS and set(symbols) <= set(LETTERS):
                 return cls._of(symbols)
-        raise OfficeError("this is no recovery key: it is a line of 55 letters and digits in groups of five")
+        raise OfficeError("this is no recovery key: a key is a line of 55 letters and digits in groups of five")
 
     @classmethod
     def _of(cls, symbols: str) -> "RecoveryKey":
@@ -165,7 +165,7 @@ def followed(known: KnownRecoveryKey, site: str, statements: Sequence[str]) -> t
         try:
             handover = msgspec.json.decode(plain, type=Handover)
         except UNDECODABLE as error:
-            raise WireError(f"a hand-over that is not what was agreed ({type(error).__name__})") from error
+            raise WireError(f"the content of the hand-over is invalid ({type(error).__name__})") from error
         if handover.site != site:
             raise WireError("the hand-over is for another site")
         if handover.number > known.number:

@@ -102,7 +102,7 @@ class Lock:
         try:
             return self.passwords
         except StateError as error:
-            raise StateError(f"{path}: is sealed with the site key, which cannot be had here ({error})") from error
+            raise StateError(f"{path}: is sealed with the site key, which cannot be read here ({error})") from error
 
 
 def _keys(state: Path) -> list[bytes]:

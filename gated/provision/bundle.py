@@ -3,7 +3,7 @@ gate from the file; `gated update --to` installs it as another version.
 
 The file is a tar archive. It holds the wheels for the gate's machine, models and prompts if given, and `SHA256SUMS`
 over all of them (sha256sum(1)). A signed bundle also holds `SHA256SUMS.sig`, the signature over `SHA256SUMS`
-(`gated.update.signature`), and `release.pub`, the keys that the gate trusts from then on.
+(`gated.update.signature`), and `release.pub`, the keys that the gate trusts after the update.
 """
 
 import shutil

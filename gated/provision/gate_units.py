@@ -99,7 +99,7 @@ def has_systemd() -> bool:
 
 
 def require_systemd() -> None:
-    """Raise `ProvisionError` if systemd did not start this machine, because then no unit can be started."""
+    """Raise `ProvisionError` if systemd did not start this machine: then no unit can start."""
     if not has_systemd():
         raise ProvisionError(
             "this machine was not started with systemd; add --no-start, and start it as usual: the services start too"

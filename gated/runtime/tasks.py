@@ -29,7 +29,7 @@ async def critical(name: str, run: Callable[[], Awaitable[None]]) -> None:
     except Exception as error:
         log.exception("critical task %s failed", name)
         raise CriticalTaskError(f"{name} failed ({type(error).__name__}: {error}); the gate starts anew") from error
-    raise CriticalTaskError(f"{name} returned, and must not; the gate starts anew")
+    raise CriticalTaskError(f"{name} ended, and must not end; the gate restarts")
 
 
 Losses = Callable[[str, str | None], None]

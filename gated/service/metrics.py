@@ -33,10 +33,13 @@ class Metrics:
 
     def __init__(self, version: str, models: str) -> None:
         self.registry = CollectorRegistry()
-        Info("gated", "Which gated this is.", registry=self.registry).info({"version": version, "models": models})
+        Info("gated", "The version of gated.", registry=self.registry).info({"version": version, "models": models})
         self._facts = Counter("gated_facts", "Facts of the journal, by kind.", ["kind"], registry=self.registry)
         self._decisions = Counter(
-            "gated_decisions", "Whether people were let in, by way and why.", ["way", "outcome"], registry=self.registry
+            "gated_decisions",
+            "Decisions by credential kind, result and reason.",
+            ["way", "outcome"],
+            registry=self.registry,
         )
         self._latency_s = Histogram(
             "gated_decision_seconds", "From the exposure of the deciding frame to the decision.", buckets=SECONDS,
@@ -47,7 +50,10 @@ class Metrics:
             buckets=SECONDS, registry=self.registry,
         )  # fmt: skip
         self._observations = Counter(
-            "gated_looks", "Looks at faces, by what kept one from counting.", ["problem"], registry=self.registry
+            "gated_looks",
+            "Looks at faces, by the reason why a look did not count.",
+            ["problem"],
+            registry=self.registry,
         )
         self._granted: tuple[str, datetime, float] | None = None
         self._lost = Gauge("gated_lost", "1 while a part is lost.", ["part"], registry=self.registry)

@@ -1,6 +1,6 @@
 """Things on or beside a real face that move with it: an eye patch, a headrest, an umbrella. Tests of PAD need them.
 
-A rule that takes everything that moves with a face for paper would shut these people out.
+A PAD rule must not refuse these people because an object moves with the face.
 """
 
 import numpy as np

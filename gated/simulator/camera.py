@@ -31,7 +31,7 @@ JOIN_S = 5.0
 class SimulatedCamera:
     """Plays a scene script at `fps`. Each frame is due at a fixed multiple of the period since `open`.
 
-    The script is read again when its file is replaced, so that a director can change the scene while it plays.
+    The camera reads the script again when its file is replaced. So a director can change a running scene.
     """
 
     def __init__(self, settings: CameraSettings) -> None:

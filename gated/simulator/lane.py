@@ -12,7 +12,7 @@ Rgb = tuple[int, int, int]
 HORIZON = 0.44
 """Height of the horizon from the top, as a share of the picture. The camera hangs at the height of a face."""
 WALL_FOOT, WALL_TOP = 1.25, -0.35
-"""Where the walls meet the picture's sides, as shares of its height."""
+"""The heights at which the walls meet the picture's sides, as shares of the picture's height."""
 
 PAINT: dict[str, tuple[Rgb, Rgb]] = {
     "zenith": ((150, 185, 222), (70, 72, 112)),

@@ -32,7 +32,7 @@ class NetworkError(GatedError):
 
 
 def free_port(lent: Path = Path("/proc/sys/net/ipv4/ip_local_port_range")) -> int:
-    """Return a free port outside of the range that the kernel lends, so that a restarted server can bind it again.
+    """Return a free port outside of the kernel's ephemeral range. A restarted server can bind it again.
 
     `lent`: the file with the first and the last port that the kernel lends (ip(7)). Raises `NetworkError`.
     """

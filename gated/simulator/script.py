@@ -49,7 +49,7 @@ class Held(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     person: int = 0
     age: Age | None = None
     text: Annotated[str, Meta(max_length=300)] = ""
-    """For "pass": the text of its code."""
+    """The text in the QR code; only for "pass"."""
 
     def __post_init__(self) -> None:
         """Raises `ValueError` unless a "pass" has a text, and only a "pass" has one."""

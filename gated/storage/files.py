@@ -23,7 +23,7 @@ def open_own(path: Path, mode: int = 0o600) -> int:
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
         return number
     os.close(number)
-    raise StateError(f"{path}: is no plain file of its own name alone; see who laid it there, and take it away")
+    raise StateError(f"{path}: is a link or no plain file; find out who made it, and remove it")
 
 
 def holder(path: Path) -> tuple[int, int] | None:
@@ -53,7 +53,7 @@ def path_entries(path: Path) -> Iterator[tuple[Path, os.stat_result]]:
         if stat.S_ISLNK(found.st_mode):
             links += 1
             if links > LINKS:
-                raise OSError(f"{path}: has too many links on its way")
+                raise OSError(f"{path}: has too many links in its path")
             target = place.readlink()
             place, remaining = (Path("/") if target.is_absolute() else place.parent), [*_parts(target), *remaining]
 
@@ -91,7 +91,7 @@ def _give(name: str, place: int, path: Path, owner: tuple[int, int]) -> None:
         if (found.st_uid, found.st_gid) == owner or stat.S_ISLNK(found.st_mode):
             return
         if not stat.S_ISDIR(found.st_mode) and found.st_nlink > 1:
-            raise StateError(f"{path}: has another name elsewhere; take it away, or copy it to a file of its own")
+            raise StateError(f"{path}: has a second name (a hard link); remove that name, or copy the file")
         os.chown(f"/proc/self/fd/{number}", *owner)  # the inode just checked, even if the name was replaced
     finally:
         os.close(number)

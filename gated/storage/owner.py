@@ -45,8 +45,8 @@ def owner_of(folder: Path) -> Owner | None:
         return found
     own = folder.lstat()
     if own.st_uid == 0:
-        raise StateError(f"{folder}: is root's, and lies where user {found[0]} can put another in its place; "
-                         f"`chown -R {found[0]} {folder}`, or move it")  # fmt: skip
+        raise StateError(f"{folder}: belongs to root, but user {found[0]} can put another in its place; run `chown -R "
+            f"{found[0]} {folder}`, or move it")  # fmt: skip
     return own.st_uid, _group_of(own.st_uid, own.st_gid)
 
 
@@ -57,8 +57,9 @@ def maker_of(path: Path, owner: Owner | None) -> Owner | None:
     """
     found = owner_of_folder(path)
     if found is not None and (owner is None or found[0] != owner[0]):
-        raise StateError(f"{path}: would lie where user {found[0]} can put something else in its place; "
-                         "name a place where only root can write above it")  # fmt: skip
+        raise StateError(
+            f"{path}: would lie where user {found[0]} can replace it; name a place with parent folders of root alone"
+        )
     return None if found is None else owner
 
 
@@ -160,4 +161,6 @@ def _check_shut(path: Path, *, is_above: bool) -> None:
         others = found.st_mode & (OTHERS if found.st_gid else stat.S_IWOTH)
         is_sticky = found.st_mode & stat.S_ISVTX and (is_above or each != last)
         if stat.S_ISDIR(found.st_mode) and others and not is_sticky:
-            raise StateError(f"{each}: is root's, and others may write it too; `chmod go-w {each}`, or name another")
+            raise StateError(
+                f"{each}: belongs to root, and others may write it too; run `chmod go-w {each}`, or name another"
+            )

@@ -58,7 +58,7 @@ class FolderLock:
             self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._fd is not None and not _lock(self._fd):
             self.close()
-            raise BusyError(f"{what} runs already (it holds the folder {folder}); stop it first")
+            raise BusyError(f"{what} runs already (it uses the folder {folder}); stop it first")
 
     def close(self) -> None:
         """Free the lock."""

@@ -37,7 +37,7 @@ def state_error(error: OSError | sqlite3.Error | UnicodeDecodeError, file: Path)
         return DiskError(
             f"{file}: cannot be used ({reason}); check that the folder is writable and the disk is not full"
         )
-    return StateError(f"{file}: cannot be used ({error}); check the disk, and which gated wrote it")
+    return StateError(f"{file}: cannot be used ({error}); check the disk, and the version of gated that wrote the file")
 
 
 def is_mounted_read_only(path: Path) -> bool:

@@ -73,7 +73,7 @@ def _folder_in_memory() -> tempfile.TemporaryDirectory[str]:
     for folder in filter(None, wanted):
         with suppress(OSError):
             return tempfile.TemporaryDirectory(prefix="gated-", dir=folder, ignore_cleanup_errors=True)
-    raise OSError("there is no room for a copy in memory")
+    raise OSError("there is too little memory for a copy")
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -49,7 +49,7 @@ def unseal(key: bytes, sealed: bytes, label: bytes) -> bytes:
     try:
         return AESGCM(key).decrypt(sealed[:NONCE_BYTES], sealed[NONCE_BYTES:], label)
     except (InvalidTag, ValueError) as error:
-        raise SealError("a seal does not open: another key or place, or it was altered") from error
+        raise SealError("a seal does not open: another key or place, or the data was changed") from error
 
 
 class Vault:
@@ -152,7 +152,7 @@ def _read(path: Path) -> bytes:
         advice = "restore the key from the backup; without it everybody must be enrolled again"
         raise StateError(f"{path}: the site key cannot be read ({error.strerror}); {advice}") from error
     if len(key) != KEY_BYTES:
-        raise StateError(f"{path}: the site key has {len(key)} bytes instead of {KEY_BYTES}; bring back the right one")
+        raise StateError(f"{path}: the site key has {len(key)} bytes instead of {KEY_BYTES}; restore the correct key")
     return key
 
 
@@ -160,7 +160,9 @@ def _refuse_loose(path: Path) -> None:
     """Raise `StateError` if other users may access the key or its folder."""
     for place, mode in ((path.parent, "700"), (path, "600")):
         if place.exists() and place.stat().st_mode & 0o077:
-            raise StateError(f"{place}: others may touch the site key; `chmod {mode} {place}` if nobody has")
+            raise StateError(
+                f"{place}: other users may read or change the site key; if nobody did, run `chmod {mode} {place}`"
+            )
 
 
 def _create_once(path: Path) -> None:
@@ -177,4 +179,4 @@ def _create_once(path: Path) -> None:
         finally:
             os.close(folder)
     except OSError as error:
-        raise StateError(f"{path}: the site key cannot be made ({error.strerror}); is the folder writable?") from error
+        raise StateError(f"{path}: the site key cannot be made ({error.strerror}); make the folder writable") from error

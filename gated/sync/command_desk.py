@@ -204,7 +204,7 @@ class CommandDesk:
                 gate=self._gate,
                 command=command.id,
                 outcome="challenge",
-                why="the gate cannot tell how old it is; send it anew with this challenge",
+                why="the gate does not know the age of this command; send it again with this challenge",
                 challenge=self._challenge(now),
             )
         age_s = _age_s(command.at, wall)

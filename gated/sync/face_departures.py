@@ -47,9 +47,7 @@ class FaceDepartures:
         person = self._holdings.person(SubjectId(subject))
         gate = next((each for each in self._holdings.neighbours() if each.gate == to), None)
         if person is None or TRANSFER not in {consent.purpose for consent in person.consents}:
-            raise EnrolmentError(
-                f"{subject}: has not agreed here that their face goes to another gate; nothing is sent"
-            )
+            raise EnrolmentError(f"{subject}: has not agreed here to send the face to other gates; nothing is sent")
         if gate is None:
             raise EnrolmentError(f"{to}: is no gate whose keys are known here; nothing is sent")
         opened = self._holdings.register.face_of(person.subject)
@@ -59,7 +57,7 @@ class FaceDepartures:
         try:
             party = Party.parse(gate.keys)
         except WireError as error:
-            raise EnrolmentError(f"{to}: its keys are none ({error}); pair it with the office again") from error
+            raise EnrolmentError(f"{to}: its keys are invalid ({error}); pair it with the office again") from error
         self._refuse_unaccepted(person.subject, gate)
         face = seal_face(party, subject, self._embedder, templates)
         self._report(FaceShared(subject, to))
@@ -95,7 +93,7 @@ class FaceDepartures:
             reason = "are not the accepted keys, or are old" if gate.accepted else "were accepted by nobody"
             raise UnacceptedError(f"{gate.gate}: its keys {reason} here; {ACCEPT_GATE} {gate.gate}` at this gate")
         if TRANSFER not in self._holdings.agreed(subject):
-            raise UnacceptedError(f"{subject}: only the office says that they agreed to it; {ACCEPT_CONSENTS}")
+            raise UnacceptedError(f"{subject}: only the office reports this consent; {ACCEPT_CONSENTS}")
 
     def update_trust(self) -> None:
         """Trust each gate whose keys a trusted gate has signed, and report `GateAccepted`."""

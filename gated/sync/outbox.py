@@ -77,7 +77,7 @@ class Outbox:
         if ack.journal != position.journal:
             raise WireError("an ack of another journal than this one")
         if ack.seq > position.head:
-            raise WireError(f"an ack of row {ack.seq}, and the journal ends at {position.head}")
+            raise WireError(f"an ack of row {ack.seq}, but the journal ends at {position.head}")
         if ack.seq >= position.base and ack.hash != known:
             raise WireError(f"an ack of row {ack.seq} with a hash that this journal does not have there")
         if ack.seq == position.acked:

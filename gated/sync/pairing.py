@@ -187,9 +187,9 @@ class PairingDraft:
             certificate = x509.load_pem_x509_certificate(admission.certificate.encode())
             Party.parse(admission.keys)
         except (ValueError, WireError) as error:
-            raise PairingError(f"the office's answer is not what was agreed ({error}); see its log") from error
+            raise PairingError(f"the office's answer is invalid ({error}); read the office's log") from error
         if certificate.public_key() != self._key.public_key():
-            raise PairingError("the office certified another key than this gate's; see its log, and pair anew")
+            raise PairingError("the office certified a key of another gate; read the office's log, and pair again")
 
 
 def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
@@ -213,7 +213,7 @@ def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:
         fingerprint = draft.new_fingerprint(site, code.gate)
     except OSError as error:
         raise StateError(
-            f"{error.filename}: cannot be read ({error.strerror}); use the same code again then"
+            f"{error.filename}: cannot be read ({error.strerror}); make it readable, and use the same code again"
         ) from error
     return replace(draft.finish(code, ca, answer), fingerprint=fingerprint), True
 

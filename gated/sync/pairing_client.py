@@ -116,7 +116,7 @@ def _request(
         except ssl.SSLCertVerificationError as error:
             raise _distrust(where, error) from error
         except (http.client.HTTPException, ssl.SSLError) as error:
-            raise PairingError(f"what answers at {where} is no office ({error}); ask for the right code") from error
+            raise PairingError(f"the server at {where} is no office ({error}); ask for the right code") from error
         except (TooLongError, TooSlowError) as error:
             why = f"what answers at {where} is no office ({error.strerror})"
             raise PairingError(f"{why}; ask for the right code") from error

@@ -46,7 +46,7 @@ def open_face(me: Identity, face: SealedFace, subject: str, embedder_sha256: str
         is_own_model = face.embedder_sha256 == embedder_sha256
         checked = [check_embedding(vector, dimension if is_own_model else vector.size) for vector in vectors]
     except (SealError, EmbeddingError, ValueError, *UNDECODABLE) as error:
-        raise WireError(f"a face that is none ({type(error).__name__})") from error
+        raise WireError(f"an invalid face ({type(error).__name__})") from error
     stated, is_stated = (templates.subject, templates.embedder_sha256, len(checked)), (subject, face.embedder_sha256)
     if stated != (*is_stated, face.count):
         raise WireError("the face does not match its record")

@@ -181,7 +181,7 @@ class GateSide:
             handled = self._dispatch(topic, payload, now, wall, is_known=is_known)
         except WireError as error:
             if self._invalid_at is None or now > self._invalid_at + INVALID_LOG_S:
-                log.warning("an invalid message under the office's name is ignored: %s", error)
+                log.warning("ignored an invalid message with the office's name: %s", error)
             self._invalid_at = now
             return Handled(is_invalid=True)
         if not is_known and topic != self.topics.ack:

@@ -1,8 +1,8 @@
 """Reads the plain files of an unverified tar archive, with a limit on the size of all headers.
 
-Only uncompressed archives are accepted, so that an archive is never larger than it looks. A malicious header can
-announce gigabytes for the next header, a file with a hole of terabytes, or an endless loop. So the headers together are
-limited in bytes. `gated.update.source` uses it.
+Only uncompressed archives are accepted: the size of the file then limits the size of its content. A malicious header
+can announce gigabytes for the next header, a file with a hole of terabytes, or an endless loop. So the headers together
+are limited in bytes. `gated.update.source` uses it.
 """
 
 import sys

@@ -19,7 +19,7 @@ from gated.bounded import KIB, MIB, read_rest, sha256
 from gated.errors import UpdateError
 
 FROM_SYSTEM = frozenset({"numpy"})
-"""Libraries that stay apt's on a Pi: its picamera2 was built with them, and a second copy breaks it."""
+"""Libraries that come from apt on a Pi. picamera2 was built with them, and a second copy breaks it."""
 
 MOST_LOCK = 1000 * KIB
 """Limits one lock file, in bytes. The current files have 90 KiB."""

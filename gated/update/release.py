@@ -24,7 +24,7 @@ TRY_S = 60.0
 """Limits how long a version may take to print its version, in seconds. A Pi with a slow card takes some seconds."""
 
 UNFIT = "unfit"
-"""Name of a file beside the venv of a version that was taken back. Such a version is tried again only by name."""
+"""A file beside the venv of a version that was taken back. The gate tries this version again only if it is named."""
 
 Order = tuple[tuple[int, ...], int, int]
 """Sort key of a version: numbers, stage, count of the stage."""
@@ -61,7 +61,7 @@ class Releases:
 
     @property
     def keys(self) -> list[Key]:
-        """Return the keys that may sign a release; none if this gate trusts no key yet. Raises `UpdateError`."""
+        """Return the keys that may sign a release; empty if this gate trusts no key yet. Raises `UpdateError`."""
         path = self.root / KEYS
         if not path.exists() and not path.is_symlink():
             return []

@@ -1,6 +1,6 @@
-"""Checks that only root can change a file or folder, because root installs and runs what lies there.
+"""Checks that only root can change a file or folder, because root installs and runs its content.
 
-Checks every folder above as well: a user who may write one of them can replace what is below.
+Checks every parent folder too: a user who may write a parent can replace everything below it.
 """
 
 import os
@@ -17,7 +17,7 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 def check_roots(path: Path) -> None:
     """Check that only root may change a path, its contents and every folder above. Raises `UpdateError`.
 
-    If this process does not run as root, as at a desk, its own user may own them as well.
+    If this process does not run as root, for example at a desk, its user may own them too.
     """
     path = path.absolute()
     try:

@@ -6,7 +6,7 @@ The format is OpenSSH's SSHSIG (see its PROTOCOL.sshsig). The namespace is `gate
     ssh-keygen -Y sign -f release -n gated-release SHA256SUMS           `gated bundle --sign release` runs this
 
 A gate's trusted keys are in `release.pub` of its root (/opt/gated), one a line in OpenSSH's public key format.
-Provisioning puts the first key there. From then on the gate installs only what one of its keys has signed.
+Provisioning puts the first key there. From then on the gate installs only files signed by one of its keys.
 """
 
 import base64
@@ -87,8 +87,10 @@ def check(message: bytes, signature: str, keys: Iterable[Key], where: object) ->
     if namespace != NAMESPACE or kind != KIND or algorithm not in HASHES or reserved:
         raise UpdateError(f"{where}: is signed for another purpose; sign it with `gated bundle --sign`")
     if signer is None:
-        raise UpdateError(f"{where}: is signed with a key that this gate does not trust; use one signed "
-                          "with the old key, or see `gated update --key`")  # fmt: skip
+        raise UpdateError(
+            f"{where}: is signed with a key that this gate does not trust; use a release signed with the old "
+            "key, or see `gated update --key`"
+        )
     digest = HASHES[algorithm](message).digest()
     signed = MAGIC + b"".join(map(_string, (namespace, reserved, algorithm, digest)))
     try:

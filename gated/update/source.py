@@ -1,8 +1,8 @@
 """Reads the source of another version: a bundle (tar file or folder) or one wheel, with the SHA-256 of each file.
 
 The digests are in `SHA256SUMS`, in the format of sha256sum(1). They prove that the copy equals the packed file. The
-signature over them (`gated.update.signature`) proves who packed it. Every file is first copied to a folder that only
-root can change and verified there, so that only the verified copy is used.
+signature over them (`gated.update.signature`) proves who packed it. Every file is first copied to a folder of root, and
+verified there. Only the verified copy is used.
 """
 
 import logging
@@ -52,8 +52,8 @@ class ReleaseSource:
     def bring(self, folder: Path, believed: Sequence[Key] = ()) -> Key | None:
         """Copy the wheels into a folder that only root can change, and verify each. Return the key that signed them.
 
-        `believed`: the gate's release keys; one of them must have signed. If the gate has none yet, the source's own
-        key counts if it has one: the gate would trust that key from then on.
+        `believed`: the gate's release keys; one of them must have signed. If the gate trusts no key yet, the key in the
+        source counts: the gate trusts it from the installation on.
         """
         version = self.version
         try:

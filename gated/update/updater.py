@@ -1,8 +1,8 @@
 """Carries out an update: build, rehearse, try, then keep the version or take it back, even across power cuts.
 
 Each step leaves on disk what the next step needs. After a power cut, the guard or the timer's `gated update` continues:
-see the top of `gated.update`. A step that needs a database that the version on trial may have changed runs in that
-version's own program, with `gated update --step`.
+see the top of `gated.update`. The version on trial may have changed a database. Steps that need it run in that
+version's program (`gated update --step`).
 """
 
 import logging
@@ -88,7 +88,7 @@ class Updater:
         return self.resume()
 
     def _why_anew(self, source: ReleaseSource) -> str:
-        """Return why a version must be built again, although it may be on disk; empty if it is in order."""
+        """Return why an installed version must be built again; empty if it is complete."""
         version = source.version
         if not self.releases.is_whole(version):
             return "it is not installed yet"

@@ -91,7 +91,7 @@ SAYS = {
     "signature": "signed",
     "kind": "signed",
     "sealed": "SealError",
-    "content": r"not what was agreed \((?!SealError)",
+    "content": r"content is invalid \((?!SealError)",
     "address": "addressed to another gate",
     "length": f"more than {MAX_BYTES}",
 }

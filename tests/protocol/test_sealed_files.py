@@ -167,7 +167,7 @@ def test_a_systemd_credential_replaces_the_key_on_the_card(state, monkeypatch, t
     (state / "keys" / "site.key").unlink()
     assert is_usable(state) == before
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
-    with pytest.raises(StateError, match="site key, which cannot be had here"):
+    with pytest.raises(StateError, match="site key, which cannot be read here"):
         tls_context(settings(state), Lock.of(state))
 
 

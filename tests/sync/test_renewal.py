@@ -103,7 +103,7 @@ def test_an_older_certificate_that_is_repeated_is_passed_over(tmp_path):
 def test_a_renewed_authority_is_taken_and_another_one_never(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=40.0)
     for other in (Authority.make(SITE, NOW + timedelta(days=9)), Authority.make("another-site", NOW)):
-        with pytest.raises(WireError, match="the authority is another one"):
+        with pytest.raises(WireError, match="it names another authority"):
             gate.hear(gate.renewed(), other.pem.decode())
     younger = gate.authority.renewed(NOW + timedelta(days=100))
     gate.hear(gate.renewed(authority=younger), younger.pem.decode())
@@ -162,6 +162,6 @@ def test_a_certificate_that_is_not_good_yet_is_not_taken(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=40.0)
     before = (gate.folder / "gate.pem").read_bytes()
     later = NOW + timedelta(days=2)
-    with pytest.raises(WireError, match="not good yet; look at the clocks"):
+    with pytest.raises(WireError, match="not valid yet; check the clocks"):
         gate.hear(gate.renewed(later, begins=later))
     assert (gate.folder / "gate.pem").read_bytes() == before

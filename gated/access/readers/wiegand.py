@@ -56,7 +56,7 @@ def decode_frame(bits: str) -> WiegandReading:
     """Return the result of a frame. `bits` is a text of 0 and 1."""
     count = len(bits)
     if set(bits) - {"0", "1"} or not bits:
-        return WiegandReading(odd="something that is no bits")
+        return WiegandReading(odd="data that is not bits")
     if count in (4, 8):
         return _key(bits)
     if not LEAST_CARD <= count <= MOST_CARD:
@@ -82,7 +82,7 @@ def _key(bits: str) -> WiegandReading:
     return (
         WiegandReading(key=KEYPAD_KEYS[value])
         if is_key
-        else WiegandReading(odd=f"{len(bits)} bits that are no key of a keypad")
+        else WiegandReading(odd=f"{len(bits)} bits that match no key of a keypad")
     )
 
 

@@ -111,9 +111,9 @@ def answer(
     Exit 1 when nobody calls there any more, or the gate did not answer. The command is void when this program ends.
     """
     if answer is None:
-        raise click.UsageError("say --opening, --wait or --nobody")
+        raise click.UsageError("give --opening, --wait or --nobody")
     if answer == "opening" and operator is None:
-        raise click.UsageError("--opening lets somebody in: say who does so with --operator, as for a release")
+        raise click.UsageError("--opening lets somebody in: give your name with --operator, as for a release")
     run_command(
         folder, [gate], AnswerCall(answer, door or ""), CommandOptions(_operator(operator), reason, wait_s, as_json)
     )

@@ -47,7 +47,7 @@ class Layer:
         """Return an attribute with numbers. Raises `ModelError` if it is missing, or has another count of them."""
         words = [word.strip() for word in self.data.get(name, "").split(",")]
         if not all(NUMBER.match(word) for word in words) or count not in (None, len(words)):
-            raise ModelError(f"its layer {self.name!r} has no {name!r} of the right form")
+            raise ModelError(f"its layer {self.name!r} has no valid {name!r}")
         return tuple(map(int, words))
 
 
@@ -82,7 +82,7 @@ class _File:
             raise ModelError(f"it is no XML: {error}") from error
 
     def _refuse(self, *_: object) -> None:
-        raise ModelError("it has a document type, which no network needs")
+        raise ModelError("it has a document type; networks need none")
 
     def _begin(self, tag: str, attributes: dict[str, str]) -> None:
         self._path, self._text = (*self._path, tag), ""

@@ -114,7 +114,7 @@ class _Net:
         """Return one tensor. Raises `ModelError` if it is missing or has other dimensions."""
         found = self._state.get(name)
         if found is None or found.dtype != np.float32 or found.ndim != dimensions:
-            raise ModelError(f"it has no {name!r} of {dimensions} dimensions: it is another network")
+            raise ModelError(f"it has no {name!r} with {dimensions} dimensions: it is another network")
         self._used.add(name)
         return found.astype(np.float64)
 

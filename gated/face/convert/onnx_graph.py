@@ -1,8 +1,8 @@
 """Writes a network as the bytes of an ONNX file. The converters of this package make the network.
 
-The bytes are canonical. They depend on the network alone, and on no version of numpy, onnx or protobuf: this module
-writes the Protocol Buffers encoding itself, each field once, in the order of field numbers. So a manifest can name the
-SHA-256 of a converted file.
+The bytes are canonical. The bytes depend on the network alone, and not on a version of numpy, onnx or protobuf. This
+module writes the Protocol Buffers encoding itself: each field once, in the order of field numbers. So a manifest can
+name the SHA-256 of a converted file.
 
 Field numbers are those of onnx.proto3 (ONNX IR version 8); the encoding is that of protobuf.dev/programming-guides/
 encoding.

@@ -69,7 +69,7 @@ class _Net:
                     _demand(layer, auto_broadcast="numpy")
                 self._node(layer, *PLAIN[kind], {})
             case kind:
-                raise ModelError(f"its layer {layer.name!r} is a {kind!r}, which is not known here")
+                raise ModelError(f"its layer {layer.name!r} has the unknown kind {kind!r}")
 
     def _constant(self, layer: Layer) -> Weights:
         """Return a constant as float32, from its place in the file of weights."""

@@ -99,26 +99,26 @@ class PickledData:
     def _call(self, _: Any) -> None:
         function, arguments = self._pop_last(2)
         if not isinstance(function, Name) or not isinstance(arguments, tuple):
-            raise ModelError("its pickle calls something without a name")
+            raise ModelError("its pickle calls an object without a name")
         is_dictionary = function.name == "collections.OrderedDict" and not arguments
         self._stack.append({} if is_dictionary else Call(function.name, arguments))
 
     def _refer(self, _: Any) -> None:
         key = self._pop()
         if not isinstance(key, tuple):
-            raise ModelError("its pickle refers to something outside that is no storage")
+            raise ModelError("its pickle has an external reference that is no storage")
         self._stack.append(Persistent(key))
 
     def _set(self, items: list[Any]) -> None:
         into = self._stack[-1]
         if not isinstance(into, dict) or len(items) % 2:
-            raise ModelError("its pickle sets an item of something that is no dictionary")
+            raise ModelError("its pickle sets an item of an object that is no dictionary")
         into.update(zip(items[::2], items[1::2], strict=True))
 
     def _extend(self, _: Any) -> None:
         items = self._marked()
         if not isinstance(self._stack[-1], list):
-            raise ModelError("its pickle extends something that is no list")
+            raise ModelError("its pickle extends an object that is no list")
         self._stack[-1].extend(items)
 
     def _remember(self, place: int) -> None:

@@ -93,7 +93,7 @@ def _storages(file: BytesIO, parts: dict[str, _Part], keys: Any) -> dict[str, ND
     """Read every storage that a tensor names, up to the end of the file."""
     wanted = {part.key: part for part in parts.values()}
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(wanted):
-        raise ModelError("its list of storages is not that of its tensors")
+        raise ModelError("its list of storages does not match its tensors")
     storages = {key: _storage(file, wanted[key]) for key in keys}
     if file.read(1):
         raise ModelError("it goes on after its last storage")
@@ -104,7 +104,7 @@ def _storage(file: BytesIO, part: _Part) -> NDArray[Any]:
     count, size_bytes = int.from_bytes(file.read(8), "little"), np.dtype(part.type).itemsize
     left = len(file.getbuffer()) - file.tell()
     if count != part.count or count * size_bytes > left:
-        raise ModelError("a storage is shorter or longer than its tensors say")
+        raise ModelError("a storage is shorter or longer than its tensors need")
     return np.frombuffer(file.read(count * size_bytes), part.type)
 
 

@@ -58,8 +58,8 @@ class Office:
         answers = self.making.answers
         if answers.code.strip().lower() == "what the office showed":
             raise ConfigError("code", [
-                "still has the text of the example; write the code of `gated office invite`, or omit it and "
-                "join later with `gated pair`"
+                "still has the text of the example; write the code of `gated office invite`, or omit the "
+                    "code and run `gated pair` later"
             ])  # fmt: skip
         code = PairingCode.parse(answers.code)
         if answers.gate not in (code.gate, UNNAMED):

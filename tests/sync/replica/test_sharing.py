@@ -94,7 +94,7 @@ def test_an_unknown_person_gate_or_face_has_its_own_error(sharing, office, kit):
         (3, kit.other, "has not agreed"),
         (1, "nowhere", "is no gate"),
         (2, kit.other, "has no face here"),
-        (1, "odd", "its keys are none"),
+        (1, "odd", "its keys are invalid"),
     ):
         with pytest.raises(EnrolmentError, match=why):
             sharing.replica.share(kit.subject(who), to)
