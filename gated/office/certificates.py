@@ -51,7 +51,7 @@ def read_csr(pem: str, gate: str) -> x509.CertificateSigningRequest:
     except (ValueError, TypeError, InvalidSignature, UnsupportedAlgorithm) as error:
         raise PairingError("the gate sent no valid certificate request") from error
     if not is_good or not isinstance(public, ec.EllipticCurvePublicKey) or public.curve.name != "secp256r1":
-        raise PairingError("the gate's certificate request has another name, or no EC P-256 key")
+        raise PairingError("the gate's certificate request is for another name, or has no EC P-256 key")
     return csr
 
 

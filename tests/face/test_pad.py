@@ -142,7 +142,7 @@ def test_one_group_has_one_weight(tiny):
     heavy = replace(manifest.models["green"], weight=2.0)
     two = replace(manifest.sets["tiny"], pad=("green", "heavy"))
     odd = replace(manifest, models={**manifest.models, "heavy": heavy}, sets={"tiny": two})
-    with pytest.raises(ModelError, match="one weight"):
+    with pytest.raises(ModelError, match="the same weight"):
         odd.model_set("tiny")
 
 
