@@ -1,7 +1,7 @@
 """Frames of one approach to the gate, as its camera takes them: a person, or a held picture, with its true movement.
 
-For evidence that lies in the motion between frames. Heads sway, bob and turn; hands shake; wheelchairs roll smoothly.
-Nothing is shared between two approaches except the background. `models/training/plane.py` and the tests use it.
+Tests of motion between frames need these frames. Heads sway, bob and turn; hands shake; wheelchairs roll smoothly.
+Nothing is shared between two approaches except the background. The tests use it.
 """
 
 import math

@@ -51,7 +51,7 @@ def meanwhile(work):
     return thread.join
 
 
-def when_said(state, subject, picture):
+def enrol_during_command(state, subject, picture):
     """Wait until a consent command runs, then enrol a face here for the office."""
     deadline = time.monotonic() + 20
     while wished(state / NAME) is None and time.monotonic() < deadline:
@@ -68,7 +68,7 @@ def agreed(yard, subject):
 
 
 def test_a_consent_given_during_enrolment_counts_and_the_command_ends(yard):
-    done = meanwhile(lambda: when_said(yard.state, ANN, 0))
+    done = meanwhile(lambda: enrol_during_command(yard.state, ANN, 0))
     said = yard.give("Ann", *GIVE)
     done()
     assert said.exit_code == 0, said.output
@@ -85,7 +85,7 @@ def test_without_an_enrolment_no_consent_is_stored(yard):
 
 
 def test_the_enrolment_of_another_person_stores_no_consent_of_either(yard, monkeypatch):
-    done = meanwhile(lambda: when_said(yard.state, BOB, 0))
+    done = meanwhile(lambda: enrol_during_command(yard.state, BOB, 0))
     said = yard.give("Ann", *GIVE, "--minutes", "0.01")
     done()
     assert said.exit_code == 1
@@ -95,7 +95,7 @@ def test_the_enrolment_of_another_person_stores_no_consent_of_either(yard, monke
 def test_for_a_waiting_face_no_consent_is_stored_and_the_command_reports_it(yard):
     when_said_nothing = partial(enrol_known, yard.gallery, ANN, threshold=0.7, at=NOW)
     when_said_nothing([np.eye(4, dtype=np.float32)[0]])
-    done = meanwhile(lambda: when_said(yard.state, ANN, 1))
+    done = meanwhile(lambda: enrol_during_command(yard.state, ANN, 1))
     said = yard.give("Ann", *GIVE)
     done()
     assert said.exit_code == 1

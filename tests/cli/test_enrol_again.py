@@ -55,7 +55,7 @@ def test_the_list_marks_each_of_them(home):
     assert "opens nothing" in done.stderr
 
 
-def test_a_gate_without_such_people_says_nothing(home):
+def test_without_people_to_enrol_again_nothing_is_printed(home):
     for row in home.json("people", "list", check=0):
         if row["enrol_again"]:
             home.run("people", "remove", row["subject"], "--yes", check=0)

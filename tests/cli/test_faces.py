@@ -87,7 +87,7 @@ def test_an_attack_is_reported_even_for_an_enrolled_face(home):
     assert home.json("identify", home.faces / "pad_attack.jpg", check=1)["outcome"] == "attack"
 
 
-def test_of_two_faces_the_larger_one_is_used(home):
+def test_the_larger_of_two_faces_is_used(home):
     enrol(home, home.faces / "biden_1.jpg")
     found = home.json("identify", home.faces / "obama_and_biden.jpg", check=1)
     assert found["outcome"] == "deny"

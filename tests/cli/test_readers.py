@@ -95,7 +95,7 @@ def test_typing_by_hand_is_refused_with_the_next_step(gate, run, device):
     assert gate.config.read_text() == before
 
 
-def test_without_input_or_device_the_error_says_so(run, tmp_path):
+def test_a_silent_reader_and_a_missing_reader_give_an_error(run, tmp_path):
     os.mkfifo(tmp_path / "silent")
     assert "nothing was typed" in run("learn", "--device", str(tmp_path / "silent"), "--seconds", "1", check=3)
     assert "plug one in" in run("learn", "--device", str(tmp_path / "none"), check=3)

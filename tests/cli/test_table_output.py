@@ -65,7 +65,7 @@ def test_a_pipe_gets_each_row_as_one_uncut_line(capsys, monkeypatch):
     assert capsys.readouterr().out.splitlines()[-1].split() == [COMMAND] * 6
 
 
-def test_a_name_is_not_parsed_as_markup_and_an_empty_table_says_so(capsys):
+def test_a_name_is_not_parsed_as_markup_and_an_empty_table_is_named(capsys):
     show(["name"], [["[red]Wang[/red]"], [""]])
     assert "[red]Wang[/red]" in capsys.readouterr().out
     show(["name"], [])

@@ -151,7 +151,7 @@ def test_trusting_a_key_repairs_a_damaged_key_file(update, root, tmp_path, damag
     assert not (root / "release.pub").is_symlink()
 
 
-def test_check_and_doctor_show_the_release_key_or_that_there_is_none(gate, root, tmp_path, monkeypatch):
+def test_check_and_doctor_show_the_release_key_or_its_absence(gate, root, tmp_path, monkeypatch):
     def told():
         findings = list(of_release_key())
         said = CliRunner().invoke(main, ["--config", str(gate.config), "check", "--json"]).stdout

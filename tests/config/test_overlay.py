@@ -64,7 +64,7 @@ def test_the_list_has_no_wiring_path_key_or_office_address():
     assert {key for key in free if set(key[-1].split("_")) & wired} == of_people
 
 
-def test_of_a_door_the_list_has_only_keys_that_the_brain_reads():
+def test_the_list_has_only_door_keys_that_the_brain_reads():
     """The latch is another process and reads only the gate's own file."""
     assert {key for key in ALLOWED if key[0] in {"door", "second_door"}} == {
         ("door", "release_s"), ("second_door", "release_s")

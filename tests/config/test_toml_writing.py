@@ -94,7 +94,7 @@ def test_a_longer_list_keeps_the_comments_in_it():
     assert comments(changed) == ["# front", "# spare"]
 
 
-def test_a_list_whose_comments_would_go_is_not_changed():
+def test_a_list_with_comments_inside_is_not_changed():
     with pytest.raises(HandwritingError, match="without the loss of a comment"):
         with_values('[readers]\ndevices = ["/dev/a", # front\n]\n', {("readers", "devices"): ["/dev/b"]})
 

@@ -50,7 +50,7 @@ class Daemon:
             self._process = subprocess.Popen(
                 command, stdout=log, stderr=log, env={**os.environ, "NOTIFY_SOCKET": f"@{name}"}
             )
-            while not self._says_ready(heard):
+            while not self._is_ready(heard):
                 assert self.is_running, f"gated {self._command[0]} has ended:\n{self._log().read_text()[-2000:]}"
                 assert time.monotonic() < begun + timeout_s, f"gated {self._command[0]} is not ready in {timeout_s} s"
             return time.monotonic() - begun
@@ -106,7 +106,7 @@ class Daemon:
         return self._folder / f"{self._command[0]}.log"
 
     @staticmethod
-    def _says_ready(heard: socket.socket) -> bool:
+    def _is_ready(heard: socket.socket) -> bool:
         try:
             return b"READY=1" in heard.recv(4096)
         except TimeoutError:

@@ -57,7 +57,7 @@ async def test_the_newest_sound_replaces_the_current_one(loudspeaker, running):
         assert loudspeaker()[0].size == cut, "the first process has ended"
 
 
-async def test_of_many_sounds_at_once_only_the_last_is_played(loudspeaker, running):
+async def test_only_the_last_of_many_simultaneous_sounds_is_played(loudspeaker, running):
     sound = Sound("default")
     async with running(sound):
         for _ in range(50):

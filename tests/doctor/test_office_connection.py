@@ -132,6 +132,6 @@ def test_the_default_route_is_read_from_the_kernels_table(tmp_path):
     assert routes(tmp_path / "nowhere") == set()
 
 
-def test_a_name_is_resolved_and_an_invalid_one_gives_none():
+def test_a_host_name_is_resolved_and_an_invalid_one_is_not():
     assert resolved("localhost", 1) in {"127.0.0.1", "::1"}
     assert resolved("a" * 70 + ".invalid", 1) is None

@@ -77,7 +77,7 @@ def test_without_the_right_chip_the_error_names_the_chips_found(kernel, tmp_path
         gpio_lines.busy_lines(gate(tmp_path))
 
 
-def test_without_any_chip_the_error_says_so(kernel, tmp_path):
+def test_the_error_names_a_missing_gpio_chip(kernel, tmp_path):
     kernel()
     with pytest.raises(LatchError, match="there is no /dev/gpiochip"):
         gpio_lines.busy_lines(gate(tmp_path))

@@ -156,7 +156,7 @@ def test_the_times_of_the_settings_are_shown():
 
 
 @pytest.mark.parametrize("second", [None, {"lock_pin": 11}])
-def test_without_a_reset_key_the_sheet_says_so(second):
+def test_the_sheet_shows_a_missing_reset_key(second):
     lines = by_name(sheet(settings({"fire_pin": 4}, second=second), None))
     assert "no key is wired" in lines["main.fire"].effect
 

@@ -238,7 +238,7 @@ class TestContact:
         day.run(5.0)
         assert events(day, DoorOpened) == [DoorOpened("nothing")]
 
-    def test_intermittent_contact_can_end_a_release_but_starts_none(self, day):
+    def test_an_intermittent_contact_can_end_a_release_and_never_starts_one(self, day):
         day.hardware.contact.inflict(Verb.INTERMITTENT)
         day.run(30.0)
         assert words(day, "on") == []

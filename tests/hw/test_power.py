@@ -78,14 +78,14 @@ async def test_a_machine_that_was_never_off_fails(before, cut):
         await after(cut)
 
 
-async def test_the_error_says_that_the_half_before_is_missing(cut):
+async def test_the_error_names_a_missing_first_half(cut):
     shutil.rmtree(cut.folder / "cut")
     cut.person.last_seen = 0
     with pytest.raises(AssertionError, match="--phase before"):
         await after(cut)
 
 
-async def test_the_error_says_that_no_row_was_acknowledged_before(cut):
+async def test_the_error_names_a_first_half_without_acknowledged_rows(cut):
     (cut.folder / "cut" / Marks.NAME).write_bytes(b"")
     cut.person.last_seen = 0
     with pytest.raises(AssertionError, match="wait longer"):

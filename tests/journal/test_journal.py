@@ -394,7 +394,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_journal_whose_brain_was_killed_while_it_made_it_is_read_as_empty(tmp_path):
+def test_a_journal_half_made_by_a_killed_brain_is_read_as_empty(tmp_path):
     """The brain makes the tables first, and then the head record."""
     path = tmp_path / JOURNAL_DB
     assert subprocess.run([sys.executable, "-c", MAKER, str(path)], check=False).returncode == -signal.SIGKILL

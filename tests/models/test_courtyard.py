@@ -43,7 +43,7 @@ def test_the_courtyard_set_is_refused_with_a_real_relay_and_names_the_next_step(
     assert not gate.trace()
 
 
-def test_a_gate_with_a_real_relay_goes_on_without_it_says_so_once_and_never_loads_it(gate, wait_for):
+def test_a_gate_with_a_real_relay_works_without_the_demo_set_and_logs_it_once(gate, wait_for):
     """The latch has mock pins here; the brain's settings name real pins."""
     (gate.folder / "frames").mkdir()
     gate.start("latch")

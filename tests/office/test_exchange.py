@@ -171,7 +171,7 @@ def test_a_gate_gets_exactly_the_records_that_it_lacks(court, gate, person, only
     assert (delta.after, delta.upto) == (numbers[1], numbers[-1])
 
 
-def test_a_gate_without_missing_records_is_told_so(court, gate, person):
+def test_a_gate_without_missing_records_gets_an_empty_answer(court, gate, person):
     n = court.store.book.put(person(1))
     [delta] = gate.says(RecordRequest, after=n)
     assert (delta.after, delta.upto, delta.records) == (n, n, [])

@@ -43,7 +43,7 @@ def test_a_consent_given_at_a_gate_is_stored_and_its_faces_requested(court, gate
     assert alarms(court) == []
 
 
-def test_an_enrolment_without_a_consent_stores_none(court, gate, other, ann, only):
+def test_an_enrolment_without_a_consent_stores_no_consent(court, gate, other, ann, only):
     enrolled(court, gate, ann.subject)
     assert list(purposes(court, ann)) == ["recognise"]
     assert only(Command, court.due()) == []
@@ -118,7 +118,7 @@ def test_a_person_added_after_the_gates_report_has_the_consents_given_there(tmp_
     assert [consent["purpose"] for consent in json.loads(shown)["consents"]] == ["recognise", "transfer"]
 
 
-def test_a_person_added_without_a_consent_gets_none_from_a_report(tmp_path):
+def test_a_report_gives_no_consent_to_a_person_added_without_one(tmp_path):
     folder, subject = tmp_path / "office", "8c1f0e5a77b2d943"
     with closing(Store.create(folder, "market-south")) as store:
         store.faces.record_enrolment(subject, "gate-1", "2026-11-23T08:00:00+00:00", ["transfer"])

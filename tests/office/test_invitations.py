@@ -125,7 +125,7 @@ def test_wrong_codes_are_counted_across_a_restart(tmp_path, invitations):
     again.close()
 
 
-def test_of_two_simultaneous_gates_one_uses_the_code(tmp_path, invitations):
+def test_only_one_of_two_simultaneous_gates_uses_the_code(tmp_path, invitations):
     invitations.invite("gate-2", RIGHT, AT)
     verdicts = []
 

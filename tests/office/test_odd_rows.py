@@ -123,7 +123,7 @@ def test_an_office_with_a_damaged_own_row_names_the_backup_to_restore(kept, colu
 
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63)])
 @pytest.mark.parametrize("column", ["counter", "floor"])
-def test_an_office_whose_counter_cannot_count_says_what_to_bring_back(kept, column, value):
+def test_an_office_with_a_damaged_counter_names_the_backup_to_restore(kept, column, value):
     assert spoil(kept / "office.db", "office", column, value)
     with pytest.raises(StateError, match="row of the office itself is damaged; restore the newest backup"):
         Store.open(kept)

@@ -392,11 +392,11 @@ def test_the_office_learns_that_it_is_an_old_backup_if_a_gate_knows_newer_keys(r
     office, _ = restored
     gate = Gate(root)
     with at_work(office):
-        assert until(lambda: not gate.successor().follow() and is_told(office))
-    assert is_told(office) == [(GATE, "rekeyed_since")]
+        assert until(lambda: not gate.successor().follow() and rekey_alarms(office))
+    assert rekey_alarms(office) == [(GATE, "rekeyed_since")]
 
 
-def is_told(office):
+def rekey_alarms(office):
     with closing(Store.open(office)) as store:
         return [(each.gate, each.kind) for each in store.alarms.all() if each.kind == "rekeyed_since"]
 
@@ -406,7 +406,7 @@ def test_no_other_sender_raises_that_alarm(root):
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         other = Identity.make().sign("renew", b"{}").decode()
         assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=other), NOW) is None
-    assert is_told(office) == []
+    assert rekey_alarms(office) == []
 
 
 def test_a_recorded_request_with_an_invented_number_raises_no_alarm(root, monkeypatch):
@@ -420,7 +420,7 @@ def test_a_recorded_request_with_an_invented_number_raises_no_alarm(root, monkey
     with closing(Store.open(office)) as store, closing(Registrar(office, store)) as registrar:
         for renew in (asked.renew, bare):
             assert registrar.hand_over(HandoverQuestion(gate=GATE, number=2**52, renew=renew), NOW) is None
-    assert is_told(office) == []
+    assert rekey_alarms(office) == []
 
 
 def test_a_returned_gate_ends_that_alarm(court, gate):

@@ -310,7 +310,7 @@ async def test_due_certificates_are_renewed_every_hour_and_used_by_open_contexts
     assert site.alarms() == []
 
 
-async def test_of_several_processes_only_the_first_renews(site, live, hourly):
+async def test_only_the_first_office_process_renews(site, live, hourly):
     before = {name: (site.folder / name).read_bytes() for name in ("server.pem", "office.pem", "ca.pem")}
     async with hourly(site, live, is_first=False):
         await asyncio.sleep(0.3)

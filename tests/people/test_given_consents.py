@@ -44,7 +44,7 @@ def agreed(gallery, subject=ANN):
     return holdings.agreed(subject), [claim.purpose for claim in holdings.claims()]
 
 
-def office_says(gallery, *purposes):
+def office_reports(gallery, *purposes):
     """Add consents to the office's record of Ann."""
     with gallery._register.changing() as connection:
         for purpose in purposes:
@@ -62,7 +62,7 @@ def test_a_consent_given_here_during_enrolment_counts_at_once(gallery, state, an
 
 
 def test_a_consent_given_here_counts_beside_the_offices_and_keeps_its_paper(gallery, state, ann, take):
-    office_says(gallery, TRANSFER)
+    office_reports(gallery, TRANSFER)
     with offering_consents(state, SAID):
         assert take().consents == (TRANSFER,)
     assert agreed(gallery) == ({TRANSFER}, [])
@@ -71,20 +71,20 @@ def test_a_consent_given_here_counts_beside_the_offices_and_keeps_its_paper(gall
 
 def test_only_consents_given_here_count(gallery, state, ann, take):
     """The attack: the office's thief adds a purpose while Ann consents to another purpose at the gate."""
-    office_says(gallery, TRANSFER, "advertise")
+    office_reports(gallery, TRANSFER, "advertise")
     with offering_consents(state, SAID):
         assert take().is_consent_held
     assert agreed(gallery) == ({TRANSFER}, ["advertise"])
 
 
 def test_without_an_operator_at_the_gate_no_consent_counts(gallery, ann, take):
-    office_says(gallery, TRANSFER)
+    office_reports(gallery, TRANSFER)
     assert take().is_consent_held
     assert agreed(gallery) == (set(), [TRANSFER])
 
 
 def test_a_consent_of_another_person_does_not_count(gallery, state, ann, take):
-    office_says(gallery, TRANSFER)
+    office_reports(gallery, TRANSFER)
     with offering_consents(state, GivenConsents(BOB, [TRANSFER], "paper-9", "notice-4")):
         assert take().consents == ()
     assert agreed(gallery) == (set(), [TRANSFER])

@@ -81,7 +81,7 @@ def test_without_the_site_key_the_correct_pin_does_not_match() -> None:
     assert KnownPins(OTHER, [pin("492716"), before("771903")]).find("771903") is None
 
 
-def test_of_two_people_with_one_pin_a_matching_one_is_found() -> None:
+def test_a_pin_of_two_people_finds_the_accepted_person() -> None:
     known = KnownPins(VAULT, [pin("492716"), pin("492716", BOB)])
     for who in (ANN, BOB):
         found = known.find("492716", lambda subject, who=who: subject == who)  # type: ignore[misc]

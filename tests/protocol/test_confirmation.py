@@ -95,9 +95,9 @@ class Office:
     def __init__(self, answer):
         command = Command(**US, id=ORDER, number=1, at="", operator="li", action=ReleaseDoor())
         self.said, self.answer = [], answer
-        self.talk = OperatorDialog(command, self._hear)
+        self.talk = OperatorDialog(command, self._receive)
 
-    def _hear(self, message):
+    def _receive(self, message):
         self.said.append(message)
         if isinstance(message, ConfirmationRequest) and self.answer is not None:
             self.talk.handle_confirmation(Confirmation(**US, command=ORDER, nonce=message.nonce, is_wanted=self.answer))

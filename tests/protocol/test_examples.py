@@ -47,7 +47,7 @@ def read(example, wire, kind):
 
 
 def test_the_examples_match_the_code():
-    assert wire_examples.build(PUBLISHED) == PUBLISHED, "renew them: .venv/bin/python tests/sync/wire_examples.py"
+    assert wire_examples.build(PUBLISHED) == PUBLISHED, "renew them: .venv/bin/python tests/protocol/wire_examples.py"
 
 
 def test_there_is_an_example_of_every_kind():

@@ -92,7 +92,7 @@ async def test_a_reader_that_has_stopped_is_an_error_and_not_a_growing_queue(pai
             channel.send(Blob(b"x" * 60_000))
 
 
-async def test_the_kernel_says_who_is_on_the_other_side(pair):
+async def test_the_kernel_reports_the_user_of_the_other_side(pair):
     assert pair[0].peer_uid == 0 or pair[0].peer_uid > 0
 
 

@@ -12,7 +12,7 @@ import pytest
 from gated.runtime import child
 
 
-def test_an_end_is_told_in_words():
+def test_the_end_of_a_child_is_described_in_words():
     assert child.ended(-9) == "ended by SIGKILL"
     assert child.ended(3) == "ended with status 3"
 

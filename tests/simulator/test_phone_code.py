@@ -36,7 +36,7 @@ def test_a_pass_far_away_is_too_small_to_read():
     assert pass_in(shown("day", 1, 0.0).rgb) is None
 
 
-def test_a_pass_is_not_a_face_and_hides_none():
+def test_a_pass_is_not_a_face_and_hides_no_face():
     (seen,) = shown("day", 1, 3.0).seen
     assert not seen.is_held
 

@@ -247,7 +247,7 @@ def test_a_used_up_challenge_does_not_make_an_old_command_fresh_when_the_clock_i
     assert desk.judge(order(3, at=after(-400), challenge=challenge), 10.0, NOON).outcome == "refused"
 
 
-def test_of_too_many_challenges_the_oldest_are_forgotten(desk):
+def test_the_oldest_of_too_many_challenges_are_forgotten(desk):
     given_out = [desk.judge(order(number), 10.0, None).challenge for number in range(1, MOST_CHALLENGES + 2)]
     assert desk.judge(order(20, challenge=given_out[0]), 10.0, None).outcome == "challenge"
     assert desk.judge(order(21, challenge=given_out[-1]), 10.0, None).number == 21
@@ -258,7 +258,7 @@ def test_a_command_for_another_gate_is_ignored(desk):
     assert desk.judge(order(1), 10.0, NOON) == order(1), "and has spent no number of ours"
 
 
-def test_a_disk_that_cannot_be_written_carries_out_nothing_and_says_so(desk, monkeypatch):
+def test_without_a_writable_disk_no_command_is_carried_out_and_the_reason_is_reported(desk, monkeypatch):
     desk._ledger.execute("PRAGMA query_only = ON")
     reply = desk.judge(order(1), 10.0, NOON)
     assert isinstance(reply, Reply)
@@ -517,7 +517,7 @@ def test_without_full_sync_this_test_finds_commands_that_act_twice(tmp_path, mon
     assert any(done_twice(seed, tmp_path, monkeypatch) for seed in range(30))
 
 
-def test_an_office_that_lost_count_is_told_so_and_nothing_is_executed(desk):
+def test_an_office_with_an_old_counter_gets_that_answer_and_nothing_is_executed(desk):
     """A restored backup gives a used number to a second command. The command must neither act nor vanish."""
     desk.store_outcome(desk.judge(order(1), 10.0, NOON), CommandOutcome("done"))
     answer = desk.judge(order(1, id_="e" * 32), 11.0, NOON)

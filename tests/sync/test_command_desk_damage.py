@@ -117,7 +117,7 @@ def test_the_answer_of_another_command_is_not_returned(used):
         assert live(desk, FIRST) is None
 
 
-def test_damaged_rows_are_counted_and_told(used, caplog):
+def test_damaged_rows_are_counted_and_reported(used, caplog):
     assert spoil(used / NAME, "commands", "number", 5, 0)
     opened(used).__exit__(None, None, None)
     assert "damaged rows are left out (1 of commands)" in caplog.text

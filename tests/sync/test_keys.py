@@ -87,7 +87,7 @@ def test_keys_are_never_written_over_others(identity, private):
     assert private.read_bytes() == before
 
 
-def test_keys_that_find_no_place_are_an_error_that_says_where(tmp_path):
+def test_keys_that_cannot_be_written_raise_an_error_with_the_path(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="file/gate.keys"):
         Identity.make().save(tmp_path / "file" / "gate.keys")
@@ -95,7 +95,7 @@ def test_keys_that_find_no_place_are_an_error_that_says_where(tmp_path):
 
 @pytest.mark.parametrize("kind", [Identity, Party])
 @pytest.mark.parametrize("there", ["nothing", "a folder"])
-def test_a_file_that_is_not_there_says_what_to_do(tmp_path, kind, there):
+def test_a_missing_file_gives_the_next_step(tmp_path, kind, there):
     path = tmp_path / "missing.keys"
     if there == "a folder":
         path.mkdir(mode=0o700)

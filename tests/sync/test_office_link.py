@@ -82,7 +82,7 @@ async def test_a_dead_gate_is_shown_offline_by_its_last_will(broker, gate, recei
         await until(lambda: "offline" in receiver.states, "the last will")
 
 
-async def test_a_gate_that_is_stopped_says_goodbye_and_stays_offline(gate, receiver, until):
+async def test_a_stopped_gate_sends_offline_and_stays_offline(gate, receiver, until):
     gate.start()
     await until(lambda: receiver.states == ["online"], "the birth")
     await gate.stop()
@@ -251,7 +251,7 @@ async def test_a_new_journal_after_a_new_card_is_a_new_stream(gate, receiver, de
 # -- a hostile broker or office --------------------------------------------------------------------------------------
 
 
-async def test_a_broker_that_denies_and_says_success_delivers_nothing_and_counts_for_nothing(
+async def test_a_confirmation_of_a_broker_that_delivers_nothing_does_not_count(
     broker, gate, receiver, delivered, until
 ):
     broker.deny_events()
@@ -505,7 +505,7 @@ async def test_a_gate_with_another_gates_certificate_names_that_gate(broker, no_
         ({"url": "mqtt://localhost:1883"}, r"sync\.url: .*mqtts"),
     ],
 )
-async def test_settings_that_cannot_work_are_said_once_and_the_gate_goes_on(no_link, change, why):
+async def test_settings_that_cannot_work_are_logged_once_and_the_gate_works_on(no_link, change, why):
     await no_link(why, **change)
 
 

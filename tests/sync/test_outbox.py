@@ -92,7 +92,7 @@ def test_nothing_goes_ahead_where_one_batch_holds_all_that_waits():
     assert outbox.ahead_after(position(head=5), 0.0) is None
 
 
-def test_of_a_backlog_the_newest_rows_go_ahead_and_each_once():
+def test_the_newest_rows_of_a_backlog_go_ahead_and_each_once():
     outbox = Outbox(TIMEOUT_S)
     sent(outbox, 100, 1000)
     assert outbox.ahead_after(position(head=1000), 0.0) == 1000 - AHEAD_ROWS

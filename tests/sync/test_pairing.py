@@ -226,7 +226,7 @@ def test_a_clock_that_is_wrong_is_named(tmp_path, state, off, words):
         refused(office.invite(), state, words)
 
 
-def test_a_name_that_the_office_does_not_go_by_is_said(office, state):
+def test_a_host_name_outside_the_offices_certificate_is_reported(office, state):
     refused(replace(office.invite(), host="127.0.0.2"), state, "gated office host")
 
 
@@ -312,13 +312,13 @@ def test_an_answer_that_arrives_too_slowly_is_abandoned(state, tmp_path, monkeyp
         over.set()
 
 
-def test_a_folder_that_cannot_be_is_said(tmp_path):
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(StateError, match="cannot be written"):
         pair(OTHERS_CODE, tmp_path / "file" / "state", SITE)
 
 
-def test_a_folder_that_is_no_pairing_is_said(state):
+def test_a_folder_without_a_pairing_is_reported(state):
     (state / "pairing").mkdir(parents=True)
     with pytest.raises(StateError, match="is no pairing"):
         pair(OTHERS_CODE, state, SITE)

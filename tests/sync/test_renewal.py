@@ -112,7 +112,7 @@ def test_a_renewed_authority_is_taken_and_another_one_never(tmp_path):
     assert (gate.folder / "ca.pem").read_bytes() == younger.pem
 
 
-def test_each_stage_is_told_once_and_of_every_certificate(tmp_path):
+def test_each_stage_of_every_certificate_is_reported_once(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=100.0)
     for days in (0, 39, 41, 69, 71, 92, 94, 101, 102):
         gate.certificates.check(NOW + timedelta(days=days))
@@ -124,7 +124,7 @@ def test_each_stage_is_told_once_and_of_every_certificate(tmp_path):
     assert "the broker's certificate ends on" in gate.warned[-1]
 
 
-def test_files_that_cannot_be_written_or_read_are_said(tmp_path):
+def test_files_that_cannot_be_written_or_read_are_reported(tmp_path):
     gate = GateWithCertificate(tmp_path, days_left=40.0)
     new = gate.renewed()
     (gate.folder / "gate.pem.keep").write_bytes((gate.folder / "gate.key").read_bytes())

@@ -125,7 +125,7 @@ def test_the_status_is_repeated_regularly_and_on_a_new_connection(desk, said):
     assert desk.records.restarts == 1
 
 
-def test_an_office_that_cannot_open_a_status_is_told_to_be_updated_until_it_can(desk, said, office_peer):
+def test_an_office_that_cannot_open_a_status_shows_the_request_to_update(desk, said, office_peer):
     challenge = said(desk.due(0.0))[0].challenge
     old = about(Heartbeat, challenge="", number=1, at=NOON.isoformat(), version=0, digest="")
     desk.side.handle_message(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
@@ -181,7 +181,7 @@ def replace_vitals(**changes):
     return Vitals(**(fields | changes))
 
 
-def test_records_that_were_followed_are_told_at_once(desk, said):
+def test_applied_records_are_reported_at_once(desk, said):
     desk.due(0.0)
     desk.records.mark = RecordMark(7, "d" * 64)
     assert said(desk.due(0.1))[0].records.version == 7

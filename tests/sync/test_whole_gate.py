@@ -54,7 +54,7 @@ async def test_every_event_arrives_once_though_the_broker_is_killed_and_forgets(
     assert running.brain.poll() is None
 
 
-async def test_a_killed_gate_is_offline_and_a_stopped_one_says_so_itself(running, receiver, until):
+async def test_a_killed_gate_is_offline_and_a_stopped_gate_reports_it_itself(running, receiver, until):
     await until(lambda: "online" in receiver.states, "online")
     running.brain.kill()
     await until(lambda: receiver.states[-1] == "offline", "the last will")
@@ -145,7 +145,7 @@ async def test_a_caller_learns_that_the_office_does_not_answer(whole_gate, broke
     assert (datetime.fromisoformat(over) - datetime.fromisoformat(pressed)).total_seconds() < 3, "the second is at once"
 
 
-async def test_an_office_that_is_silent_is_noted_and_heard_of_when_it_speaks(whole_gate, broker, receiver, until):
+async def test_a_silent_office_is_recorded_and_its_next_message_too(whole_gate, broker, receiver, until):
     receiver.is_acking = False
     settings = broker.settings()
     sync = {key: getattr(settings, key) for key in SYNC} | {"silent_h": 1 / 3600, "status_s": 1.0}

@@ -100,10 +100,10 @@ class Removals:
             if subject not in there:
                 self.longest_s = max(self.longest_s, since)
                 del self.removed[subject]
-            elif since > PATIENCE_S + STEP_S and not self.is_told():
+            elif since > PATIENCE_S + STEP_S and not self.raised_alarms():
                 self.stayed.append((subject, since))
 
-    def is_told(self):
+    def raised_alarms(self):
         """Return whether the office has an alarm about its messages to the gate."""
         return {each.kind for each in self.site.store.alarms.all() if each.gate == "east"} & OF_THE_BROKER
 

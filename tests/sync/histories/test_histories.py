@@ -112,7 +112,7 @@ def something_old_comes_again(site, gate, dice):
             site.arrive(to, topic, payload)
 
 
-def another_site_is_heard(site, gate, dice):
+def message_of_another_site(site, gate, dice):
     site.arrive(*site.from_another_site())
 
 
@@ -176,7 +176,7 @@ WEIGHTS = {
     something_is_lost: 4,
     something_comes_twice: 3,
     something_old_comes_again: 4,
-    another_site_is_heard: 2,
+    message_of_another_site: 2,
     a_bit_is_another: 2,
     the_broker_forgets_everything: 1,
     a_connection_is_lost: 2,

@@ -185,7 +185,7 @@ class OldGate:
         )  # fmt: skip
         return self.peer.write(status, is_to_old=True)
 
-    def hear(self, payload):
+    def receive(self, payload):
         """Return the JSON of an unencrypted message; an old gate understands only such messages."""
         body = base64.urlsafe_b64decode(payload.split(b".")[1] + b"===")
         said = json.loads(body)
@@ -202,7 +202,7 @@ def test_an_older_gate_is_understood_and_gets_readable_answers(site):
         (out,) = [
             o for o in site.side.handle_message(gate.topics.status, payload, site.now, site.wall) if "/ack" in o.topic
         ]
-        assert old.hear(out.payload)["challenge"] == f"old-{old.challenges}"
+        assert old.receive(out.payload)["challenge"] == f"old-{old.challenges}"
         site.tick(60.0)
     assert site.store.gate("east").status.version == "0.0.9"
     assert LIVE in site.store.gate("east").status.can
@@ -220,7 +220,7 @@ def test_a_gate_that_returns_to_an_older_version_is_understood(site):
     old = OldGate(gate)
     for _ in range(3):
         said = site.side.handle_message(gate.topics.status, old.status(site), site.now, site.wall)
-        old.hear(next(out.payload for out in said if "/ack" in out.topic))
+        old.receive(next(out.payload for out in said if "/ack" in out.topic))
         site.tick(60.0)
     assert site.store.gate("east").status.version == "0.0.9"
 

@@ -102,7 +102,7 @@ def test_a_restart_gives_no_new_hour(follow, office, kit):
 
 
 @pytest.mark.parametrize(("later_s", "room"), [(0, 0), (3599, 0), (-60, 0), (3601, 3)])
-def test_old_arrivals_are_forgotten_and_a_clock_set_back_forgets_none(later_s, room):
+def test_old_arrivals_are_forgotten_but_not_by_a_clock_set_back(later_s, room):
     before = Allowed(recent=3, recent_at=NOON.isoformat())
     allowance = Allowance(3, 0, before)
     assert allowance.left(before, 0.0, NOON + timedelta(seconds=later_s)) == room

@@ -94,7 +94,7 @@ def after(kit, office):
 
 
 @pytest.mark.parametrize("kind", ["delta", "snapshot"])
-def test_after_a_cut_between_any_two_statements_a_whole_batch_is_stored_or_none(
+def test_a_power_cut_between_two_statements_leaves_a_whole_batch_or_nothing(
     follow, office, kit, careless, tmp_path, kind
 ):
     followed = follow()

@@ -40,7 +40,7 @@ def odd_face(kit, number, vectors, **other):
     return SealedFace(id=f"odd{number}", embedder_sha256=said["embedder_sha256"], count=len(vectors), sealed=sealed)
 
 
-def test_of_five_hundred_new_people_most_are_held(follow, office, kit):
+def test_most_of_five_hundred_new_people_are_held_back(follow, office, kit):
     followed = follow(most_new_per_hour=20)
     office.put(*(kit.person(number) for number in range(1, 501)))
     followed.hear(office.delta())
@@ -151,7 +151,7 @@ def test_a_duplicate_face_is_held_and_its_person_stays(followed, office, kit):
     assert followed.replica.mark.digest == office.digest
 
 
-def test_of_two_equal_faces_in_a_batch_the_first_is_kept(followed, office, kit):
+def test_the_first_of_two_equal_faces_in_a_batch_is_kept(followed, office, kit):
     office.put(kit.person(1, face=kit.face(1)), kit.person(2, face=kit.face(2, like=1)))
     followed.hear(office.delta())
     assert quarantined(followed) == [(kit.subject(2), "duplicate")]

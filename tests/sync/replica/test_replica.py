@@ -263,7 +263,7 @@ def test_a_command_suspends_before_its_record_and_an_older_record_does_not_undo_
     assert followed.people()[kit.subject(1)].status == "active"
 
 
-def test_a_command_older_than_the_records_undoes_none(followed, office, kit):
+def test_a_command_older_than_the_records_undoes_no_record(followed, office, kit):
     office.put(kit.person(1, status="suspended"), kit.person(1))
     followed.hear(office.delta())
     assert followed.replica.suspend(kit.subject(1), 1)
@@ -323,7 +323,7 @@ def test_a_record_numbered_beyond_its_message_is_ignored(followed, kit):
     assert (followed.replica.mark.version, followed.people()) == (0, {})
 
 
-def test_a_newer_heartbeat_causes_a_request_and_an_equal_one_none(followed, office, kit):
+def test_a_newer_heartbeat_causes_a_request_and_an_equal_one_does_not(followed, office, kit):
     assert followed.hear_word(office.word()) == []
     office.put(kit.person(1))
     assert followed.hear_word(office.word()) == [RecordRequest(**kit.us, after=0)]
@@ -693,7 +693,7 @@ def test_a_mark_arrives_and_ends_with_the_record(followed, office, kit):
     assert followed.ring().holder(kit.subject(1)).mark is None
 
 
-def test_of_two_spellings_the_strictest_rules_apply_and_each_is_removed_alone(followed, office, kit):
+def test_the_strictest_rules_of_two_spellings_apply_and_each_is_removed_alone(followed, office, kit):
     office.put(
         kit.person(1, household="3-502"),
         HouseholdRecord(n=0, household="３－５０２", rights=[NEVER_NOW]),
