@@ -1,7 +1,7 @@
 """Frames of one approach to the gate, as its camera takes them: a person, or a held picture, with its true movement.
 
-Tests of motion between frames need these frames. Heads sway, bob and turn; hands shake; wheelchairs roll smoothly.
-Nothing is shared between two approaches except the background. The tests use it.
+The tests of motion between frames use them. Heads sway, bob and turn; hands shake; wheelchairs roll smoothly.
+Nothing is shared between two approaches except the background.
 """
 
 import math
