@@ -154,8 +154,8 @@ def test_the_numbers_match_the_code():
         f"`most_new_per_hour` ({defaults.most_new_per_hour})",
         f"`most_new_in_batch`, {defaults.most_new_in_batch}; 0 is none",
         f"`at` is at most {command_desk.FRESH_S:.0f} s from the gate's clock",
-        f"good once and for {command_desk.CHALLENGE_S:.0f} s",
-        f"A nonce is good for {confirmation.CONFIRM_VALID_S:.0f} s",
+        f"valid once, for {command_desk.CHALLENGE_S:.0f} s",
+        f"A nonce is valid once, for one command, for {confirmation.CONFIRM_VALID_S:.0f} s",
         f"every second with another nonce, for up to {confirmation.CONFIRM_TIMEOUT_S:.0f} s",
         f"wait for {GO_S:.0f} s",
         f"a number {COMMAND_WINDOW} or more below the highest",
@@ -166,8 +166,8 @@ def test_the_numbers_match_the_code():
 
 
 def test_unsealed_fields_are_listed():
-    told = re.search(r"Unless it is (.*?), which are about nobody", PROSE)[1]
-    assert set(re.findall(r"`(\w+)`", told)) == OPEN
+    listed = re.search(r"Skip this step for (.*?): they contain nothing about people", PROSE)[1]
+    assert set(re.findall(r"`(\w+)`", listed)) == OPEN
 
 
 def test_the_algorithms_match_the_code():
