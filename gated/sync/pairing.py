@@ -189,7 +189,9 @@ class PairingDraft:
         except (ValueError, WireError) as error:
             raise PairingError(f"the office's answer is invalid ({error}); read the office's log") from error
         if certificate.public_key() != self._key.public_key():
-            raise PairingError("the office certified a key of another gate; read the office's log, and pair again")
+            raise PairingError(
+                "the office certified another key than this gate's; read the office's log, and pair again"
+            )
 
 
 def pair(code: PairingCode, state: Path, site: str) -> tuple[Pairing, bool]:

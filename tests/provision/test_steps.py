@@ -76,7 +76,7 @@ def test_a_state_folder_in_a_third_users_place_is_refused_and_nothing_is_made_or
     os.chown(root / "var", 1, 1)
     os.chown(root / "var/lib", 1, 1, follow_symlinks=False)
     (secret / "gated").mkdir(mode=0o755)
-    with pytest.raises(StateError, match="would lie where user 1 can put something else"):
+    with pytest.raises(StateError, match="would lie where user 1 can replace it"):
         taken(making(answers()), "folders")
     [folders] = [step for step in steps(making(answers())) if step.title == "folders"]
     assert any("would lie where user 1" in str(each) for each in folders.check().problems)
@@ -95,7 +95,7 @@ def test_settings_in_another_users_place_are_not_written(making, answers, taken,
     (root / "etc/gated").mkdir(parents=True)
     os.chown(root / "etc/gated", 1, 1)
     (root / "etc/gated/.gated.toml.draft").symlink_to(root / "made")
-    with pytest.raises(StateError, match="would lie where user 1 can put something else"):
+    with pytest.raises(StateError, match="would lie where user 1 can replace it"):
         taken(making(answers()), "settings")
     assert not (root / "made").exists()
 

@@ -123,7 +123,7 @@ def test_a_folder_is_handed_over_with_its_own_files_and_no_others(trap):
     assert {(p.stat().st_uid, p.stat().st_gid) for p in (theirs, theirs / "deep/er/file")} == {(NOBODY, NOBODY)}
     assert secret.stat().st_uid == secret.parent.stat().st_uid == os.getuid()
     (theirs / "deep/second").hardlink_to(secret)
-    with pytest.raises(StateError, match="deep/second: has another name elsewhere"):
+    with pytest.raises(StateError, match="deep/second: has a second name"):
         hand_over(theirs, NOBODY, NOBODY)
     assert secret.stat().st_uid == os.getuid()
 
