@@ -99,7 +99,7 @@ class Calls:
         return self._is_linked() and not self._is_office_silent and self._monotonic() <= proof_is_due
 
     def door_of(self, door: str) -> tuple[str, str]:
-        """Return the one door with an open call, and an error text if there are none or several.
+        """Return the only door with an open call, or else an error text; the other value is empty.
 
         With an empty `door`, return the only door that is calling.
         """

@@ -124,8 +124,8 @@ class CredentialService:
         A known card opens even while unknown cards rest at the reader (see `reader_rests`). While 24-bit cards rest
         there (see `guess_counts`), people must type the flat number before such a card.
 
-        Return True if a card that stays at the reader must be examined again. This is so without a decision, or if the
-        gate's own fault caused the refusal. This includes a long pause of the reader (see `guess_counts`). Then the
+        Return True if the reader must examine a card that stays there again. This happens without a decision, or if a
+        fault of the gate caused the refusal. This includes a long pause of the reader (see `guess_counts`). Then the
         gate asks people to show the card again. The door does not open later by surprise.
         """
         presented = PresentedCredential(CredentialKind.CARD, door, reader=reader, text=number)

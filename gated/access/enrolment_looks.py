@@ -99,7 +99,8 @@ class EnrolmentLooks:
         return f"{len(self.accepted)} of {MOST_TEMPLATES} looks: {LIVE_ADVICE.get(problem[0][0], LIVE_ADVICE['odd'])}"
 
     def observe(self, seen: Observation | TrackEnded, now: float, *, is_announced: bool = True) -> bool:
-        """Take one look. Return True if it shows the face that is being enrolled, about which no decision may be made.
+        """Take one look. Return True if it shows the face of the running enrolment. The gate must not decide about this
+        face.
 
         If `is_announced` is false, the gate is not announcing the enrolment, and the look does not count.
         """

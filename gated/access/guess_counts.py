@@ -15,7 +15,7 @@ pause follows a card that opens, so a queue of residents is not delayed. The sam
 resident's purse, counts only once.
 
 Some cards are identified by 24 bits only. At a large site about one number in some thousands opens, so no pace is slow
-enough. Such cards rest at a reader after `short_cards_day` unknown cards in a day. The answer is then the same for
+enough. These cards rest at a reader after `short_cards_day` unknown cards in a day. The answer is then the same for
 known and unknown cards. Further unknown cards in that time count for the pauses only. A card after its holder's flat
 number still opens, because it must be one of the few cards of a household.
 
@@ -72,7 +72,7 @@ class Guess(Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class CountedGuess:
-    """One guess: a wrong one, or one that is still being checked."""
+    """One guess: wrong, or not checked yet."""
 
     number: int
     at: float

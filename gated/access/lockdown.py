@@ -25,7 +25,7 @@ class LockdownRecord(msgspec.Struct, frozen=True):
     at_gate: bool = False
     """Whether a person at the gate began the lockdown.
 
-    Such a lockdown must end at the gate; the office cannot end it.
+    This lockdown must end at the gate; the office cannot end it.
     """
 
 

@@ -52,11 +52,12 @@ class PadRates(Struct, frozen=True):
 def evidence(scores: Sequence[float | None], plane: float | None, pad_threshold: float) -> float | None:
     """Return the log-odds of a bona fide visit from the PAD scores of its frames. None without any.
 
-    The frames' log-odds over those of the threshold are averaged, not added: frames of one visit show the same object
-    in the same light, so ten of them tell hardly more than one. On videos, the mean of ten frames separated prints as
-    a single frame did: 22.1 against 21 % accepted at about the same BPCER (`models/README.md`). An average also cannot
-    be driven by the number of frames that a vision process sends. `plane` is one value for the visit, and is added
-    once. Any odd number (NaN, infinity, no probability) counts as the clearest attack.
+    The log-odds of the frames, less the log-odds of the threshold, are averaged and not added. Frames of one visit show
+    the same object in the same light, so ten frames give little more evidence than one. On videos, the mean of ten
+    frames separated prints as a single frame did: 22.1 against 21 % accepted at about the same BPCER
+    (`models/README.md`). An average also cannot be driven by the number of frames that a vision process sends. `plane`
+    is one value for the visit, and is added once. Any odd number (NaN, infinity, no probability) counts as the clearest
+    attack.
     """
     if not scores:
         return None
@@ -78,7 +79,7 @@ def judge_pad(
 
     `frames`: the least number of scores for any finding. `bound`: a stricter threshold for bona fide ones, or None. It
     never makes attacks of living faces. From `TRUNCATED_AFTER` times `frames` on, the sign of the evidence decides.
-    That is the PAD threshold, but for the whole visit instead of its best frames. The latest `frames` scores may not
+    This applies the PAD threshold to the whole visit instead of its best frames. The latest `frames` scores may not
     be a clear attack by themselves: good frames of one face must not pay for another that took its place.
     """
     found = evidence(scores, plane, pad_threshold)

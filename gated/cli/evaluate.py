@@ -40,7 +40,7 @@ GROUPED = ("FNMR", "FMR", "FNIR", "FPIR", "BPCER", "FTE", "FTA")
     "--pairs",
     "pairs_file",
     type=click.Path(path_type=Path),
-    help="CSV file: two paths, same or different, and maybe groups.",
+    help="CSV file: two paths, same or different, optionally groups.",
 )
 @click.option("--gallery", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Pictures to enrol.")
 @click.option("--probes", type=click.Path(path_type=Path, file_okay=False, exists=True), help="Pictures of visitors.")
@@ -70,8 +70,8 @@ def evaluate(context: Context, /, **options: Any) -> None:
     """Measure the error rates of the gate, with n and 95 % bounds for every rate.
 
     Without a source, rendered residents and strangers visit a simulated courtyard. With --gallery and --probes, uses
-    pictures: NAME/1.jpg or NAME_1.jpg. With --pairs, compares pictures in pairs. Where a person gave labels, rates are
-    also reported for each group, with the ratio of the worst group to the best.
+    pictures: NAME/1.jpg or NAME_1.jpg. With --pairs, compares pictures in pairs. With labels of groups, also reports
+    the rates of each group, and the ratio of the worst group to the best.
 
     Exit 0; 1 when a limit is given and not met, or was not measured.
     """

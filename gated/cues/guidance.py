@@ -1,4 +1,4 @@
-"""Guidance: show people by arrow and by sound where to stand, so that the gate can use their face. Pure.
+"""Guides people by arrow and sound to a place where the gate can use their face. Pure.
 
 Guidance during the capture helps far more than instructions before it (HCIS 5:24). No guidance asks people to open
 their eyes, to look at a certain spot, or to take anything off.

@@ -100,7 +100,7 @@ def apply_result(scene: Scene, result: CredentialResult, now: float) -> Scene:
 def _refused(scene: Scene, now: float) -> Scene:
     """Return the scene after a refused face.
 
-    If the gate has just offered the other credentials, it extends that offer.
+    Extends the offer of other credentials if the gate has just shown it.
     """
     slow = scene.claims.get((Situation.REFUSED, SLOW))
     if slow is not None and now < slow.ends_at:

@@ -59,7 +59,7 @@ def read_pairs(path: Path) -> list[Pair]:
             is_mated = ANSWERS[answer.lower()]
             pairs.append(Pair(path.parent / first, path.parent / second, is_mated, labels(*group or [""])))
         elif any(cells) and number > 1:
-            problems.append(f'line {number}: expected two paths, "same" or "different", and maybe groups')
+            problems.append(f'line {number}: expected two paths, "same" or "different", and optionally groups')
     problems += [f"{picture}: no such file" for picture in dict.fromkeys(_pictures(pairs)) if not picture.is_file()]
     if problems or not pairs:
         raise ConfigError(str(path), problems or ['has no pair: each line is FIRST,SECOND,"same" or "different"'])

@@ -17,7 +17,7 @@ class AcceptedRecord(Struct, frozen=True):
     enrolled: PersonEnrolled | None = None
     """Set if the accepted face was captured at this gate. The face belongs to the person from now on."""
     is_consent_held: bool = False
-    """Whether only the office reports the person's consents beyond recognition. Such consents stay on hold."""
+    """Whether only the office reports the person's consents beyond recognition. These consents stay on hold."""
 
     def facts(self, operator: str = "") -> Iterator[Event]:
         """Yield the journal events. `operator`: the person at the office who accepted the record; empty at the gate."""

@@ -1,6 +1,6 @@
 """Enrolled people whose faces are too alike, such as twins or a parent and a child. Pure.
 
-`gallery.Gallery` uses it. One of them could be accepted as the other. So each of them gets a threshold of their own,
+`gallery.Gallery` uses it. One of them could be accepted as the other. So each of the two people gets an own threshold
 above the scores of the pair, or must show a card or type a PIN with the face. Only the registrar learns their names.
 """
 
@@ -12,9 +12,9 @@ from gated.gallery.calibration import Calibration
 from gated.gallery.stranger_scores import Scores, StrangerScores
 
 NEAR = 0.03
-"""Pairs are found up to so much below the threshold, because another picture of them can score more."""
+"""The search for pairs begins at this margin below the threshold, because other pictures of them can score higher."""
 ABOVE = 0.05
-"""A person's own threshold is so much above the pair's best score, for the same reason."""
+"""The margin of a person's own threshold above the pair's best score, for the same reason."""
 
 
 class AlikePair(msgspec.Struct, frozen=True):
@@ -28,7 +28,7 @@ class AlikePair(msgspec.Struct, frozen=True):
     needs_more: bool
     """Whether a face alone does not distinguish them: they need a card or a PIN with it."""
     is_family: bool
-    """Whether they live in one household. Then a false match opens the same home: only the journal names the other."""
+    """Whether they live in one household. A false match then opens the same home. Only the journal names the other."""
 
 
 def alike_pairs(found: StrangerScores, calibration: Calibration, ceiling: float) -> tuple[AlikePair, ...]:

@@ -32,7 +32,7 @@ class Enrolled(Struct, frozen=True):
     model set is reached.
     """
     is_consent_held: bool = False
-    """Whether only the office reports the person's consents beyond recognition. Such consents stay on hold."""
+    """Whether only the office reports the person's consents beyond recognition. These consents stay on hold."""
     consents: tuple[str, ...] = ()
     """Purposes that the person agreed to here, beside recognition."""
 

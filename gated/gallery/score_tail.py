@@ -28,7 +28,7 @@ GENERAL_PAIRS = 15
 CENSORED = 0.1
 """Share of the highest scores that count only as "at least so high". So one odd pair does not move the scale."""
 ISOLATED = 5.0
-"""A score is isolated if it is so many scales above the greatest that is expected. One gallery in 150 has one."""
+"""A score is isolated if it is this number of scales above the greatest expected score. One gallery in 150 has one."""
 
 DRAWS = 200
 CONFIDENCE = 0.95

@@ -1,9 +1,9 @@
 """The face search: one probe against all templates, by exact search in memory. `gallery.Gallery` uses it.
 
 Cosine similarity of unit vectors equals their dot product. If the model set is centred, the rows are centred when the
-index is built, and the probe once for each search. So the search is one matrix-vector product; the other steps
-look at a few of its results only. An index tree would be faster only from about a million templates, and it would
-refuse some residents because its search is approximate.
+index is built, and the probe once for each search. So the search is one matrix-vector product. The other steps use only
+a few of its results. An index tree would be faster only from about a million templates, and it would refuse some
+residents because its search is approximate.
 """
 
 import math

@@ -1,7 +1,7 @@
 """The mark of a person whose face alone may not open: a child, or a person who resembles another one.
 
 The registrar sets it. Nothing is inferred from a face, and no reason is stored. The mark concerns the face only,
-because only a face can be confused with another one: a card or a PIN of this person still opens alone.
+because only faces can be confused. A card or a PIN of this person opens alone.
 """
 
 import sqlite3

@@ -19,7 +19,7 @@ def refuse(state: Path, why: str) -> None:
 
 
 def problem(state: Path) -> str:
-    """Return the lost one of the two databases, if the other one proves that it existed; otherwise an empty text."""
+    """Return the name of a lost database if the other database proves that it existed; otherwise an empty text."""
     for name, other, question in (
         (PEOPLE, TEMPLATES, "SELECT 1 FROM data_keys LIMIT 1"),
         (TEMPLATES, PEOPLE, "SELECT 1 FROM consents WHERE purpose = 'recognise' LIMIT 1"),

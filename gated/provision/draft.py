@@ -1,5 +1,5 @@
 """The settings that a gate would get, as far as they can be parsed. A dry run uses the draft to check the other steps
-while the settings still have problems.
+although the settings have problems.
 """
 
 import re

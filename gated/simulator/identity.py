@@ -1,9 +1,9 @@
 """A rendered person, drawn from a seed: every length and colour that makes one person differ from another.
 
 The unit of length is the distance from an adult's eye line to the chin, about 11.5 cm. y is 0 at the eyes and points
-up, z points to the camera. Adult proportions follow the usual canon of artists and craniofacial norms: eyes half way up
-the head, pupils 0.55 apart, nose to -0.42, lips meet at -0.62. The ranges are wider than in life, because that keeps
-strangers apart at 112 px.
+up, z points to the camera. Adult proportions follow the canon of artists and craniofacial norms. The eyes are half way
+up the head, the pupils 0.55 apart. The nose ends at -0.42, and the lips meet at -0.62. The ranges are wider than in
+life, because that keeps strangers apart at 112 px.
 """
 
 from dataclasses import dataclass, replace

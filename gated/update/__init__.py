@@ -1,10 +1,10 @@
-"""Installs another version of gated beside the one that runs, tries it, and keeps it or takes it back.
+"""Installs another version of gated beside the running one, tries it, and keeps it or takes it back.
 
 Layout on a gate, in a folder that only root can write (`/opt/gated`):
 
     releases/VERSION/venv      one complete version; while it is being built, a file `unfinished` lies beside its venv
     releases/VERSION/wheels    the wheels it was built from
-    current -> releases/...    the version that runs; one rename switches it
+    current -> releases/...    the running version; one rename switches it
     trial                      the version on trial, and how often it was started
     release.pub                the release keys; one of them must have signed a version (`gated.update.signature`)
 
@@ -15,16 +15,16 @@ current during a trial, its own `gated update --step settle` ends the trial befo
 Each database goes back in one transaction, and only if the new version changed its schema:
 
     journal.db      keeps all rows: it is append-only, and the office holds the rows that were sent
-    people.db       keeps what changed meanwhile: who was enrolled, removed, given rights or suspended
+    people.db keeps every enrolment, removal, access rule and suspension
     templates.db    keeps the templates and the keys; an erased person stays erased
-    passes.db, commands.db   keep what was used and ordered: nothing used becomes valid again
+    passes.db, commands.db keep used passes and commands: neither becomes valid again
     guesses.db      keeps today's number of wrong PINs
     snapshot.db     keeps the records that arrived from the office
 
-All of them use the reverse migration that every migration stores in the database (`gated.storage.database`). Only data
-that the new version alone could write is lost: its own columns and tables. Before the update,
-`gated.update.rehearsal` migrates copies of the databases forward and back, with this gate's own rows. A copy never
-replaces a database. A start does not change files in the state folder, and a version only adds to them.
+All of them use the reverse migration that every migration stores in the database (`gated.storage.database`). Columns
+and tables of the new version alone are lost. Before the update, `gated.update.rehearsal` migrates copies of the
+databases forward and back, with this gate's own rows. A copy never replaces a database. A start does not change files
+in the state folder, and a version only adds to them.
 
 Public: build, health, listing, locked_libraries, rehearsal, release, release_key, root_only, services, signature,
 source, updater.

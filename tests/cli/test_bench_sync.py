@@ -12,7 +12,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def told(monkeypatch):
+def bench_output(monkeypatch):
     """Return the command's JSON output for few people, few events and short windows."""
     small = {"PEOPLE": 20, "TEMPLATES": 2, "BACKLOG": 1000, "REVOKED": 3, "WINDOW_S": 1.0, "ROUNDS": 1, "STEADY_S": 1.5}
     for name, value in small.items():
@@ -23,18 +23,18 @@ def told(monkeypatch):
     return json.loads(done.stdout)
 
 
-def test_every_figure_comes_from_a_real_gate_office_and_broker(told):
-    assert (told["fill"]["people"], told["fill"]["templates of each"]) == (20, 2)
-    assert 0 < told["fill"]["s to an empty gate"] < load.PATIENCE_S
-    assert told["revoke"]["n"] == 3
-    assert 0 < told["revoke"]["median s"] <= told["revoke"]["p95 s"]
-    assert told["drain"]["events a s"] > 0
-    assert told["junk"]["n"] > 0
-    assert told["junk"]["messages a s"] > 100
-    assert [(cost["gates"], cost["part"]) for cost in told["costs"]] == [
+def test_every_figure_comes_from_a_real_gate_office_and_broker(bench_output):
+    assert (bench_output["fill"]["people"], bench_output["fill"]["templates of each"]) == (20, 2)
+    assert 0 < bench_output["fill"]["s to an empty gate"] < load.PATIENCE_S
+    assert bench_output["revoke"]["n"] == 3
+    assert 0 < bench_output["revoke"]["median s"] <= bench_output["revoke"]["p95 s"]
+    assert bench_output["drain"]["events a s"] > 0
+    assert bench_output["junk"]["n"] > 0
+    assert bench_output["junk"]["messages a s"] > 100
+    assert [(cost["gates"], cost["part"]) for cost in bench_output["costs"]] == [
         (gates, part) for gates in (1, 2) for part in ("broker", "office", "gates")
     ]
-    assert all(cost["memory_mb"] > 1 for cost in told["costs"])
+    assert all(cost["memory_mb"] > 1 for cost in bench_output["costs"])
 
 
 def test_without_a_broker_the_error_names_the_package_to_install(monkeypatch):

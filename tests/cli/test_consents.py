@@ -69,26 +69,26 @@ def agreed(yard, subject):
 
 def test_a_consent_given_during_enrolment_counts_and_the_command_ends(yard):
     done = meanwhile(lambda: enrol_during_command(yard.state, ANN, 0))
-    said = yard.give("Ann", *GIVE)
+    printed = yard.give("Ann", *GIVE)
     done()
-    assert said.exit_code == 0, said.output
-    assert "Ann (2-401): the consent is valid from now on" in said.output
+    assert printed.exit_code == 0, printed.output
+    assert "Ann (2-401): the consent is valid from now on" in printed.output
     assert agreed(yard, ANN) == {"transfer"}
     assert not (yard.state / NAME).exists()
 
 
 def test_without_an_enrolment_no_consent_is_stored(yard):
-    said = yard.give("Ann", *GIVE, "--minutes", "0.01")
-    assert said.exit_code == 1
-    assert "nothing was recorded" in said.output
+    printed = yard.give("Ann", *GIVE, "--minutes", "0.01")
+    assert printed.exit_code == 1
+    assert "nothing was recorded" in printed.output
     assert agreed(yard, ANN) == set()
 
 
 def test_the_enrolment_of_another_person_stores_no_consent_of_either(yard, monkeypatch):
     done = meanwhile(lambda: enrol_during_command(yard.state, BOB, 0))
-    said = yard.give("Ann", *GIVE, "--minutes", "0.01")
+    printed = yard.give("Ann", *GIVE, "--minutes", "0.01")
     done()
-    assert said.exit_code == 1
+    assert printed.exit_code == 1
     assert agreed(yard, ANN) == set() == agreed(yard, BOB)
 
 
@@ -96,10 +96,10 @@ def test_for_a_waiting_face_no_consent_is_stored_and_the_command_reports_it(yard
     when_said_nothing = partial(enrol_known, yard.gallery, ANN, threshold=0.7, at=NOW)
     when_said_nothing([np.eye(4, dtype=np.float32)[0]])
     done = meanwhile(lambda: enrol_during_command(yard.state, ANN, 1))
-    said = yard.give("Ann", *GIVE)
+    printed = yard.give("Ann", *GIVE)
     done()
-    assert said.exit_code == 1
-    assert "the new face waits" in said.output
+    assert printed.exit_code == 1
+    assert "the new face waits" in printed.output
     assert agreed(yard, ANN) == set()
 
 
@@ -107,8 +107,8 @@ def test_for_a_waiting_face_no_consent_is_stored_and_the_command_reports_it(yard
 def test_a_consent_needs_purpose_paper_notice_and_operator(yard, missing):
     at = GIVE.index(missing)
     left = GIVE[:at] + GIVE[at + (2 if missing in ("--consent", "--notice") else 1) :]
-    said = yard.give("Ann", *left)
-    assert said.exit_code == 2
+    printed = yard.give("Ann", *left)
+    assert printed.exit_code == 2
     assert not (yard.state / NAME).exists()
 
 

@@ -33,7 +33,7 @@ class Terminal:
         command = [sys.executable, "-m", "gated", "--config", str(gate.config), "doctor", *arguments]
         self._process = subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs)
         os.close(theirs)
-        self.said = ""
+        self.printed = ""
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
@@ -49,7 +49,7 @@ class Terminal:
     def _read(self):
         try:
             while data := os.read(self._ours, 4096):
-                self.said += data.decode(errors="replace")
+                self.printed += data.decode(errors="replace")
         except OSError:  # the other end is closed
             return
 
@@ -66,38 +66,38 @@ async def leaf(gate, *, is_open):
 @pytest.mark.parametrize(("holds", "light"), [("y", "✓ green"), ("n", "✗ red")])
 def test_a_door_trial_opens_once_and_uses_the_observers_answer(desk, wait_for, holds, light):
     terminal = Terminal(desk, "--door", "--by", "Liu")
-    wait_for(lambda: "A person must stand at it" in terminal.said)
+    wait_for(lambda: "A person must stand at it" in terminal.printed)
     assert not desk.lock_is_on()  # the person has not said yes yet
     terminal.answer("y")
     wait_for(desk.lock_is_on)
     asyncio.run(leaf(desk, is_open=True))
-    wait_for(lambda: "reports an open door" in terminal.said)
+    wait_for(lambda: "reports an open door" in terminal.printed)
     asyncio.run(leaf(desk, is_open=False))
-    wait_for(lambda: "Pull at it" in terminal.said)
+    wait_for(lambda: "Pull at it" in terminal.printed)
     terminal.answer(holds)
     terminal.ends()
-    assert "released: open the door" in terminal.said
-    opening = next(line for line in terminal.said.splitlines() if "main: opening:" in line)
+    assert "released: open the door" in terminal.printed
+    opening = next(line for line in terminal.printed.splitlines() if "main: opening:" in line)
     assert light in opening.replace("\x1b[32m", "").replace("\x1b[31m", "")
     assert not desk.lock_is_on()
 
 
 def test_without_an_observer_at_the_door_it_is_not_opened(desk, wait_for):
     terminal = Terminal(desk, "--door", "--by", "Liu")
-    wait_for(lambda: "A person must stand at it" in terminal.said)
+    wait_for(lambda: "A person must stand at it" in terminal.printed)
     terminal.answer("n")
     terminal.ends()
-    assert "not tested" in terminal.said
+    assert "not tested" in terminal.printed
     assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
 
 
 def test_each_lamp_is_switched_on_in_turn_and_a_dark_one_is_red(desk, wait_for):
     terminal = Terminal(desk, "--lights", "--sound")
-    wait_for(lambda: "each of the 2" in terminal.said)
+    wait_for(lambda: "each of the 2" in terminal.printed)
     terminal.answer("n")
     assert terminal.ends() == 1
-    assert "not all correct: ready, open" in terminal.said
-    assert "no loudspeaker is set" in terminal.said
+    assert "not all correct: ready, open" in terminal.printed
+    assert "no loudspeaker is set" in terminal.printed
     assert desk.json("doctor", check=1)["ok"] is False  # models are missing; past trials do not count
     desk.run("doctor", "--report", desk.folder / "page.html", "--language", "en")
     page = (desk.folder / "page.html").read_text()
@@ -107,8 +107,8 @@ def test_each_lamp_is_switched_on_in_turn_and_a_dark_one_is_red(desk, wait_for):
 
 @pytest.mark.parametrize("what", [("--door", "--by", "Liu"), ("--lights",), ("--sound",)])
 def test_without_a_terminal_no_trial_runs(desk, what):
-    said = desk.run("doctor", *what, check=2).stderr
-    assert "need a person at a terminal" in said
+    printed = desk.run("doctor", *what, check=2).stderr
+    assert "need a person at a terminal" in printed
     assert not any(change["on"] for change in desk.trace() if change["line"] == "lock")
 
 
@@ -120,7 +120,7 @@ def test_beside_a_running_gate_the_trial_names_the_service_to_stop(desk, wait_fo
     desk.start("run")
     wait_for(lambda: "on duty" in desk.log())
     terminal = Terminal(desk, "--door", "--by", "Liu")
-    wait_for(lambda: "A person must stand at it" in terminal.said)
+    wait_for(lambda: "A person must stand at it" in terminal.printed)
     terminal.answer("y")
     assert terminal.ends() == 3
-    assert "stop it first" in terminal.said
+    assert "stop it first" in terminal.printed

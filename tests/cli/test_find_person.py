@@ -89,9 +89,9 @@ COMMANDS = [
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_accepts_a_name(office, command):
     words = command[:2] if command[0] == "card" else command[:1]
-    said = office.office(*words, "li na", *command[len(words) :])
+    printed = office.office(*words, "li na", *command[len(words) :])
     if command[0] not in ("show", "role"):
-        assert "Li Na (3-502)" in said
+        assert "Li Na (3-502)" in printed
     assert "no person here" in office.office(*words, "zhao", *command[len(words) :], check=1)
 
 
@@ -103,17 +103,17 @@ def test_a_pin_is_set_and_removed_by_name(office):
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_several_matches_without_a_terminal_are_refused(office, command):
     words = command[:2] if command[0] == "card" else command[:1]
-    said = office.office(*words, "wang", *command[len(words) :], check=1)
-    assert office.ids["Wang Fang"] in said
-    assert office.ids["Wang Fei"] in said
-    assert "Fang" not in said  # the log shows no name
+    printed = office.office(*words, "wang", *command[len(words) :], check=1)
+    assert office.ids["Wang Fang"] in printed
+    assert office.ids["Wang Fei"] in printed
+    assert "Fang" not in printed  # the log shows no name
     assert [each["status"] for each in json.loads(office.office("list", "--json"))] == ["active"] * 3
 
 
 def test_several_matches_on_a_terminal_offer_a_choice(office, answering):
-    said = office.office("suspend", "wang", typed="2\n")
-    assert "1  Wang Fang (3-502)" in said
-    assert "suspended Wang Fei (3-503)" in said
+    printed = office.office("suspend", "wang", typed="2\n")
+    assert "1  Wang Fang (3-502)" in printed
+    assert "suspended Wang Fei (3-503)" in printed
     assert [each["name"] for each in json.loads(office.office("list", "--json")) if each["status"] != "active"] == [
         "Wang Fei"
     ]
@@ -127,9 +127,9 @@ def test_a_removal_needs_confirmation_and_names_the_person(office, answering):
 
 
 def test_a_removal_without_a_terminal_or_yes_is_refused(office):
-    said = office.office("remove", "Li Na", check=2)
-    assert "--yes" in said
-    assert "Li Na" not in said.replace("'Li Na'", "")
+    printed = office.office("remove", "Li Na", check=2)
+    assert "--yes" in printed
+    assert "Li Na" not in printed.replace("'Li Na'", "")
     assert len(json.loads(office.office("list", "--json"))) == 3
 
 
@@ -181,12 +181,12 @@ def test_the_question_appears_on_a_real_terminal(gate):
     command = [sys.executable, "-m", "gated", "--config", str(gate.config), "people", "remove", "na"]
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs) as process:
         os.close(theirs)
-        said = b""
+        printed = b""
         deadline = time.monotonic() + 60
-        while b"for good?" not in said and time.monotonic() < deadline:
-            said += os.read(ours, 4096)
+        while b"for good?" not in printed and time.monotonic() < deadline:
+            printed += os.read(ours, 4096)
         os.write(ours, b"n\n")
         assert process.wait(60) == 1
     os.close(ours)
-    assert b"Erase Li Na (3-502)" in said
+    assert b"Erase Li Na (3-502)" in printed
     assert len(gate.json("people", "list")) == 1

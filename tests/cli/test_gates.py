@@ -98,9 +98,9 @@ def test_a_gate_shows_the_same_fingerprint_here_and_on_itself(screened):
 def test_the_screen_shows_the_fingerprint_only_while_the_command_runs(screened, monkeypatch):
     seen = []
     monkeypatch.setattr("gated.cli.gates.time.sleep", lambda _: seen.append(requested_fingerprint(screened.state)))
-    said = screened.say("gates", "show", "back", "--on-screen", "--minutes", "0.001")
+    printed = screened.say("gates", "show", "back", "--on-screen", "--minutes", "0.001")
     assert set(seen) == {RequestedFingerprint("back", fingerprint(SITE, "back", OTHER), is_own=False)}
-    assert "on the screen" in said
+    assert "on the screen" in printed
     assert requested_fingerprint(screened.state) is None
 
 
@@ -135,8 +135,8 @@ def test_waiting_gates_are_counted_without_this_gate(yard):
 
 
 def test_a_fingerprint_different_from_the_offices_shares_no_face(yard):
-    said = yard.say("gates", "accept", "back", "--fingerprint", fingerprint(SITE, "back", THIEF), check=1)
-    assert "a different fingerprint" in said
+    printed = yard.say("gates", "accept", "back", "--fingerprint", fingerprint(SITE, "back", THIEF), check=1)
+    assert "a different fingerprint" in printed
     assert not yard.holdings.neighbours()[0].is_trusted
 
 
@@ -168,6 +168,6 @@ def test_consents_of_people_enrolled_here_are_listed_and_accepted_together(yard)
 
 
 def test_a_person_without_waiting_consents_cannot_be_accepted(yard):
-    said = yard.say("people", "consents", "accept", BOB, "--yes", check=1)
-    assert "has no waiting consent" in said
+    printed = yard.say("people", "consents", "accept", BOB, "--yes", check=1)
+    assert "has no waiting consent" in printed
     assert yard.holdings.agreed(ANN) == set() == yard.holdings.agreed(BOB)

@@ -88,10 +88,10 @@ def test_reading_after_a_crash_creates_no_file_and_includes_the_write_ahead_log(
         path.write_bytes(content)
     assert (gate.state / "people.db-wal").stat().st_size
     before = listing(gate.folder)
-    said = run(*command)
+    printed = run(*command)
     assert listing(gate.folder) == before
     if command == ["people", "list"]:
-        assert "Ann Li" in said
+        assert "Ann Li" in printed
 
 
 def test_reading_a_running_gate_shows_the_newest_rows(gate, run):

@@ -93,17 +93,17 @@ def test_on_a_terminal_there_is_a_question_and_a_progress_bar(desk, answer, code
     with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, env=env) as process:
         os.close(theirs)
         os.write(ours, answer)
-        said = b""
+        printed = b""
         try:
             while some := os.read(ours, 65536):
-                said += some
+                printed += some
         except OSError:  # the other end closed the connection
             pass
     os.close(ours)
     assert process.returncode == code
-    assert b"Do you accept these licences" in said
+    assert b"Do you accept these licences" in printed
     assert {path.name for path in desk.models.glob("*.onnx")} == (set(FILES) if code == 0 else set())
-    assert (b"1.0/1.0 kB" in said) == (code == 0)
+    assert (b"1.0/1.0 kB" in printed) == (code == 0)
 
 
 @pytest.mark.parametrize(

@@ -52,8 +52,8 @@ def call(store, door="main"):
 
 @pytest.mark.parametrize("answer", ["opening", "wait", "nobody"])
 def test_an_answer_is_sent_to_the_gate(office, store, answer):
-    said = office("answer", "gate-1", f"--{answer}", "--operator", "li", "--wait-s", 0.1, check=1)
-    assert "will not carry it out later" in said
+    printed = office("answer", "gate-1", f"--{answer}", "--operator", "li", "--wait-s", 0.1, check=1)
+    assert "will not carry it out later" in printed
     [placed] = store.commands.unreported_cancellations()
     assert (placed.content.action, placed.content.reason) == (AnswerCall(answer), "a call")
 
@@ -79,8 +79,8 @@ def test_an_answer_may_name_the_door_and_must_name_the_action(office, store):
 
 def test_a_call_is_listed_with_the_next_step(office, store):
     call(store)
-    said = " ".join(office("alarms", check=1).split())
-    assert "call_pressed" in said
+    printed = " ".join(office("alarms", check=1).split())
+    assert "call_pressed" in printed
     assert "gated office answer" in json.loads(office("alarms", "--json", check=1))[0]["meaning"]
 
 
@@ -105,11 +105,11 @@ def watched(tmp_path, monkeypatch):
 
 def test_the_watch_shows_open_new_and_ended_alarms(watched, store):
     call(store)
-    said = watched(
+    printed = watched(
         lambda: call(store, "second"),
         lambda: store.alarms.end("gate-1", "call_pressed", stamp(datetime.now(UTC)), "main"),
     )
-    lines = [line for line in said.splitlines() if "gate-1" in line]
+    lines = [line for line in printed.splitlines() if "gate-1" in line]
     assert ["call_pressed main" in lines[0], "call_pressed second" in lines[1], "main: is over" in lines[2]] == [
         True
     ] * 3
@@ -133,8 +133,8 @@ def test_a_failing_program_is_reported_and_the_watch_continues(watched, store, t
     hook.write_text("#!/bin/sh\nexit 3\n")
     hook.chmod(0o755)
     call(store)
-    said = watched(lambda: call(store, "second"), lambda: None, options=["--run", str(hook)])
-    assert said.count("check that it is executable") == 2
+    printed = watched(lambda: call(store, "second"), lambda: None, options=["--run", str(hook)])
+    assert printed.count("check that it is executable") == 2
 
 
 def test_the_watch_reports_a_missing_office_once_and_again_after_a_later_end(watched, store, served, tmp_path):
@@ -147,8 +147,8 @@ def test_the_watch_reports_a_missing_office_once_and_again_after_a_later_end(wat
         again[0].close()
 
     served.close()
-    said = watched(lambda: None, serve, lambda: None, end, lambda: None)
-    assert said.count("no `gated office serve` serves gate-1") == 2
+    printed = watched(lambda: None, serve, lambda: None, end, lambda: None)
+    assert printed.count("no `gated office serve` serves gate-1") == 2
 
 
 def test_the_watch_of_a_serving_office_prints_no_warning(watched, store):

@@ -34,7 +34,7 @@ class Terminal:
             preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509 - so that Ctrl-C is a signal
         )  # fmt: skip
         os.close(theirs)
-        self.said = ""
+        self.printed = ""
 
     def until(self, holds, what):
         end = time.monotonic() + PATIENCE_S
@@ -53,7 +53,7 @@ class Terminal:
     def _listen(self, within_s):
         if select.select([self.end], [], [], within_s)[0]:
             with suppress(OSError):
-                self.said += os.read(self.end, 10_000).decode()
+                self.printed += os.read(self.end, 10_000).decode()
 
     def close(self):
         self.process.kill()
@@ -91,9 +91,9 @@ def asked(store, terminal):
     [placed] = store.commands.open()
     store.commands.answer_begin(SITE, placed, "nonce", time.monotonic(), datetime.now(UTC))
     store.commands.store_progress(placed.id, "3 of 5 looks")
-    terminal.until(lambda: "gate-1: 3 of 5 looks" in terminal.said, "what goes on")
+    terminal.until(lambda: "gate-1: 3 of 5 looks" in terminal.printed, "what goes on")
     assert not store.commands.answer_commit(placed, "5 good looks were taken", time.monotonic()), "nobody has said yes"
-    terminal.until(lambda: "Store this face?" in terminal.said, "the question")
+    terminal.until(lambda: "Store this face?" in terminal.printed, "the question")
     return placed.id
 
 
@@ -106,7 +106,7 @@ def test_a_face_is_stored_only_after_a_yes(store, terminal, tmp_path):
     assert store.commands.answer_commit(store.commands.get(order), "5 good looks were taken", time.monotonic())
     store.commands.finish(store.commands.get(order), "done", "5 templates")
     assert there.wait() == 0
-    assert "gate-1: done: 5 templates" in there.said
+    assert "gate-1: done: 5 templates" in there.printed
 
 
 @pytest.mark.parametrize("typed", ["n\n", "\n", "\x03"])
@@ -115,10 +115,10 @@ def test_a_no_or_ctrl_c_stores_nothing(store, terminal, typed):
     order = asked(store, there)
     there.type(typed)
     assert there.wait() == 1
-    assert "will not carry it out later" in there.said
+    assert "will not carry it out later" in there.printed
     assert store.commands.get(order).state == "cancelled"
     assert not store.commands.answer_commit(store.commands.get(order), "", time.monotonic())
-    assert "Traceback" not in there.said
+    assert "Traceback" not in there.printed
 
 
 def test_the_yes_option_skips_the_question(store, terminal):
@@ -131,8 +131,8 @@ def test_the_yes_option_skips_the_question(store, terminal):
 def test_the_person_is_named_before_the_enrolment_and_in_the_question(store, terminal):
     there = terminal()
     asked(store, there)
-    assert "enrolling Ann (2) at gate-1" in there.said
-    assert "Did Ann (2) stand there, alone?" in there.said
+    assert "enrolling Ann (2) at gate-1" in there.printed
+    assert "Did Ann (2) stand there, alone?" in there.printed
 
 
 def test_without_a_terminal_an_enrolment_needs_the_yes_option(tmp_path, store):

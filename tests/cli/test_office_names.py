@@ -44,9 +44,9 @@ def test_every_command_accepts_a_name_or_the_beginning_of_an_id(office, ann, com
 
 def test_several_matches_list_their_ids(office, ann):
     other = office("person", "add", "--name", "Anne", "--household", "3-503").split()[-1]
-    said = office("person", "suspend", "an", check=1)
-    assert ann in said
-    assert other in said
+    printed = office("person", "suspend", "an", check=1)
+    assert ann in printed
+    assert other in printed
     assert "suspended" in office("person", "suspend", "Ann")  # an exact name counts more than a part of one
 
 
@@ -191,10 +191,10 @@ def test_an_older_office_is_in_shanghai_and_its_zone_can_be_changed(office, stor
 
 def test_times_are_shown_in_the_zone_of_the_site(office, ann, store):
     store.alarms.open("gate-1", "duress", "row 1", "2026-11-29T23:48:12.000000Z")
-    said = office("alarms", check=1)
-    assert "2026-11-30 07:48:12" in said
-    assert "Asia/Shanghai" in said
-    assert "23:48" not in said
+    printed = office("alarms", check=1)
+    assert "2026-11-30 07:48:12" in printed
+    assert "Asia/Shanghai" in printed
+    assert "23:48" not in printed
 
 
 # -- the calendar -----------------------------------------------------------------------------------------------------

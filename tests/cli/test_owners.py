@@ -224,8 +224,8 @@ def test_in_a_folder_of_root_files_belong_to_root(open_folder, config):
 def test_a_folder_of_root_that_others_may_write_is_refused(open_folder, config):
     give(open_folder / "state", 0)
     (open_folder / "state").chmod(0o777)
-    said = run("--config", config, "people", "add", "--name", "Ann", "--household", "2-401", check=3)
-    assert "others may write it too" in said
+    printed = run("--config", config, "people", "add", "--name", "Ann", "--household", "2-401", check=3)
+    assert "others may write it too" in printed
     assert list((open_folder / "state").iterdir()) == []
 
 
@@ -236,16 +236,16 @@ def test_a_folder_of_root_that_others_may_write_is_refused(open_folder, config):
 def test_a_program_started_by_a_command_is_not_root_and_cannot_become_root(open_folder):
     (open_folder / "state").mkdir()
     give(open_folder / "state")
-    said = []
+    printed = []
 
     @click.command()
     @click.pass_obj
     def look(_):
-        said.extend(subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.split())
-        said.extend(subprocess.run(["id", "-ru"], capture_output=True, text=True, check=True).stdout.split())
+        printed.extend(subprocess.run(["id", "-u"], capture_output=True, text=True, check=True).stdout.split())
+        printed.extend(subprocess.run(["id", "-ru"], capture_output=True, text=True, check=True).stdout.split())
 
     owners.by_holder(look, "look").main([], obj=SimpleNamespace(place=open_folder / "state"), standalone_mode=False)
-    assert said == [str(NOBODY), str(NOBODY)]
+    assert printed == [str(NOBODY), str(NOBODY)]
     assert os.getresuid() == (0, 0, 0)
 
 
@@ -278,13 +278,13 @@ def test_a_named_file_is_created_by_the_owner_of_its_folder(office, home, secret
 def test_a_named_file_is_read_as_the_owner_of_its_folder(office, home, secret):
     (home / "new.toml").symlink_to(secret)
     give(home, DAEMON)
-    said = run("office", "--dir", office, "settings", "gate-1", home / "new.toml", check=2)
-    assert "Permission denied" in said
+    printed = run("office", "--dir", office, "settings", "gate-1", home / "new.toml", check=2)
+    assert "Permission denied" in printed
     (home / "new.toml").unlink()
     (home / "new.toml").write_text("[access]\nframes = 3\n")
     give(home, DAEMON)
-    said = run("office", "--dir", office, "settings", "gate-1", home / "new.toml", check=1)
-    assert "`gated office serve`" in said, "it was read, and would be ordered"
+    printed = run("office", "--dir", office, "settings", "gate-1", home / "new.toml", check=1)
+    assert "`gated office serve`" in printed, "it was read, and would be ordered"
 
 
 @roots
@@ -313,8 +313,8 @@ def test_a_camera_path_that_the_gates_user_cannot_reach_is_a_finding(config, ope
     (open_folder / "closed/frames").mkdir(parents=True)
     (open_folder / "closed").chmod(0o700)
     config.write_text(config.read_text().replace(f"{open_folder}/frames", f"{open_folder}/closed/frames"))
-    said = json.loads(run("--config", config, "check", "--json", check=3))
-    [camera] = [each for each in said["checks"] if each["part"] == "camera"]
+    printed = json.loads(run("--config", config, "check", "--json", check=3))
+    [camera] = [each for each in printed["checks"] if each["part"] == "camera"]
     assert f"{open_folder}/closed/frames" in camera["problem"]
     assert "Permission denied" in camera["problem"]
     assert "give that user access" in camera["problem"]

@@ -115,11 +115,11 @@ def test_pairing_again_without_the_site_key_reports_the_changed_keys(office, gat
     assert seal_folders(gate.state, Lock.of(gate.state))
     assert "other keys" not in join(code_of(office)).output, "they are the same"
     monkeypatch.delenv("CREDENTIALS_DIRECTORY")
-    said = join(code_of(office))
+    printed = join(code_of(office))
     party = Lock.of(gate.state).identity(gate.state / "pairing" / "gate.keys").party
-    assert fingerprint(SITE, GATE, party) in said.stderr
-    assert "gated gates accept" in said.stderr
-    assert tomllib.loads(said.stdout)["sync"]["url"]
+    assert fingerprint(SITE, GATE, party) in printed.stderr
+    assert "gated gates accept" in printed.stderr
+    assert tomllib.loads(printed.stdout)["sync"]["url"]
     assert "other keys" not in join(code_of(office)).output
 
 

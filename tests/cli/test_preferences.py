@@ -24,7 +24,7 @@ def office(gate):
     return gate
 
 
-def said(office, whose="rights"):
+def access_rules(office, whose="rights"):
     return [(right["door"], right["schedule"]) for right in office.has(office.ann)[whose]]
 
 
@@ -41,19 +41,19 @@ def test_an_access_rule_is_set_shown_and_cleared(office):
         "with_card_or_pin": None,
     }
     office.office("rights", office.ann, "--clear")
-    assert said(office) == []
+    assert access_rules(office) == []
     assert [event["subject"] for event in office.events("rights_changed")] == [office.ann] * 2
 
 
 def test_the_rules_of_another_door_stay(office):
     office.office("rights", office.ann, "--schedule", "work")
-    assert said(office) == [(None, "work")]
+    assert access_rules(office) == [(None, "work")]
     office.office("rights", office.ann, "--door", "main", "--door", "second")
-    assert said(office) == [("main", None), ("second", None)]
+    assert access_rules(office) == [("main", None), ("second", None)]
     office.office("rights", office.ann, "--door", "main", "--schedule", "work")
-    assert said(office) == [("second", None), ("main", "work")]
+    assert access_rules(office) == [("second", None), ("main", "work")]
     office.office("rights", office.ann, "--schedule", "work")
-    assert said(office) == [(None, "work")]
+    assert access_rules(office) == [(None, "work")]
 
 
 def test_a_card_or_pin_beside_the_face_can_be_demanded_outside_a_schedule(office):
@@ -128,7 +128,7 @@ def test_a_role_has_access_rules_across_households(office):
     assert [("is_role" in fact, "is_household" in fact) for fact in facts] == [(False, False)] * 2 + [(True, False)] * 2
     assert "staff" not in str(facts)
     office.office("rights", bob, "--clear", "--role")
-    assert said(office, "role_rights") == []
+    assert access_rules(office, "role_rights") == []
 
 
 @pytest.mark.parametrize("wrong", ["", "two words", "r" * 21])
@@ -159,7 +159,7 @@ def test_everybody_has_a_role(office):
 )
 def test_an_impossible_access_rule_is_a_usage_error_and_changes_nothing(office, wrong):
     office.office("rights", office.ann, *wrong, check=2)
-    assert said(office) == []
+    assert access_rules(office) == []
     assert office.events("rights_changed") == []
 
 

@@ -66,9 +66,9 @@ def test_several_people_are_accepted_at_once(held):
 
 
 def test_a_person_who_is_not_held_is_refused_and_the_others_are_accepted(held):
-    said = held.held("accept", "c" * 16, ANN, check=1)
-    assert "quarantine list" in said
-    assert f"accepted {ANN}" in said
+    printed = held.held("accept", "c" * 16, ANN, check=1)
+    assert "quarantine list" in printed
+    assert f"accepted {ANN}" in printed
     assert [event["subject"] for event in held.events("record_accepted")] == [ANN]
     held.held("accept", ANN, check=1)
 

@@ -118,9 +118,9 @@ def test_an_office_without_a_recovery_key_raises_an_alarm_at_every_start(init, c
         store.alarms.mark_handled(store.alarms.all()[0].id, stamp(datetime.now(UTC)))
         store.handovers.check_recovery_key(stamp(datetime.now(UTC)))
         assert len(store.alarms.all()) == 1
-    said = command("alarms")
-    assert said.exit_code == 1
-    assert "recovery FILE" in said.output
+    printed = command("alarms")
+    assert printed.exit_code == 1
+    assert "recovery FILE" in printed.output
     assert command("recovery", tmp_path / "stick").exit_code == 0
     assert command("alarms").exit_code == 0
     with closing(Store.open(tmp_path / "office")) as store:

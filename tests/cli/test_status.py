@@ -17,8 +17,8 @@ def desk(gate):
 def test_without_a_gate_the_status_names_the_command_to_start(desk):
     told = desk.json("status", check=1)
     assert (told["ok"], told["brain"], told["doors"]) == (False, "", {})
-    said = desk.run("status", check=1).stdout
-    assert "not on duty; start it: `gated run`" in said
+    printed = desk.run("status", check=1).stdout
+    assert "not on duty; start it: `gated run`" in printed
 
 
 def test_reading_the_status_creates_no_file(desk):
@@ -43,10 +43,10 @@ def test_a_running_gate_shows_its_state(desk, wait_for):
     assert told["brain"] == desk.run("--version").stdout.split()[-1]
     assert (told["latch"], told["doors"], told["office"]) == ("serves", {"main": "secured"}, "none")
     assert told["lost"] == ["vision"]  # the gate has nothing to see
-    said = desk.run("status", check=1).stdout
-    assert "main secured" in said
-    assert "Asia/Shanghai" in said  # the site's own time zone
-    assert "lost      vision" in said
+    printed = desk.run("status", check=1).stdout
+    assert "main secured" in printed
+    assert "Asia/Shanghai" in printed  # the site's own time zone
+    assert "lost      vision" in printed
 
 
 def test_a_gate_without_a_lost_part_is_well(desk, wait_for):

@@ -30,32 +30,32 @@ def terminal(monkeypatch, capsys):
 
 @pytest.mark.parametrize("width", [10, 20, 30, 40, 60, 80, 100, 160])
 def test_no_terminal_width_breaks_an_id_a_time_or_a_number(terminal, width):
-    said = terminal(width, ["id", "at", "gate", "subject", "what"], [[COMMAND, AT, "gate-2", ID, TEXT]] * 2)
+    printed = terminal(width, ["id", "at", "gate", "subject", "what"], [[COMMAND, AT, "gate-2", ID, TEXT]] * 2)
     for whole in (COMMAND, AT, "gate-2", ID):
-        assert len(re.findall(rf"(?<!\S){re.escape(whole)}(?!\S)", said)) == 2, said
-    assert "…" not in said
-    assert " ".join(said.split()).count("somebody") == 2
+        assert len(re.findall(rf"(?<!\S){re.escape(whole)}(?!\S)", printed)) == 2, printed
+    assert "…" not in printed
+    assert " ".join(printed.split()).count("somebody") == 2
 
 
 def test_free_text_is_wrapped_between_words(terminal):
-    said = terminal(40, ["subject", "name", "status"], [[ID, "Wang Fang", TEXT]])
-    assert said.splitlines()[2].startswith(f"{ID}  Wang")
-    assert max(map(cell_len, said.splitlines())) <= 40
-    assert set(TEXT.split()) <= set(said.split())
+    printed = terminal(40, ["subject", "name", "status"], [[ID, "Wang Fang", TEXT]])
+    assert printed.splitlines()[2].startswith(f"{ID}  Wang")
+    assert max(map(cell_len, printed.splitlines())) <= 40
+    assert set(TEXT.split()) <= set(printed.split())
 
 
 def test_if_no_table_fits_each_row_takes_a_few_lines(terminal):
-    said = terminal(30, ["id", "at", "what"], [[COMMAND, AT, TEXT], [COMMAND, "", "short"]])
-    first, second = said.split("\n\n")
+    printed = terminal(30, ["id", "at", "what"], [[COMMAND, AT, TEXT], [COMMAND, "", "short"]])
+    first, second = printed.split("\n\n")
     assert first.splitlines()[:2] == ["id:", f"  {COMMAND}"]
     assert f"at: {AT}" in first
     assert second.splitlines()[-1] == "what: short"
 
 
 def test_chinese_characters_count_as_two_cells(terminal):
-    said = terminal(40, ["subject", "name", "household"], [[ID, "欧阳 王芳", "三号楼 二单元 五零二"]])
-    assert ID in said.split()
-    assert max(map(cell_len, said.splitlines())) <= 40
+    printed = terminal(40, ["subject", "name", "household"], [[ID, "欧阳 王芳", "三号楼 二单元 五零二"]])
+    assert ID in printed.split()
+    assert max(map(cell_len, printed.splitlines())) <= 40
 
 
 def test_a_pipe_gets_each_row_as_one_uncut_line(capsys, monkeypatch):

@@ -66,8 +66,8 @@ def test_the_installed_versions_and_the_trial_are_shown(update, root):
 
 def test_versions_are_available_as_json(update, root):
     VersionTrial("0.1.0", "0.2.0", since=4).write(root)
-    said = json.loads(update("--status", "--json"))
-    assert (said["current"], said["whole"], said["trial"]["since"]) == ("0.1.0", ["0.1.0", "0.2.0"], 4)
+    printed = json.loads(update("--status", "--json"))
+    assert (printed["current"], printed["whole"], printed["trial"]["since"]) == ("0.1.0", ["0.1.0", "0.2.0"], 4)
 
 
 def test_checking_for_a_newer_version_changes_nothing(update, tmp_path):
@@ -103,9 +103,9 @@ def test_a_folder_that_others_may_write_is_not_a_source(update, tmp_path):
 
 def test_a_damaged_bundle_is_reported_and_the_old_version_continues(update, root, tmp_path):
     (tmp_path / "bundle.tar").write_bytes(b"no tar")
-    said = update("--to", tmp_path / "bundle.tar", check=1)
-    assert "copy the file again" in said
-    assert said.count("\n") == 1, "one line, not what every decompressor thinks of it"
+    printed = update("--to", tmp_path / "bundle.tar", check=1)
+    assert "copy the file again" in printed
+    assert printed.count("\n") == 1, "one line, not what every decompressor thinks of it"
     assert Releases(root).current == "0.1.0"
 
 
@@ -123,8 +123,8 @@ def test_trusting_a_key_as_root_shows_both_fingerprints(update, root, tmp_path, 
         for key in keys
     ]
     update("--key", tmp_path / "old.pub", "--yes")
-    said = update("--key", tmp_path / "new.pub", check=1)
-    assert f"trusted until now: {shown[0]} old\ntrusted from now on: {shown[1]} new" in said
+    printed = update("--key", tmp_path / "new.pub", check=1)
+    assert f"trusted until now: {shown[0]} old\ntrusted from now on: {shown[1]} new" in printed
     assert Releases(root).keys[0].fingerprint == shown[0], "nobody said yes"
     update("--key", tmp_path / "new.pub", "--yes")
     assert json.loads(update("--status", "--json"))["keys"] == [shown[1]]
@@ -152,20 +152,20 @@ def test_trusting_a_key_repairs_a_damaged_key_file(update, root, tmp_path, damag
 
 
 def test_check_and_doctor_show_the_release_key_or_its_absence(gate, root, tmp_path, monkeypatch):
-    def told():
+    def release_key_findings():
         findings = list(of_release_key())
-        said = CliRunner().invoke(main, ["--config", str(gate.config), "check", "--json"]).stdout
-        checks = [each for each in json.loads(said)["checks"] if each["part"] == "release key"]
+        printed = CliRunner().invoke(main, ["--config", str(gate.config), "check", "--json"]).stdout
+        checks = [each for each in json.loads(printed)["checks"] if each["part"] == "release key"]
         assert [each["problem"] for each in checks] == [None] * len(findings), "no gate waits for a key"
         return [(each.light, bool(check["warning"])) for each, check in zip(findings, checks, strict=True)]
 
     gate.write(models={"dir": "nowhere"})
     monkeypatch.setenv("GATED_ROOT", str(tmp_path / "none"))
-    assert told() == [], "it was not installed by systemd/install"
+    assert release_key_findings() == [], "it was not installed by systemd/install"
     monkeypatch.setenv("GATED_ROOT", str(root))
-    assert told() == [("amber", True)]
+    assert release_key_findings() == [("amber", True)]
     make_key(tmp_path)
     Releases(root).trust_keys(read_keys(tmp_path / "release.pub"))
-    assert told() == [("green", False)]
+    assert release_key_findings() == [("green", False)]
     (root / "release.pub").chmod(0o666)
-    assert told() == [("red", True)]
+    assert release_key_findings() == [("red", True)]

@@ -264,7 +264,7 @@ class Day:
     def show_card(self, number: int, door: str = "main") -> CredentialGranted | CredentialDenied:
         """Show a card to the wired reader. Return the gate's answer."""
         self.raw_card(number, door)
-        return self.hears(CredentialGranted | CredentialDenied, way="card", door=door)
+        return self.wait_for_event(CredentialGranted | CredentialDenied, way="card", door=door)
 
     def swipe(self, digits: str) -> CredentialGranted | CredentialDenied:
         """Show a card to the USB reader, which types the digits and Enter. Return the gate's answer."""
@@ -272,7 +272,7 @@ class Day:
         device = self.wait_for(lambda: _opened(self._usb))
         try:
             os.write(device, strokes)
-            return self.hears(CredentialGranted | CredentialDenied, way="card")
+            return self.wait_for_event(CredentialGranted | CredentialDenied, way="card")
         finally:
             os.close(device)
 
@@ -283,34 +283,34 @@ class Day:
 
     def answered_pin(self, digits: str) -> CredentialGranted | CredentialDenied:
         self.type_pin(digits)
-        return self.hears(CredentialGranted | CredentialDenied, way="pin")
+        return self.wait_for_event(CredentialGranted | CredentialDenied, way="pin")
 
     def show_card_until(self, kind: type, number: int) -> CredentialGranted | CredentialDenied:
         """Show a card to the wired reader repeatedly until the gate gives this answer, because the gate applies
         changes later.
         """
-        known = len(self.told(kind, way="card"))
+        known = len(self.recorded(kind, way="card"))
 
         def answered():
             self.raw_card(number)
             time.sleep(1)
-            return self.told(kind, way="card")[known:]
+            return self.recorded(kind, way="card")[known:]
 
         return self.wait_for(answered, 60)[0]
 
     def walk_through(self, door: str = "main") -> DoorOpened:
         """Open the leaf of a released door and close it again."""
         self.play("contact", True, door)
-        opened = self.hears(DoorOpened, door=door)
+        opened = self.wait_for_event(DoorOpened, door=door)
         self.play("contact", False, door)
-        self.hears(DoorClosed, door=door)
-        self.hears(DoorSecured, door=door)
+        self.wait_for_event(DoorClosed, door=door)
+        self.wait_for_event(DoorSecured, door=door)
         return opened
 
     def leave(self, door: str = "main") -> DoorOpened:
         """Leave through the door by the exit button."""
         self.play("rex", True, door)
-        self.hears(DoorReleased, door=door, cause="rex")
+        self.wait_for_event(DoorReleased, door=door, cause="rex")
         self.play("rex", False, door)
         return self.walk_through(door)
 
@@ -352,17 +352,17 @@ class Day:
             self._journal = Journal.open(self.gate.state, SITE, GATE)
         return self._journal
 
-    def told(self, kind: object = object, **fields: object) -> list:
+    def recorded(self, kind: object = object, **fields: object) -> list:
         """Return the events of a kind since the beginning, in order. Each one has all the given values."""
         return [event for _, event in self._facts(kind, fields)]
 
-    def hears(self, kind: object, timeout_s: float = 30.0, **fields: object):
+    def wait_for_event(self, kind: object, timeout_s: float = 30.0, **fields: object):
         """Wait for an event this method has not returned before. Return it."""
         fresh = lambda: [(s, e) for s, e in self._facts(kind, fields) if s not in self._heard]  # noqa: E731
         try:
             (number, event), *_ = self.wait_for(fresh, timeout_s)
         except AssertionError:
-            raise AssertionError(f"never heard of {kind} with {fields}; but of {self.told()}") from None
+            raise AssertionError(f"no event {kind} with {fields}; recorded: {self.recorded()}") from None
         self._heard.add(number)
         return event
 

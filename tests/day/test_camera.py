@@ -39,7 +39,7 @@ def street(new_day):
         street = Street(day, chosen)
         street.enrol(ANN)
         day.start()
-        day.hears(WorkerReady, worker="vision", timeout_s=60)
+        day.wait_for_event(WorkerReady, worker="vision", timeout_s=60)
         yield street
 
 
@@ -106,25 +106,25 @@ class Street:
 
 def test_a_known_face_opens(scene):
     scene.comes(ANN.person, walk_s=1.0)
-    granted = scene.day.hears(AccessGranted)
+    granted = scene.day.wait_for_event(AccessGranted)
     assert granted.subject == scene.day.people["ann"]
-    assert scene.day.hears(DoorReleased).visit == granted.visit
+    assert scene.day.wait_for_event(DoorReleased).visit == granted.visit
     assert scene.day.shows("looking")
     assert scene.day.shows("open")
 
 
 def test_an_unknown_face_is_shown_the_other_credentials(scene):
     scene.comes(VISITOR, walk_s=1.0)
-    assert scene.day.hears(AccessDenied).reason in ("unknown", "attack")
+    assert scene.day.wait_for_event(AccessDenied).reason in ("unknown", "attack")
     assert scene.day.shows("refused")
     assert scene.day.lock() == []
 
 
 def test_lockdown_refuses_a_known_face_too(scene):
     scene.day.lockdown("on")
-    scene.day.hears(Lockdown)
+    scene.day.wait_for_event(Lockdown)
     scene.comes(ANN.person, walk_s=1.0)
-    assert scene.day.hears(AccessDenied).reason == "lockdown"
+    assert scene.day.wait_for_event(AccessDenied).reason == "lockdown"
     assert scene.day.lock() == []
 
 
@@ -132,11 +132,11 @@ def test_a_visitors_pass_before_the_camera_opens_once(scene):
     words = ["pass", "issue", "--key", scene.secret, "--until", "2099-12-31"]
     text = scene.day.gate.run(*words, check=0).stdout.strip()
     scene.comes(VISITOR, walk_s=1.0, holds=Held("pass", text=text))
-    granted = scene.day.hears(CredentialGranted)
+    granted = scene.day.wait_for_event(CredentialGranted)
     assert (granted.way, granted.subject) == ("pass", None)
-    assert scene.day.hears(DoorReleased).visit == granted.visit
+    assert scene.day.wait_for_event(DoorReleased).visit == granted.visit
     scene.day.walk_through()
-    assert len(scene.day.told(CredentialGranted)) == 1
+    assert len(scene.day.recorded(CredentialGranted)) == 1
 
 
 def test_the_time_from_face_to_cue_and_relay_is_within_the_budget(scene):
@@ -149,7 +149,7 @@ def test_the_time_from_face_to_cue_and_relay_is_within_the_budget(scene):
         scene.day.leave()
         scene.day.begin()
         came_at = scene.comes(ANN.person, in_s=2.0, walk_s=0.05)
-        scene.day.hears(DoorReleased)
+        scene.day.wait_for_event(DoorReleased)
         scene.day.shows("open")
         first = next(at for at in scene.day.screen.seen_at if at >= came_at)
         edge = next(step["t"] for step in reversed(scene.day.gate.trace()) if step["line"] == "lock" and step["on"])
@@ -162,12 +162,12 @@ def test_the_time_from_face_to_cue_and_relay_is_within_the_budget(scene):
 
 def test_a_dead_camera_is_reported_and_cards_open_until_it_returns(scene):
     scene.script.unlink()
-    assert scene.day.hears(WorkerLost).why.startswith("camera:")
-    assert scene.day.hears(Degraded).lost == ["vision"]
+    assert scene.day.wait_for_event(WorkerLost).why.startswith("camera:")
+    assert scene.day.wait_for_event(Degraded).lost == ["vision"]
     assert scene.day.shows("fault")
     assert isinstance(scene.day.show_card(CARD), CredentialGranted)
     scene.write()
-    assert scene.day.hears(WorkerReady, timeout_s=60).worker == "vision"
-    assert scene.day.hears(Degraded).lost == []
+    assert scene.day.wait_for_event(WorkerReady, timeout_s=60).worker == "vision"
+    assert scene.day.wait_for_event(Degraded).lost == []
     scene.comes(ANN.person, walk_s=1.0)
-    assert scene.day.hears(AccessGranted)
+    assert scene.day.wait_for_event(AccessGranted)

@@ -77,24 +77,24 @@ def day(street):
 def test_a_card_opens_while_the_camera_is_dead(day):
     granted = day.show_card(ANN)
     assert (granted.subject, granted.door) == (day.people["ann"], "main")
-    released = day.hears(DoorReleased, door="main", cause="grant")
+    released = day.wait_for_event(DoorReleased, door="main", cause="grant")
     assert (released.visit, released.lease_s) == (granted.visit, 3.0)
     assert day.shows("open")["pictogram"] == "tick"
-    day.hears(DoorSecured, door="main")
+    day.wait_for_event(DoorSecured, door="main")
     assert day.lock() == [True, False]
 
 
 def test_a_card_at_the_usb_reader_opens(day):
     granted = day.swipe(USB)
     assert granted.subject == day.people["ann"]
-    assert day.hears(DoorReleased).visit == granted.visit
+    assert day.wait_for_event(DoorReleased).visit == granted.visit
     day.walk_through()
 
 
 def test_a_pin_opens(day):
     granted = day.answered_pin(ANNS_PIN)
     assert granted.subject == day.people["ann"]
-    assert day.hears(DoorReleased).visit == granted.visit
+    assert day.wait_for_event(DoorReleased).visit == granted.visit
     day.walk_through()
     assert day.lock() == [True, False]
 
@@ -106,7 +106,7 @@ def test_an_unknown_card_opens_nothing_and_the_cue_names_other_credentials(day):
     denied = day.show_card(STRANGER)
     assert (denied.reason, denied.subject, denied.credential) == ("unknown", None, None)
     assert ["en", "Please use a card or a code, or press call."] in day.shows("refused")["sentences"]
-    assert day.told(DoorReleased) == []
+    assert day.recorded(DoorReleased) == []
     assert day.lock() == []
 
 
@@ -115,7 +115,7 @@ def test_three_wrong_pins_rest_the_keypad_and_the_card_still_opens(day):
     day.walk_through()
     for wrong in ("90214477", "90214478", "90214479"):
         assert day.answered_pin(wrong).reason == "unknown"
-    assert day.hears(TooManyAttempts, way="pin").attempts == 3
+    assert day.wait_for_event(TooManyAttempts, way="pin").attempts == 3
     assert day.shows("resting")
     day.type_pin(day.flats["ann"])  # the PIN alone is at rest, but after the flat number it opens
     assert day.shows("code")
@@ -135,7 +135,7 @@ def test_a_duress_pin_opens_and_only_the_journal_records_it(day):
         day.walk_through()
         day.wait_for(lambda: day.screen.now == "fault")
         pages.append([*day.screen.pages])
-        duress = day.told(Duress)
+        duress = day.recorded(Duress)
     assert [(fact.subject, fact.visit, fact.door) for fact in duress] == [(day.people["ann"], granted.visit, "main")]
     assert "open" in [page["situation"] for page in pages[0]]
     assert pages[0] == pages[1]
@@ -149,8 +149,8 @@ def test_a_guest_card_is_valid_today_only(day):
     day.walk_through()
     day.days_later(1)
     day.raw_card(GUEST)
-    day.hears(CredentialDenied, way="card", reason="expired")
-    assert "plumber" not in str(day.told())
+    day.wait_for_event(CredentialDenied, way="card", reason="expired")
+    assert "plumber" not in str(day.recorded())
 
 
 def test_a_card_with_one_use_opens_once(day):
@@ -185,18 +185,18 @@ def test_a_removed_card_does_not_open(day):
 
 def test_a_preference_for_a_longer_opening_and_for_light_is_kept(day):
     assert isinstance(day.show_card(DAN), CredentialGranted)
-    assert day.hears(DoorReleased).lease_s == 12.0
+    assert day.wait_for_event(DoorReleased).lease_s == 12.0
     assert day.shows("open")["first"] == "light"
     day.walk_through()
     day.begin()
     assert isinstance(day.show_card(ANN), CredentialGranted)
-    assert day.hears(DoorReleased).lease_s == 3.0
+    assert day.wait_for_event(DoorReleased).lease_s == 3.0
     assert day.shows("open")["first"] is None
 
 
 def test_the_second_door_works_independently(day):
     assert day.show_card(ANN, "second").door == "second"
-    assert day.hears(DoorReleased, cause="grant").door == "second"
+    assert day.wait_for_event(DoorReleased, cause="grant").door == "second"
     day.walk_through("second")
     assert day.lock("second.lock") == [True, False]
     assert day.lock() == []
@@ -208,34 +208,34 @@ def test_the_second_door_works_independently(day):
 def test_closing_the_leaf_ends_the_release(day):
     day.show_card(DAN)
     day.walk_through()
-    assert day.told(DoorSecured, door="main")[0].cause == "closed"
+    assert day.recorded(DoorSecured, door="main")[0].cause == "closed"
     assert not day.is_on()
 
 
 def test_an_open_leaf_causes_a_request_and_then_an_alarm(day):
     day.show_card(ANN)
     day.play("contact")
-    assert day.hears(DoorHeldOpen).is_alarm is False
+    assert day.wait_for_event(DoorHeldOpen).is_alarm is False
     assert day.shows("held_open")
-    assert day.hears(DoorHeldOpen).is_alarm is True
+    assert day.wait_for_event(DoorHeldOpen).is_alarm is True
     assert day.shows("alarm")
     day.play("contact", False)
-    day.hears(DoorClosed)
+    day.wait_for_event(DoorClosed)
     day.wait_for(lambda: day.screen.now == "fault")
-    assert day.told(DoorForcedOpen) == []
+    assert day.recorded(DoorForcedOpen) == []
 
 
 def test_leaving_by_the_button_raises_no_alarm(day):
     assert day.leave().after == "rex"
     assert day.leave("second").after == "rex"
-    assert day.told(DoorForcedOpen) == []
+    assert day.recorded(DoorForcedOpen) == []
     assert day.lock() == day.lock("second.lock") == [True, False]
 
 
 def test_an_unopened_door_is_reported(day):
     day.show_card(ANN)
-    assert day.hears(DoorDidNotOpen).cause == "grant"
-    assert day.told(DoorSecured)[0].cause == "lease"
+    assert day.wait_for_event(DoorDidNotOpen).cause == "grant"
+    assert day.recorded(DoorSecured)[0].cause == "lease"
 
 
 # States
@@ -243,11 +243,11 @@ def test_an_unopened_door_is_reported(day):
 
 def test_fire_releases_both_doors_until_the_key_is_turned(day):
     day.lockdown("on")
-    day.hears(Lockdown)
+    day.wait_for_event(Lockdown)
     day.play("fire")
     for door, coil in (("main", "lock"), ("second", "second.lock")):
-        day.hears(FireRelease, door=door)
-        assert day.hears(DoorReleased, cause="fire", door=door).lease_s == 0.0
+        day.wait_for_event(FireRelease, door=door)
+        assert day.wait_for_event(DoorReleased, cause="fire", door=door).lease_s == 0.0
         assert day.is_on(coil)
     assert day.shows("fire")
     state = day.play("fire", False)
@@ -258,8 +258,8 @@ def test_fire_releases_both_doors_until_the_key_is_turned(day):
     assert day.is_on("second.lock")
     day.play("fire_reset")
     for door in ("main", "second"):
-        day.hears(FireReset, door=door)
-        day.hears(DoorSecured, cause="fire_reset", door=door)
+        day.wait_for_event(FireReset, door=door)
+        day.wait_for_event(DoorSecured, cause="fire_reset", door=door)
     day.play("fire_reset", False)
     assert not day.is_on("lock")
     assert not day.is_on("second.lock")
@@ -268,7 +268,7 @@ def test_fire_releases_both_doors_until_the_key_is_turned(day):
 
 def test_lockdown_refuses_card_and_pin_and_lets_people_leave(day):
     day.lockdown("on")
-    assert day.hears(Lockdown).by == "the office"
+    assert day.wait_for_event(Lockdown).by == "the office"
     assert day.shows("lockdown")
     assert day.show_card(ANN).reason == "lockdown"
     assert day.show_card(ANN, "second").reason == "lockdown"
@@ -277,49 +277,49 @@ def test_lockdown_refuses_card_and_pin_and_lets_people_leave(day):
     day.leave()
     day.leave("second")
     day.lockdown("off")
-    day.hears(Lockdown, is_over=True)
+    day.wait_for_event(Lockdown, is_over=True)
     assert isinstance(day.show_card(ANN), CredentialGranted)
 
 
 def test_a_lockdown_outlives_a_restart(day):
     day.lockdown("on")
-    day.hears(Lockdown)
+    day.wait_for_event(Lockdown)
     day.stop_brain()
-    assert day.hears(Stopped).why == "SIGTERM"
+    assert day.wait_for_event(Stopped).why == "SIGTERM"
     day.start_brain()
-    day.hears(Started)
+    day.wait_for_event(Started)
     assert day.show_card(ANN).reason == "lockdown"
     assert day.shows("lockdown")
-    kinds = [type(fact) for fact in day.told()]
+    kinds = [type(fact) for fact in day.recorded()]
     assert kinds.index(Stopped) < kinds.index(Started) < len(kinds) - 1 - kinds[::-1].index(Lockdown)
 
 
 def test_an_unlock_schedule_begins_and_ends(day):
     day.at("05:30")
-    begun = day.hears(ScheduledUnlock)
+    begun = day.wait_for_event(ScheduledUnlock)
     assert (begun.schedule, begun.door, begun.is_over) == ("market", "second", False)
-    day.hears(DoorReleased, cause="schedule", door="second")
+    day.wait_for_event(DoorReleased, cause="schedule", door="second")
     assert day.shows("free_passage")
     assert day.is_on("second.lock")
     assert not day.is_on("lock")
     day.play("contact", True, "second")
-    assert day.hears(DoorOpened).after == "schedule"
+    assert day.wait_for_event(DoorOpened).after == "schedule"
     day.play("contact", False, "second")
     day.at("12:00")
-    day.hears(ScheduledUnlock, is_over=True)
-    day.hears(DoorSecured, door="second", timeout_s=60)
+    day.wait_for_event(ScheduledUnlock, is_over=True)
+    day.wait_for_event(DoorSecured, door="second", timeout_s=60)
     assert day.lock("second.lock") == [True, False]
 
 
 def test_a_lockdown_interrupts_an_unlock_schedule(day):
     day.at("05:30")
-    day.hears(DoorReleased, cause="schedule", door="second")
+    day.wait_for_event(DoorReleased, cause="schedule", door="second")
     day.lockdown("on")
-    day.hears(ScheduledUnlock, is_over=True)
-    assert day.hears(DoorSecured, door="second").cause == "lockdown"
+    day.wait_for_event(ScheduledUnlock, is_over=True)
+    assert day.wait_for_event(DoorSecured, door="second").cause == "lockdown"
     day.lockdown("off")
-    day.hears(ScheduledUnlock, is_over=False)
-    day.hears(DoorReleased, cause="schedule", door="second")
+    day.wait_for_event(ScheduledUnlock, is_over=False)
+    day.wait_for_event(DoorReleased, cause="schedule", door="second")
 
 
 # Alarms and calls
@@ -328,17 +328,17 @@ def test_a_lockdown_interrupts_an_unlock_schedule(day):
 def test_the_begin_and_end_of_tampering_are_reported(day):
     for door in ("main", "second"):
         day.play("tamper", True, door)
-        assert day.hears(Tampered, door=door).is_over is False
+        assert day.wait_for_event(Tampered, door=door).is_over is False
         day.play("tamper", False, door)
-        assert day.hears(Tampered, door=door).is_over is True
+        assert day.wait_for_event(Tampered, door=door).is_over is True
     assert day.lock() == day.lock("second.lock") == []
 
 
 def test_the_call_button_is_recorded_and_without_an_office_the_caller_learns_it_at_once(day):
     for door in ("main", "second"):
         day.play("call", True, door)
-        day.hears(CallPressed, door=door)
-        assert day.hears(CallEnded, door=door).outcome == "unreachable"
+        day.wait_for_event(CallPressed, door=door)
+        assert day.wait_for_event(CallEnded, door=door).outcome == "unreachable"
         day.play("call", False, door)
     shown = day.shows("unreachable")
     assert ["en", "The office cannot be reached. Please use a card or a code."] in shown["sentences"]
@@ -349,13 +349,13 @@ def test_the_call_button_is_recorded_and_without_an_office_the_caller_learns_it_
 def test_a_relay_with_wrong_feedback_is_reported(day, is_stuck):
     if not is_stuck:
         day.show_card(DAN)
-        day.hears(DoorReleased)
+        day.wait_for_event(DoorReleased)
     day.play("feedback", is_stuck)
-    odd = day.hears(LineImplausible)
+    odd = day.wait_for_event(LineImplausible)
     assert (odd.line, odd.door) == ("lock", "main")
     assert odd.why == ("the relay has not dropped" if is_stuck else "the relay has not picked up")
     day.play("feedback", not is_stuck)
-    assert day.hears(LinePlausible).line == "lock"
+    assert day.wait_for_event(LinePlausible).line == "lock"
 
 
 def test_a_chattering_input_is_reported(day):
@@ -363,23 +363,23 @@ def test_a_chattering_input_is_reported(day):
         for is_active in (True, False):
             day.play("tamper", is_active, "second")
             time.sleep(0.1)
-        return day.told(LineImplausible)
+        return day.recorded(LineImplausible)
 
-    (told,) = day.wait_for(odd, 60)
-    assert (told.line, told.door) == ("tamper", "second")
+    (recorded,) = day.wait_for(odd, 60)
+    assert (recorded.line, recorded.door) == ("tamper", "second")
 
 
 def test_without_its_latch_the_gate_is_out_of_order_until_it_returns(day):
     day.latch.kill()
     day.latch.wait()
-    assert day.hears(WorkerLost).worker == "latch"
-    assert day.hears(Degraded).lost == ["latch", "vision"]
+    assert day.wait_for_event(WorkerLost).worker == "latch"
+    assert day.wait_for_event(Degraded).lost == ["latch", "vision"]
     assert day.shows("out_of_order")
     assert day.swipe(USB).subject == day.people["ann"]
-    assert "no latch answers" in day.hears(ReleaseRefused).why
+    assert "no latch answers" in day.wait_for_event(ReleaseRefused).why
     day.start_latch()
-    assert day.hears(WorkerReady).worker == "latch"
-    assert day.hears(Degraded).lost == ["vision"]
+    assert day.wait_for_event(WorkerReady).worker == "latch"
+    assert day.wait_for_event(Degraded).lost == ["vision"]
     assert isinstance(day.show_card(ANN), CredentialGranted)
     day.walk_through()
 
@@ -387,12 +387,12 @@ def test_without_its_latch_the_gate_is_out_of_order_until_it_returns(day):
 def test_a_forced_leaf_raises_an_alarm(day):
     time.sleep(1)  # until the gate no longer expects the person who left by this door
     day.play("contact", True, "second")
-    assert day.hears(DoorForcedOpen).door == "second"
-    assert day.hears(DoorOpened).after == "nothing"
+    assert day.wait_for_event(DoorForcedOpen).door == "second"
+    assert day.wait_for_event(DoorOpened).after == "nothing"
     assert day.shows("alarm")
     assert day.lock("second.lock") == []
     day.play("contact", False, "second")
-    day.hears(DoorClosed)
+    day.wait_for_event(DoorClosed)
     assert day.screen.now == "alarm", "it is an alarm for a while after it was shut"
 
 

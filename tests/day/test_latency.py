@@ -49,7 +49,7 @@ def test_the_times_from_card_to_relay_and_from_leaf_to_event_are_within_the_budg
     assert len(edges) == len(opened) == len(granted) == ROUNDS
     to_relay = [edge - at for edge, at in zip(edges, granted, strict=True)]
     whole = [edge - at for edge, at in zip(edges, shown_at, strict=True)]
-    to_event = [told - at for told, at in zip(opened, pushed_at, strict=True)]
+    to_event = [recorded - at for recorded, at in zip(opened, pushed_at, strict=True)]
     print(f"n = {ROUNDS}; median / p95 / worst in ms")
     print(f"grant to relay edge: {spread_ms(to_relay)} (budget p95 50)")
     print(f"card shown to relay edge, the reader's gap of 25 ms included: {spread_ms(whole)}")

@@ -45,19 +45,19 @@ def opens_by_card_and_pin(day):
     """Return whether the card and the PIN both open, by the journal and by the lock."""
     before = len(day.lock())
     assert day.show_card(ANN).subject == day.people["ann"]
-    day.hears(DoorReleased, cause="grant")
+    day.wait_for_event(DoorReleased, cause="grant")
     day.walk_through()
     assert day.answered_pin(ANNS_PIN).subject == day.people["ann"]
-    day.hears(DoorReleased, cause="grant")
+    day.wait_for_event(DoorReleased, cause="grant")
     day.walk_through()
     return day.lock()[before:] == [True, False, True, False]
 
 
 def test_models_missing(day):
     day.start()
-    lost = day.hears(WorkerLost)
+    lost = day.wait_for_event(WorkerLost)
     assert lost.worker == "vision"
-    assert day.hears(Degraded).lost == ["vision"]
+    assert day.wait_for_event(Degraded).lost == ["vision"]
     said = "Faces do not work. Please use a card or a code, or press call."
     assert ["en", said] in day.shows("fault")["sentences"]
     day.begin()
@@ -70,9 +70,9 @@ def test_camera_missing(day):
     (day.gate.folder / "frames").mkdir()
     day.gate.write(models={"dir": str(BESIDE), "set": own_set()})
     day.start()
-    lost = day.hears(WorkerLost)
+    lost = day.wait_for_event(WorkerLost)
     assert (lost.worker, lost.why.split(":")[0]) == ("vision", "camera")
-    assert day.hears(Degraded).lost == ["vision"]
+    assert day.wait_for_event(Degraded).lost == ["vision"]
     assert day.shows("fault")
     day.begin()
     assert opens_by_card_and_pin(day)
@@ -144,12 +144,12 @@ def test_disk_full(full_disk_day):
     day.raw_card(EMIL)  # the gate cannot count its single use
     day.wait_for(lambda: day.screen.now == "refused")
     assert day.lock() == [True, False] * 2
-    assert day.told(CredentialGranted) == []
+    assert day.recorded(CredentialGranted) == []
     day.disk.make_room(day.brain)
-    assert [day.hears(CredentialGranted).way for _ in range(2)] == ["card", "pin"]
-    assert day.hears(CredentialDenied, reason="undecided").subject == day.people["emil"]
+    assert [day.wait_for_event(CredentialGranted).way for _ in range(2)] == ["card", "pin"]
+    assert day.wait_for_event(CredentialDenied, reason="undecided").subject == day.people["emil"]
     has_lost(day, "journal")
-    day.hears(Degraded, lost=["vision"])
+    day.wait_for_event(Degraded, lost=["vision"])
     day.gate.run("events", "verify", check=0)
     assert day.show_card(ANN).way == "card"
 
@@ -159,16 +159,16 @@ def test_clock_wrong(day):
     day.office("rights", day.people["cara"], "--schedule", "work")
     day.at("05:30")
     day.start()
-    day.hears(DoorReleased, cause="schedule", door="second")
+    day.wait_for_event(DoorReleased, cause="schedule", door="second")
     day.days_later(-40)
-    assert "earlier than the newest event" in day.hears(ClockDoubted).why
-    assert day.hears(Degraded, lost=["clock", "vision"])
-    day.hears(ScheduledUnlock, is_over=True)
+    assert "earlier than the newest event" in day.wait_for_event(ClockDoubted).why
+    assert day.wait_for_event(Degraded, lost=["clock", "vision"])
+    day.wait_for_event(ScheduledUnlock, is_over=True)
     assert opens_by_card_and_pin(day)
     assert day.show_card(CARA).reason == "clock"
     day.at("12:00")
-    assert day.hears(ClockDoubted).is_over
-    assert day.hears(Degraded, lost=["vision"])
+    assert day.wait_for_event(ClockDoubted).is_over
+    assert day.wait_for_event(Degraded, lost=["vision"])
     assert day.show_card(CARA).subject == day.people["cara"]
 
 
@@ -184,7 +184,7 @@ def test_the_peoples_database_broken(day):
 
 def has_lost(day, part):
     """Wait for the event that this part is lost. Other parts may have been lost just before."""
-    day.wait_for(lambda: any(part in fact.lost for fact in day.told(Degraded)), 60)
+    day.wait_for(lambda: any(part in fact.lost for fact in day.recorded(Degraded)), 60)
 
 
 def break_table(path, table):
@@ -211,7 +211,7 @@ def test_brain_lost(day, how):
     day.start()
     day.begin()
     day.show_card(ANN)
-    day.hears(DoorReleased)
+    day.wait_for_event(DoorReleased)
     day.brain.send_signal(how)
     day.wait_for(lambda: day.is_on("fault") and not day.is_on())
     if how == signal.SIGKILL:  # a brain that is only stopped leaves the page, which shows by itself that it is silent
@@ -229,10 +229,10 @@ def test_brain_lost(day, how):
     day.brain.kill()
     day.brain.wait()
     day.start_brain()
-    day.hears(Started)
-    day.hears(DoorSecured, cause="disconnect")
-    day.hears(DoorReleased, cause="rex")
+    day.wait_for_event(Started)
+    day.wait_for_event(DoorSecured, cause="disconnect")
+    day.wait_for_event(DoorReleased, cause="rex")
     for door in ("main", "second"):
-        day.hears(FireRelease, door=door)
-        day.hears(DoorSecured, cause="fire_reset", door=door)
+        day.wait_for_event(FireRelease, door=door)
+        day.wait_for_event(DoorSecured, cause="fire_reset", door=door)
     assert isinstance(day.show_card(ANN), CredentialGranted)

@@ -316,7 +316,7 @@ def test_an_unsynchronised_clock_is_amber(settings, monkeypatch):
 def fonts(tmp_path, monkeypatch):
     """Return a function that makes `fc-list` print this text. With None, `fc-list` is missing."""
 
-    def say(text):
+    def fc_list_prints(text):
         monkeypatch.setenv("PATH", f"{tmp_path}:/bin")
         if text is not None:
             (tmp_path / "fc-list").write_text(f"#!/bin/sh\nprintf '{text}'\n")
@@ -324,7 +324,7 @@ def fonts(tmp_path, monkeypatch):
         else:
             monkeypatch.setenv("PATH", str(tmp_path))
 
-    return say
+    return fc_list_prints
 
 
 @pytest.mark.parametrize(("text", "wanted"), [("Noto Sans CJK SC\\n", "green"), ("", "amber"), (None, "amber")])

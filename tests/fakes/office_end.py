@@ -104,7 +104,7 @@ class Receiver:
             return
         for answer in answers:
             if answer is not None and self.is_acking:
-                await self.say(answer)
+                await self.publish(answer)
 
     def _answers(self, topic, payload):
         if topic == TOPICS.status:
@@ -129,7 +129,7 @@ class Receiver:
         """Offer a command. An operator waits for it as long as `waiting` contains it."""
         order = f"{number:032x}"
         self.waiting[order] = (number, action)
-        await self.say(Offer(site=SITE, gate=GATE, command=order))
+        await self.publish(Offer(site=SITE, gate=GATE, command=order))
 
     def _asked(self, ask):
         about = {"site": SITE, "gate": GATE}
@@ -146,7 +146,7 @@ class Receiver:
             Command(**about, id=ask.command, number=number, challenge=ask.nonce, is_live=True, action=action, **who)
         ]
 
-    async def say(self, message):
+    async def publish(self, message):
         """Publish a message of the office on its topic."""
         topics = dict.fromkeys((Command, Offer, Confirmation), TOPICS.command) | {
             Ack: TOPICS.ack,

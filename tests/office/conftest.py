@@ -63,7 +63,7 @@ class GateEnd:
     def message(self, kind, **values):
         return kind(site=SITE, gate=self.name, **values)
 
-    def says(self, kind, topic=None, **values):
+    def send(self, kind, topic=None, **values):
         """Send a message to the office. Return every message the office publishes in response, opened."""
         topics = {Status: "status", EventBatch: "event", RecordRequest: "request"}
         topic = topic or getattr(self.topics, topics.get(kind, "reply"))
@@ -82,7 +82,7 @@ class GateEnd:
             "journal": self.mark(),
             "can": CAN,
         }
-        return self.says(Status, **(usual | values))
+        return self.send(Status, **(usual | values))
 
     def mark(self, **values):
         head = len(self.rows)
@@ -110,23 +110,23 @@ class GateEnd:
         rows = self.rows[first - 1 : last]
         prev = self.rows[first - 2].hash if first > 1 else genesis(SITE, self.name, self.journal)
         usual = {"journal": self.journal, "after": first - 1, "first": first, "last": last, "prev": prev}
-        return self.says(EventBatch, **(usual | {"events": rows} | values))
+        return self.send(EventBatch, **(usual | {"events": rows} | values))
 
     def asks(self, offer, step="begin", **more):
         """Ask whether an order is still wanted. Return the office's answer, or None."""
         self.nonces += 1
-        said = self.says(ConfirmationRequest, command=offer.command, nonce=f"nonce-{self.nonces}", step=step, **more)
+        said = self.send(ConfirmationRequest, command=offer.command, nonce=f"nonce-{self.nonces}", step=step, **more)
         return said[0] if said else None
 
     def reply(self, command, outcome="done", **values):
-        return self.says(Reply, command=command.id, outcome=outcome, **values)
+        return self.send(Reply, command=command.id, outcome=outcome, **values)
 
     def receipt(self, gone, templates=3):
         subject = gone.key.removeprefix("person/")
-        return self.says(RemovalReceipt, subject=subject, n=gone.n, templates=templates, at=stamp(self.court.wall))
+        return self.send(RemovalReceipt, subject=subject, n=gone.n, templates=templates, at=stamp(self.court.wall))
 
     def shares(self, command, face):
-        return self.says(SharedFace, subject=command.action.subject, to=command.action.to, face=face)
+        return self.send(SharedFace, subject=command.action.subject, to=command.action.to, face=face)
 
 
 class Court:
@@ -146,7 +146,7 @@ class Court:
         self.store.add_gate(name, end.me.party.dump(), "0a0b")
         self.due()
         end.status()
-        end.says(VerifierKeys, **end.keys)
+        end.send(VerifierKeys, **end.keys)
         self.due()
         return end
 

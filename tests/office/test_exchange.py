@@ -166,14 +166,14 @@ def test_records_that_reduce_access_do_not_wait_behind_others(court, gate, perso
 
 def test_a_gate_gets_exactly_the_records_that_it_lacks(court, gate, person, only):
     numbers = [court.store.book.put(person(number)) for number in range(5)]
-    [delta] = gate.says(RecordRequest, after=numbers[1])
+    [delta] = gate.send(RecordRequest, after=numbers[1])
     assert [record.n for record in delta.records] == numbers[2:]
     assert (delta.after, delta.upto) == (numbers[1], numbers[-1])
 
 
 def test_a_gate_without_missing_records_gets_an_empty_answer(court, gate, person):
     n = court.store.book.put(person(1))
-    [delta] = gate.says(RecordRequest, after=n)
+    [delta] = gate.send(RecordRequest, after=n)
     assert (delta.after, delta.upto, delta.records) == (n, n, [])
 
 
@@ -184,14 +184,14 @@ def test_deltas_and_a_snapshot_give_the_same_records(court, gate, person):
     for number in range(0, 120, 7):
         court.store.book.remove("person/" + person(number).subject)
     followed = Replica()
-    parts = gate.says(RecordRequest)
+    parts = gate.send(RecordRequest)
     for record in [record for part in parts for record in part.records]:
         followed.held[key_of(record)] = record
     assert parts[0].parts == len(parts) > 1
     assert followed.digest == parts[0].digest == court.store.book.digest("gate-1")
     by_delta = Replica()
     by_delta.version = start
-    for delta in gate.says(RecordRequest, after=start):
+    for delta in gate.send(RecordRequest, after=start):
         by_delta.handle_records(delta)
     missing = {"gate/gate-1"}
     assert {key for key, r in by_delta.held.items() if not isinstance(r, Tombstone)} == set(followed.held) - missing
@@ -200,12 +200,12 @@ def test_deltas_and_a_snapshot_give_the_same_records(court, gate, person):
 def test_the_parts_of_a_snapshot_keep_their_version(court, gate, person, only):
     for number in range(400):
         court.store.book.put(person(number, household="x" * 190))
-    first = gate.says(RecordRequest)
+    first = gate.send(RecordRequest)
     version = first[0].version
     court.store.book.remove("person/" + person(3).subject)
-    again = gate.says(RecordRequest, is_snapshot=True, snapshot=version, parts=[0, 1])
+    again = gate.send(RecordRequest, is_snapshot=True, snapshot=version, parts=[0, 1])
     assert again == first[:2]
-    newest = gate.says(RecordRequest, is_snapshot=True)
+    newest = gate.send(RecordRequest, is_snapshot=True)
     assert newest[0].version > version
 
 
@@ -218,7 +218,7 @@ def test_a_gate_far_behind_gets_a_snapshot(court, gate, person, only):
             court.store.book.put(RoleRecord(n=0, role=f"r{number}", rights=[]))
     n = court.store.book.remove("person/" + person(1).subject)
     assert [delta.records for delta in court.due()] == [[Tombstone(n=n, key="person/" + person(1).subject)]]
-    assert all(isinstance(part, SnapshotPart) for part in gate.says(RecordRequest, after=start))
+    assert all(isinstance(part, SnapshotPart) for part in gate.send(RecordRequest, after=start))
 
 
 def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
@@ -226,9 +226,9 @@ def test_every_message_with_records_fits_on_the_wire(court, gate, person, only):
         subject = person(number, name="名" * 200, household="户" * 200)
         court.store.book.put(subject)
         assert court.store.faces.store_face(subject.subject, "gate-1", face(length=37_000))
-    parts = gate.says(RecordRequest)
+    parts = gate.send(RecordRequest)
     assert len(parts) == 16
-    parts += gate.says(
+    parts += gate.send(
         RecordRequest, is_snapshot=True, snapshot=parts[0].version, parts=list(range(16, parts[0].parts))
     )
     assert sum(len(part.records) for part in parts) == 31
@@ -295,7 +295,7 @@ def test_an_office_from_an_old_backup_numbers_records_above_those_received_early
     assert court.store.book.person(person(1).subject).n > gate.version + 7
     assert ("gate-1", "rolled_back") in court.alarms()
     assert all(record.n > gate.version for record in court.store.book.live(OfficePerson))
-    asked = gate.says(RecordRequest, after=gate.version)
+    asked = gate.send(RecordRequest, after=gate.version)
     assert asked[-1].upto == word.version
 
 
@@ -663,7 +663,7 @@ def test_a_long_command_is_confirmed_again_and_fails_without_an_operator(court, 
     again = court.order(action)
     offers = [out for out in court.due() if isinstance(out, Offer)]
     gate.asks(offers[-1])
-    answer = gate.asks(offers[-1], "commit", says="5 good looks")
+    answer = gate.asks(offers[-1], "commit", send="5 good looks")
     assert (answer.is_wanted, court.state(again)) == (True, "going")
     assert court.store.commands.get(again).progress == "5 good looks"
     assert court.give_up(again) == "stopping"
@@ -702,7 +702,7 @@ def test_a_request_for_a_command_unknown_to_an_old_backup_is_refused_at_once(cou
     court.restart()
     command = gate.asks(offer)
     court.restart(tmp_path / "backup")
-    answer = gate.asks(offer, "commit", says="5 good looks")
+    answer = gate.asks(offer, "commit", send="5 good looks")
     assert (answer.command, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
     assert "send it again" in answer.why
     gate.reply(command, "refused", why=answer.why)
@@ -786,7 +786,7 @@ def test_a_command_with_a_lost_answer_is_never_done_twice(court, gate, only, tmp
                 return desk.store_outcome(said, CommandOutcome("done"))
             if not isinstance(said, ConfirmationRequest):
                 return said
-            [message] = gate.says(ConfirmationRequest, command=said.command, nonce=said.nonce)
+            [message] = gate.send(ConfirmationRequest, command=said.command, nonce=said.nonce)
         return None
 
     placed = court.order(ReleaseDoor())
@@ -800,7 +800,7 @@ def test_a_command_with_a_lost_answer_is_never_done_twice(court, gate, only, tmp
         for offer in only(Offer, court.due()):
             reply = carry_out(offer)
             if reply is not None:
-                gate.says(Reply, command=reply.command, outcome=reply.outcome, why=reply.why)
+                gate.send(Reply, command=reply.command, outcome=reply.outcome, why=reply.why)
     assert done.count("release") == 1
     assert court.state(placed) == "unknown"
     desk.close()
@@ -817,7 +817,7 @@ def test_a_gate_that_does_a_cancelled_command_raises_an_alarm(court, gate):
     placed = court.order(ReleaseDoor())
     [offer] = court.due()
     court.give_up(placed)
-    gate.says(Reply, command=offer.command, outcome="done")
+    gate.send(Reply, command=offer.command, outcome="done")
     assert ("gate-1", "done_late") in court.alarms()
     assert court.state(placed) == "done"
 
@@ -861,7 +861,7 @@ def test_a_face_is_shared_between_gates_without_a_change_for_others(court, gate,
     [delta] = court.due()
     assert (delta.gate, delta.records[0].face, delta.records[0].n) == ("gate-2", face(), delta.upto)
     assert court.store.book.version("gate-3") == before["gate-3"]
-    [delta] = third.says(RecordRequest, after=before["gate-3"] - 1)
+    [delta] = third.send(RecordRequest, after=before["gate-3"] - 1)
     assert delta.records[0].face is None
 
 

@@ -41,7 +41,7 @@ def people(messages):
 def test_a_copied_pairing_reveals_no_name_number_or_pin(court, gate, wang):
     court.store.book.put(wang)
     for ask in ({}, {"after": 1}, {"is_snapshot": True}):
-        said = gate.says(RecordRequest, **ask)
+        said = gate.send(RecordRequest, **ask)
         [record] = people(said)
         told = b"".join(map(msgspec.json.encode, said))
         for secret in ("Wang", "blue tag", CARD, CARD.lstrip("0"), "66AFF3", "102-45043", PIN, DURESS):
@@ -51,7 +51,7 @@ def test_a_copied_pairing_reveals_no_name_number_or_pin(court, gate, wang):
 
 def test_records_for_a_gate_work_only_with_its_own_keys(court, gate, other, wang):
     court.store.book.put(wang)
-    [mine], [theirs] = people(gate.says(RecordRequest)), people(other.says(RecordRequest))
+    [mine], [theirs] = people(gate.send(RecordRequest)), people(other.send(RecordRequest))
     own = hmac.digest(gate.keys["card"], b"6729715", "sha256")
     assert mine.cards[0].digest == own
     assert mine.cards[0].readings == b"".join(sorted(digest_readings(gate.keys["card"], card_readings.given(CARD))))
@@ -68,7 +68,7 @@ def test_plain_and_duress_pins_have_the_same_size_and_order(court, gate, person)
     for number in range(12):
         plain, duress = (hashed_pin(f"{number}{end}", salt, is_duress=end == "22222") for end in ("11111", "22222"))
         court.store.book.put(person(number, pins=[plain, duress] if number % 2 else [duress, plain]))
-    for number, record in enumerate(people(gate.says(RecordRequest))):
+    for number, record in enumerate(people(gate.send(RecordRequest))):
         sizes = {len(msgspec.json.encode(pin)) for pin in record.pins}
         assert len(sizes) == 1
         assert len({pin.salt for pin in record.pins}) == 1
@@ -80,14 +80,14 @@ def test_plain_and_duress_pins_have_the_same_size_and_order(court, gate, person)
 def test_the_first_keys_are_valid_until_the_gate_is_paired_again(court, gate, wang):
     court.store.book.put(wang)
     thief = {"card": bytes(32), "pin": bytes(32)}
-    assert gate.says(VerifierKeys, **thief) == []
+    assert gate.send(VerifierKeys, **thief) == []
     assert ("gate-1", "verifiers_changed") in court.alarms()
-    [record] = people(gate.says(RecordRequest))
+    [record] = people(gate.send(RecordRequest))
     assert record.cards[0].digest == hmac.digest(gate.keys["card"], b"6729715", "sha256")
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
     assert court.store.book.digest_keys("gate-1") is None
-    gate.says(VerifierKeys, **thief)
-    [record] = people(gate.says(RecordRequest))
+    gate.send(VerifierKeys, **thief)
+    [record] = people(gate.send(RecordRequest))
     assert record.cards[0].digest == hmac.digest(bytes(32), b"6729715", "sha256")
 
 
@@ -103,10 +103,10 @@ def test_a_gate_without_reported_keys_gets_its_records_only_after_reporting(cour
     court.store.add_gate("gate-1", gate.me.party.dump(), "0a0b")
     court.store.book.put(wang)
     assert people(court.due()) == []
-    assert people(gate.says(RecordRequest)) == []
-    [record] = people(gate.says(VerifierKeys, **gate.keys))
+    assert people(gate.send(RecordRequest)) == []
+    [record] = people(gate.send(VerifierKeys, **gate.keys))
     assert (len(record.cards), len(record.pins)) == (1, 2)
-    assert gate.says(VerifierKeys, **gate.keys) == [], "once"
+    assert gate.send(VerifierKeys, **gate.keys) == [], "once"
 
 
 def test_keys_are_sealed_in_the_database(court, gate):
@@ -136,12 +136,12 @@ def test_a_too_old_gate_gets_only_removals_of_access(court, gate, other, wang, p
     [word] = only(Heartbeat, said)
     assert (word.version, word.digest) == (before.version, before.digest), "so that it is content with what it has"
     assert only(Command, said) == [], "it is told once"
-    asked = [record for message in gate.says(RecordRequest, after=1) for record in message.records]
+    asked = [record for message in gate.send(RecordRequest, after=1) for record in message.records]
     assert all(isinstance(record, Tombstone) or record.status == "suspended" for record in asked)
     [word] = only(Heartbeat, gate.status())
     assert word.version == court.store.book.version("gate-1")
     assert ("gate-1", "gate_outdated") not in court.alarms()
-    assert {record.subject for record in people(gate.says(RecordRequest, after=gate.version))} >= {wang.subject}
+    assert {record.subject for record in people(gate.send(RecordRequest, after=gate.version))} >= {wang.subject}
 
 
 # -- repeated requests ----------------------------------------------------------------------------------------------
@@ -153,9 +153,9 @@ def test_requesting_records_that_a_gate_has_raises_an_alarm(court, gate, person,
         court.store.book.put(person(number))
     gate.version = court.store.book.version("gate-1")
     gate.status()
-    assert gate.says(RecordRequest, after=gate.version) != []
+    assert gate.send(RecordRequest, after=gate.version) != []
     assert ("gate-1", "asked_for_all") not in court.alarms()
-    assert people(gate.says(RecordRequest, **ask)), "it is answered all the same"
+    assert people(gate.send(RecordRequest, **ask)), "it is answered all the same"
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 
@@ -164,18 +164,18 @@ def test_a_status_that_claims_no_records_hides_nothing(court, gate, person):
     gate.status(records=RecordMark(court.store.book.version("gate-1"), "x"))
     court.restart()
     gate.status(records=RecordMark(0, ""))
-    gate.says(RecordRequest)
+    gate.send(RecordRequest)
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 
 def test_a_first_request_and_the_rest_of_a_snapshot_raise_no_alarm(court, gate, person):
     for number in range(300):
         court.store.book.put(person(number))
-    first = gate.says(RecordRequest)
+    first = gate.send(RecordRequest)
     assert first[0].parts > 1
-    gate.says(RecordRequest, is_snapshot=True, snapshot=first[0].version, parts=[1])
+    gate.send(RecordRequest, is_snapshot=True, snapshot=first[0].version, parts=[1])
     gate.status(records=RecordMark(first[0].version, "x"))
-    gate.says(RecordRequest, is_snapshot=True, snapshot=first[0].version, parts=[1])
+    gate.send(RecordRequest, is_snapshot=True, snapshot=first[0].version, parts=[1])
     assert ("gate-1", "asked_for_all") not in court.alarms()
 
 
@@ -187,10 +187,10 @@ def test_a_request_after_accepting_people_raises_no_alarm(court, gate, person, o
     [offer] = only(Offer, court.due())
     gate.reply(gate.asks(offer))
     assert court.state(placed) == "done"
-    gate.says(RecordRequest, is_snapshot=True)
+    gate.send(RecordRequest, is_snapshot=True)
     assert ("gate-1", "asked_for_all") not in court.alarms()
     court.wait(3600)
-    gate.says(RecordRequest, is_snapshot=True, snapshot=1)
+    gate.send(RecordRequest, is_snapshot=True, snapshot=1)
     assert ("gate-1", "asked_for_all") in court.alarms()
 
 

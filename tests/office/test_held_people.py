@@ -18,7 +18,7 @@ def back(*numbers, why="bulk"):
 
 
 def lists(gate, records, **more):
-    return gate.says(QuarantineList, heard=gate.heard, records=records, **more)
+    return gate.send(QuarantineList, heard=gate.heard, records=records, **more)
 
 
 def alarms(court):
@@ -206,5 +206,5 @@ def test_an_answer_with_findings_about_a_hundred_people_fits(court, gate):
         [offer] = court.due()
         command = gate.asks(offer)
         findings = [ReplyFinding(subject, "refused", "x" * 200) for subject in command.action.subjects]
-        gate.says(Reply, command=command.id, outcome="refused", why="accepted 0 of 100", findings=findings)
+        gate.send(Reply, command=command.id, outcome="refused", why="accepted 0 of 100", findings=findings)
     assert len(court.store.commands.get(order).findings) == 100

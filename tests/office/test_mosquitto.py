@@ -79,7 +79,7 @@ def client(folder, name=None, **more):
     return Client("localhost", Place.load(folder).port, tls_context=context, timeout=PATIENCE_S, **more)
 
 
-async def heard(listener, speaker, topic):
+async def received_topic(listener, speaker, topic):
     """Publish on a topic again and again until the listener receives a message. Return the message's topic."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
@@ -96,7 +96,7 @@ async def test_a_new_gate_may_publish_at_once_on_its_own_topics_only(office, mos
             await listener.subscribe(topic, qos=1)
         await gate.publish(ours.event, b"too early", qos=1)
         write_acl(office, SITE, ["gate-1", "gate-2"])
-        assert await heard(listener, gate, ours.event) == ours.event
+        assert await received_topic(listener, gate, ours.event) == ours.event
         for topic in (theirs.event, theirs.status, ours.ack, ours.command, f"gated/1/{SITE}/gate-1/up/more"):
             await gate.publish(topic, b"?", qos=1)
         await gate.publish(ours.reply, b"last", qos=1)
@@ -113,7 +113,7 @@ async def test_a_gate_receives_only_its_own_topics(office, mosquitto):
             await gate.subscribe(topic, qos=1)
         for topic in (theirs.command, theirs.record, theirs.ack):
             await speaker.publish(topic, b"?", qos=1)
-        assert await heard(gate, speaker, ours.record) == ours.record
+        assert await received_topic(gate, speaker, ours.record) == ours.record
 
 
 async def test_a_removed_gate_can_publish_nothing(office, mosquitto):
@@ -123,16 +123,16 @@ async def test_a_removed_gate_can_publish_nothing(office, mosquitto):
         await listener.subscribe(ours.event, qos=1)
         await listener.subscribe(theirs.event, qos=1)
         await listener.subscribe(theirs.reply, qos=1)
-        assert await heard(listener, gone, theirs.event) == theirs.event
+        assert await received_topic(listener, gone, theirs.event) == theirs.event
         write_acl(office, SITE, ["gate-1"])
         certify(office, "gate-3")
         async with client(office, "gate-3") as new:
             write_acl(office, SITE, ["gate-1", "gate-3"])
             await listener.subscribe(Topics(SITE, "gate-3").event, qos=1)
-            while await heard(listener, new, Topics(SITE, "gate-3").event) != Topics(SITE, "gate-3").event:
+            while await received_topic(listener, new, Topics(SITE, "gate-3").event) != Topics(SITE, "gate-3").event:
                 pass  # skip messages published before the new access list applied
         await gone.publish(theirs.reply, b"?", qos=1)
-        while (topic := await heard(listener, gate, ours.event)) != ours.event:
+        while (topic := await received_topic(listener, gate, ours.event)) != ours.event:
             assert topic != theirs.reply
 
 
@@ -182,8 +182,8 @@ async def test_every_office_process_has_its_own_client_id(office, mosquitto):
         await gate.subscribe(ours.ack, qos=1)
         for each in (first, second):
             await each.subscribe(ours.event, qos=1)
-            assert await heard(each, gate, ours.event) == ours.event
-            assert await heard(gate, each, ours.ack) == ours.ack
+            assert await received_topic(each, gate, ours.event) == ours.event
+            assert await received_topic(gate, each, ours.ack) == ours.ack
 
 
 def test_broker_settings_of_an_older_office_are_repaired_and_manual_lines_kept(office, caplog):

@@ -98,7 +98,7 @@ def _lives(court, other, said):
     store.held.all(), store.receipts.all(), store.faces.missing_faces(["gate-1", "gate-2"], 9), store.left_out()
     court.side.due(court.now + 60, court.wall)
     assert any(isinstance(message, Heartbeat) for message in other.status()), said
-    snapshot = [part for part in other.says(RecordRequest, after=0) if isinstance(part, SnapshotPart)]
+    snapshot = [part for part in other.send(RecordRequest, after=0) if isinstance(part, SnapshotPart)]
     assert SECOND in {getattr(record, "subject", "") for part in snapshot for record in part.records}, said
     other.happen("tampered", door="main")
     assert [ack.seq for ack in other.batch(2, 2) if isinstance(ack, Ack)] == [2], said
@@ -160,7 +160,7 @@ def test_a_gate_that_has_the_person_keeps_the_record(kept, court, other):
 
 
 def test_a_gate_that_never_had_the_person_is_complete_without_the_record(damaged, other):
-    parts = [part for part in other.says(RecordRequest, after=0) if isinstance(part, SnapshotPart)]
+    parts = [part for part in other.send(RecordRequest, after=0) if isinstance(part, SnapshotPart)]
     assert FIRST not in {getattr(record, "subject", "") for part in parts for record in part.records}
     other.version, other.digest = parts[0].version, parts[0].digest
     word = next(message for message in other.status() if isinstance(message, Heartbeat))

@@ -332,7 +332,7 @@ def test_a_running_office_ignores_a_retired_gate_and_serves_the_others(court, ga
     with closing(Store.open(court.folder)) as elsewhere:
         elsewhere.retire_gate("gate-2", "2027-01-01T00:00:00Z")
     assert other.status() == []
-    assert other.says(RecordRequest, after=0) == []
+    assert other.send(RecordRequest, after=0) == []
     court.wait(1.0)
     court.gates.pop("gate-2")
     (told,) = only(Delta, court.due())

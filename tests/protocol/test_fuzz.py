@@ -53,7 +53,7 @@ NASTY = [
 ]  # fmt: skip
 
 
-def said(gate):
+def every_message(gate):
     """Return one message of every kind between the office and a gate."""
     to = {"site": SITE, "gate": gate}
     face = SealedFace("f1", HASH, 1, "sealed")
@@ -136,7 +136,7 @@ class Post:
         at_office = Peer(self.office, identity.party, SITE, gate)
         at_gate = Peer(identity, self.office.party, SITE, gate)
         for messages, writer, reader, topics in zip(
-            said(gate), (at_gate, at_office), (at_office, at_gate), (OFFICE_READS, GATE_READS), strict=True
+            every_message(gate), (at_gate, at_office), (at_office, at_gate), (OFFICE_READS, GATE_READS), strict=True
         ):
             for message in messages:
                 kinds = next(kinds for kinds in topics if isinstance(message, kinds))

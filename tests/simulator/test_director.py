@@ -34,9 +34,9 @@ class Stage(Desk):
 
     def check_alive(self):
         if any(actor.comes_s < LATER_S and actor.leaves_s is None for actor in read_script(self.script).actors):
-            self.say()
+            self.write_answers()
 
-    def say(self):
+    def write_answers(self):
         while self.answers:
             self._writer.append(self.answers.pop(0), datetime.now(UTC))
 
@@ -163,7 +163,7 @@ def test_a_gate_that_is_never_ready_is_reported(stage, monkeypatch):
     with closing(Director(stage, [], None, lambda now: None)) as director:
         assert director.wait_until_on_duty() is False
         stage.answers = [WorkerReady("latch"), WorkerReady("vision")]
-        stage.say()
+        stage.write_answers()
         assert director.wait_until_on_duty() is True
         assert director.now.door == "secured"
 

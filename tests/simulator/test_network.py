@@ -58,7 +58,7 @@ class Gate:
         return EventBatch(site=SITE, gate=GATE, journal=own.journal, after=0, first=1, last=own.head,
                           prev=own.base_hash, events=rows)  # fmt: skip
 
-    async def say(self, topic, message, *kinds):
+    async def exchange(self, topic, message, *kinds):
         """Send a message and return the office's answer."""
         end = time.monotonic() + PATIENCE_S
         while time.monotonic() < end:
@@ -86,13 +86,13 @@ def gate(network, tmp_path):
 
 async def test_events_wait_during_a_cut_and_arrive_afterwards(network, gate):
     gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
-    assert (await gate.say(TOPICS.event, gate.batch(), Ack)).seq == 1
+    assert (await gate.exchange(TOPICS.event, gate.batch(), Ack)).seq == 1
     network.cut()
     with pytest.raises(MqttError):
         await gate.client().__aenter__()
     gate.journal.append(DoorReleased("rex", 3.0), datetime.now(UTC))
     network.restore()
-    ack = await gate.say(TOPICS.event, gate.batch(), Ack)
+    ack = await gate.exchange(TOPICS.event, gate.batch(), Ack)
     assert (ack.seq, ack.hash) == (2, gate.journal.entries()[-1].hash)
     with closing(Store.open(network.office)) as store, store.file.reading() as connection:
         assert [tuple(row) for row in connection.execute("SELECT seq, kind FROM events ORDER BY seq")] == [
@@ -103,7 +103,7 @@ async def test_events_wait_during_a_cut_and_arrive_afterwards(network, gate):
 
 async def test_the_office_answers_a_status_with_its_challenge(network, gate):
     status = Status(site=SITE, gate=GATE, version="0", at=datetime.now(UTC).isoformat(), challenge="c" * 32)
-    assert (await gate.say(TOPICS.status, status, Heartbeat)).challenge == "c" * 32
+    assert (await gate.exchange(TOPICS.status, status, Heartbeat)).challenge == "c" * 32
 
 
 def test_a_broker_that_does_not_start_is_one_clear_error(tmp_path):

@@ -319,7 +319,7 @@ async def test_an_unexpected_message_error_affects_only_that_message(gate, recei
     gate.start()
     await receiver.until(lambda: receiver.statuses, "the birth")
     gate.records.trouble = KeyError("Zhang Wei")
-    await receiver.say(
+    await receiver.publish(
         Delta(site="market-south", gate="gate-2", after=0, upto=1, records=[Tombstone(n=1, key="person/1")])
     )
     await receiver.until(lambda: "KeyError" in caplog.text, "the trouble")
@@ -341,7 +341,7 @@ async def test_a_command_is_executed_once_answered_and_recorded(gate, receiver, 
     await until(lambda: receiver.statuses, "the birth")
     first = order(1)
     for command in (first, first, order(2, Share("a" * 16, "west"), at="2020-01-01T00:00:00Z")):
-        await receiver.say(command)
+        await receiver.publish(command)
     await until(lambda: len(receiver.replies) >= 2, "the answers")
     outcomes = {reply.command: reply.outcome for reply in receiver.replies if isinstance(reply, Reply)}
     assert outcomes == {first.id: "done", order(2).id: "refused"}
@@ -391,7 +391,7 @@ async def test_a_long_command_delays_nothing_and_its_answer_survives_a_reconnect
     gate.perform = slowly
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
-    await receiver.say(order(1))
+    await receiver.publish(order(1))
     await until(lambda: gate.orders, "the order")
     gate.happen(20)
     await delivered(gate, receiver)
@@ -408,7 +408,7 @@ async def test_a_retained_command_is_not_executed(gate, receiver, until, topics,
     await receiver.client.publish(topics.command, office_peer.write(order(1)), qos=1, retain=True)
     gate.start()
     await until(lambda: receiver.statuses, "the birth")
-    await receiver.say(order(2))
+    await receiver.publish(order(2))
     await until(lambda: receiver.replies, "the answer to the other")
     assert [command.number for command in gate.orders] == [2]
 
@@ -420,7 +420,7 @@ async def test_a_command_of_a_stranger_or_for_another_gate_is_not_executed(
     await until(lambda: receiver.statuses, "the birth")
     for payload in (stranger.write(order(1)), office_peer.write(order(2)).replace(b".", b"..")):
         await receiver.client.publish(topics.command, payload, qos=1)
-    await receiver.say(order(3))
+    await receiver.publish(order(3))
     await until(lambda: receiver.replies, "the answer to the last")
     assert [command.number for command in gate.orders] == [3]
 

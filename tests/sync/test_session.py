@@ -53,7 +53,7 @@ class Desk:
             now=0.0,
             proved=self.proofs.append,
             lost=lambda part, why: self.lost.update({part: why}),
-            timed=lambda said, asked_at: self.times.append((said, asked_at)),
+            timed=lambda read_by_office, asked_at: self.times.append((read_by_office, asked_at)),
         )
 
     def open_journal(self):
@@ -81,7 +81,7 @@ def desk(tmp_path, gate_peer, records_kind):
 
 
 @pytest.fixture
-def said(office_peer):
+def read_by_office(office_peer):
     """A function that reads a gate's messages as the office does."""
     kinds = {TOPICS.status: [Status], TOPICS.event: [EventBatch], TOPICS.reply: [Reply, RemovalReceipt]}
     return lambda outs: [office_peer.read(out.payload, *kinds.get(out.topic, [RecordRequest])) for out in outs]
@@ -99,10 +99,10 @@ def order(number, action=Suspend("a" * 16, 7), **other):  # noqa: B008 - frozen
 # -- status ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_first_message_is_a_complete_status_with_a_challenge(desk, said):
+def test_the_first_message_is_a_complete_status_with_a_challenge(desk, read_by_office):
     desk.happen(3)
     out = desk.due(0.0)
-    status = said(out)[0]
+    status = read_by_office(out)[0]
     position = desk.journal.position()
     assert out[0].retain
     assert status.challenge
@@ -112,21 +112,21 @@ def test_the_first_message_is_a_complete_status_with_a_challenge(desk, said):
     assert (status.models, status.at, status.heard, status.silent_s) == ("site", "2027-01-15T12:00:00.000000Z", 0, 0)
 
 
-def test_the_status_is_repeated_regularly_and_on_a_new_connection(desk, said):
+def test_the_status_is_repeated_regularly_and_on_a_new_connection(desk, read_by_office):
     """A broker that counts messages must not learn when the door moves, or what fails."""
     broken = replace_vitals(degraded=["vision"], door="open", people=1, templates=2)
-    assert [type(message) for message in said(desk.due(0.0))] == [Status]
+    assert [type(message) for message in read_by_office(desk.due(0.0))] == [Status]
     desk.happen(1)
     assert desk.due(1.0) == desk.due(2.0, broken) == desk.due(59.9, broken) == []
-    status, batch = sorted(said(desk.due(60.0, broken)), key=lambda message: isinstance(message, EventBatch))
+    status, batch = sorted(read_by_office(desk.due(60.0, broken)), key=lambda message: isinstance(message, EventBatch))
     assert (status.degraded, status.door, batch.last) == (["vision"], "open", 1)
     desk.side.start_connection(63.0)
     assert TOPICS.status in [out.topic for out in desk.due(63.0, broken)]
     assert desk.records.restarts == 1
 
 
-def test_an_office_that_cannot_open_a_status_shows_the_request_to_update(desk, said, office_peer):
-    challenge = said(desk.due(0.0))[0].challenge
+def test_an_office_that_cannot_open_a_status_shows_the_request_to_update(desk, read_by_office, office_peer):
+    challenge = read_by_office(desk.due(0.0))[0].challenge
     old = about(Heartbeat, challenge="", number=1, at=NOON.isoformat(), version=0, digest="")
     desk.side.handle_message(TOPICS.ack, office_peer.write(old, is_to_old=True), 1.0, NOON)
     assert "update the office" in desk.lost["office_outdated"]
@@ -136,15 +136,15 @@ def test_an_office_that_cannot_open_a_status_shows_the_request_to_update(desk, s
 
 
 @pytest.mark.parametrize("at", ["", "noon", "2027-01-15T12:00:00", "9999-99-99T00:00:00Z"])
-def test_a_heartbeat_without_a_time_sets_no_time(desk, said, office_peer, at):
-    challenge = said(desk.due(0.0))[0].challenge
+def test_a_heartbeat_without_a_time_sets_no_time(desk, read_by_office, office_peer, at):
+    challenge = read_by_office(desk.due(0.0))[0].challenge
     word = about(Heartbeat, challenge=challenge, number=1, at=at, version=0, digest="")
     desk.side.handle_message(TOPICS.ack, office_peer.write(word), 1.0, NOON)
     assert (desk.proofs, desk.times) == ([0.0], [])
 
 
-def test_only_a_heartbeat_with_a_new_challenge_gives_the_time(desk, said, office_peer):
-    challenge = said(desk.due(5.0))[0].challenge
+def test_only_a_heartbeat_with_a_new_challenge_gives_the_time(desk, read_by_office, office_peer):
+    challenge = read_by_office(desk.due(5.0))[0].challenge
     before = NOON - timedelta(days=9)
     for beat, echoed, at in ((1, "of another day", NOON), (2, challenge, NOON), (3, challenge, before)):
         word = office_peer.write(
@@ -155,9 +155,9 @@ def test_only_a_heartbeat_with_a_new_challenge_gives_the_time(desk, said, office
     assert desk.times == [(NOON, 5.0)]
 
 
-def test_every_call_is_sent_at_once_with_a_new_challenge(desk, said, office_peer):
-    first = said(desk.due(0.0))[0]
-    called = said(desk.due(1.0, replace_vitals(calls=1)))
+def test_every_call_is_sent_at_once_with_a_new_challenge(desk, read_by_office, office_peer):
+    first = read_by_office(desk.due(0.0))[0]
+    called = read_by_office(desk.due(1.0, replace_vitals(calls=1)))
     assert [type(message) for message in called] == [Status]
     assert desk.due(2.0, replace_vitals(calls=1)) == []
     assert called[0].challenge != first.challenge
@@ -181,29 +181,29 @@ def replace_vitals(**changes):
     return Vitals(**(fields | changes))
 
 
-def test_applied_records_are_reported_at_once(desk, said):
+def test_applied_records_are_reported_at_once(desk, read_by_office):
     desk.due(0.0)
     desk.records.mark = RecordMark(7, "d" * 64)
-    assert said(desk.due(0.1))[0].records.version == 7
+    assert read_by_office(desk.due(0.1))[0].records.version == 7
 
 
-def test_no_two_statuses_have_the_same_challenge(desk, said):
-    challenges = [said(desk.due(60.0 * n))[0].challenge for n in range(40)]
+def test_no_two_statuses_have_the_same_challenge(desk, read_by_office):
+    challenges = [read_by_office(desk.due(60.0 * n))[0].challenge for n in range(40)]
     assert len(set(challenges)) == 40
 
 
-def test_a_heartbeat_is_applied_and_its_number_reported(desk, said, server_kind, office_peer):
-    server, status = server_kind(), said(desk.due(0.0))[0]
+def test_a_heartbeat_is_applied_and_its_number_reported(desk, read_by_office, server_kind, office_peer):
+    server, status = server_kind(), read_by_office(desk.due(0.0))[0]
     word = server.word(status.challenge)
     heard = desk.side.handle_message(TOPICS.ack, office_peer.write(word), 5.0, NOON)
     assert not heard.is_invalid
     assert desk.records.words == [word]
-    told = said(desk.due(60.0))[0]
+    told = read_by_office(desk.due(60.0))[0]
     assert (told.heard, told.silent_s) == (1, 60)
 
 
-def test_a_replayed_heartbeat_is_invalid_and_ignored(desk, said, server_kind, office_peer):
-    payload = office_peer.write(server_kind().word(said(desk.due(0.0))[0].challenge))
+def test_a_replayed_heartbeat_is_invalid_and_ignored(desk, read_by_office, server_kind, office_peer):
+    payload = office_peer.write(server_kind().word(read_by_office(desk.due(0.0))[0].challenge))
     assert [desk.side.handle_message(TOPICS.ack, payload, 1.0, NOON).is_invalid for _ in range(3)] == [
         False,
         True,
@@ -212,38 +212,39 @@ def test_a_replayed_heartbeat_is_invalid_and_ignored(desk, said, server_kind, of
     assert len(desk.records.words) == 1
 
 
-def test_silence_is_reported_once_and_its_end(desk, said, server_kind, office_peer):
+def test_silence_is_reported_once_and_its_end(desk, read_by_office, server_kind, office_peer):
     server = server_kind()
     desk.due(0.0)
     for now in (3600.0, 3601.0, 3700.0):
         desk.due(now)
     assert desk.facts == [OfficeSilent(3601)]
-    status = said(desk.due(3760.0))[0]
+    status = read_by_office(desk.due(3760.0))[0]
     desk.side.handle_message(TOPICS.ack, office_peer.write(server.word(status.challenge)), 3761.0, NOON)
     desk.due(3762.0)
     assert desk.facts[1:] == [OfficeSilent(3760, is_over=True)]
 
 
-def test_the_will_and_the_goodbye_say_offline_and_are_retained(desk, said):
+def test_the_will_and_the_goodbye_say_offline_and_are_retained(desk, read_by_office):
     for out in (desk.side.last_will(NOON, WELL), desk.side.last_will(NOON, WELL)):
         assert (out.topic, out.retain) == (TOPICS.status, True)
-        assert said([out])[0].state == "offline"
+        assert read_by_office([out])[0].state == "offline"
 
 
-def test_a_lost_part_with_a_long_name_still_makes_a_status_that_is_read(desk, said):
+def test_a_lost_part_with_a_long_name_still_makes_a_status_that_is_read(desk, read_by_office):
     assert (
-        said(desk.due(0.0, replace_vitals(degraded=["reader /dev/input/" + "x" * 200])))[0].degraded[0][:7] == "reader "
+        read_by_office(desk.due(0.0, replace_vitals(degraded=["reader /dev/input/" + "x" * 200])))[0].degraded[0][:7]
+        == "reader "
     )
 
 
 # -- the log ---------------------------------------------------------------------------------------------------------
 
 
-def test_events_go_up_in_order_and_the_next_when_the_office_holds_them(desk, said, server_kind, office_peer):
+def test_events_go_up_in_order_and_the_next_when_the_office_holds_them(desk, read_by_office, server_kind, office_peer):
     server = server_kind()
     desk.happen(900)
     for now in range(20):
-        for message in said(desk.due(float(now))):
+        for message in read_by_office(desk.due(float(now))):
             if isinstance(message, EventBatch) and (ack := server.take(message)) is not None:
                 desk.side.handle_message(TOPICS.ack, office_peer.write(ack), float(now), NOON)
     assert list(server.events) == list(range(1, 901))
@@ -286,22 +287,22 @@ def test_random_bytes_are_invalid_and_have_no_effect(quiet_desk, payload, topic)
 # -- parts that fail -------------------------------------------------------------------------------------------------
 
 
-def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, said, caplog):
+def test_a_journal_that_fails_rests_and_everything_else_goes_on(desk, read_by_office, caplog):
     caplog.set_level(logging.INFO)
     desk.happen(2)
     desk.trouble = StateError("the card is gone")
-    assert [type(message) for message in said(desk.due(0.0))] == [Status]
+    assert [type(message) for message in read_by_office(desk.due(0.0))] == [Status]
     desk.records.requests = [about(RecordRequest, after=3)]
-    assert said(desk.due(0.5)) == [about(RecordRequest, after=3)]
+    assert read_by_office(desk.due(0.5)) == [about(RecordRequest, after=3)]
     assert desk.opened == 1
     desk.due(DISK_REST_S)
     assert desk.opened == 2
     desk.trouble = None
-    assert [m.last for m in said(desk.due(2 * DISK_REST_S)) if isinstance(m, EventBatch)] == [2]
+    assert [m.last for m in read_by_office(desk.due(2 * DISK_REST_S)) if isinstance(m, EventBatch)] == [2]
     assert [record.levelname for record in caplog.records] == ["ERROR", "INFO"]
 
 
-def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, office_peer, caplog):
+def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, read_by_office, office_peer, caplog):
     desk.records.trouble = BusyError("somebody else holds the gallery")
     delta = about(Delta, after=0, upto=1, records=[Tombstone(n=1, key="person/0011223344556677")])
     heard = desk.side.handle_message(TOPICS.record, office_peer.write(delta), 0.0, NOON)
@@ -317,42 +318,42 @@ def test_records_that_cannot_be_written_end_nothing_and_come_again(desk, said, o
 # -- records and commands --------------------------------------------------------------------------------------------
 
 
-def test_messages_of_the_replica_go_to_their_topics(desk, said, office_peer):
+def test_messages_of_the_replica_go_to_their_topics(desk, read_by_office, office_peer):
     receipt = about(RemovalReceipt, subject="0011223344556677", n=1, templates=3, at="")
     request = about(RecordRequest, is_snapshot=True)
     desk.records.answers = [receipt, request]
     delta = about(Delta, after=0, upto=1, records=[])
     out = desk.side.handle_message(TOPICS.record, office_peer.write(delta), 0.0, NOON).outgoing
     assert [o.topic for o in out] == [TOPICS.reply, TOPICS.request]
-    assert said(out) == [receipt, request]
+    assert read_by_office(out) == [receipt, request]
 
 
-def test_a_fresh_command_is_executed_once_answered_and_recorded(desk, said, office_peer):
+def test_a_fresh_command_is_executed_once_answered_and_recorded(desk, read_by_office, office_peer):
     command = order(1, reason="the postman")
     heard = desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
     assert heard.command == command
     assert list(heard.outgoing) == []
     out = desk.side.finish_command(command, CommandOutcome("done"), 1.0)
-    assert said(out) == [about(Reply, command=command.id, outcome="done")]
+    assert read_by_office(out) == [about(Reply, command=command.id, outcome="done")]
     assert desk.facts == [Commanded("suspend", command.id, "li", "the postman", "done")]
     again = desk.side.handle_message(TOPICS.command, office_peer.write(command), 2.0, NOON)
     assert again.command is None
-    assert said(again.outgoing) == said(out)
+    assert read_by_office(again.outgoing) == read_by_office(out)
     assert len(desk.facts) == 1
 
 
-def test_a_stale_command_is_refused_answered_and_recorded_once(desk, said, office_peer):
+def test_a_stale_command_is_refused_answered_and_recorded_once(desk, read_by_office, office_peer):
     command = order(1, Share("a" * 16, "west"), at=(NOON - timedelta(hours=1)).isoformat())
     for _ in range(3):
         heard = desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
         assert heard.command is None
-        assert said(heard.outgoing)[0].outcome == "refused"
+        assert read_by_office(heard.outgoing)[0].outcome == "refused"
     assert [fact.outcome for fact in desk.facts] == ["refused"]
 
 
-def test_without_a_clock_a_challenge_is_sent_and_nothing_is_recorded(desk, said, office_peer):
+def test_without_a_clock_a_challenge_is_sent_and_nothing_is_recorded(desk, read_by_office, office_peer):
     heard = desk.side.handle_message(TOPICS.command, office_peer.write(order(1)), 0.0, None)
-    challenge = said(heard.outgoing)[0]
+    challenge = read_by_office(heard.outgoing)[0]
     assert (challenge.outcome, heard.command, desk.facts) == ("challenge", None, [])
     again = order(2, challenge=challenge.challenge)
     assert desk.side.handle_message(TOPICS.command, office_peer.write(again), 1.0, None).command == again
@@ -371,11 +372,11 @@ def test_a_command_that_cannot_be_recorded_is_not_executed(desk, office_peer, mo
     assert heard.command is None
 
 
-def test_messages_of_a_command_are_sent_before_its_answer(desk, said, office_peer):
+def test_messages_of_a_command_are_sent_before_its_answer(desk, read_by_office, office_peer):
     command = order(1)
     desk.side.handle_message(TOPICS.command, office_peer.write(command), 0.0, NOON)
     desk.side.queue(about(RemovalReceipt, subject="0011223344556677", n=1, templates=0, at=""))
-    assert [type(m) for m in said(desk.side.finish_command(command, CommandOutcome("done"), 1.0))] == [
+    assert [type(m) for m in read_by_office(desk.side.finish_command(command, CommandOutcome("done"), 1.0))] == [
         RemovalReceipt,
         Reply,
     ]
@@ -474,13 +475,15 @@ def test_the_office_gets_every_event_and_fresh_heartbeats_whatever_a_broker_does
         assert desk.records.words[-1].number == world.server.beat
 
 
-def test_an_interrupted_command_is_answered_on_every_connection(desk, said):
+def test_an_interrupted_command_is_answered_on_every_connection(desk, read_by_office):
     order = about(
         Command, id="01" * 16, number=1, at=NOON.isoformat(), operator="li", action=Suspend("0123456789abcdef", 5)
     )
     assert desk.ledger.judge(order, 0.0, NOON) is order
     for now in (1.0, 2.0):
         desk.side.start_connection(now)
-        [told] = [each for each in said(desk.due(now)) if isinstance(each, Reply)]
+        [told] = [each for each in read_by_office(desk.due(now)) if isinstance(each, Reply)]
         assert (told.command, told.outcome, told.why) == (order.id, "failed", STOPPED)
-        assert not [each for each in said(desk.due(now + 0.1)) if isinstance(each, Reply)], "once a connection"
+        assert not [each for each in read_by_office(desk.due(now + 0.1)) if isinstance(each, Reply)], (
+            "once a connection"
+        )

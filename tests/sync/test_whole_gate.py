@@ -98,22 +98,22 @@ async def test_a_caller_reaches_the_office_is_answered_and_let_in_once(whole_gat
     whole_gate.write(site={"id": SITE}, gate={"id": GATE}, models={"dir": "nowhere"}, sync=sync, door={"call_pin": 6})
     whole_gate.start("run")
 
-    def heard(kind):
+    def events_of(kind):
         return [json.loads(event.body) for event in receiver.server.events.values() if event.kind == kind]
 
-    await until(lambda: "online" in receiver.states and heard("worker_ready"), "the gate")
+    await until(lambda: "online" in receiver.states and events_of("worker_ready"), "the gate")
     await asyncio.to_thread(press, whole_gate)
-    await until(lambda: heard("call_pressed"), "the call")
+    await until(lambda: events_of("call_pressed"), "the call")
     await receiver.order(1, AnswerCall("wait"))
-    await until(lambda: heard("call_answered"), "the first answer")
+    await until(lambda: events_of("call_answered"), "the first answer")
     for number in (2, 3):
         await receiver.order(number, AnswerCall("opening"))
     await until(lambda: len(receiver.replies) == 3, "what became of three answers")
     assert [reply.outcome for reply in receiver.replies] == ["done", "done", "refused"]
-    await until(lambda: heard("door_released"), "the release")
-    assert [fact.get("answer", "wait") for fact in heard("call_answered")] == ["wait", "opening"]
-    assert [fact["cause"] for fact in heard("door_released")] == ["grant"]
-    assert heard("call_ended") == []
+    await until(lambda: events_of("door_released"), "the release")
+    assert [fact.get("answer", "wait") for fact in events_of("call_answered")] == ["wait", "opening"]
+    assert [fact["cause"] for fact in events_of("door_released")] == ["grant"]
+    assert events_of("call_ended") == []
 
 
 async def test_a_caller_learns_at_once_that_the_link_is_lost(whole_gate, broker, receiver, until):

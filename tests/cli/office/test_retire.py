@@ -71,12 +71,12 @@ def test_retiring_lists_the_cards_and_pins_to_change_starting_with_used_ones(off
     office("person", "card", ann, "--number", "04A2B3C4D5E6F7", "--label", "blue")
     office("person", "card", ben, "--number", "0491B7C2AA5580", "--label", "red")
     came_in(folder, ben, "card")
-    said = json.loads(office("gates", "retire", "gate-2", "--yes", "--json"))
-    assert [(each["subject"], len(each["cards"]), each["used_there_at"]) for each in said["people"]] == [
+    printed = json.loads(office("gates", "retire", "gate-2", "--yes", "--json"))
+    assert [(each["subject"], len(each["cards"]), each["used_there_at"]) for each in printed["people"]] == [
         (ben, 1, AT), (ann, 1, None)
     ]  # fmt: skip
-    assert eve not in json.dumps(said)
-    assert "0491B7C2AA5580" not in json.dumps(said), "never a number"
+    assert eve not in json.dumps(printed)
+    assert "0491B7C2AA5580" not in json.dumps(printed), "never a number"
     again = office("gates", "retire", "gate-2")
     assert "gate-2 is retired" in again
     assert "Ben" in again
