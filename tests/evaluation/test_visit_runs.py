@@ -155,6 +155,12 @@ def test_an_attack_with_the_wrong_face_passes_pad_and_not_the_gate(film, index, 
     assert (outcome.granted, outcome.passes_pad) == (None, True)
 
 
+def test_frames_of_two_faces_pass_pad_and_not_the_gate(film, index, rules, look, visit):
+    frames = film.frames(*[look(0.9, who) for who in ("ann", "bob", "ann", "bob", "ann", "bob")])
+    outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann")]))
+    assert (outcome.granted, outcome.passes_pad) == (None, True)
+
+
 def test_poor_frames_do_not_count_against_pad(film, index, rules, look, unseen, visit):
     frames = film.frames(look(), unseen, look(), unseen, look(), unseen)
     outcome = only(evaluate_visits(film, index, rules, [visit(frames, "ann")]))
