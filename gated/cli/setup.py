@@ -151,18 +151,26 @@ def _gallery(settings: Settings) -> str | None:
     return enrol_again_text(settings)
 
 
-def _access_rules(settings: Settings) -> None:
-    """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody."""
+def _access_rules(settings: Settings) -> str | None:
+    """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody. Warn of people whose
+    face needs a card or PIN, and who have none.
+    """
     from gated.people.credential_store import Credentials
 
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
         named, known = store.schedule_names(), {*settings.schedules, *store.schedules()}
+        holders, served = store.holders(), {each.subject for each in store.all()}
     problems = [
         f"schedules.{name}: an access rule names this missing schedule; write it, or set the rule again"
         for name in sorted(named - known)
     ]
     if problems:
         raise ConfigError("settings", problems)
+    lacking = sorted(who for who, holder in holders.items() if holder.always_needs_second and who not in served)
+    advice = "give each of them one"
+    return (
+        f"these people need a card or PIN to enter, and have none: {', '.join(lacking)}; {advice}" if lacking else None
+    )
 
 
 def _calendar(settings: Settings) -> str | None:

@@ -81,6 +81,13 @@ class Holder:
     home: str = field(default="", repr=False, compare=False)
     """The person's household, in normal form."""
 
+    @property
+    def always_needs_second(self) -> bool:
+        """Return whether the person's face never opens alone, by rules or by a mark."""
+        return self.mark is not None or any(
+            rules and all(rule.needs_second for rule in rules) for rules in (self.rules, *self.other_spellings)
+        )
+
 
 def plain_role(name: str) -> str:
     """Return the normal form of a role's name. A role describes a person's work here, never the person's condition.

@@ -181,6 +181,15 @@ def test_a_schedule_of_the_office_does_not_count_as_missing(gate, run):
     assert "schedules.day" in checks(run)["access rules"][1]
 
 
+@pytest.mark.parametrize("demand", [["rights", "ann", "--with-card-or-pin"], ["mark", "ann", "--alike"]])
+def test_people_whose_face_needs_a_card_that_they_do_not_have_are_named(gate, run, demand):
+    subject = run("people", "add", "--name", "Ann", "--household", "2-401", check=0).split()[-1]
+    run("people", *demand, check=0)
+    assert subject in checks(run)["access rules"][1]
+    run("people", "card", "add", "ann", "--number", "0006729715", check=0)
+    assert checks(run)["access rules"][0] == "good"
+
+
 @pytest.mark.parametrize(
     ("day", "holidays", "office", "says"),
     [
