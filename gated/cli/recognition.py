@@ -13,8 +13,10 @@ from gated.camera.decoding import decoded_photo
 from gated.camera.pictures import frame_of
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.table_output import show
+from gated.config import Settings
 from gated.face.frame_bench import bench as bench_face
-from gated.face.pipeline import load_pipeline
+from gated.face.frame_bench import estimates, network_costs
+from gated.face.pipeline import FacePipeline, load_pipeline
 from gated.gallery.calibrator import stored_calibration
 from gated.gallery.gallery import Gallery
 from gated.gallery.search_bench import search_ratio
@@ -57,6 +59,7 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
 @click.option(
     "--rounds", type=click.IntRange(5, 10_000), default=100, show_default=True, help="Number of measurements."
 )
+@click.option("--estimate", is_flag=True, help="Estimate the time of a decision on a Pi 5, a Pi 4 and a Zero 2 W.")
 @click.option("--sync", is_flag=True, help="Measure gate and office instead: fill, revoke, drain, junk, many gates.")
 @click.option(
     "--gates", type=click.IntRange(1, 500), multiple=True, default=(50, 200), help="With --sync: number of gates."
@@ -64,11 +67,12 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
 def bench(  # noqa: PLR0917 - the options of a command
-    context: Context, photo: Path | None, rounds: int, sync: bool, gates: tuple[int, ...], as_json: bool
+    context: Context, photo: Path | None, rounds: int, estimate: bool, sync: bool, gates: tuple[int, ...], as_json: bool
 ) -> None:
     """Measure the pipeline against the bare models on the same frame, and the search against a bare matrix product.
 
     Figures are medians of one run, measured in turn. Compare the ratios, not the milliseconds of two machines.
+    --estimate measures nothing on a Pi: it uses published rates of its processor.
     """
     if sync:
         from gated.cli.bench_sync import bench_sync
@@ -77,6 +81,9 @@ def bench(  # noqa: PLR0917 - the options of a command
         return
     settings = context.settings
     pipeline = load_pipeline(settings.models, settings.face)
+    if estimate:
+        _show_estimates(settings, pipeline, rounds, as_json=as_json)
+        return
     frame = frame_of(decoded_photo(photo), 0.0, 0) if photo is not None else None
     face, search = bench_face(pipeline, frame, rounds), search_ratio(composite=pipeline.composite)
     if as_json:
@@ -87,3 +94,28 @@ def bench(  # noqa: PLR0917 - the options of a command
     show(["stage", "ms"], rows)
     streams.say(f"ours / bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
     streams.say(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")
+
+
+def _show_estimates(settings: Settings, pipeline: FacePipeline, rounds: int, *, as_json: bool) -> None:
+    """Print the cost of each network, and the estimate for each board."""
+    costs = network_costs(pipeline, rounds)
+    found = estimates(costs, settings.access.frames, settings.camera.fps)
+    if as_json:
+        show_json({"networks": costs, "estimates": found})
+        return
+    rows = [[each.name, each.stage, f"{each.macs / 1e6:.0f}", f"{each.here_ms:.2f}"] for each in costs]
+    show(["network", "stage", "million multiply-accumulates", "ms here"], rows)
+    streams.say(
+        f"estimates for {pipeline.model_set.name}, one face and {settings.access.frames} frames at "
+        f"{settings.camera.fps:g} a second; not measured on these boards"
+    )
+    rows = [
+        [
+            each.board,
+            str(each.threads),
+            "{:.0f} to {:.0f}".format(*each.frame_ms),
+            "{:.2f} to {:.2f}".format(*each.decision_s),
+        ]
+        for each in found
+    ]
+    show(["board", "[face] threads", "ms for a frame", "s from the first good frame to a decision"], rows)

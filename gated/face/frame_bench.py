@@ -1,12 +1,17 @@
 """Measures what a frame costs here, and our share of it: the pipeline beside the bare models, on the same frame."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
 from time import perf_counter
 
 import numpy as np
+from numpy.typing import NDArray
 
+from gated.errors import ModelError
+from gated.face.board_estimate import BOARDS, BoardEstimate, NetworkCost, Stage, estimated
 from gated.face.detect import Face
+from gated.face.onnx import Model
 from gated.face.pipeline import STAGES, FacePipeline
 from gated.frame import Frame, i420_from_rgb, luma
 from gated.types import TrackId
@@ -76,6 +81,40 @@ def _bare(pipeline: FacePipeline, faces: int) -> float:
     for run, inputs in runs:
         run(None, inputs)
     return (perf_counter() - start) * 1e3
+
+
+def network_costs(pipeline: FacePipeline, rounds: int = 20) -> list[NetworkCost]:
+    """Time each network alone. Return what it does for a frame with one face.
+
+    Raises `ModelError` if the manifest has no `macs` for a network.
+    """
+    bench(pipeline, rounds=1)  # fills the inputs
+    detector = pipeline.detector
+    costs = [
+        _cost(detector.model, tensor.array, "detect", tensor.array[0, 0].size, rounds) for tensor in detector.tensors
+    ]
+    costs += [_cost(net.model, net.tensor.array, "pad", None, rounds) for net in pipeline.pad_nets]
+    return costs + [_cost(each.model, each.tensor.array, "embed", None, rounds) for each in pipeline.embedders]
+
+
+def _cost(model: Model, array: NDArray[np.float32], stage: Stage, pixels: int | None, rounds: int) -> NetworkCost:
+    """Return the cost of one network. `pixels`: of this input, for a network that has inputs of several sizes."""
+    entry = model.entry
+    if entry.macs is None:
+        raise ModelError(f"{entry.file}: the manifest has no macs for it, so its time on a Pi cannot be estimated")
+    width, height = entry.input.size
+    share = 1.0 if pixels is None else pixels / (width * height)
+    laps = []
+    for _ in range(rounds):
+        start = perf_counter()
+        model.session.run(None, {model.input_name: array})
+        laps.append((perf_counter() - start) * 1e3)
+    return NetworkCost(entry.file, stage, entry.macs * share, median(laps))
+
+
+def estimates(costs: Sequence[NetworkCost], frames: int, fps: float) -> list[BoardEstimate]:
+    """Return the estimate for each board, with one thread and with two for each network."""
+    return [estimated(costs, board, threads=threads, frames=frames, fps=fps) for board in BOARDS for threads in (1, 2)]
 
 
 def synthetic_frame() -> Frame:

@@ -109,6 +109,8 @@ class ModelEntry(_Data, frozen=True, tag_field="role"):
     size_bytes: Size | None = None
     known_answer: KnownAnswer | None = None
     """A model without one is refused."""
+    macs: Annotated[int, Meta(ge=1)] | None = None
+    """Multiply-accumulates for one input of `input.size`: those of convolutions and matrix products."""
 
     def __post_init__(self) -> None:
         """Check that the sources fit the converter. Raises `ValueError`."""
