@@ -20,6 +20,7 @@ from gated.evaluation import folders, groups, pairs
 from gated.evaluation.courtyard import MOST_PEOPLE, MOST_SEEDS, Courtyard
 from gated.evaluation.enrolled import enrol_all
 from gated.evaluation.field import Begin, evaluate_courtyard
+from gated.evaluation.live import Kind
 from gated.evaluation.measures import ABOUT, EVERYBODY
 from gated.evaluation.plots import draw
 from gated.evaluation.report import Report, report_pairs, report_visits
@@ -47,6 +48,10 @@ GROUPED = ("FNMR", "FMR", "FNIR", "FPIR", "BPCER", "FTE", "FTA")
 @click.option(
     "--groups", "groups_file", type=click.Path(path_type=Path), help="With --gallery: CSV file, NAME,group;group."
 )
+@click.option("--live", is_flag=True, help="Guide an installer through faces, prints and phones at the stopped gate.")
+@click.option("--bona-fide", type=click.IntRange(0, 1000), default=10, show_default=True, help="With --live: faces.")
+@click.option("--prints", type=click.IntRange(0, 1000), default=10, show_default=True, help="With --live: prints.")
+@click.option("--phones", type=click.IntRange(0, 1000), default=10, show_default=True, help="With --live: phones.")
 @click.option("--households", type=click.IntRange(1, 5000), default=72, show_default=True)
 @click.option("--people", type=click.IntRange(2, 10_000), default=216, show_default=True)
 @click.option(
@@ -73,9 +78,22 @@ def evaluate(context: Context, /, **options: Any) -> None:
     pictures: NAME/1.jpg or NAME_1.jpg. With --pairs, compares pictures in pairs. With labels of groups, also reports
     the rates of each group, and the ratio of the worst group to the best.
 
+    --live measures PAD at this gate, with its own camera, and stores the rates for the handover page. Stop the gate
+    first (`systemctl stop gated`), and run this as its user: `runuser -u gated -- gated evaluate --live`.
+
     Exit 0; 1 when a limit is given and not met, or was not measured.
     """
     _check(options)
+    if options["live"]:
+        from gated.cli.evaluate_live import evaluate_live
+
+        wanted: dict[Kind, int] = {
+            "bona fide": options["bona_fide"],
+            "print": options["prints"],
+            "phone": options["phones"],
+        }
+        evaluate_live(context.settings, wanted, as_json=options["as_json"])
+        return
     settings = context.settings_or_defaults
     chosen = [_chosen(settings, name) for name in options["sets"] or [_usual(context, settings)]]
     with _progress() as begin:
@@ -96,6 +114,8 @@ def _check(options: dict[str, Any]) -> None:
     """Refuse options that contradict each other. Raises `UsageError`."""
     if (options["gallery"] is None) != (options["probes"] is None):
         raise click.UsageError("--gallery and --probes belong together: give both")
+    if options["live"] and (options["pairs_file"] is not None or options["gallery"] is not None):
+        raise click.UsageError("--live and pictures are two sources: give only one")
     if options["pairs_file"] is not None and options["gallery"] is not None:
         raise click.UsageError("--pairs and --gallery are two sources: give only one")
     if options["groups_file"] is not None and options["gallery"] is None:

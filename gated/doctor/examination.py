@@ -5,7 +5,17 @@ from datetime import UTC, datetime
 
 from gated.access.lockdown import read_lockdown
 from gated.config import Settings
-from gated.doctor import board, checks, diagnosis, disk, false_accepts, guess_time, keys, office_connection
+from gated.doctor import (
+    attack_rates,
+    board,
+    checks,
+    diagnosis,
+    disk,
+    false_accepts,
+    guess_time,
+    keys,
+    office_connection,
+)
 from gated.doctor.board import board_at
 from gated.doctor.finding import Finding, amber
 from gated.door.latch_messages import LatchState
@@ -25,6 +35,7 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
         models,
         camera,
         *checks.vision(),
+        *attack_rates.of_attacks(settings.state, settings.models.set),
         *readers,
         checks.prompts(settings),
         checks.screen(settings, has_brain=has_brain),

@@ -22,6 +22,7 @@ PARTS = {
     "speed": "运算速度", "lockdown": "封闭", "lights": "灯光", "sound": "声音", "vision": "视觉程序", "credentials": "门卡数据",
     "gallery": "人脸数据", "server": "社区服务", "records_withheld": "被扣留的名单", "office_outdated": "社区软件版本", "crowd": "人脸过多", "camera: rate": "摄像头：帧率", "camera: light": "摄像头：光线",
     "camera: focus": "摄像头：清晰度", "camera: colour": "摄像头：颜色", "kept aside": "另存的文件", "camera: framing": "摄像头：取景", "wiegand": "读卡器接线",
+    "PAD": "防伪检测", "PAD: bona fide": "防伪检测：真人", "PAD: print": "防伪检测：照片", "PAD: phone": "防伪检测：手机",
     "PIN budget": "密码安全期", "card budget": "门卡安全期", "false-accept budget": "误认间隔", "faces": "人脸", "PINs": "密码", "release key": "发布密钥",
 }  # fmt: skip
 """Names of parts. Names such as `main.contact` are built from `DOORS` and `WIRES`."""
@@ -321,6 +322,14 @@ SENTENCES = {
     "no face is in view": "画面里没有人",
     "stand before the gate, and run this again": "站到门前再看一次",
     "a face of {} x {} px, {} across and {} down from the middle": "人脸 {0} x {1} 像素，距中心横 {2}、纵 {3}",
+    "not measured here": "本门没有测量过",
+    "not measured here with model set {}, only with {}": "本门没有用模型组 {0} 测量过，只用过 {1}",
+    "stop the gate, and run `gated evaluate --live` with prints and phones":
+        "停门后，用照片和手机运行 `gated evaluate --live`",
+    "{} of {} refused ({} to {} %), {} without an answer, on {}": "{1} 次中 {0} 次被拒（{2} 至 {3} %），{4} 次没有结果，{5}",
+    "{} of {} passed ({} to {} %), {} without an answer, on {}": "{1} 次中 {0} 次通过（{2} 至 {3} %），{4} 次没有结果，{5}",
+    "improve the light, and measure again": "改善光线，再测量",
+    "let this gate also ask for a card or a PIN, or watch it": "让本门同时要求门卡或密码，或派人看守",
     "turn the camera until a face at the gate is in the middle": "转动摄像头，让门前的人脸在中间",
     "run this again while no other program runs": "没有其他程序时再运行一次",
     "the last {} took {} s from frame to decision, 95 % at most {} s": "最近 {0} 次从画面到判断 {1} 秒，95 % 不超过 {2} 秒",

@@ -25,7 +25,7 @@ SAYING = {"green": 1, "amber": 1, "red": 1, "faulty": 2}
 CHAPTERS = ["doctor/diagnosis.py", "doctor/checks.py", "doctor/board.py", "doctor/keys.py",
             "doctor/office_connection.py", "doctor/disk.py", "doctor/measurements.py", "doctor/trials.py",
             "doctor/examination.py", "doctor/guess_time.py", "cli/doctor.py", "cli/doctor_trials.py",
-            "update/release_key.py"]  # fmt: skip
+            "update/release_key.py", "doctor/attack_rates.py"]  # fmt: skip
 
 
 def template(node, known):
