@@ -1,5 +1,5 @@
 """Checks of a gate for its installer: findings, each with the next step, and the handover page.
 
-Public: board, checks, diagnosis, examination, false_accepts, finding, guess_time, handover_page, keys, measurements,
-status, trial_record, trials.
+Public: attack_rates, board, checks, diagnosis, examination, false_accepts, finding, guess_time, handover_page, keys,
+measurements, status, trial_record, trials.
 """
