@@ -26,8 +26,9 @@ SHARE, FULL_SHARE = 0.1, 0.3
 """Shares of the blocks that moved along, in the region with the smallest share. Up to the first there is no evidence.
 From the second on it is the strongest.
 
-Measured on rendered approaches (`models/README.md`): of people who moved, in a wheelchair with a headrest and under an
-umbrella too, no share was above 0.08; of tablets, most were above 0.3.
+`models/training/plane.py` measured them on rendered approaches (rates: `models/README.md`). The first six of each kind in
+"train" gave both limits: no share of people who moved, in a wheelchair with a headrest and under an umbrella too, was
+above 0.08, and most shares of tablets were above 0.3.
 """
 MOST_AGAINST = 2.0
 """The strongest evidence, in log-odds. It decides doubtful faces, and never overrules clear PAD scores."""
@@ -71,6 +72,11 @@ class PlaneMotion:
             del self._tracks[next(iter(self._tracks))]
         return log_odds_of(before.moved)
 
+    def moved(self, track: TrackId) -> Moved:
+        """Return the sums of a track so far, from which `models/training/plane.py` measures the two limits."""
+        followed = self._tracks.get(track)
+        return Moved() if followed is None else followed.moved
+
     def renumber(self, old: TrackId, new: TrackId) -> None:
         """Continue under another number without the sums so far: another person took the place."""
         if old in self._tracks:
@@ -82,16 +88,23 @@ class PlaneMotion:
 
 
 def log_odds_of(moved: Moved) -> float | None:
-    """Return the log-odds for a real head: 0 if some side of the face does not move along, else down to -2.
+    """Return the log-odds for a real head: 0 up to `SHARE`, down to -2 from `FULL_SHARE` on. None without a share."""
+    share = least_share(moved)
+    if share is None:
+        return None
+    return -MOST_AGAINST * min(1.0, max(0.0, (share - SHARE) / (FULL_SHARE - SHARE)))
 
-    The side with the smallest share counts: an umbrella moves along above, a headrest on both sides, and paper on all
-    three. None if some side has too few blocks.
+
+def least_share(moved: Moved) -> float | None:
+    """Return the share (0..1) of the blocks that moved along, in the region with the smallest share.
+
+    An umbrella moves along above, a headrest on both sides, and paper on all three. None if some region has too few
+    blocks.
     """
     totals = [along + stayed for along, stayed in zip(moved.along, moved.stayed, strict=True)]
     if min(totals) < LEAST_BLOCKS:
         return None
-    share = min((along + 0.5) / (total + 1) for along, total in zip(moved.along, totals, strict=True))
-    return -MOST_AGAINST * min(1.0, max(0.0, (share - SHARE) / (FULL_SHARE - SHARE)))
+    return min((along + 0.5) / (total + 1) for along, total in zip(moved.along, totals, strict=True))
 
 
 def _place(box: Box, frame: Frame) -> Place | None:

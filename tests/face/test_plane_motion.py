@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.face.plane_motion import MOST_AGAINST, MOST_TRACKS, PlaneMotion, log_odds_of
+from gated.face.plane_motion import MOST_AGAINST, MOST_TRACKS, PlaneMotion, least_share, log_odds_of
 from gated.face.surround import Moved
 from gated.frame import Frame
 from tests.face.test_surround import headrest, paper, umbrella, view
@@ -80,6 +80,14 @@ def test_an_ended_track_is_forgotten():
     motion.end(1)
     motion.end(1)
     assert motion.follow(1, box(WALK[-1]), frame(WALK[-1], 1.1, covers=paper)) is None
+
+
+def test_the_log_odds_come_from_the_sums_of_the_track():
+    motion = PlaneMotion()
+    found = walked(motion, covers=paper)
+    assert least_share(motion.moved(1)) > 0.3
+    assert log_odds_of(motion.moved(1)) == found[-1]
+    assert motion.moved(2) == Moved()
 
 
 def test_few_tracks_are_kept():
