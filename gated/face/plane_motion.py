@@ -26,8 +26,8 @@ SHARE, FULL_SHARE = 0.1, 0.3
 """Shares of the blocks that moved along, in the region with the smallest share. Up to the first there is no evidence.
 From the second on it is the strongest.
 
-`models/training/plane.py` measured them on rendered approaches (rates: `models/README.md`). The first six of each kind in
-"train" gave both limits: no share of people who moved, in a wheelchair with a headrest and under an umbrella too, was
+`models/training/plane.py` measured them on rendered approaches (rates: `models/README.md`). The first six of each kind
+in "train" gave both limits: no share of people who moved, in a wheelchair and under an umbrella too, was
 above 0.08, and most shares of tablets were above 0.3.
 """
 MOST_AGAINST = 2.0
