@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gated import events
+from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.cues.cue import GUIDANCE
 from gated.cues.guidance import (
     ANNOUNCE_AGAIN_S,
@@ -238,6 +239,19 @@ def seen_for(seconds, sights=(), scene=None, now=0.0):
         scene = apply_sight(scene, sights[i % len(sights)] if sights else face(), now)
         shown_then.append((now, shown_situation(scene, now).situation))
     return scene, now, shown_then
+
+
+@pytest.mark.parametrize("frames_per_second", [1.5, 3, 10])
+def test_a_doubtful_visit_shows_looking_from_its_first_frame_until_its_decision(frames_per_second):
+    """Three frames decide a clear visit. A doubtful one gets twice as many, and no event says so."""
+    scene, frame_s, shown_then = Scene(), 1 / frames_per_second, []
+    for number in range(3 * TRUNCATED_AFTER + 1):
+        scene = apply_sight(scene, face(), number * frame_s)
+        shown_then += [shown_situation(scene, (number + part) * frame_s) for part in (0, 0.5, 0.99)]
+    assert {shown.situation for shown in shown_then} == {"looking"}
+    assert len({shown.number for shown in shown_then}) == 1
+    granted = apply_event(scene, events.DoorReleased("grant", 5.0), number * frame_s)
+    assert shown_situation(granted, number * frame_s).situation == "open"
 
 
 @pytest.mark.parametrize("problem", [None, "too_small", "blurred", "turned_away", "no_colour"])
