@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from gated.access.face_service import rules_for
+from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.cli import Context, show_json, streams
 from gated.cli.consoles import Console
 from gated.cli.table_output import show
@@ -170,7 +171,7 @@ def _on_folders(settings: Settings, options: dict[str, Any], begin: Begin) -> Re
     timed = TimedPipeline(pipeline)
     judge, outcomes = Judge(timed, enrolled.index(ready.dimension), rules), []
     advance = begin(f"pictures, {ready.model_set}", sum(map(len, probes.values())))
-    for visit in folders.visits(probes, enrolled.subjects, people, rules.frames, labels):
+    for visit in folders.visits(probes, enrolled.subjects, people, TRUNCATED_AFTER * rules.frames, labels):
         outcomes.append(judge.outcome(visit))
         advance()
     source = f"pictures of {len(probes):,} people as probes"

@@ -10,6 +10,8 @@ MiniFASNet crops 2.7 and 4 times the face's extent, and less where the picture e
 pictures of four shapes, turned and off centre: without this bound the print scored as bona fide in 10 of 100 views at
 1.1 of the picture's height, and in 46 to 58 of 100 at 1.3 to 1.5. With the bound, none of 1,440 views at 0.25 to 1.5
 passed. At 0.6 the crop still shows two thirds of the face's extent beside the face.
+A net may need more: MiniFASNet of a site abstains below its `least_scale` (`models/README.md`). If no net votes, the
+pipeline reports the face as `too_near` as well.
 """
 
 Box = tuple[float, float, float, float]
