@@ -26,7 +26,8 @@ from gated.types import Score
 SPREAD_COST = 0.1
 """Loss of score for each unit of spread. The mean of looks that differ reaches a threshold more often than the lowest
 of three, also for a stranger. Their scores differ by about 0.1 for each unit of spread, and the lowest of three is 0.85
-standard deviations below the mean. So with this cost the FPIR is at most that of the lowest look (`models/README.md`).
+standard deviations below the mean. So this cost keeps the FPIR near that of the lowest look. It was chosen on
+the pictures of `models/README.md`, so the rates there are slightly optimistic.
 """
 LOOK_SLACK = 0.1
 """A single look may score so much less than the visit must. A larger slack hardly lowered the FNIR."""

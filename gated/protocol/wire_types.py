@@ -9,8 +9,10 @@ import msgspec
 from msgspec import Meta
 
 from gated.protocol.limits import DIGEST_BYTES, KEY_BYTES
+from gated.storage.valid_rows import MOST_INTEGER
 
-Seq = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+Seq = Annotated[int, Meta(ge=0, le=MOST_INTEGER)]
+"""A number of a record, an event or a command. A database treats a larger number as damage, so none may arrive."""
 Hash = Annotated[str, Meta(max_length=64)]
 """64 hex digits. Any other text up to that length is valid too: an altered row must still arrive."""
 Short = Annotated[str, Meta(max_length=64)]

@@ -25,6 +25,7 @@ from gated.people.preferences import Preferences
 from gated.people.schema import MIGRATIONS
 from gated.people.store import Consent, Person
 from gated.storage import database
+from gated.storage.valid_rows import MOST_INTEGER
 from gated.types import SubjectId
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
@@ -68,7 +69,7 @@ def test_people_come_change_and_go_and_it_is_told_which(holdings, face) -> None:
     assert holdings.live() == [(PERSON + BOB, 5)]
 
 
-@given(st.lists(st.integers(0, 2**63 - 1), max_size=20))
+@given(st.lists(st.integers(0, MOST_INTEGER), max_size=20))
 def test_the_version_only_rises(versions: list[int]) -> None:
     connection = sqlite3.connect(":memory:")
     connection.execute("CREATE TABLE replica (version INTEGER NOT NULL)")

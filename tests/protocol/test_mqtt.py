@@ -110,7 +110,7 @@ async def test_an_mqtt_3_broker_refuses_mqtt_5_in_its_own_format(fake, connectio
 @pytest.mark.parametrize(("version", "answer"), [("3.1.1", b"\x20\x02\x00\x05"), ("5", b"\x20\x03\x00\x87\x00")])
 async def test_a_refusal_of_the_broker_has_its_reason(fake, connection_to, version, answer):
     fake.connack = {4: answer, 5: answer}
-    with pytest.raises(ConnectionRefusedError, match="refuses us: Not authorized"):
+    with pytest.raises(ConnectionRefusedError, match="refuses the connection: Not authorized"):
         await connection_to(version).connect()
 
 

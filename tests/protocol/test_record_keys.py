@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from gated.protocol.record_keys import digest_of, key_of, removes_access
 from gated.protocol.wire_records import GateRecord, HouseholdRecord, PersonRecord, RoleRecord, ScheduleRecord, Tombstone
+from gated.storage.valid_rows import MOST_INTEGER
 
 SUBJECT = "0123456789abcdef"
 PERSON = PersonRecord(n=1, subject=SUBJECT, name="Ann", household="2-401", added_at="2026-03-01T09:30:00+00:00")
-HELD = st.dictionaries(st.text(max_size=8), st.integers(1, 2**63 - 1), max_size=8)
+HELD = st.dictionaries(st.text(max_size=8), st.integers(1, MOST_INTEGER), max_size=8)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from gated.protocol.command_messages import Command, ReleaseDoor, Reply, Share, 
 from gated.protocol.event_messages import Ack
 from gated.protocol.record_messages import Delta
 from gated.protocol.wire_records import Tombstone
+from gated.storage.valid_rows import MOST_INTEGER
 from gated.sync.command_desk import CommandOutcome
 from gated.sync.office_link import JUNK, JUNK_PER_S
 
@@ -277,7 +278,11 @@ async def test_forged_and_garbage_acks_change_nothing_and_are_logged_once(
     await receiver.until(lambda: receiver.batches, "a batch")
     position = gate.journal.position()
     right = acks(10, position.head_hash, position.journal)
-    wrong = [acks(5, journal=position.journal), acks(2**63 - 1, journal=position.journal), acks(10, position.head_hash)]
+    wrong = [
+        acks(5, journal=position.journal),
+        acks(MOST_INTEGER, journal=position.journal),
+        acks(10, position.head_hash),
+    ]
     for payload in [
         *(b"", b"null", b"\xff\xfe", b"[" * 50_000, b"a.b.c", b".." * 9000, b" " * 105_000),
         *(office_peer.write(ack) for ack in wrong),

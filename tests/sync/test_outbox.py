@@ -13,6 +13,7 @@ from gated.journal.chain import Position, genesis, row_digest
 from gated.journal.entry import MAX_BODY_BYTES, Entry, event_body, stamp
 from gated.protocol.event_messages import Ack, EventBatch, WireEvent, first_altered
 from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
+from gated.storage.valid_rows import MOST_INTEGER
 from gated.sync.outbox import AHEAD_ROWS, AHEAD_S, Outbox, next_batch
 
 SITE, GATE, JOURNAL = "market-south", "gate-2", "00112233aabbccdd"
@@ -243,8 +244,8 @@ def test_a_row_is_never_shorter_on_the_wire_than_its_lower_bound(texts):
 def test_the_worst_row_of_all_still_fits():
     for worst in ("\x1f", "\U0001f6aa", '"'):
         long = (worst * 99_999).encode()
-        row = Entry.read((2**63 - 1, b"\x1f" * 99, b"\x1f" * 99, long, b"\x1f" * 99))
-        plain = msgspec.json.encode(next_batch(position(head=2**63 - 1), 0, None, [row]))
+        row = Entry.read((MOST_INTEGER, b"\x1f" * 99, b"\x1f" * 99, long, b"\x1f" * 99))
+        plain = msgspec.json.encode(next_batch(position(head=MOST_INTEGER), 0, None, [row]))
         assert len(plain) <= MAX_PLAIN_BYTES
 
 
