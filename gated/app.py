@@ -28,7 +28,7 @@ from gated.errors import DiskError
 from gated.events import ClockDoubted, DatabaseReplaced, Duress, Event, OfficeSilent, Stopped
 from gated.face.own_models import OwnModels
 from gated.gallery.gallery import Gallery
-from gated.gallery.mending import mend
+from gated.gallery.repair import repair
 from gated.journal.journal import Journal
 from gated.journal.journal_file import JOURNAL_DB
 from gated.journal.recent_rows import last_time, read_newest
@@ -83,8 +83,8 @@ async def run(
         settings = msgspec.structs.replace(
             start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
         )
-        mended, entries = mend(settings.state), read_newest(settings.state, settings.site.id, settings.gate.id)
-        facts = first_facts(settings, start, entries, mended)
+        repaired, entries = repair(settings.state), read_newest(settings.state, settings.site.id, settings.gate.id)
+        facts = first_facts(settings, start, entries, repaired)
         with closing(Brain(settings, config, last_time(entries), facts, vision)) as brain:
             await brain.live(own_latch=own_latch, once=once, trial=start.trial)
             brain.report(Stopped(brain.why))

@@ -357,7 +357,7 @@ def open_folder():
         if place.is_dir() and all(path.stat().st_mode & 0o001 for path in (place, *place.parents)):
             break
     else:
-        pytest.fail("none of /var/tmp, /dev/shm and /srv may be entered by every user; mend that with chmod o+x")
+        pytest.fail("no other user may enter /var/tmp, /dev/shm or /srv; run chmod o+x on one of them")
     with tempfile.TemporaryDirectory(prefix="gated-open-", dir=place) as name:
         folder = Path(name).resolve()
         folder.chmod(0o755)

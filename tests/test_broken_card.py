@@ -21,7 +21,7 @@ from gated.events import CallPressed
 from gated.face.manifest import lawful_set
 from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
-from gated.gallery.mending import mend
+from gated.gallery.repair import repair
 from gated.journal.journal import Journal
 from gated.journal.recent_rows import last_time, read_newest
 from gated.people.credential_store import Credentials
@@ -115,8 +115,8 @@ async def live(folder, embedder, dice):
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state
-    mended, entries = mend(state), read_newest(state, SITE, GATE)
-    facts = first_facts(start.settings, start, entries, mended)
+    repaired, entries = repair(state), read_newest(state, SITE, GATE)
+    facts = first_facts(start.settings, start, entries, repaired)
     brain = Brain(start.settings, config, last_time(entries), facts)
     door = RecordingDoor()
     try:

@@ -18,7 +18,7 @@ from gated.app import Brain
 from gated.config.settings_trial import begin
 from gated.errors import GatedError, StateError
 from gated.gallery.gallery import Gallery
-from gated.gallery.mending import mend
+from gated.gallery.repair import repair
 from gated.journal.recent_rows import last_time, read_newest
 from gated.people import held_records
 from gated.people.access_rule import AccessRule, put_access_rules
@@ -97,16 +97,16 @@ def used(home, tmp_path_factory):  # noqa: F811
     shutil.rmtree(folder)
 
 
-async def live(folder, embedder, *, is_mended):
-    """Run a gate on that folder; mend it at the start if `is_mended`. Returns how many cards open and how many faces
-    are known.
+async def live(folder, embedder, *, is_repaired):
+    """Run a gate on that folder, repaired first if `is_repaired`. Return the count of cards that open, and of known
+    faces.
     """
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state
-    mended = mend(state) if is_mended else []
+    repaired = repair(state) if is_repaired else []
     entries = read_newest(state, SITE, GATE)
-    brain = Brain(start.settings, config, last_time(entries), first_facts(start.settings, start, entries, mended))
+    brain = Brain(start.settings, config, last_time(entries), first_facts(start.settings, start, entries, repaired))
     door, entrance = RecordingDoor(), brain.entrance
     try:
         entrance.credentials._responder._release = door.release
@@ -135,17 +135,17 @@ async def live(folder, embedder, *, is_mended):
 
 
 def damages(used):
-    """Return every combination of file, table, column, value, and whether the gate mends at its start."""
+    """Return every combination of file, table, column, value, and whether the gate repairs its files at the start."""
     places = [(name, *place) for name in FILES for place in columns(used.whole / "state" / name)]
-    return [(*place, value, is_mended) for place in places for value in ODD for is_mended in (True, False)]
+    return [(*place, value, is_repaired) for place in places for value in ODD for is_repaired in (True, False)]
 
 
 def test_any_damaged_value_leaves_the_gate_running_and_keeps_nobody_else_out(used):
     every = damages(used)
-    for name, table, column, value, is_mended in dice("gate").sample(every, min(CASES, len(every))):
+    for name, table, column, value, is_repaired in dice("gate").sample(every, min(CASES, len(every))):
         folder = used.copy()
         if spoil(folder / "state" / name, table, column, value):
-            opened, known = asyncio.run(live(folder, used.embedder, is_mended=is_mended))
+            opened, known = asyncio.run(live(folder, used.embedder, is_repaired=is_repaired))
             said = f"{table}.{column} in {name} became {value!r}"
             assert opened >= PEOPLE - 1, said
             assert known >= PEOPLE - 1, said
@@ -186,13 +186,13 @@ def test_an_undamaged_database_reports_nothing(used):
         assert ring.left_out == ""
 
 
-@pytest.mark.parametrize("is_mended", [True, False])
+@pytest.mark.parametrize("is_repaired", [True, False])
 @pytest.mark.parametrize("column", ["door", "schedule", "valid_from", "valid_until"])
-def test_a_damaged_right_lets_nobody_pass_of_whom_it_is_said_and_everybody_else(used, column, is_mended):
+def test_a_damaged_right_lets_nobody_pass_of_whom_it_is_said_and_everybody_else(used, column, is_repaired):
     folder = used.copy()
     assert spoil(folder / "state" / "people.db", "rights", column, b"x")
-    if is_mended:
-        mend(folder / "state")
+    if is_repaired:
+        repair(folder / "state")
     with contextlib.closing(Credentials.open(folder / "state", SITE)) as store:
         holders = store.holders().values()
         assert len(holders) == PEOPLE
@@ -206,7 +206,7 @@ def test_a_version_beyond_any_office_does_not_keep_later_records_away(used, colu
     path = folder / "state" / "people.db"
     assert spoil(path, "replica", "version", 2**63 - 1)
     assert spoil(path, "records", column, 2**63 - 1)
-    mend(folder / "state")
+    repair(folder / "state")
     with contextlib.closing(connect(path, SCHEMAS["people.db"])) as people:
         assert held_records.version(people) < 1000
         assert held_records.newest(people) < 1000

@@ -161,7 +161,7 @@ class GuessStore:
             connection = database.connect(self._path, MIGRATIONS)
             self._read(connection)
             self.restored = [(EVERYWHERE, CountedGuess(number, self._base)) for number in range(1, self._lost + 1)]
-            self._mend(connection)
+            self._store_current(connection)
             log.error(
                 "%s cannot be read and is replaced by a new file; %d guesses count at every place for a day",
                 GUESSES_DB,
@@ -186,9 +186,9 @@ class GuessStore:
                 GUESSES_DB,
                 rows_of,
             )
-            self._mend(connection)
+            self._store_current(connection)
 
-    def _mend(self, connection: sqlite3.Connection) -> None:
+    def _store_current(self, connection: sqlite3.Connection) -> None:
         """Store the current guesses: then replaced damaged rows count for one day only."""
         try:
             with sql.transaction(connection):

@@ -49,7 +49,7 @@ class PassLedger:
         """Open or create the ledger. Raises `StateError`."""
         self._connection = database.connect(state / "passes.db", MIGRATIONS)
         with self._changing() as ledger:
-            _mend(ledger)
+            _repair(ledger)
 
     def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
         """Count one use. Return False if no use is left. The use is on disk when this returns True.
@@ -110,7 +110,7 @@ class PassLedger:
         self._connection.execute(f"DELETE FROM spent WHERE {old}", (before,))  # noqa: S608
 
 
-def _mend(ledger: sqlite3.Connection) -> None:
+def _repair(ledger: sqlite3.Connection) -> None:
     """Repair a ledger with damaged rows, so that no pass gains a use.
 
     A damaged row stays in the table: its pass must not open a door again. If the pass of a damaged row or the horizon

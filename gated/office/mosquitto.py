@@ -164,8 +164,8 @@ def update_broker_settings(folder: Path, site: str, gates: Iterable[str]) -> Non
         lines = " and ".join(map(repr, missing or [OWN_IDS]))
         log.warning("%s: one gate can disconnect another, or connect after it was retired; add %s", CONF_FILE, lines)
         return
-    mended = conf.replace(at, at + "".join(f"{text}\n" for text in missing))
-    atomic_write(folder / CONF_FILE, mended.encode("utf-8", "surrogateescape"))
+    repaired = conf.replace(at, at + "".join(f"{text}\n" for text in missing))
+    atomic_write(folder / CONF_FILE, repaired.encode("utf-8", "surrogateescape"))
     log.warning("restart the broker (`sudo systemctl restart gated-office-broker`): its new settings stop one gate "
                 "from disconnecting another, and keep retired gates out")  # fmt: skip
 

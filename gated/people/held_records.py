@@ -198,7 +198,7 @@ def _one(connection: sqlite3.Connection, table: str, columns: str) -> tuple[Any,
     query = f"SELECT {columns} FROM {table} WHERE {sound(connection, table)}"  # noqa: S608 - a table of ours
     row: tuple[Any, ...] | None = connection.execute(query).fetchone()
     if row is None:
-        raise TornError(f"people.db: {table} is damaged; the gate's next start keeps what can be read")
+        raise TornError(f"people.db: {table} is damaged; restart the gate: it keeps the readable rows")
     return row
 
 

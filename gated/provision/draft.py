@@ -40,7 +40,7 @@ def drafted(data: dict[str, Any], folder: Path) -> SettingsDraft:
         problems += [problem for problem in found if _key(problem) not in named]
         if settings is not None:
             return SettingsDraft(settings, problems + _unsafe(settings, problems))
-        before, data = data, _mended(data, found)
+        before, data = data, _without_problems(data, found)
         if data == before:
             break
     return SettingsDraft(None, problems)
@@ -56,7 +56,7 @@ def _unsafe(settings: Settings, problems: list[str]) -> list[str]:
     ]
 
 
-def _mended(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+def _without_problems(data: dict[str, Any], problems: list[str]) -> dict[str, Any]:
     for problem in problems:
         place, meant = _key(problem).split("."), _MEANT.search(problem)
         if _key(problem) in NAMES:

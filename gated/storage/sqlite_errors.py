@@ -29,7 +29,7 @@ def state_error(error: OSError | sqlite3.Error | UnicodeDecodeError, file: Path)
     """Return the error of gated for an error of the disk or of SQLite. It names `file`."""
     code = getattr(error, "sqlite_errorcode", None)  # errors that sqlite3 itself raises have no code
     if isinstance(error, UnicodeDecodeError) or (code is not None and code & 0xFF in DAMAGED):
-        return TornError(f"{file}: is damaged ({error}); the gate's next start keeps what can be read of it")
+        return TornError(f"{file}: is damaged ({error}); restart the gate: it keeps the readable rows")
     if isinstance(error, OSError) or (code is not None and code & 0xFF in DISK):
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         if is_mounted_read_only(file):

@@ -360,12 +360,12 @@ def test_nothing_changes_by_itself_before_ends_at(steps):
 @given(STEPS)
 def test_every_attempt_and_every_repaired_loss_ends_in_idle(steps):
     scene, now = after_steps(steps)
-    mended = [
+    repaired = [
         LOST([]), events.FireReset(), events.Lockdown("x", is_over=True), events.ScheduledUnlock("d", is_over=True),
         events.Enrolling(is_over=True),
         events.CallAnswered(is_over=True), events.DoorClosed(), events.DoorSecured("closed"),
     ]  # fmt: skip
-    for fact in mended:
+    for fact in repaired:
         scene = apply_event(scene, fact, now)
     assert shown_situation(scene, now + 1000).situation == "idle"
 

@@ -159,8 +159,8 @@ def test_with_any_damaged_file_the_brain_starts_and_leaving_works(street, file):
     street.close()
     (kept,) = (each for each in gate.state.glob(f"{file}.torn-*") if each.suffix not in ("-wal", "-shm"))
     assert kept.read_bytes() == b"\xa5" * 8192 + content[8192:]
-    (mended,) = gate.events("database_mended")
-    assert (mended["file"], mended["kept_as"]) == (file, kept.name)
+    (repaired,) = gate.events("database_mended")
+    assert (repaired["file"], repaired["kept_as"]) == (file, kept.name)
     assert "kept aside" in gate.run("doctor").stdout
     gate.run("events", "verify", check=0)
 

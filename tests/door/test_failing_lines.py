@@ -68,7 +68,7 @@ class Board:
     def break_(self, *pins):
         self.broken.update(pins)
 
-    def mend(self):
+    def repair(self):
         self.broken.clear()
 
     def is_open(self, pin=17):
@@ -98,7 +98,7 @@ async def board(gate, monkeypatch):
     )  # fmt: skip
     board = Board(gate, monkeypatch)
     yield board
-    board.mend()
+    board.repair()
     board.panel.close()
 
 
@@ -113,7 +113,7 @@ async def test_a_failed_input_is_missing_and_the_door_still_works(board, line):
     assert f"main.{line}" not in board.panel.lines
     assert line not in board.panel.doors["main"].door.active
     await board.leaves()
-    board.mend()
+    board.repair()
     await board.until(lambda: not board.panel.missing)
     assert f"main.{line}" in board.panel.lines
     await board.leaves()
@@ -122,7 +122,7 @@ async def test_a_failed_input_is_missing_and_the_door_still_works(board, line):
 async def test_a_contact_that_works_again_is_read(board):
     board.break_(INPUTS["contact"])
     await board.until(lambda: board.panel.missing)
-    board.mend()
+    board.repair()
     await board.until(lambda: not board.panel.missing)
     board.panel.drive("main", "contact", True)
     await board.until(lambda: any(isinstance(event, DoorOpened) for event in board.reported))
@@ -136,7 +136,7 @@ async def test_a_lamp_that_fails_while_it_plays_stops_nothing_else(board, line, 
     await board.until(lambda: board.panel.missing)
     board.panel.outputs.play(line, (1.0,))
     await board.leaves()
-    board.mend()
+    board.repair()
     await board.until(lambda: not board.panel.missing and board.is_open(CUES[line]))
     assert not [record for record in caplog.records if record.name == "asyncio"]
 
@@ -155,7 +155,7 @@ async def test_a_failed_keypad_is_not_scanned_until_it_works_again(board, pin, c
     await board.until(lambda: board.panel.missing)
     assert set(board.panel.missing) == {"keypad"}
     await board.leaves()
-    board.mend()
+    board.repair()
     await board.until(lambda: not board.panel.missing)
     board.panel.drive("main", "key:7", True)
     await board.until(lambda: "7" in board.reported)
@@ -169,7 +169,7 @@ async def test_a_door_with_a_failed_vital_line_is_missing_and_the_other_door_sti
     assert set(board.panel.doors) == {SECOND}
     board.panel.drive(SECOND, "rex", True)
     await board.until(lambda: board.is_open(11))
-    board.mend()
+    board.repair()
     await board.until(lambda: not board.panel.missing)
     await board.leaves()
 
@@ -190,7 +190,7 @@ async def test_a_lock_that_could_not_be_secured_is_secured_by_the_next_read(boar
         await asyncio.sleep(0.2)  # the line cannot be written at the end of the lease
     else:
         board.panel.step_all(EndLeases("disconnect"))
-    board.mend()
+    board.repair()
     await board.until(lambda: not board.is_open())
     assert DoorReleased("grant", lease_s, "visit") in board.reported
     assert not any(isinstance(event, DoorSecured) and event.door == SECOND for event in board.reported)

@@ -12,9 +12,9 @@ BROKEN = Result("power: nothing is lost", "broken", "2026-11-23T11:00:00+00:00",
 
 def test_one_page_has_the_newest_result_of_each_promise(tmp_path):
     save(load(tmp_path / "report.json", BOARD).with_results([KEPT, BROKEN]), tmp_path)
-    mended = Result(BROKEN.promise, "kept", "2026-11-23T12:00:00+00:00", 2.0)
-    where = save(load(tmp_path / "report.json", BOARD).with_results([mended]), tmp_path)
-    assert load(tmp_path / "report.json", BOARD).results == (KEPT, mended)
+    repaired = Result(BROKEN.promise, "kept", "2026-11-23T12:00:00+00:00", 2.0)
+    where = save(load(tmp_path / "report.json", BOARD).with_results([repaired]), tmp_path)
+    assert load(tmp_path / "report.json", BOARD).results == (KEPT, repaired)
     assert where.read_text().count("<tr>") == 2
     assert "2 promises tried, 0 broken" in where.read_text()
 

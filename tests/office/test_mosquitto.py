@@ -192,13 +192,13 @@ def test_broker_settings_of_an_older_office_are_repaired_and_manual_lines_kept(o
     conf.write_text(new.replace(f"{broker.OWN_IDS}\n", "") + "listener 1883 127.0.0.1\n")
     (office / "acl").write_text("user OFFICE\n")
     broker.update_broker_settings(office, SITE, ["gate-1"])
-    mended = conf.read_text()
-    assert mended.index("require_certificate") < mended.index(broker.OWN_IDS) < mended.index("listener 1883")
+    repaired = conf.read_text()
+    assert repaired.index("require_certificate") < repaired.index(broker.OWN_IDS) < repaired.index("listener 1883")
     assert (office / "acl").read_text() == acl(SITE, ["gate-1"])
     assert "restart gated-office-broker" in caplog.text
     caplog.clear()
     broker.update_broker_settings(office, SITE, ["gate-1"])
-    assert (conf.read_text(), caplog.text) == (mended, "")
+    assert (conf.read_text(), caplog.text) == (repaired, "")
 
 
 def test_settings_with_a_comment_in_another_encoding_are_repaired_and_the_comment_kept(office):

@@ -19,10 +19,10 @@ from gated.access.permissions import with_office
 from gated.access.schedules import Calendar
 from gated.config import Schedule
 from gated.gallery.holdings import Holdings
-from gated.gallery.mending import mend
 from gated.gallery.person_data import PersonData
 from gated.gallery.record_changes import PERSON, Change, GateKeys, NamedCalendar, NamedSchedule, SharedRules
 from gated.gallery.register import Register
+from gated.gallery.repair import repair
 from gated.people import schema
 from gated.people.access_rule import AccessRule
 from gated.people.credential import pack_readings
@@ -175,12 +175,12 @@ def test_damage_to_one_row_admits_nobody_new(whole, copied):
     before = allowed(whole)
     every = [(*place, value) for place in places(whole) for value in values_for(whole / "people.db", *place)]
     for table, column, row, value in dice("gallery").sample(every, min(CASES, len(every))):
-        for is_mended in (False, True):
+        for is_repaired in (False, True):
             state = copied()
             if spoil(state / "people.db", table, column, value, row):
-                mend(state) if is_mended else None
+                repair(state) if is_repaired else None
                 more = allowed(state) - before
-                assert not more, f"{table}.{column}[{row}] became {value!r}, mended: {is_mended}"
+                assert not more, f"{table}.{column}[{row}] became {value!r}, repaired: {is_repaired}"
             shutil.rmtree(state)
 
 
@@ -193,12 +193,12 @@ OWNERS = [("household", 0), ("household", 1), ("household", 3), ("role", 4)]
 
 @pytest.mark.parametrize(("column", "row"), OWNERS)
 @pytest.mark.parametrize("value", [None, b"x", "nonsense", "2-499"])
-@pytest.mark.parametrize("is_mended", [False, True])
-def test_a_rule_without_an_owner_locks_out_only_possible_owners(whole, copied, column, row, value, is_mended):
+@pytest.mark.parametrize("is_repaired", [False, True])
+def test_a_rule_without_an_owner_locks_out_only_possible_owners(whole, copied, column, row, value, is_repaired):
     """The attack: the schedule of a household is lost, so the household could pass at any hour."""
     state, before = copied(), allowed(whole)
     spoilt(state, "rights", column, value, row)
-    mend(state) if is_mended else None
+    repair(state) if is_repaired else None
     after = allowed(state)
     assert after <= before
     concerned = {"household": {ANN} if row == 0 else {CAT, DAN}, "role": {EVE}}[column]
@@ -330,7 +330,7 @@ def test_rows_of_an_older_version_are_repaired_completely(tmp_path):
         old.execute("INSERT INTO rights (household, schedule) VALUES ('2-401', 'work')")
         old.execute("INSERT INTO rights (subject, door) VALUES (?, 'main')", (BOB,))
     spoilt(tmp_path, "people", "enrolled_at", b"x", 2)
-    mend(tmp_path)
+    repair(tmp_path)
     with closing(Credentials.open(tmp_path, SITE)) as store:
         assert {who: holder.rules for who, holder in store.holders().items()} == {
             ANN: (AccessRule(schedule="work"),),

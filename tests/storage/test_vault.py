@@ -109,7 +109,7 @@ def test_a_key_of_the_wrong_length_is_refused_and_kept(state: Path, length: int)
 
 
 @pytest.mark.parametrize(("place", "mode"), [("keys", 0o750), ("keys", 0o701), ("keys/site.key", 0o640)])
-def test_a_key_that_others_may_touch_is_refused_with_the_command_that_mends_it(
+def test_a_key_that_others_may_touch_is_refused_with_the_command_that_repairs_it(
     state: Path, place: str, mode: int
 ) -> None:
     site_key(state, may_create=True)

@@ -174,7 +174,7 @@ def test_a_version_that_is_whole_and_does_not_run_is_built_anew(machine, bundle)
 
 
 def test_a_version_that_is_there_from_other_files_is_built_anew(machine, bundle):
-    """A mended version may have the same number as the one that was taken back."""
+    """A repaired version may have the same number as the one that was taken back."""
     machine = machine("good")
     machine.updater.update(ReleaseSource(bundle))
     machine.updater.back()
@@ -184,7 +184,7 @@ def test_a_version_that_is_there_from_other_files_is_built_anew(machine, bundle)
     machine.updater.update(ReleaseSource(bundle))
     assert mark.exists(), "the same files are not built again"
     machine.updater.back()
-    (bundle / "SHA256SUMS").write_text(before + "# mended\n")
+    (bundle / "SHA256SUMS").write_text(before + "# repaired\n")
     assert machine.updater.update(ReleaseSource(bundle)) == Updated(OLD, NEW, "kept")
     assert not mark.exists()
 

@@ -1,8 +1,8 @@
-"""Repair of a damaged gallery at gate start: readable rows go into a new database, and the old file is kept aside.
+"""Repairs a damaged gallery at gate start: copies readable rows into a new database, and keeps the damaged file.
 
-Only rows read from the damaged file itself are copied, so no deleted data returns. Record versions stay, so old office
-messages have no effect. Office records are requested again, which restores lost data. People known to this gate alone
-who lost data are listed by id for a new enrolment.
+The brain uses it. Only rows of the damaged file itself are copied: no deleted data returns. Record versions stay: old
+messages of the office have no effect. The gate requests office records again and so restores lost data. No office can
+restore the people known to this gate alone: the log and an event list their ids for a new enrolment.
 """
 
 import logging
@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 OF_THE_OFFICE = "SELECT substr(key, 8) FROM records WHERE n > 0 AND NOT is_gone AND key LIKE 'person/%'"
 
 
-class Mended(Struct, frozen=True):
+class RepairedDatabase(Struct, frozen=True):
     """One database that was rebuilt. `torn`: the tables that lost rows. `anew`: ids of people to enrol again, because
     no office can restore them.
     """
@@ -36,12 +36,12 @@ class Mended(Struct, frozen=True):
     anew: tuple[str, ...] = ()
 
 
-def mend(state: Path) -> list[Mended]:
+def repair(state: Path) -> list[RepairedDatabase]:
     """Check both databases and repair damaged ones. Call it only at start, before other users of the databases.
 
     If the disk accepts no writes, nothing changes; the gallery then reads the readable part.
     """
-    lost, done = lost_database.problem(state), list[Mended]()
+    lost, done = lost_database.problem(state), list[RepairedDatabase]()
     for name, migrations, careful in (
         (store.NAME, schema.MIGRATIONS, store.careful),
         (template_store.NAME, template_store.MIGRATIONS, lambda *_: None),
@@ -49,7 +49,7 @@ def mend(state: Path) -> list[Mended]:
         path = state / name
         if not (lost.startswith(f"{path}:") or _is_torn(path)):
             continue
-        log.error("%s is damaged: what can be read of it is taken into a new one", path)
+        log.error("%s is damaged: its readable rows are copied to a new database", path)
         was_there = not (lost_database.is_empty(path) and lost_database.is_empty(path.with_name(f"{name}-wal")))
         fresh, torn = readable_copy(path, migrations, careful)
         try:
@@ -58,9 +58,9 @@ def mend(state: Path) -> list[Mended]:
                     held_records.want(fresh)
                 kept = replace_database(fresh, path)
         except DiskError as error:
-            log.error("it cannot be mended: %s", error)
+            log.error("the database cannot be repaired: %s", error)
             return done
-        done.append(Mended(name, kept.name, tuple(sorted(torn)) if was_there else ("everything",)))
+        done.append(RepairedDatabase(name, kept.name, tuple(sorted(torn)) if was_there else ("everything",)))
     return _with_people(state, done) if done else done
 
 
@@ -84,7 +84,7 @@ def _is_torn(path: Path) -> bool:
         return True
 
 
-def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
+def _with_people(state: Path, done: list[RepairedDatabase]) -> list[RepairedDatabase]:
     """Mark office records of people without a face to come again, and list the other people without a face."""
     stored, sealed = store.People(state), template_store.Templates(state)
     with closing(stored.connection) as connection, closing(sealed.connection), stored.guard:
@@ -97,5 +97,5 @@ def _with_people(state: Path, done: list[Mended]) -> list[Mended]:
         strays = {subject for subject, _ in faces} - here - stored.deleted_subjects()
     anew = tuple(sorted((faceless | strays) - office))
     if anew:
-        log.error("%d people whom only this gate knows are to be enrolled anew: %s", len(anew), ", ".join(anew))
-    return [Mended(each.file, each.kept_as, each.torn, anew) for each in done]
+        log.error("enrol %d people again, because no office can restore them: %s", len(anew), ", ".join(anew))
+    return [RepairedDatabase(each.file, each.kept_as, each.torn, anew) for each in done]

@@ -12,8 +12,8 @@ from gated.access.access_rules import judge_holder
 from gated.access.schedules import Calendar
 from gated.errors import DiskError, TornError
 from gated.gallery.gallery import Gallery
-from gated.gallery.mending import mend
 from gated.gallery.register import Register
+from gated.gallery.repair import repair
 from gated.people.access_rule import AccessRule
 from gated.people.credential_store import Credentials
 from gated.people.issuing import issue_card
@@ -64,28 +64,28 @@ def held(state, number):
         return ring.card(f"{number:04}4711")
 
 
-def test_what_is_whole_is_left_as_it_is(state, people):
+def test_an_undamaged_database_is_not_changed(state, people):
     before = {path.name: path.read_bytes() for path in state.glob("*.db")}
-    assert mend(state) == []
+    assert repair(state) == []
     assert {path.name: path.read_bytes() for path in state.glob("*.db")} == before
 
 
-def test_a_gate_that_was_never_used_has_nothing_to_mend(state):
-    assert mend(state) == []
+def test_a_gate_that_was_never_used_has_nothing_to_repair(state):
+    assert repair(state) == []
     assert not state.exists()
 
 
-def test_of_torn_cards_the_faces_go_on_and_nobody_is_lost(state, people, face):
+def test_damaged_card_rows_lose_no_face_and_no_person(state, people, face):
     zero(state / "people.db", "credentials")
-    (mended,) = mend(state)
-    assert (mended.file, mended.torn, mended.anew) == ("people.db", ("credentials",), ())
+    (repaired,) = repair(state)
+    assert (repaired.file, repaired.torn, repaired.anew) == ("people.db", ("credentials",), ())
     assert found(state, face, 3) == people[3]
     assert held(state, 3) is None
     assert aside(state / "people.db")
 
 
 @pytest.mark.parametrize("is_count_lost", [False, True])
-def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(state, people, is_count_lost):
+def test_damaged_access_rules_give_nobody_more_access_and_others_no_less(state, people, is_count_lost):
     """A person limited to a schedule does not gain all hours because the SD card lost the schedule. If the list of
     limited people is lost too, nobody may pass.
     """
@@ -94,8 +94,8 @@ def test_of_torn_rights_nobody_gets_more_than_they_had_and_nobody_else_less(stat
     checkpoint(state)
     zero(state / "people.db", "rights")
     zero(state / "people.db", "rights_said") if is_count_lost else None
-    (mended,) = mend(state)
-    assert mended.torn == (("rights", "rights_said") if is_count_lost else ("rights",))
+    (repaired,) = repair(state)
+    assert repaired.torn == (("rights", "rights_said") if is_count_lost else ("rights",))
     with closing(Credentials.open(state, "site")) as store:
         assert refused(store) == (set(people.values()) if is_count_lost else {people[1]})
         store.set_access_rules(people[1], [])
@@ -108,11 +108,11 @@ def refused(store):
     return {who for who, holder in store.holders().items() if judge_holder(holder, "main", AT, calendar) is not None}
 
 
-def test_people_who_are_lost_with_the_file_are_named_and_their_faces_kept(state, people, face):
+def test_people_lost_with_the_file_are_listed_and_their_faces_kept(state, people, face):
     """The damaged file may name the owners of these faces. A sweep would destroy their keys for good."""
     (state / "people.db").write_bytes(b"")
-    (mended,) = mend(state)
-    assert (mended.torn, set(mended.anew)) == (("everything",), set(people.values()))
+    (repaired,) = repair(state)
+    assert (repaired.torn, set(repaired.anew)) == (("everything",), set(people.values()))
     with closing(Register.open(state, "site")) as register:
         register.sweep()
         assert register.people() == []
@@ -121,7 +121,7 @@ def test_people_who_are_lost_with_the_file_are_named_and_their_faces_kept(state,
 
 
 @pytest.mark.parametrize("how", ["empty", "missing"])
-def test_a_people_database_that_was_lost_is_no_new_gate(state, people, how):
+def test_a_lost_people_database_does_not_make_a_new_gate(state, people, how):
     """Otherwise a command would start an empty database, and a sweep would erase every face as a face without an
     owner.
     """
@@ -133,9 +133,9 @@ def test_a_people_database_that_was_lost_is_no_new_gate(state, people, how):
         assert connection.execute("SELECT count(*) FROM data_keys").fetchone()[0] == 10
 
 
-def test_who_is_removed_after_the_mending_is_erased_all_the_same(state, people):
+def test_a_person_removed_after_the_repair_is_erased(state, people):
     zero(state / "people.db", "credentials")
-    mend(state)
+    repair(state)
     with closing(Register.open(state, "site")) as register:
         assert register.remove(people[4]) == 1
         keys = set(register._templates.keys())
@@ -163,30 +163,30 @@ def records(state):
         }
 
 
-def test_the_offices_records_are_wanted_again_and_its_version_does_not_fall(state, of_the_office):
+def test_office_records_are_requested_again_and_the_version_stays(state, of_the_office):
     """Otherwise a replayed old message of the office could restore a person it revoked later."""
     zero(state / "people.db", "credentials")
-    mend(state)
+    repair(state)
     assert {wanted for wanted, _ in records(state).values()} == {1}
     with closing(sqlite3.connect(state / "people.db")) as connection:
         assert connection.execute("SELECT version FROM replica").fetchall() == [(8,)]
 
 
-def test_of_torn_faces_the_offices_come_again_and_the_others_are_named(state, of_the_office, face):
+def test_damaged_faces_of_the_office_come_again_and_other_people_are_listed(state, of_the_office, face):
     (state / "templates.db").write_bytes(b"")
-    (mended,) = mend(state)
-    assert mended.file == "templates.db"
-    assert set(mended.anew) == {of_the_office[1], of_the_office[2]}
+    (repaired,) = repair(state)
+    assert repaired.file == "templates.db"
+    assert set(repaired.anew) == {of_the_office[1], of_the_office[2]}
     assert set(records(state).values()) == {(1, None)}
     assert found(state, face, 1) is None
     assert held(state, 1) is not None
 
 
-def test_what_cannot_be_written_is_left_as_it_is_and_read_in_memory(disk, gallery_on, face):
+def test_without_a_writable_disk_the_file_stays_and_the_readable_rows_are_used(disk, gallery_on, face):
     state, subjects = gallery_on
     zero(state / "people.db", "credentials")
     disk.freeze()
-    assert mend(state) == []
+    assert repair(state) == []
     assert aside(state / "people.db") == []
     gallery = Gallery.open_best(state, "site", EMBEDDER, DIMENSION)
     assert gallery.search(face(1))[0].subject == subjects[1]
@@ -206,7 +206,7 @@ def gallery_on(disk, join):
     return disk.folder, subjects
 
 
-def test_on_a_read_only_disk_everybody_is_known_and_a_revocation_that_lies_in_the_log_counts(gallery_on, disk, face):
+def test_on_a_read_only_disk_everybody_is_known_and_a_revocation_in_the_log_counts(gallery_on, disk, face):
     state, subjects = gallery_on
     with closing(Register.open(state, "site")) as register:
         register.suspend(subjects[2])
@@ -225,7 +225,7 @@ def test_on_a_read_only_disk_everybody_is_known_and_a_revocation_that_lies_in_th
     ring.close()
 
 
-def test_it_goes_on_by_itself_when_the_disk_is_writable_again(gallery_on, disk, monkeypatch):
+def test_a_disk_that_becomes_writable_again_is_used_without_a_restart(gallery_on, disk, monkeypatch):
     monkeypatch.setattr("gated.storage.reopening.FIRST_S", 0.0)
     monkeypatch.setattr("gated.storage.reopening.MOST_S", 0.0)
     state, subjects = gallery_on
@@ -250,7 +250,7 @@ def test_it_goes_on_by_itself_when_the_disk_is_writable_again(gallery_on, disk, 
     ring.close()
 
 
-def test_without_its_key_nobody_is_found_and_with_it_everybody_again(gallery_on, monkeypatch, face):
+def test_without_the_site_key_nobody_is_found_and_with_it_everybody(gallery_on, monkeypatch, face):
     monkeypatch.setattr("gated.storage.reopening.FIRST_S", 0.0)
     state, subjects = gallery_on
     key = state / "keys" / "site.key"
@@ -268,7 +268,7 @@ def test_without_its_key_nobody_is_found_and_with_it_everybody_again(gallery_on,
     ring.close()
 
 
-def test_a_time_that_a_card_has_changed_denies(state, people):
+def test_a_time_changed_by_a_damaged_card_denies(state, people):
     with closing(Credentials.open(state, "site")) as store:
         card = issue_card(store, "77774711", people[1], valid_until=AT + timedelta(days=1))
         with store.changing() as connection:
