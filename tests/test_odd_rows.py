@@ -220,7 +220,7 @@ def test_a_damaged_counter_of_new_people_counts_as_spent(used, column, value):
     folder = used.copy()
     path = folder / "state" / "people.db"
     assert spoil(path, "allowance", column, value)
-    mend(folder / "state")
+    repair(folder / "state")
     with contextlib.closing(connect(path, SCHEMAS["people.db"])) as people:
         allowed = held_records.allowed(people)
     allowance = Allowance(10, 1000, allowed)
@@ -235,7 +235,7 @@ def test_mending_another_table_keeps_the_counters_of_new_people(used):
     with contextlib.closing(connect(path, SCHEMAS["people.db"])) as people:
         held_records.allow(people, before)
     assert spoil(path, "replica", "version", 2**63 - 1)
-    mend(folder / "state")
+    repair(folder / "state")
     with contextlib.closing(connect(path, SCHEMAS["people.db"])) as people:
         assert held_records.allowed(people) == before
 
