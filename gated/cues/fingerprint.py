@@ -24,7 +24,7 @@ LONGEST_GATE_NAME = 28
 """The most characters of a gate's name that fit into one line of the smallest panel."""
 FINGERPRINT_LABELS: Mapping[bool, Mapping[Language, str]] = {
     True: {"zh": "本门的密钥指纹", "en": "the fingerprint of this gate"},
-    False: {"zh": "密钥指纹，社区所报", "en": "fingerprint, as the office says it"},
+    False: {"zh": "密钥指纹，由社区提供", "en": "fingerprint, from the office"},
 }
 """The label for the keys of this gate (True), and for those of another gate."""
 

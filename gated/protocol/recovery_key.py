@@ -37,7 +37,7 @@ The recovery key of the office of {site}        {site} 社区的恢复密钥
 
 Whoever has this key can take over every gate of the site. Keep it where nobody goes, and never on the office's machine.
 It is used when that machine, or a copy of its keys, was stolen: `gated office rekey --recovery FILE`.
-持有此密钥的人可以接管本站的所有门。请妥善保管，不要放在社区的电脑上。只有电脑或其密钥被盗时才使用它。
+持有此密钥的人可以接管本小区所有的门。请妥善保管，不要放在社区的电脑上。只有电脑或其密钥被盗时才使用它。
 """
 """The text that is printed with a recovery key."""
 

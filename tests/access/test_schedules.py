@@ -212,7 +212,7 @@ def test_the_end_of_a_day_may_be_written_24_00(start: str, inside: str, outside:
         (["rubbish"], "2026-12-31T12:00", [2027]),
     ],
 )
-def test_from_december_on_the_next_years_calendar_is_requested(days: list[str], on: str, unknown: list[int]) -> None:
+def test_from_december_on_a_missing_next_year_is_reported(days: list[str], on: str, unknown: list[int]) -> None:
     assert years_unknown(days, at(on), ZHENGZHOU) == unknown
 
 

@@ -46,8 +46,8 @@ def test_the_screen_names_gate_and_command_of_a_fingerprint_in_both_languages():
     assert (own.gate, theirs.gate) == ("gate-2", "gate-3")
     assert [language for language, _ in own.labels] == ["zh", "en"]
     assert "this gate" in own.labels[1][1]
-    assert "社区所报" in theirs.labels[0][1]
-    assert "as the office says it" in theirs.labels[1][1]
+    assert "由社区提供" in theirs.labels[0][1]
+    assert "from the office" in theirs.labels[1][1]
 
 
 def test_a_long_name_keeps_its_beginning_and_its_end():

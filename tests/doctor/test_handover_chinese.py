@@ -93,9 +93,9 @@ def test_values_are_at_the_right_place_in_chinese():
     assert handover_chinese.sentence("3 of set site (site) verified") == "模型组 site（site）的 3 个文件已验证"
     assert (
         handover_chinese.sentence("no credential opens the gate (face, card): no latch runs")
-        == "人脸、门卡 都不能进门：没有门锁程序"
+        == "没有可用的进门方式（人脸、门卡）：没有门锁程序"
     )
-    assert handover_chinese.sentence("works (2026-12-24)") == "有效（2026-12-24）"
+    assert handover_chinese.sentence("works (2026-12-24)") == "可用（2026-12-24）"
     assert handover_chinese.sentence("what a library says") == "what a library says"
 
 

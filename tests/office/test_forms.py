@@ -117,7 +117,7 @@ def test_the_notice_has_every_required_statement(tmp_path, language):
             "随时撤回",
             "不满十四岁",
             "监护人",
-            "刷卡、密码、呼叫键",
+            "刷卡、密码、呼叫按钮",
         ],
     }[language]
     assert [word for word in words if word not in said] == []
@@ -152,7 +152,7 @@ def test_a_missing_fact_is_a_named_blank_and_the_paper_is_a_draft(run, tmp_path,
     assert "Fill in these facts in" in done.stderr
     assert done.stderr.rstrip().endswith(": telephone")
     made = (tmp_path / "out/notice-1.en.txt").read_text()
-    assert made.startswith("DRAFT: not to be handed out")
+    assert made.startswith("DRAFT: do not hand out")
     assert f"telephone {BLANK}" in made
     assert "草稿" in (tmp_path / "out/notice-1.zh.html").read_text()
     assert json.loads(run("--list", "--json").stdout) == [], "nobody agrees to a draft"

@@ -774,7 +774,7 @@ def test_wheels_that_fill_the_disk_when_they_are_unpacked_are_refused(card, bund
                 for _ in range(12):
                     file.write(bytes(10_000_000))
     pack(tmp_path / "packed", bundle)
-    refused(card, bundle, "fill the disk when they are unpacked")
+    refused(card, bundle, "would fill the disk")
 
 
 @pytest.mark.parametrize("does_run", [True, False])

@@ -187,6 +187,6 @@ def reading_of(typed: TypedNumber, reader: str, door: str = MAIN) -> ReaderReadi
         case "pin":
             return ReaderReading(reader, door, "pin")
         case "odd":
-            return ReaderReading(reader, door, "odd", what=f"{typed.length} keys were not understood: {typed.why}")
+            return ReaderReading(reader, door, "odd", what=f"{typed.length} keys were ignored: {typed.why}")
         case _:
             assert_never(typed.kind)

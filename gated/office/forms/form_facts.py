@@ -1,4 +1,4 @@
-"""The facts that fill in the forms: from a file that the office writes, and from data the office has."""
+"""The facts for the forms: from a file of the office, and from the office's data."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,13 +20,13 @@ OtherKind = Literal["card", "pin", "key", "call", "guard", "pass"]
 KIND_TEXTS: Mapping[str, Mapping[str, str]] = {
     "en": {"card": "card", "pin": "PIN", "key": "key", "call": "call button", "guard": "the guard",
            "pass": "a visitor's pass"},
-    "zh": {"card": "刷卡", "pin": "密码", "key": "钥匙", "call": "呼叫键", "guard": "值班人员", "pass": "访客码"},
+    "zh": {"card": "刷卡", "pin": "密码", "key": "钥匙", "call": "呼叫按钮", "guard": "值班人员", "pass": "访客码"},
 }  # fmt: skip
 TRAVEL = {
-    "en": {True: "For those who agreed to that as well it is sent, sealed, to the other gates of this site; the office "
-                 "passes it on and cannot open it.",
+    "en": {True: "If you agree to that too, it is encrypted and sent to the other gates of this site; the office passes "
+                 "it on and cannot open it.",
            False: "It never leaves the gate."},
-    "zh": {True: "另外同意的人，模板加密以后发给本小区其他的门；办公室只转交，打不开。", False: "模板不离开这台设备。"},
+    "zh": {True: "另外同意的人，模板加密后发给本小区其他的门；办公室只转发，无法解密。", False: "模板不离开这台设备。"},
 }  # fmt: skip
 JOIN = {"en": ", ", "zh": "、"}
 BLANK = "________________"
@@ -126,7 +126,7 @@ def _is_given(value: object) -> bool:
 
 
 def _plain(text: str) -> str:
-    """Return the text on one line; empty if it has no letter or digit, because such text is only a filler."""
+    """Return the text on one line; empty if it has no letter or digit (a filler such as "---")."""
     return " ".join(text.split()) if any(sign.isalnum() for sign in text) else ""
 
 

@@ -12,7 +12,7 @@ from gated.office.forms.form_facts import Language
 from gated.printable import page
 
 DOCUMENTS = ("notice", "consent")
-DRAFT = {"en": "DRAFT: not to be handed out; the blanks are to be filled in", "zh": "草稿：空白处未填，不能发放"}
+DRAFT = {"en": "DRAFT: do not hand out; fill in the blanks first", "zh": "草稿：空白处未填，不能发放"}
 FOOT = {"en": "Version {version}. Check: {digest}", "zh": "版本 {version}。校验码：{digest}"}
 DIGEST_LETTERS = 16
 """Number of hex digits of the digest that the form shows."""
