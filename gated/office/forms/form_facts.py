@@ -23,8 +23,8 @@ KIND_TEXTS: Mapping[str, Mapping[str, str]] = {
     "zh": {"card": "刷卡", "pin": "密码", "key": "钥匙", "call": "呼叫按钮", "guard": "值班人员", "pass": "访客码"},
 }  # fmt: skip
 TRAVEL = {
-    "en": {True: "If you agree to that too, it is encrypted and sent to the other gates of this site; the office passes "
-                 "it on and cannot open it.",
+    "en": {True: "If you agree to that too, it is encrypted and sent to the other gates of this site; the office "
+                 "passes it on and cannot open it.",
            False: "It never leaves the gate."},
     "zh": {True: "另外同意的人，模板加密后发给本小区其他的门；办公室只转发，无法解密。", False: "模板不离开这台设备。"},
 }  # fmt: skip
