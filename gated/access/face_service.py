@@ -11,7 +11,6 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from msgspec import structs
 
 from gated.access.access_rules import FACE_ALONE, Refusal
@@ -88,19 +87,23 @@ class FaceService:
         self._calibrator: Calibrator | None = None
         self._calibrating: asyncio.Task[None] | None = None
         self._model_set = ""
+        self._vision: VisionReady | None = None
+        self._applied: GalleryCalibration | None = None
 
     @property
     def calibration(self) -> GalleryCalibration | None:
-        """The present calibration of the gallery; None for a model set with one threshold."""
-        return None if self._calibrator is None else self._calibrator.now
+        """The calibration that counts now; None for a model set with one threshold."""
+        return self._applied
 
     def begin(self, vision: VisionReady) -> None:
         """Start to decide, because vision is ready. Uses the thresholds of its models unless the settings override
-        them.
+        them. A restart of vision with the same models keeps the calibration.
         """
         self._embedder_sha256, self._model_set = vision.embedder_sha256, vision.model_set
         rules = rules_for(self._settings, vision)
-        self._calibrator = calibrator_for(self._settings, vision, self._gallery, self._children)
+        if vision != self._vision:
+            self._calibrator = calibrator_for(self._settings, vision, self._gallery, self._children)
+            self._vision, self._applied = vision, None
         self._visits = Visits(
             self._search,
             vision.dimension,
@@ -166,7 +169,7 @@ class FaceService:
         if visits is None or subject is None or found.is_duress or self._attacks.is_resting(MAIN, subject, now):
             return
         if looks := visits.recent_good_looks(now):
-            task = asyncio.create_task(self._confirm(subject, found.digest, looks, visits.rules.threshold))
+            task = asyncio.create_task(self._confirm(subject, found.digest, looks, self._threshold_of(subject)))
             self._confirming.add(task)
             task.add_done_callback(self._confirming.discard)
 
@@ -195,8 +198,9 @@ class FaceService:
     async def _calibrate(self, calibrator: Calibrator) -> None:
         try:
             found = await asyncio.to_thread(calibrator.follow)
-        except (MemoryError, ValueError, FloatingPointError, np.linalg.LinAlgError) as error:
+        except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
             log.error("the gallery could not be calibrated; the threshold stays: %s", error)
+            calibrator.postpone(time.monotonic())
             return
         if calibrator is not self._calibrator:
             return
@@ -205,9 +209,12 @@ class FaceService:
             await asyncio.to_thread(store, self._state, self._model_set, found)
 
     def _apply_calibration(self) -> None:
-        """Use the calibrated threshold from the next frame on."""
+        """Use the calibrated threshold from the next frame on.
+
+        Another thread sets the calibrator's result. Looks and access rules must use the same one, so both change here.
+        """
         if self._calibrator is not None and self._visits is not None:
-            found = self._calibrator.now
+            found = self._applied = self._calibrator.now
             self._visits.rules = structs.replace(self._visits.rules, threshold=found.calibration.threshold)
             self._visits.thresholds = found.thresholds
 
@@ -239,7 +246,7 @@ class FaceService:
                 visit=outcome.visit,
                 subject=decision.subject,
                 score=round(decision.score, 4),
-                threshold=self._threshold_of(decision.subject),
+                threshold=round(self._threshold_of(decision.subject), 4),
                 gallery_size=self._gallery.size,
                 pad_score=round(decision.pad_score, 4),
                 frames=decision.frames,
@@ -254,13 +261,9 @@ class FaceService:
             self._report(problem)
 
     def _threshold_of(self, subject: SubjectId) -> float:
-        """Return the threshold that counted for this person."""
-        found = self.calibration
-        return (
-            (self._visits.rules.threshold if self._visits else 1.0)
-            if found is None
-            else round(found.threshold_of(subject), 4)
-        )
+        """Return the threshold that counts for this person; 1.0 without vision."""
+        visits = self._visits
+        return 1.0 if visits is None else max(visits.rules.threshold, visits.thresholds.get(subject, 0.0))
 
     def _wait_or_deny(self, subject: SubjectId, denial: AccessDenied, now: float) -> None:
         """Report a denial. If only a second credential is missing, first wait for it."""

@@ -143,6 +143,10 @@ class Calibrator:
             self._due_from, self._seen = now + (PAUSE_S if self._done is not None else 0.0), present
         return now >= min(self._due_from, self._due_to)
 
+    def postpone(self, now: float) -> None:
+        """Wait `LONGEST_PAUSE_S` before the next try with the same gallery, because this one failed."""
+        self._due_from = self._due_to = now + LONGEST_PAUSE_S
+
     def follow(self) -> GalleryCalibration:
         """Calibrate on the present gallery, and return the result. The old one counts until then."""
         present = self._input()

@@ -30,6 +30,9 @@ CENSORED = 0.1
 ISOLATED = 5.0
 """A score is isolated if it is this number of scales above the greatest expected score. One gallery in 150 has one."""
 
+MOST_EXPONENT = 100.0
+"""Far more than any rate needs, and without overflow."""
+
 DRAWS = 200
 CONFIDENCE = 0.95
 SEED = 20261201
@@ -66,11 +69,11 @@ class Tail:
 
     def fpir(self, threshold: float) -> float:
         """Return the expected FPIR at a threshold."""
-        return min(1.0, float(self.share * np.exp(-(depth(threshold) - self.start) / self.scale)))
+        return min(1.0, float(self.share * _survival(depth(threshold) - self.start, self.scale)))
 
     def fpir_bound(self, threshold: float) -> float:
         """Return the upper bound of the FPIR, with confidence `CONFIDENCE`."""
-        drawn = self.shares * np.exp(-(depth(threshold) - self.start) / self.scales)
+        drawn = self.shares * _survival(depth(threshold) - self.start, self.scales)
         return min(1.0, float(np.quantile(drawn, CONFIDENCE)))
 
     def thresholds(self, fpir: float) -> tuple[float, float, float]:
@@ -79,6 +82,12 @@ class Tail:
         expected = score_at(self.start + self.scale * np.log(self.share / fpir))
         low, high = np.quantile(drawn, [1 - CONFIDENCE, CONFIDENCE])
         return float(expected), float(low), float(high)
+
+
+def _survival(deep: Floats, scales: Floats | float) -> Floats:
+    """Return exp(-depth / scale). The exponent has a limit: for identical people a large one would overflow."""
+    survival: Floats = np.exp(np.minimum(-deep / scales, MOST_EXPONENT))
+    return survival
 
 
 def fit_tail(found: StrangerScores, scale: float | None = None) -> Tail | None:

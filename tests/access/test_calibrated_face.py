@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gated.events import AccessDenied, AccessGranted
 from gated.face.vision_messages import Observation, TrackEnded
 from gated.gallery.calibration import Reason
-from gated.gallery.calibrator import FILE, stored_calibration
+from gated.gallery.calibrator import FILE, LONGEST_PAUSE_S, stored_calibration
 from gated.people.face_mark import FaceMark
 from gated.threshold_table import ThresholdTable
 from tests.access.test_entrance import ANN, NOON, READY, yard  # noqa: F401 - the fixture
@@ -66,6 +66,7 @@ def with_calibration(yard, faces, **more):  # noqa: F811
     yard.entrance._ring.reload_if_changed()
     faces.begin(READY_TO_CALIBRATE)
     faces._calibrator.now = dataclasses.replace(faces._calibrator.now, **more)
+    faces._apply_calibration()
     yard.told.clear()
     show(faces, 1.0)
     return [outcome.result for outcome in yard.told]
@@ -130,6 +131,69 @@ async def test_the_gate_calibrates_and_stores_the_result_without_a_person(yard, 
     assert stored.calibration.people == 1
     assert ANN not in path.read_text()
     assert faces.calibration.calibration == stored.calibration
+
+
+async def test_a_restart_of_vision_keeps_the_calibration(yard, faces):  # noqa: F811
+    faces.begin(READY_TO_CALIBRATE)
+    found = dataclasses.replace(faces._calibrator.now, thresholds={ANN: 0.9}, needing_more=frozenset({ANN}))
+    faces._calibrator.now = found
+    faces._apply_calibration()
+    faces.stop()
+    faces.begin(READY_TO_CALIBRATE)
+    assert faces.calibration == found
+    show(faces, 0.88)
+    assert [type(event) for event in yard.reported] == [AccessDenied]
+    faces.begin(replace(READY_TO_CALIBRATE, embedder_sha256="f" * 64))
+    assert faces.calibration.thresholds == {}, "other models need another calibration"
+
+
+async def test_looks_and_access_rules_use_the_same_calibration(yard, faces):  # noqa: F811
+    """The thread has a result for a child, but the looks of this child do not use its threshold yet."""
+    yard.store.set_mark(ANN, FaceMark("child"))
+    yard.entrance._ring.reload_if_changed()
+    faces.begin(READY_TO_CALIBRATE)
+    calibrator = faces._calibrator
+    calibrator.now = dataclasses.replace(calibrator.now, thresholds={ANN: 0.9}, children=frozenset({ANN}))
+    show(faces, 0.7)
+    assert yard.door.released == []
+    faces._apply_calibration()
+    show(faces, 0.88)
+    assert yard.door.released == []
+    show(faces, 0.95)
+    assert len(yard.door.released) == 1
+
+
+async def test_a_waiting_face_is_confirmed_at_the_persons_own_threshold(yard, faces, monkeypatch):  # noqa: F811
+    faces.begin(READY_TO_CALIBRATE)
+    faces._visits.thresholds = {ANN: 0.9}
+    used = []
+    monkeypatch.setattr(faces._gallery, "confirm", lambda *given: used.append(given[-1]))
+    for number in range(3):
+        at, probe = time.monotonic() - 0.1 + 0.01 * number, face(0.95).astype("<f4").tobytes()
+        faces.observe(Observation(9, number, at, (0, 0, 90, 120), 0.9, pad_score=0.9, embedding=probe))
+    await yard.entrance.credentials.handle_card("4711")
+    await asyncio.gather(*faces._confirming)
+    assert used == [0.9]
+
+
+async def test_a_failed_calibration_is_tried_again_after_a_pause(yard, faces, monkeypatch):  # noqa: F811
+    faces.begin(READY_TO_CALIBRATE)
+    before, tries = faces.calibration, []
+
+    def fail():
+        tries.append(1)
+        raise IndexError("a damaged index")
+
+    monkeypatch.setattr(faces._calibrator, "follow", fail)
+    now = time.monotonic()
+    for _ in range(4):
+        faces._calibrate_if_due(now)
+        await faces._calibrating
+    assert len(tries) == 1
+    assert faces.calibration == before
+    faces._calibrate_if_due(now + LONGEST_PAUSE_S + 60)
+    await faces._calibrating
+    assert len(tries) == 2
 
 
 async def test_a_set_with_one_threshold_is_not_calibrated(yard):  # noqa: F811

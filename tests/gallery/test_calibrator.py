@@ -107,6 +107,13 @@ def test_an_empty_gallery_has_the_threshold_of_the_table():
     assert found.pairs == () == found.not_recognised
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_gallery_of_one_repeated_face_gets_the_ceiling():
+    found = calibrate_gallery(index_of(np.repeat(people(1), 60, axis=0)).enrolled(), TABLE, 0.003)
+    assert (found.calibration.threshold, found.calibration.reason) == (TABLE.ceiling, Reason.CEILING)
+    assert found.calibration.fpir == found.calibration.fpir_bound == 1.0
+
+
 def test_before_the_first_calibration_the_table_counts():
     calibrator = Calibrator(Gallery(index_of(people())), TABLE, 0.003)
     assert calibrator.now.calibration.reason is Reason.TABLE
