@@ -106,7 +106,7 @@ def enrol_photos(
     done = enrol(
         gallery, applicant.name, applicant.household, [face.embedding for face in faces.values()],
         consent=applicant.consent, notice=applicant.notice, threshold=rules.threshold, at=datetime.now(UTC),
-        purposes=applicant.purposes,
+        purposes=applicant.purposes, pictures=list(faces),
     )  # fmt: skip
     return PhotoEnrolment(done.subject, done.templates, rejected, covered)
 

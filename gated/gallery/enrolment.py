@@ -48,13 +48,14 @@ def enrol(
     threshold: float,
     at: datetime,
     purposes: Sequence[str] = (),
+    pictures: Sequence[str] = (),
 ) -> Enrolled:
     """Store a new person with one template for each embedding. The data is on disk at return; on an error nothing is
     stored.
 
     `consent`: reference of the signed paper or record. `notice`: version of the notice that the person read.
     `threshold`: minimum score for two pictures of one person. `at`: time, aware. `purposes`: consents beside
-    recognition.
+    recognition. `pictures`: name of each picture, for messages; empty: they are numbered from 1.
 
     Raises `EnrolmentError` if a text is missing, a picture shows another person than the others, or the face is already
     enrolled. The message names the enrolled id, never the name. Raises `BusyError` and `StateError` if nothing could be
@@ -64,9 +65,10 @@ def enrol(
     consented = tuple(Consent(purpose, paper, version, at) for purpose in (RECOGNISE, *purposes))
     subject = SubjectId(secrets.token_hex(8))
     person = Person(subject, plain_text("name", name), plain_text("household", household), "active", at, consented)
-    vectors = _one_face(embeddings, gallery, threshold)
+    named = pictures or _numbered(embeddings)
+    vectors = _one_face(embeddings, named, gallery, threshold)
     with gallery.enrolling():
-        _refuse_duplicate(gallery, vectors, threshold)
+        _refuse_duplicate(gallery, vectors, named, threshold)
         gallery.add(person, vectors)
     return Enrolled(person.subject, len(vectors), consents=tuple(purposes))
 
@@ -91,11 +93,12 @@ def enrol_known(
     `before` is called when all other checks have passed. An error from it leaves everything unchanged. The data is on
     disk at return; on an error nothing is stored. Raises the errors of `enrol`, and `SubjectNotFoundError`.
     """
-    vectors = _one_face(embeddings, gallery, threshold)
+    named = _numbered(embeddings)
+    vectors = _one_face(embeddings, named, gallery, threshold)
     with gallery.enrolling():
         person = gallery.person(subject)
         recognition_consent(person)
-        _refuse_duplicate(gallery, vectors, threshold, but=subject)
+        _refuse_duplicate(gallery, vectors, named, threshold, but=subject)
         before()
         more = given()
         waits = gallery.store_capture(person, vectors, at, is_counted=is_counted)
@@ -128,27 +131,35 @@ def plain_text(field: str, value: str) -> str:
     return text
 
 
-def _one_face(embeddings: Sequence[Embedding], gallery: Gallery, threshold: float) -> list[Embedding]:
+def _numbered(pictures: Sequence[Embedding]) -> list[str]:
+    return [f"picture {number}" for number in range(1, len(pictures) + 1)]
+
+
+def _one_face(
+    embeddings: Sequence[Embedding], named: Sequence[str], gallery: Gallery, threshold: float
+) -> list[Embedding]:
     """Return the checked embeddings. Raises `EnrolmentError` unless all show one person, as the search compares."""
-    checked = _each(embeddings, lambda embedding: check_embedding(embedding, gallery.dimension))
-    _refuse_strangers(_each(checked, gallery.centring.of), threshold)
+    checked = _each(embeddings, named, lambda embedding: check_embedding(embedding, gallery.dimension))
+    _refuse_strangers(_each(checked, named, gallery.centring.of), named, threshold)
     return checked
 
 
-def _each(embeddings: Sequence[Embedding], change: Callable[[Embedding], Embedding]) -> list[Embedding]:
+def _each(
+    embeddings: Sequence[Embedding], named: Sequence[str], change: Callable[[Embedding], Embedding]
+) -> list[Embedding]:
     """Return every embedding, changed. Raises `EnrolmentError` that names the picture if one is no valid embedding."""
     if not embeddings:
         raise EnrolmentError("no picture gave a face to enrol; take one with the face large, sharp and evenly lit")
     changed = []
-    for number, embedding in enumerate(embeddings, 1):
+    for name, embedding in zip(named, embeddings, strict=True):
         try:
             changed.append(change(embedding))
         except EmbeddingError as error:
-            raise EnrolmentError(f"picture {number}: {error}") from error
+            raise EnrolmentError(f"{name}: {error}") from error
     return changed
 
 
-def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
+def _refuse_strangers(vectors: Sequence[Embedding], named: Sequence[str], threshold: float) -> None:
     """Raise `EnrolmentError` unless every picture shows the same person as the most typical picture.
 
     `vectors`: one centred embedding for each picture. The most typical picture has the highest sum of scores with all
@@ -157,23 +168,20 @@ def _refuse_strangers(vectors: Sequence[Embedding], threshold: float) -> None:
     stacked = np.stack(vectors)
     scores = stacked @ stacked.T
     typical = int(scores.sum(axis=1).argmax())
-    others = [number for number, score in enumerate(scores[typical], 1) if not score >= threshold]
+    others = [name for name, score in zip(named, scores[typical], strict=True) if not score >= threshold]
     if others:
-        which = ", ".join(map(str, others))
         advice = "leave it out, or take it anew"
-        raise EnrolmentError(f"picture {which}: does not show the same person as picture {typical + 1}; {advice}")
+        raise EnrolmentError(f"{', '.join(others)}: does not show the same person as {named[typical]}; {advice}")
 
 
 def _refuse_duplicate(
-    gallery: Gallery, vectors: Sequence[Embedding], threshold: float, but: SubjectId | None = None
+    gallery: Gallery, vectors: Sequence[Embedding], named: Sequence[str], threshold: float, but: SubjectId | None = None
 ) -> None:
     """Raise `EnrolmentError` if a picture matches an enrolled person. `but`: the person whose face
     is captured again.
     """
-    for number, vector in enumerate(vectors, 1):
+    for name, vector in zip(named, vectors, strict=True):
         for candidate in gallery.search(vector, limit=2):
             if candidate.subject != but and not candidate.score < threshold:
                 advice = "a twin needs another way in, an old enrolment must be removed first"
-                raise EnrolmentError(
-                    f"picture {number}: this face is enrolled as {candidate.subject} already; {advice}"
-                )
+                raise EnrolmentError(f"{name}: this face is enrolled as {candidate.subject} already; {advice}")

@@ -157,7 +157,8 @@ def applied(rendered, tmp_path, monkeypatch, *views):
     """Enrol a rendered resident from photos in these views. Return the result and the number of stored embeddings."""
     stored = []
 
-    def enrol(_, __, ___, embeddings, **____):
+    def enrol(_, __, ___, embeddings, *, pictures, **____):
+        assert len(pictures) == len(embeddings)
         stored.extend(embeddings)
         return Enrolled("a" * 16, len(embeddings))
 

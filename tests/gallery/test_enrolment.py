@@ -22,7 +22,7 @@ AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 FACTS: dict[str, Any] = {"name": "Ann", "household": "2-401", "consent": "paper-1", "notice": "notice-3"}
 
 
-def join(gallery: Gallery, embeddings: Sequence[Embedding], threshold: float = 0.7, **facts: str) -> Any:
+def join(gallery: Gallery, embeddings: Sequence[Embedding], threshold: float = 0.7, **facts: Any) -> Any:
     return enrol(gallery, embeddings=embeddings, threshold=threshold, at=AT, **(FACTS | facts))
 
 
@@ -103,7 +103,7 @@ def test_a_picture_of_somebody_else_among_them_is_named(gallery, face) -> None:
 
 
 def test_two_people_with_two_pictures_each_are_not_one_person(gallery, face) -> None:
-    with pytest.raises(EnrolmentError, match=r"^picture \d, \d: does not show"):
+    with pytest.raises(EnrolmentError, match=r"^picture \d, picture \d: does not show"):
         join(gallery, [face(1), face(1, 1), face(2), face(2, 1)])
     assert gallery.people() == []
 
@@ -120,6 +120,18 @@ def test_a_face_that_is_enrolled_is_refused_by_its_id_and_never_by_its_name(gall
     for secret in ("Ann", "2-401", "Somebody", "9-999", "paper-1"):
         assert secret not in str(refused.value)
     assert gallery.size == 1
+
+
+def test_pictures_with_names_are_named_in_every_refusal(gallery, face) -> None:
+    names, odd = ("a.jpg", "b.jpg", "c.jpg"), face(1, 2)
+    with pytest.raises(EnrolmentError, match=r"^c\.jpg: does not show the same person as [ab]\.jpg;"):
+        join(gallery, [face(1), face(1, 1), face(2)], pictures=names)
+    odd[0] = math.nan
+    with pytest.raises(EnrolmentError, match=r"^c\.jpg: "):
+        join(gallery, [face(1), face(1, 1), odd], pictures=names)
+    first = join(gallery, [face(1)])
+    with pytest.raises(EnrolmentError, match=f"^a.jpg: this face is enrolled as {first.subject} already"):
+        join(gallery, [face(1), face(1, 1), face(1, 2)], pictures=names)
 
 
 def test_one_picture_of_somebody_enrolled_is_enough_to_refuse(gallery, face) -> None:
