@@ -153,7 +153,11 @@ class _HttpsOnly(urllib.request.HTTPRedirectHandler):
     max_redirections = REDIRECTS
 
     def redirect_request(self, *request: Any) -> Any:
-        """Return the next request. The address is the last argument. Raises `ModelError` when it is not https."""
+        """Return the next request, and read no body of this response, which may have no end.
+
+        The address is the last argument. Raises `ModelError` when it is not https.
+        """
+        request[1].close()
         secure(request[-1])
         return super().redirect_request(*request)
 

@@ -8,6 +8,7 @@
 such a folder behind HTTPS.
 """
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from gated.bounded import TooLongError, UnplainError, copy_file, open_plain, sha
 from gated.errors import ModelError
 from gated.face.convert.confined import convert_confined
 from gated.face.download import Download, Progress
-from gated.face.manifest import ModelEntry, Source
+from gated.face.manifest import MOST_BYTES, ModelEntry, Source
 
 FOLDERS = ("", "sources")
 """Places on a stick, relative to its folder."""
@@ -152,17 +153,22 @@ def _check(wanted: ModelEntry | Source, part: Path, found: str, where: str) -> N
 
 
 def _convert(entry: ModelEntry, parts: list[Path], ready: Path) -> None:
-    """Convert verified sources, and check the digest of the model. Raises `ModelError`."""
-    ready.unlink(missing_ok=True)
+    """Convert verified sources, and check the digest of the model. Raises `ModelError`.
+
+    The converter writes to a file without a name. Its copy is verified: a process that the converter left behind cannot
+    change that copy later.
+    """
     with ExitStack() as stack:
         sources = [stack.enter_context(open_plain(part)) for part in parts]
-        target = stack.enter_context(ready.open("xb"))
+        made = stack.enter_context(tempfile.TemporaryFile(dir=ready.parent))
         try:
-            convert_confined(entry.convert, sources, target)
+            convert_confined(entry.convert, sources, made)
         except ModelError as error:
             names = " and ".join(source.file for source in entry.origins)
             raise ModelError(f"{names}: cannot be converted: {error}") from error
-    if not is_right(ready, entry):
+        made.seek(0)
+        found = copy_file(made, ready, MOST_BYTES)
+    if found != entry.sha256:
         ready.unlink()
         raise ModelError(
             f"{entry.file}: the conversion made another file than the manifest names; report this as a "

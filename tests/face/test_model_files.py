@@ -404,6 +404,26 @@ def test_a_redirect_out_of_https_is_not_followed(site, shelf, models, where):
     assert list(models.glob("*.onnx*")) == []
 
 
+def test_the_body_of_a_redirect_is_not_read(site, shelf, models):
+    """A server could send one without an end, and urllib would keep all of it in memory."""
+    sent = []
+
+    def body(answer, content, begin):
+        answer.head(302, Location=shelf.url("else"))
+        try:
+            for _ in range(100):
+                answer.wfile.write(bytes(1 << 20))
+                sent.append(1)
+        except OSError:
+            pass
+
+    shelf.files["/else"] = FILES["finds.onnx"]
+    shelf.todo = [body]
+    pull_set(site, "site", accept=True)
+    assert len(sent) < 50
+    assert here(models) == ALL
+
+
 def test_a_sixth_redirect_is_refused(site, shelf, models):
     shelf.files |= {f"/{n}": FILES["finds.onnx"] for n in range(9)}
     shelf.todo = [to(shelf.url(str(n))) for n in range(5)]

@@ -10,6 +10,8 @@ import pytest
 
 from gated.config import ModelSettings
 from gated.errors import ModelError
+from gated.face import model_sources
+from gated.face.convert.confined import convert_confined
 from gated.face.manifest import load_manifest
 from gated.face.model_files import pull_set
 from gated.face.model_sources import find, lacking
@@ -169,6 +171,29 @@ def test_a_conversion_with_another_digest_is_not_installed(https_shelf, tmp_path
     with pytest.raises(ModelError, match="the conversion made another file than the manifest names"):
         pull_set(site, "site", accept=True)
     assert not (tmp_path / "models" / "looks.onnx").exists()
+    assert not (tmp_path / "models" / "looks.onnx.part").exists()
+
+
+def test_a_process_that_a_converter_leaves_behind_cannot_change_the_model(site, monkeypatch):
+    """It keeps the open file of the output, and writes after the digest was found."""
+    kept = []
+
+    def convert(kind, sources, target):
+        convert_confined(kind, sources, target)
+        kept.append(os.dup(target.fileno()))
+
+    monkeypatch.setattr(model_sources, "convert_confined", convert)
+    pull_set(site, "site", accept=True)
+    os.pwrite(kept[0], b"evil", 0)
+    os.close(kept[0])
+    assert installed(site) == WANTED
+
+
+def test_a_refused_source_leaves_no_file_of_the_model(https_shelf, tmp_path):
+    https_shelf.files = {"/finds.onnx": FINDS, "/evil.pth": b"evil", "/best.onnx": KNOWS}
+    site = manifest(tmp_path, https_shelf.url("")[:-1], {"evil.pth": b"evil"}, looks_sha256="0" * 64)
+    with pytest.raises(ModelError, match="cannot be converted"):
+        pull_set(site, "site", accept=True)
     assert not (tmp_path / "models" / "looks.onnx.part").exists()
 
 
