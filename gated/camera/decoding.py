@@ -21,7 +21,7 @@ from gated.storage.owner import acting_as_oneself
 MOST_SIDE_PX = 1280
 """The longer side of a decoded photo, as that of a frame of `pictures.frame_of`."""
 LIMITS = Limits(memory_bytes=1536 * MIB, cpu_s=60, output_bytes=4 + 3 * MOST_SIDE_PX**2, time_s=120.0)
-"""A picture of 64 megapixels, the largest, takes 3 s and 0.9 GiB here."""
+"""The largest picture, 64 megapixels, has 183 MiB as RGB. A decoder holds some copies of it at once."""
 
 
 def decoded_photo(path: Path) -> Pixels:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
+from gated.bounded import UnplainError, open_plain
 from gated.camera.picture_kinds import HEAD_BYTES, RAW, is_heic, other_kind, picture_kind
 from gated.errors import PictureError
 from gated.frame import Frame, Pixels, i420_from_rgb, lores_size_for
@@ -55,10 +56,10 @@ def load_picture(path: Path) -> Pixels:
 
 def open_picture(path: Path) -> IO[bytes]:
     """Open a file to read a picture from it. Raises `PictureError` that names the path."""
-    if not path.is_file():
-        raise PictureError(f"{path}: is not a file; check the path")
     try:
-        return path.open("rb")
+        return open_plain(path)
+    except (FileNotFoundError, NotADirectoryError, UnplainError, ValueError) as error:
+        raise PictureError(f"{path}: is not a file; check the path") from error
     except PermissionError as error:
         raise PictureError(f"{path}: may not be read; give this user permission to read it") from error
     except OSError as error:

@@ -1,10 +1,12 @@
 """Pictures of phones and scanners are loaded upright and as RGB. Other files are refused with a clear error."""
 
 import io
+import os
 import random
 import struct
 import warnings
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -108,6 +110,13 @@ def test_a_missing_file_is_refused(tmp_path):
         load_picture(tmp_path / "nobody.jpg")
 
 
+def test_a_pipe_that_takes_the_place_of_a_picture_holds_nobody_up(tmp_path, monkeypatch):
+    os.mkfifo(tmp_path / "a.jpg")
+    monkeypatch.setattr(Path, "is_file", lambda _: True)  # it was a file when it was checked
+    with pytest.raises(PictureError, match=r"a\.jpg: is not a file; check the path"):
+        load_picture(tmp_path / "a.jpg")
+
+
 def test_a_folder_is_refused(tmp_path):
     with pytest.raises(PictureError, match="is not a file"):
         load_picture(tmp_path)
@@ -160,7 +169,7 @@ def test_an_unreadable_file_is_refused_with_the_next_step(picture, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     path = picture("a.png")
-    monkeypatch.setattr(type(path), "open", refuse)
+    monkeypatch.setattr(gated.camera.pictures, "open_plain", refuse)
     with pytest.raises(PictureError, match="may not be read; give this user permission"):
         load_picture(path)
 
