@@ -7,7 +7,7 @@ evidence.
 
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from math import isfinite
+from math import inf, isfinite
 
 import numpy as np
 from msgspec import Struct, field
@@ -64,6 +64,8 @@ class OpenVisit(Struct):
     run: list[LookVerdict] = field(default_factory=list)
     """The verdicts of these looks."""
     recognition: Recognition | None = None
+    recognised_at: float = -inf
+    """The exposure time of the latest look in the recognition."""
     is_decided: bool = False
     looks: list[bytes] = field(default_factory=list)
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
@@ -210,6 +212,7 @@ class Visits:
             visit.add(None, LookVerdict(FaceReason.ODD), None)
             return LookVerdict(FaceReason.ODD)
         visit.add(looks, verdict, together)
+        visit.recognised_at = seen.frame_at
         return replace(verdict, imitated=verdict.imitated | together.imitated)
 
     def _judged(self, candidates: Sequence[Candidate], seen: Observation, now: float) -> LookVerdict:
@@ -230,8 +233,10 @@ class Visits:
     def _decide(self, visit: OpenVisit, now: float, *, is_over: bool) -> VisitOutcome | None:
         waited_s, rules = now - visit.began_at, self._rules_for(visit)
         waited_s, bound = waited_s if isfinite(waited_s) else rules.give_up_s, self._pad_threshold(now)
+        is_fresh = now - visit.recognised_at <= rules.max_frame_age_s  # also False for NaN
+        recognition = visit.recognition if is_fresh else None
         decision = decide_visit(
-            visit.verdicts, waited_s, is_over, rules, recognition=visit.recognition, plane=visit.plane, pad_bound=bound
+            visit.verdicts, waited_s, is_over, rules, recognition=recognition, plane=visit.plane, pad_bound=bound
         )
         if decision is None:
             return None

@@ -129,6 +129,24 @@ def test_a_picture_held_to_the_camera_is_refused_after_a_few_frames(visits, pad_
     assert (outcome.decision.reason, outcome.decision.frames) == (FaceReason.ATTACK, frames)
 
 
+@pytest.mark.parametrize(("looked_s", "is_granted"), [(0.3, True), (2.0, False)])
+@pytest.mark.parametrize("problem", [None, "blurred"])
+def test_a_good_look_that_is_too_old_opens_nothing_when_pad_is_less_strict_again(looked_s, is_granted, problem):
+    """The last look is followed by a poor frame, or by none."""
+    begins = 102.5 - looked_s
+    visits = Visits(
+        lambda probe: INDEX.search(probe, 5), DIMENSION, RULES, bound=lambda usual, now: 0.95 if now < 102.5 else usual
+    )
+    for number in range(6):
+        at = begins + number / 100
+        assert visits.observe(look(at=at, pad_score=0.9), at) is None
+    if problem is None:
+        outcomes = visits.tick(102.6)
+    else:
+        outcomes = [visits.observe(look(None, at=102.55, pad_score=None, problem=problem), 102.6)]
+    assert any(outcome is not None and outcome.decision.grant for outcome in outcomes) == is_granted
+
+
 @pytest.mark.parametrize(("plane", "is_granted"), [(None, True), (0.0, True), (-2.0, False), (math.nan, False)])
 def test_the_motion_of_a_track_counts_for_its_visit(visits, plane, is_granted):
     (outcome,) = [
