@@ -95,7 +95,7 @@ class CredentialService:
         )
         self._ambiguous: set[tuple[str, ...]] = set()
         self.on_opened: Callable[[Credential], None] = lambda _: None
-        """Called with each card or PIN that opened the main door."""
+        """Called with each card or PIN that opened the main door, unless a duress PIN came first."""
 
     def close(self) -> None:
         """Write the uses that are not on disk yet, and close the file of the budget."""
@@ -279,7 +279,8 @@ class CredentialService:
         if is_released:
             self._second.complete(first)
             self._used.add(found.id)
-            if door == MAIN:  # the camera looks at the main door
+            is_forced = first is not None and first.is_duress
+            if door == MAIN and not is_forced:  # the camera looks at the main door
                 self.on_opened(found)
         if is_released and not is_counted:
             self._writer.record(lambda: ring.store.use(found.id, at))

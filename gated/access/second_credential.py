@@ -34,6 +34,8 @@ class FirstCredential:
     """Called after the door was released by both."""
     is_valid: Callable[[], bool] = lambda: True
     """Returns whether the credential is still valid."""
+    is_duress: bool = False
+    """Whether it is a duress PIN, or one was typed in the same window."""
 
 
 class SecondCredentials:
@@ -52,7 +54,8 @@ class SecondCredentials:
         key = first.door, first.subject
         before = self._waiting.pop(key, None)
         if before is not None and before.kind == first.kind and now < before.ends_at:
-            first = replace(before, ends_at=max(before.ends_at, first.ends_at))
+            is_duress = before.is_duress or first.is_duress
+            first = replace(before, ends_at=max(before.ends_at, first.ends_at), is_duress=is_duress)
         if len(self._waiting) >= MOST_WAITING:
             del self._waiting[next(iter(self._waiting))]
         self._waiting[key] = first

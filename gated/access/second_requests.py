@@ -59,6 +59,7 @@ class SecondRequests:
                 deny=partial(self._deny, replace(presented, is_duress=False)),
                 complete=partial(self._record_use, presented, found),
                 is_valid=partial(self._is_kept, presented, found),
+                is_duress=found.is_duress,
             )
             self._second.begin(first, now)
         self._responder.request_second(presented)

@@ -430,6 +430,20 @@ async def test_a_duress_pin_opens_as_usual_and_is_reported_once(yard):
     assert [type(fact) for fact in yard.reported] == [Duress, AccessGranted]
 
 
+@pytest.mark.parametrize(("typed", "confirmed"), [(["492716"], 1), (["835274"], 0), (["492716", "835274"], 0)])
+async def test_a_card_after_a_duress_pin_confirms_no_waiting_face(yard, typed, confirmed):
+    """The attack: a robber stands before the camera, and a new face of the victim waits."""
+    set_pin(yard.store, "835274", ANN, least=6, is_duress=True)
+    yard.follow()
+    opened = []
+    yard.entrance.credentials.on_opened = opened.append
+    for digits in typed:
+        await yard.pin(digits)
+    await yard.card()
+    assert len(yard.door.released) == 1
+    assert len(opened) == confirmed
+
+
 async def test_a_card_with_counted_uses_is_never_the_first(yard):
     issue_card(yard.store, "4713", ANN, uses=1)
     yard.follow()
