@@ -8,6 +8,7 @@ files, and writes its result to its standard output.
 a refusal on its error output, and ends with `REFUSED`. As it may be compromised, the caller checks all of its output.
 """
 
+import logging
 import os
 import resource
 import subprocess
@@ -15,16 +16,22 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import IO
 
 from gated.bounded import KIB, MIB
 from gated.errors import ConfinedError
 from gated.printable import printable
 from gated.runtime import landlock, seccomp
+from gated.runtime.confinement import STEPS, WORDS, Lack
+
+log = logging.getLogger(__name__)
 
 REFUSED = 4
 """Exit status of a process that gives its reason in words on its error output."""
 MOST_WORDS = 1 * KIB
+WARNED: dict[str | None, Lack] = {lack: lack for lack in WORDS if lack != "old_landlock"}
+"""The lacks that matter here, by name. An old Landlock lets a process truncate files, which seccomp refuses too."""
 NOBODY = 65534
 """User and group without rights, on every Debian (base-passwd)."""
 
@@ -45,7 +52,7 @@ def run(module: str, words: Sequence[str], files: Sequence[IO[bytes]], target: I
     """Run a module with `words`, then the numbers of the open files. Its standard output goes to `target`.
 
     Raises `ConfinedError` with the reason: the module refuses a file, reaches a limit, or ends by a signal. A caller
-    that is root calls it as root, so that the process can become nobody.
+    that is root calls it as root, so that the process can become nobody. Logs each missing confinement once.
     """
     numbers = [file.fileno() for file in files]
     command = [sys.executable, "-P", "-m", module, *words, *map(str, numbers)]
@@ -58,8 +65,12 @@ def run(module: str, words: Sequence[str], files: Sequence[IO[bytes]], target: I
             )  # fmt: skip
         except subprocess.TimeoutExpired as error:
             raise ConfinedError(f"it takes more than {limits.time_s:.0f} s; free the processor") from error
+        errors.seek(0)
+        for lack in errors.read(MOST_WORDS).decode(errors="replace").splitlines():
+            if lack in WARNED:
+                _warn(WARNED[lack])
         if done.returncode:
-            errors.seek(0)
+            errors.seek(-min(MOST_WORDS, errors.seek(0, os.SEEK_END)), os.SEEK_END)
             raise ConfinedError(_reason(done.returncode, errors.read(MOST_WORDS), limits))
 
 
@@ -67,7 +78,7 @@ def give_up(limits: Limits) -> None:
     """Give up all rights of this process, and limit it. Nothing can raise a limit again.
 
     Becomes nobody if this process is root, and gives up files, sockets and other processes. A kernel without Landlock
-    or seccomp leaves the rest of nobody's rights, or of the caller's.
+    or seccomp leaves the rest of nobody's rights, or of the caller's. The error output then names that lack, for `run`.
     """
     for limit, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
@@ -80,13 +91,20 @@ def give_up(limits: Limits) -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
-    seccomp.restrict()
-    landlock.restrict((), ())
+    for lack in (seccomp.restrict(), landlock.restrict((), ())):
+        if lack in WARNED:
+            print(lack, file=sys.stderr, flush=True)
+
+
+@cache
+def _warn(lack: Lack) -> None:
+    log.warning("foreign files are read with more rights than needed: %s; %s", WORDS[lack], STEPS[lack])
 
 
 def _reason(status: int, errors: bytes, limits: Limits) -> str:
     """Return why the process ended, in words. A compromised process may write anything, so this cleans it."""
-    text = printable(errors.decode(errors="replace").strip().splitlines()[-1] if errors.strip() else "")
+    lines = [line for line in errors.decode(errors="replace").strip().splitlines() if line not in WARNED]
+    text = printable(lines[-1] if lines else "")
     if status == REFUSED:
         return text
     memory = f"it may use {limits.memory_bytes // MIB} MiB of memory, so {limits.advice}"

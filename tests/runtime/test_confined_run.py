@@ -9,8 +9,9 @@ import pytest
 
 from gated.bounded import MIB
 from gated.errors import ConfinedError
-from gated.runtime import landlock
+from gated.runtime import confined_run, landlock
 from gated.runtime.confined_run import REFUSED, Limits, _reason, give_up, run
+from gated.runtime.confinement import STEPS, WORDS
 
 LIMITS = Limits(memory_bytes=1024 * MIB, cpu_s=20, output_bytes=10_000, time_s=60)
 PROBE = """
@@ -67,6 +68,48 @@ def test_its_output_is_limited(probe):
 def test_a_module_that_fails_gives_its_reason_and_the_advice():
     with tempfile.TemporaryFile() as target, pytest.raises(ConfinedError, match="status 1 .*1024 MiB.*free some"):
         run("gated.no_such_module", (), [], target, LIMITS)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Return a function that makes a module with this body, and returns its name."""
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    def make(body):
+        (tmp_path / "confined_probe.py").write_text(body)
+        return "confined_probe"
+
+    return make
+
+
+LACKING = """
+import sys
+from gated.bounded import MIB
+from gated.runtime import confined_run, landlock
+landlock.restrict = lambda *_: "no_landlock"
+confined_run.give_up(confined_run.Limits(memory_bytes=1024 * MIB, cpu_s=20, output_bytes=10_000, time_s=60))
+"""
+
+
+def test_a_kernel_without_landlock_is_reported_once(module, caplog):
+    confined_run._warn.cache_clear()
+    for _ in range(2):
+        with tempfile.TemporaryFile() as target:
+            run(module(LACKING), (), [], target, LIMITS)
+    confined_run._warn.cache_clear()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len([each for each in warnings if WORDS["no_landlock"] in each and STEPS["no_landlock"] in each]) == 1
+
+
+def test_the_name_of_a_lack_is_no_reason_for_a_failure(module):
+    with tempfile.TemporaryFile() as target, pytest.raises(ConfinedError, match="status 1 .no message"):
+        run(module(LACKING + "sys.exit(1)"), (), [], target, LIMITS)
+
+
+def test_the_last_line_of_a_long_error_output_is_the_reason(module):
+    body = "import sys\nfor n in range(500): print('line', n, file=sys.stderr)\nsys.exit(1)"
+    with tempfile.TemporaryFile() as target, pytest.raises(ConfinedError, match=r"status 1 \(line 499\)"):
+        run(module(body), (), [], target, LIMITS)
 
 
 def test_a_module_that_takes_too_long_is_ended():
