@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from gated.atomic_files import atomic_write
+from gated.bounded import MOST_TEXT, read
 from gated.doctor.finding import Finding, amber, green
 from gated.errors import StateError
 from gated.wording import UNDECODABLE
@@ -65,7 +66,7 @@ def store(state: Path, measured: AttackRates) -> None:
 def recall(state: Path) -> AttackRates | None:
     """Return the stored rates. None without a readable file: the installer then measures again."""
     try:
-        return msgspec.json.decode((state / NAME).read_bytes(), type=AttackRates)
+        return msgspec.json.decode(read(state / NAME, MOST_TEXT), type=AttackRates)
     except (OSError, *UNDECODABLE):
         return None
 

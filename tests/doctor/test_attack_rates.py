@@ -1,5 +1,7 @@
 """The rates of attacks at this gate: what was measured here, or "not measured here"."""
 
+import os
+
 import pytest
 
 from gated.doctor.attack_rates import NAME, AttackRates, ShownRate, of_attacks, recall, store
@@ -44,6 +46,11 @@ def test_rates_of_another_model_set_do_not_count(tmp_path):
 def test_a_damaged_file_is_not_measured_here(tmp_path, data):
     (tmp_path / NAME).write_bytes(data)
     assert [finding.result for finding in of_attacks(tmp_path, "site")] == ["not measured here"]
+
+
+def test_a_pipe_in_place_of_the_file_holds_no_examination_up(tmp_path):
+    os.mkfifo(tmp_path / NAME)
+    assert recall(tmp_path) is None
 
 
 def test_presentations_without_any_answer_prove_nothing(tmp_path):
