@@ -69,9 +69,12 @@ def entry_of(manifest: Manifest, path: Path) -> ModelEntry:
 def prove(entry: ModelEntry, path: Path) -> Proof:
     """Return the known answer of the model in a file.
 
-    Raises `ModelError` if onnx is not installed, one of the two programs fails, or they disagree.
+    Raises `ModelError` if onnx is not installed, the file is another one, one of the two programs fails, or they
+    disagree.
     """
     reference, data = _onnx_reference(), read(path, entry.most_bytes)
+    if hashlib.sha256(data).hexdigest() != entry.sha256:
+        raise ModelError(f"{path}: changed while it was read; let no other program write it, and run this again")
     model = Model.unproved(entry, data)
     tensor = known_input(entry.input)
     ours = model.run(tensor)

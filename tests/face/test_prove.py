@@ -62,6 +62,13 @@ def test_an_altered_file_of_a_known_model_is_refused_with_both_digests(manifest,
         entry_of(manifest, tmp_path / "spot.onnx")
 
 
+def test_a_file_that_changes_before_the_proof_proves_nothing(tiny, manifest, tmp_path):
+    """Another network that both programs compute alike must not give the answer of this one."""
+    (tmp_path / "spot.onnx").write_bytes((Path(tiny.dir) / manifest.models["spot"].file).read_bytes() + b"\x12\x01x")
+    with pytest.raises(ModelError, match="changed while it was read"):
+        prove(manifest.models["spot"], tmp_path / "spot.onnx")
+
+
 def test_a_missing_file_is_named(manifest, tmp_path):
     with pytest.raises(ModelError, match=r"none\.onnx: cannot be read"):
         entry_of(manifest, tmp_path / "none.onnx")
