@@ -93,3 +93,10 @@ def test_a_network_with_a_circle_or_a_loose_end_is_refused(layers, edges, reason
 def test_a_chain_is_read():
     layers = read_layers(net([FIRST, layer(1), layer(2)], [(0, 1, 1, 0), (1, 1, 2, 0)]))
     assert [read.port for each in layers for read in each.inputs] == [("0", "1"), ("1", "1")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-7", "nosuch", "idna", "punycode", "rot13"])
+def test_a_declared_encoding_imports_no_codec(encoding):
+    """Python would look for the codec's module, which a process without rights cannot open."""
+    layers = read_layers(f'<?xml version="1.0" encoding="{encoding}"?><net/>'.encode())
+    assert layers == []
