@@ -1,6 +1,7 @@
 """The gallery: the stored people and templates, and the index for the face search. The brain and `enrolment` use it."""
 
 import logging
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -46,6 +47,8 @@ class Gallery:
         self._to_accept = (0, 0)
         self._index = Index((), dimension, composite)
         self._index_number = 0
+        self._switching = threading.Lock()
+        """Held to change the embedder, and to put a loaded index in use."""
 
     @classmethod
     def open(
@@ -100,10 +103,12 @@ class Gallery:
         see `open`.
         """
         new = Index((), dimension, composite)
-        if (embedder_sha256, dimension) != (self.embedder_sha256, self.dimension):
-            self._index = new
-            self._index_number += 1
-        self.embedder_sha256, self.dimension, self._composite, self._seen = embedder_sha256, dimension, composite, ()
+        with self._switching:
+            if (embedder_sha256, dimension) != (self.embedder_sha256, self.dimension):
+                self._index = new
+                self._index_number += 1
+            self.embedder_sha256, self.dimension, self._composite = embedder_sha256, dimension, composite
+            self._seen = ()
 
     @property
     def centring(self) -> Centring:
@@ -228,12 +233,17 @@ class Gallery:
         return True
 
     def _load(self, version: tuple[int, ...]) -> None:
-        opened = self._register.opened(self.embedder_sha256)
-        index = Index(opened.rows, self.dimension, self._composite)
+        """Load an index. After a switch of the embedder meanwhile, drop it: the next call loads the right one."""
+        embedder, dimension, composite = self.embedder_sha256, self.dimension, self._composite
+        opened = self._register.opened(embedder)
+        index = Index(opened.rows, dimension, composite)
         unreadable = opened.unreadable + index.dropped
         if unreadable > self.unreadable_count:
             log.warning("%d templates do not open and are not searched; was the site key replaced?", unreadable)
         self.foreign_count, self.unreadable_count = opened.foreign, unreadable
         self.left_out = self._register.left_out()
-        self._index, self._seen = index, version
-        self._index_number += 1
+        with self._switching:
+            is_same = (embedder, dimension) == (self.embedder_sha256, self.dimension)
+            if is_same and composite is self._composite:
+                self._index, self._seen = index, version
+                self._index_number += 1

@@ -7,6 +7,7 @@ import pytest
 
 from gated.errors import EmbeddingError, SubjectNotFoundError
 from gated.gallery.gallery import Gallery
+from gated.gallery.search import Index
 from tests.gallery.changes import remove, resume, suspend
 
 
@@ -170,3 +171,29 @@ def test_one_gallery_may_be_used_from_several_threads(gallery, join, face) -> No
 def test_closing_twice_is_fine(gallery) -> None:
     gallery.close()
     gallery.close()
+
+
+def test_an_index_that_was_loaded_for_another_embedder_is_never_searched(gallery, opened, join, face, monkeypatch):
+    """Another thread loads the index while the models change. Otherwise new probes meet old templates until the next
+    change of the gallery.
+    """
+    before, dimension, switched = gallery.embedder_sha256, gallery.dimension, []
+
+    def build(*given):
+        if not switched:
+            switched.append(1)
+            gallery.switch_embedder("cd" * 32, dimension)
+        return Index(*given)
+
+    join(opened(), 1)
+    monkeypatch.setattr(
+        "gated.gallery.gallery.Index", lambda rows, *more: build(rows, *more) if rows else Index((), *more)
+    )
+    gallery.reload_if_changed()
+    assert switched
+    assert gallery.search(face(1)) == ()
+    gallery.reload_if_changed()
+    assert (gallery.size, gallery.foreign_count) == (0, 1)
+    gallery.switch_embedder(before, dimension)
+    assert gallery.reload_if_changed()
+    assert gallery.size == 1
