@@ -113,7 +113,7 @@ class AttackResponse:
         was = self._of(door, subject)
         self._faces.pop((door, subject), None)  # the most recently attacked are last
         self._faces[door, subject] = is_now = was.after(now, _an_hour(subject))
-        return FaceRest(subject, is_now.until - now) if is_now.until > was.until else None
+        return FaceRest(subject, round(is_now.until - now, 3)) if is_now.until > was.until else None
 
     def _of(self, door: str, subject: SubjectId | None) -> _AttackCount:
         """Return the attacks on a face, or at a door. The first time they are those from before a restart."""

@@ -49,6 +49,13 @@ def test_a_face_rests_after_three_attacks_within_a_minute(attack_response):
     assert not attack_response.is_resting(DOOR, ANN, NOW + 58 + FIRST_REST_S)
 
 
+@pytest.mark.parametrize("now", [0.1, 8191.9, 3600.7 * 24 * 90])
+def test_the_length_of_a_rest_is_the_same_at_every_time_of_the_clock(now):
+    response = AttackResponse()
+    rests = [response.record_attack(DOOR, (ANN,), now) for _ in range(ATTACKS_TO_REST)]
+    assert rests[-1] == [FaceRest(ANN, FIRST_REST_S)]
+
+
 def test_a_few_attacks_far_apart_cause_no_rest(attack_response):
     apart = [i * (ATTACK_WINDOW_S / 2 + 1) for i in range(50)]
     assert attacked(attack_response, apart[: FACE_ATTACKS_AN_HOUR - 1]) == []
