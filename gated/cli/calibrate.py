@@ -2,6 +2,7 @@
 
 import sys
 from contextlib import closing
+from datetime import UTC, datetime
 
 import click
 import msgspec
@@ -9,12 +10,14 @@ import msgspec
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.find_person import called
 from gated.cli.table_output import show
+from gated.config import Settings
 from gated.doctor.false_accepts import days_text
 from gated.errors import ModelError
 from gated.face.manifest import lawful_set
 from gated.gallery.calibration import Calibration, Reason
 from gated.gallery.calibrator import GalleryCalibration, calibrate_gallery
 from gated.gallery.gallery import Gallery
+from gated.people.credential_store import Credentials
 from gated.people.store import Person
 from gated.types import SubjectId
 
@@ -50,6 +53,7 @@ def calibrate(context: Context, as_json: bool) -> None:
             settings.access.fpir,
             settings.access.threshold,
             is_centred=gallery.centring.mean is not None,
+            children=_children(settings),
         )
         people = {person.subject: person for person in gallery.people()}
     if as_json:
@@ -57,6 +61,14 @@ def calibrate(context: Context, as_json: bool) -> None:
     else:
         _show(found, people, settings.access.strangers_a_day)
     sys.exit(1 if found.calibration.is_beyond else 0)
+
+
+def _children(settings: Settings) -> frozenset[SubjectId]:
+    """Return the people with a mark as a child that holds now, as the gate calibrates with them."""
+    with closing(Credentials.open(settings.state, settings.site.id)) as store:
+        marks = {subject: holder.mark for subject, holder in store.holders().items()}
+    now = datetime.now(UTC)
+    return frozenset(who for who, mark in marks.items() if mark and mark.kind == "child" and mark.holds(now))
 
 
 def _fields(found: GalleryCalibration, strangers_a_day: float) -> dict[str, object]:

@@ -10,6 +10,8 @@ from gated.config import ModelSettings
 from gated.face.manifest import load_set
 from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
+from gated.people.credential_store import Credentials
+from gated.people.face_mark import FaceMark
 
 AT = datetime(2026, 3, 1, 9, 30, tzinfo=UTC)
 SITE = load_set(ModelSettings(set="site"))
@@ -77,3 +79,19 @@ def test_a_set_with_one_threshold_is_not_calibrated(home):
     done = home.run("calibrate")
     assert done.returncode != 0
     assert "one threshold" in done.stderr
+
+
+def test_a_child_is_measured_by_its_own_threshold(home):
+    """The gate compares the face of a child with a higher threshold. So the command must name it for new pictures."""
+    fill(home, 12)
+    pictures = [face(50), face(51, face(50), noise=2.0)]
+    with closing(Gallery.open(home.state, "courtyard-2", SITE.embedder_sha256, SITE.dimension, SITE.composite)) as made:
+        facts = {"consent": "p", "notice": "1", "threshold": 0.35, "at": AT}
+        child = enrol(made, "Li", "50", pictures, **facts).subject
+    assert home.json("calibrate", check=0)["not_recognised"] == []
+    with closing(Credentials.open(home.state, "courtyard-2")) as store:
+        store.set_mark(child, FaceMark("child"))
+    assert home.json("calibrate", check=0)["not_recognised"] == [child]
+    with closing(Credentials.open(home.state, "courtyard-2")) as store:
+        store.set_mark(child, FaceMark("child", until=AT))
+    assert home.json("calibrate", check=0)["not_recognised"] == [], "the mark has ended"
