@@ -49,7 +49,7 @@ def test_a_face_rests_after_three_attacks_within_a_minute(attack_response):
     assert not attack_response.is_resting(DOOR, ANN, NOW + 58 + FIRST_REST_S)
 
 
-@pytest.mark.parametrize("now", [0.1, 8191.9, 3600.7 * 24 * 90])
+@pytest.mark.parametrize("now", [0.1, 255.9, 131060.2])
 def test_the_length_of_a_rest_is_the_same_at_every_time_of_the_clock(now):
     response = AttackResponse()
     rests = [response.record_attack(DOOR, (ANN,), now) for _ in range(ATTACKS_TO_REST)]
