@@ -168,6 +168,9 @@ def _pack(folder: Path, out: Path) -> None:
         raise ProvisionError(
             f"{out}: cannot be written ({error.strerror}); free some space, or name another place"
         ) from error
+    except BaseException:
+        remove_named(aside)
+        raise
 
 
 def _nobodys(info: tarfile.TarInfo) -> tarfile.TarInfo:

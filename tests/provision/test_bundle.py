@@ -183,6 +183,16 @@ def test_a_full_disk_leaves_no_half_bundle(tmp_path, wheel, full_disk):
     assert list(full_disk.iterdir()) == []
 
 
+def test_an_interrupted_command_leaves_no_half_bundle(tmp_path, wheel, monkeypatch):
+    def interrupted(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bundling, "_nobodys", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        made(tmp_path, wheel)
+    assert [path.name for path in tmp_path.iterdir()] == [wheel.name]
+
+
 def test_an_installed_gated_cannot_pack_itself_without_its_wheel(tmp_path, monkeypatch):
     monkeypatch.setattr(bundling.gated, "__file__", str(tmp_path / "lib/gated/__init__.py"))
     with pytest.raises(ProvisionError, match="give a wheel with --wheel"):
