@@ -23,6 +23,7 @@ from gated.bounded import KIB, MIB
 from gated.errors import ConfinedError
 from gated.printable import printable
 from gated.runtime import landlock, seccomp
+from gated.runtime.child import die_with_parent
 from gated.runtime.confinement import STEPS, WORDS, Lack
 
 log = logging.getLogger(__name__)
@@ -77,8 +78,9 @@ def run(module: str, words: Sequence[str], files: Sequence[IO[bytes]], target: I
 def give_up(limits: Limits) -> None:
     """Give up all rights of this process, and limit it. Nothing can raise a limit again.
 
-    Becomes nobody if this process is root, and gives up files, sockets and other processes. A kernel without Landlock
-    or seccomp leaves the rest of nobody's rights, or of the caller's. The error output then names that lack, for `run`.
+    Becomes nobody if this process is root, and gives up files, sockets and other processes. Ends with its caller. A
+    kernel without Landlock or seccomp leaves the rest of nobody's rights, or of the caller's. The error output then
+    names that lack, for `run`.
     """
     for limit, most in (
         (resource.RLIMIT_AS, limits.memory_bytes),
@@ -91,6 +93,7 @@ def give_up(limits: Limits) -> None:
         os.setgroups([])
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
+    die_with_parent()  # a change of the user would undo it
     for lack in (seccomp.restrict(), landlock.restrict((), ())):
         if lack in WARNED:
             print(lack, file=sys.stderr, flush=True)

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from pathlib import Path
 
 import pytest
 
@@ -110,6 +112,49 @@ def test_the_last_line_of_a_long_error_output_is_the_reason(module):
     body = "import sys\nfor n in range(500): print('line', n, file=sys.stderr)\nsys.exit(1)"
     with tempfile.TemporaryFile() as target, pytest.raises(ConfinedError, match=r"status 1 \(line 499\)"):
         run(module(body), (), [], target, LIMITS)
+
+
+STAYING = """
+import os, time
+from gated.bounded import MIB
+from gated.runtime import confined_run
+confined_run.give_up(confined_run.Limits(memory_bytes=1024 * MIB, cpu_s=20, output_bytes=10_000, time_s=60))
+os.write(1, b"%d\\n" % os.getpid())
+time.sleep(60)
+"""
+CALLER = """
+import sys
+from gated.runtime.confined_run import Limits, run
+with open(sys.argv[2], "wb") as target:
+    run(sys.argv[1], (), [], target, Limits(memory_bytes=1 << 30, cpu_s=20, output_bytes=10_000, time_s=60))
+"""
+
+
+def is_alive(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def eventually(holds):
+    end = time.monotonic() + 30
+    while not holds() and time.monotonic() < end:
+        time.sleep(0.05)
+    return holds()
+
+
+def test_a_process_whose_caller_is_killed_ends(module, tmp_path):
+    target = tmp_path / "target"
+    caller = subprocess.Popen([sys.executable, "-c", CALLER, module(STAYING), str(target)])
+    try:
+        assert eventually(lambda: target.exists() and target.read_bytes().endswith(b"\n"))
+        process = int(target.read_bytes())
+        assert is_alive(process)
+    finally:
+        caller.kill()
+        caller.wait()
+    assert eventually(lambda: not is_alive(process))
 
 
 def test_a_module_that_takes_too_long_is_ended():
