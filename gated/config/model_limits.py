@@ -1,5 +1,5 @@
-"""Read the two limits of a model set that the office may not fall below: its grade, and its thresholds. The source is
-the manifest of models. `face.manifest` reads the whole manifest.
+"""Read the limits of a model set that the office may not fall below: its grade, its thresholds and its PAD models. The
+source is the manifest of models. `face.manifest` reads the whole manifest.
 """
 
 from pathlib import Path
@@ -15,8 +15,8 @@ GRADES = ("demo", "evaluation", "site")
 
 
 class Measured(msgspec.Struct, frozen=True):
-    """The grade and the thresholds of one model set. `threshold` is a cosine similarity; `pad_threshold` is from 0 to
-    1.
+    """The grade, the thresholds and the PAD models of one model set. `threshold` is a cosine similarity;
+    `pad_threshold` is from 0 to 1.
     """
 
     grade: str
@@ -24,6 +24,8 @@ class Measured(msgspec.Struct, frozen=True):
     pad_threshold: float
     ceiling: float | None = None
     """The greatest threshold of a set that the gate calibrates on its gallery; None for a set with one threshold."""
+    pad: frozenset[str] = frozenset()
+    """The names of the PAD models."""
 
 
 class _Set(msgspec.Struct, frozen=True):
@@ -33,6 +35,7 @@ class _Set(msgspec.Struct, frozen=True):
     threshold: float | None = None
     thresholds: list[tuple[int, float]] = []
     ceiling: float = 0.7
+    pad: frozenset[str] = frozenset()
 
 
 class _Model(msgspec.Struct, frozen=True):
@@ -58,7 +61,8 @@ def measured(models: ModelSettings, name: str) -> Measured | None:
         return None
     if threshold is None:
         return None
-    return Measured(chosen.grade, threshold, chosen.pad_threshold, chosen.ceiling if chosen.thresholds else None)
+    ceiling = chosen.ceiling if chosen.thresholds else None
+    return Measured(chosen.grade, threshold, chosen.pad_threshold, ceiling, chosen.pad)
 
 
 def find_manifest(models: ModelSettings) -> Path:

@@ -77,11 +77,16 @@ def _why(own: Settings, new: Settings, key: tuple[str, ...], permission: Safe) -
 def _below(own: Measured | None, new: Measured | None) -> str:
     """Return why the office may not choose this model set. A set that is not in the manifest is allowed: it opens
     nothing.
+
+    A set of the same grade needs all PAD models of the installer's set: with fewer of them, more prints are accepted.
     """
     if own is None or new is None or new.grade not in GRADES or own.grade not in GRADES:
         return ""
     is_lower = GRADES.index(new.grade) < GRADES.index(own.grade)
-    return f"the office {Safe.GRADE.value}; here it is {own.grade}, not {new.grade}" if is_lower else ""
+    if is_lower:
+        return f"the office {Safe.GRADE.value}; here it is {own.grade}, not {new.grade}"
+    missing = ", ".join(sorted(own.pad - new.pad)) if new.grade == own.grade else ""
+    return f"the office may not leave out the PAD models {missing}; only the installer may" if missing else ""
 
 
 def _of_manifest(own: Settings, key: str) -> float | None:

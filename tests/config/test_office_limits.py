@@ -291,3 +291,13 @@ def test_every_literal_of_the_settings_is_compared():
 
 def _at(found, key):
     return getattr(getattr(found, key[0]), key[1])
+
+
+@pytest.mark.parametrize("light", ["site-light", "site-light-intel"])
+def test_the_office_chooses_no_set_of_the_same_grade_without_a_pad_model_of_the_installers(config, light):
+    """The attack: with two of its three nets, PAD accepts twice as many prints."""
+    config.write_text(OWN + '[models]\nset = "site"\n')
+    (problem,) = refused(config, f'models.set = "{light}"\n')
+    assert "face_antispoof_128" in problem
+    config.write_text(OWN + f'[models]\nset = "{light}"\n')
+    assert laid_over(config, 'models.set = "site"', "x").models.set == "site"
