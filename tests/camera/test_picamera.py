@@ -86,7 +86,7 @@ class TestOnTheRealPicamera2:
     def test_a_module_with_a_lens_motor_focuses_continuously(self, camera, bench):
         bench.has_motor = True
         camera.open()
-        notes = {note.part: note.says for note in camera.frame(PATIENCE_S).notes}
+        notes = {note.part: note.text for note in camera.frame(PATIENCE_S).notes}
         assert (bench.asked["AfMode"], bench.asked["AeFlickerMode"], bench.asked["AeFlickerPeriod"]) == (2, 1, 10_000)
         assert notes["autofocus"] == "continuous, in focus at 1.2 m"
         assert notes["flicker"] == "lamp flicker at 50 Hz mains is avoided"
@@ -97,7 +97,7 @@ class TestOnTheRealPicamera2:
         camera.open()
         notes = {note.part: note for note in camera.frame(PATIENCE_S).notes}
         assert not {"AfMode", "AeFlickerMode", "AeFlickerPeriod"} & set(bench.asked)
-        assert "has none" in notes["autofocus"].says
+        assert "has none" in notes["autofocus"].text
         assert not notes["flicker"].is_fine
 
     def test_the_sensor_is_faster_than_the_frame_rate(self, camera, bench):

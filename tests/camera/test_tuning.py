@@ -72,5 +72,5 @@ class ExpectedNote:
 def test_the_notes_show_the_state_of_the_camera(metadata, expected):
     settings = CameraSettings()
     notes = {note.part: note for note in notes_of(settings, controls_for(settings, ALL), metadata)}
-    assert notes[expected.part].says.startswith(expected.beginning)
+    assert notes[expected.part].text.startswith(expected.beginning)
     assert notes[expected.part].is_fine == expected.is_fine

@@ -174,7 +174,7 @@ def test_a_gate_does_not_move_to_another_office(paired, tmp_path):
     ("where", "says"),
     [
         ("localhost:1", "does not answer"),
-        ("", "is not an address"),
+        ("", "is not such an address"),
         ("http://x", "write HOST or HOST:PORT"),
         ("x:99999", "is not an address"),
     ],

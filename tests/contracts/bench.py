@@ -76,7 +76,7 @@ class Vitals:
 class Person(Protocol):
     """The person at the bench."""
 
-    def tell(self, text: str) -> None:
+    def show(self, text: str) -> None:
         """Show a line without a question."""
 
     async def please(self, deed: str) -> None:

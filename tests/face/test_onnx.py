@@ -53,8 +53,8 @@ def test_the_error_for_a_missing_file_names_its_folder(entry, tmp_path):
         Model.load(entry, tmp_path)
 
 
-def test_the_error_for_a_missing_file_names_its_address(entry, tmp_path):
-    with pytest.raises(ModelError, match=r"fetch it from https://example\.org/m"):
+def test_the_error_for_a_missing_file_names_the_command_that_gets_it(entry, tmp_path):
+    with pytest.raises(ModelError, match=r"run `gated models pull`"):
         Model.load(changed(entry, url="https://example.org/m"), tmp_path)
 
 

@@ -125,7 +125,7 @@ class Actor:
     def __init__(self, bench):
         self._bench, self.shown, self.last_seen, self.hears = bench, [], None, True
 
-    def tell(self, text):
+    def show(self, text):
         self.shown.append(text)
 
     async def please(self, deed):

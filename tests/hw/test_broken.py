@@ -141,13 +141,13 @@ def test_old_frames_fail(hasty, street):
 async def test_an_uncovered_lens_fails(hasty, street):
     street.cover = lambda: None
     with broken("was not covered"):
-        await SightContract().test_exposure_settles_soon_after_the_light_changes(hasty, street)
+        await SightContract().test_exposure_is_stable_soon_after_the_light_changes(hasty, street)
 
 
 async def test_a_street_that_stays_dark_fails(hasty, street):
     street.uncover = lambda: None
     with broken("min_luminance"):
-        await SightContract().test_exposure_settles_soon_after_the_light_changes(hasty, street)
+        await SightContract().test_exposure_is_stable_soon_after_the_light_changes(hasty, street)
 
 
 async def test_a_lens_focused_too_far_fails(hasty, street):
@@ -253,7 +253,7 @@ async def test_a_wrong_lamp_fails(hasty):
 async def test_a_missing_loudspeaker_fails(hasty):
     hasty.sound = "no-such-device"
     with broken("aplay cannot play"):
-        await HandsContract().test_a_tone_is_heard(hasty)
+        await HandsContract().test_a_person_hears_the_tone(hasty)
 
 
 async def test_an_unplugged_reader_fails(hasty):

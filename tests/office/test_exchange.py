@@ -663,7 +663,7 @@ def test_a_long_command_is_confirmed_again_and_fails_without_an_operator(court, 
     again = court.order(action)
     offers = [out for out in court.due() if isinstance(out, Offer)]
     gate.asks(offers[-1])
-    answer = gate.asks(offers[-1], "commit", send="5 good looks")
+    answer = gate.asks(offers[-1], "commit", says="5 good looks")
     assert (answer.is_wanted, court.state(again)) == (True, "going")
     assert court.store.commands.get(again).progress == "5 good looks"
     assert court.give_up(again) == "stopping"
@@ -702,7 +702,7 @@ def test_a_request_for_a_command_unknown_to_an_old_backup_is_refused_at_once(cou
     court.restart()
     command = gate.asks(offer)
     court.restart(tmp_path / "backup")
-    answer = gate.asks(offer, "commit", send="5 good looks")
+    answer = gate.asks(offer, "commit", says="5 good looks")
     assert (answer.command, answer.nonce, answer.is_wanted) == (placed, f"nonce-{gate.nonces}", False)
     assert "send it again" in answer.why
     gate.reply(command, "refused", why=answer.why)

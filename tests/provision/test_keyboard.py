@@ -12,16 +12,16 @@ from gated.provision import keyboard
 def test_the_keyboard_settings_take_effect_at_once(monkeypatch):
     called = []
     monkeypatch.setattr(keyboard, "systemctl", lambda *words: called.append(words[-1]))
-    assert keyboard.take_effect().light == "green"
+    assert keyboard.apply_files().light == "green"
     assert called == ["systemd-sysctl.service", "systemd-logind.service"]
 
 
-def test_where_it_does_not_the_gate_is_started_all_the_same_and_it_is_told(monkeypatch):
+def test_a_refusal_of_systemd_is_reported_and_stops_nothing(monkeypatch):
     def fails(*words):
         raise UpdateError("refused")
 
     monkeypatch.setattr(keyboard, "systemctl", fails)
-    found = keyboard.take_effect()
+    found = keyboard.apply_files()
     assert (found.light, "refused" in found.result) == ("amber", True)
 
 

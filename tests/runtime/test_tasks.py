@@ -21,7 +21,7 @@ async def test_a_critical_task_that_returns_ends_the_process_too():
     async def returns():
         return
 
-    with pytest.raises(CriticalTaskError, match="returned"):
+    with pytest.raises(CriticalTaskError, match="ended, and must not end"):
         await critical("eyes", returns)
 
 

@@ -91,7 +91,7 @@ async def test_unreadable_input_is_reported_once_by_kind_and_length(credentials,
         )
     assert told == [
         ReaderMisread("wiegand of the main door", "26 bits, parity wrong: D0 and D1 swapped?", MAIN),
-        ReaderMisread("/dev/input/event7", "10 keys were not understood: signs among them that no number has", MAIN),
+        ReaderMisread("/dev/input/event7", "10 keys were ignored: signs among them that no number has", MAIN),
     ]
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
     assert "reader wiegand of the main door: 26 bits, parity wrong: D0 and D1 swapped?" in caplog.text

@@ -80,7 +80,7 @@ def without(state, name):
         ("module.conv1.bn.bias", None, "no 'conv1.bn.bias'"),
         ("module.conv1.bn.bias", np.zeros(5, np.float32), "does not fit the convolution"),
         ("module.conv1.bn.running_var", np.full(2, -1, np.float32), "does not fit the convolution"),
-        ("module.conv1.conv.weight", np.zeros((2, 3), np.float32), "of 4 dimensions"),
+        ("module.conv1.conv.weight", np.zeros((2, 3), np.float32), "with 4 dimensions"),
         ("module.conv1.conv.weight", np.zeros((2, 3, 3, 3), np.int64), "another network"),
         ("module.prob.weight", np.zeros((2, 5), np.float32), "other classes"),
         ("module.conv_7.conv.weight", np.zeros((2, 3, 3, 3), np.float32), "it has 'conv_7.conv.weight'"),
