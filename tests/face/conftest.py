@@ -274,14 +274,22 @@ def view() -> Callable[..., Frame]:
     return make
 
 
+def require_shared() -> None:
+    """Skip the test without the real models and pictures."""
+    if not SHARED.exists():
+        pytest.skip("needs the real models and pictures beside the project")
+
+
 @pytest.fixture(scope="session")
 def real_models() -> ModelSettings:
+    require_shared()
     return ModelSettings(dir=str(SHARED / "models"), set="evaluation")
 
 
 @pytest.fixture(scope="session")
 def site_models(tmp_path_factory) -> ModelSettings:
     """The set "site", installed from the publishers' files on a stick."""
+    require_shared()
     settings = ModelSettings(dir=str(tmp_path_factory.mktemp("site")), set="site")
     pull_set(settings, "site", source=SHARED / "models", accept=True)
     return settings
