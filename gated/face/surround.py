@@ -29,13 +29,10 @@ CLEAR = 1.0
 """A block moved with the face, or stayed, if the squared differences have a ratio of e or more."""
 
 
-REGIONS = ("left", "right", "above")
-"""Where the blocks are, seen from the centre of the face. Below, shoulders move with any head."""
-
-
 def _blocks() -> tuple[Floats, NDArray[np.intp]]:
     """Return the centres (n, 2) of the blocks next to a head, in sizes of the face, and the region (n,) of each.
 
+    The regions are 0 left, 1 right and 2 above the centre of the face. Below, shoulders move with any head.
     At 0.85 to 1.15 beside the centre and 1.1 to 1.4 above it, most heads end with their hair, and most prints and
     screens do not.
     """
