@@ -139,12 +139,12 @@ class FacePipeline:
         try:
             embedding = embed_all(self.embedders, self.composite, frame.main, face.landmarks, crop)
             self.watch.lap("embed")
+            is_covered = self._cover.is_covered(frame.main, face.landmarks)  # while PAD runs
         finally:
             pad = scoring.result()
         self.watch.lap("pad")
         if pad is None and not for_enrolment:
             return replace(seen, quality=quality, problem="too_near")
-        is_covered = self._cover.is_covered(frame.main, face.landmarks)
         found = embedding.astype("<f4").tobytes()
         return replace(seen, quality=quality, pad_score=pad, embedding=found, is_covered=is_covered)
 
