@@ -17,8 +17,8 @@ from enum import StrEnum
 import msgspec
 import numpy as np
 
-from gated.gallery.score_tail import Tail, fit_tail, kept_weight
-from gated.gallery.stranger_scores import Gathered, Scores, StrangerScores, stranger_scores
+from gated.gallery.score_tail import Tail, fit_tail
+from gated.gallery.stranger_scores import Scores, StrangerScores
 from gated.threshold_table import ThresholdTable
 
 FEWEST = 40
@@ -76,14 +76,6 @@ class Calibration(msgspec.Struct, frozen=True):
         return None if rate is None else 1 / max(rate * strangers_a_day, 1e-9)
 
 
-def calibrate(
-    gathered: Gathered, target_fpir: float, table: ThresholdTable, setting: float | None = None
-) -> Calibration:
-    """Return the calibration of a gallery. `setting`: a threshold that the installer chose; its FPIR is then given."""
-    found = stranger_scores(gathered, kept_weight(len(gathered.people)))
-    return calibration_of(found, target_fpir, table, setting)
-
-
 def uncalibrated(people: int, target_fpir: float, table: ThresholdTable, setting: float | None = None) -> Calibration:
     """Return the calibration by the table alone, until the people are compared."""
     nobody = Scores(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
@@ -93,7 +85,9 @@ def uncalibrated(people: int, target_fpir: float, table: ThresholdTable, setting
 def calibration_of(
     found: StrangerScores, target_fpir: float, table: ThresholdTable, setting: float | None = None
 ) -> Calibration:
-    """Return the calibration for scores that are known already."""
+    """Return the calibration of a gallery from its scores. `setting`: a threshold that the installer chose; its FPIR is
+    then given.
+    """
     tail = fit_tail(found, table.scale) if found.people >= FEWEST else None
     chosen = _chosen(tail, found.people, target_fpir, table)
     child = _chosen(tail, found.people, target_fpir / CHILD_FACTOR, table)

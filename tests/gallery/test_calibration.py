@@ -13,7 +13,6 @@ from gated.gallery.calibration import (
     FEWEST,
     Calibration,
     Reason,
-    calibrate,
     calibration_of,
 )
 from gated.gallery.score_tail import depth, fit_tail, kept_weight, score_at
@@ -29,6 +28,10 @@ OPEN = ThresholdTable(0.0, 1.0)
 
 def scores_of(gallery):
     return stranger_scores(gallery, kept_weight(len(gallery.people)))
+
+
+def calibrate(gallery, target_fpir, table, setting=None):
+    return calibration_of(scores_of(gallery), target_fpir, table, setting)
 
 
 def test_the_realised_fpir_is_below_the_target_and_near_the_expected_rate():
