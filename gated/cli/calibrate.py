@@ -15,9 +15,10 @@ from gated.doctor.false_accepts import days_text
 from gated.errors import ModelError
 from gated.face.manifest import lawful_set
 from gated.gallery.calibration import Calibration, Reason
-from gated.gallery.calibrator import GalleryCalibration, calibrate_gallery
+from gated.gallery.calibrator import Calibrator, GalleryCalibration
 from gated.gallery.gallery import Gallery
 from gated.people.credential_store import Credentials
+from gated.people.keyring import children_of
 from gated.people.store import Person
 from gated.types import SubjectId
 
@@ -47,14 +48,8 @@ def calibrate(context: Context, as_json: bool) -> None:
         raise ModelError(f"the set {models.name!r} has one threshold, {models.threshold}; choose the set site")
     origin = models.embedder_sha256, models.dimension, models.composite
     with closing(Gallery.open(settings.state, settings.site.id, *origin)) as gallery:
-        found = calibrate_gallery(
-            gallery.enrolled(),
-            models.table,
-            settings.access.fpir,
-            settings.access.threshold,
-            is_centred=gallery.centring.mean is not None,
-            children=_children(settings),
-        )
+        access, children = settings.access, _children(settings)
+        found = Calibrator(gallery, models.table, access.fpir, access.threshold, children=lambda: children).follow()
         people = {person.subject: person for person in gallery.people()}
     if as_json:
         show_json(_fields(found, settings.access.strangers_a_day))
@@ -66,9 +61,9 @@ def calibrate(context: Context, as_json: bool) -> None:
 def _children(settings: Settings) -> frozenset[SubjectId]:
     """Return the people with a mark as a child that holds now, as the gate calibrates with them."""
     with closing(Credentials.open(settings.state, settings.site.id)) as store:
-        marks = {subject: holder.mark for subject, holder in store.holders().items()}
+        marks = children_of(store.holders())
     now = datetime.now(UTC)
-    return frozenset(who for who, mark in marks.items() if mark and mark.kind == "child" and mark.holds(now))
+    return frozenset(child for child, mark in marks.items() if mark.holds(now))
 
 
 def _fields(found: GalleryCalibration, strangers_a_day: float) -> dict[str, object]:

@@ -138,7 +138,7 @@ class KeyRing:
             schedules=self.store.schedules(),
             days=self.store.days(),
             weak=frozenset(self.store.weak()),
-            children=_children(holders),
+            children=children_of(holders),
         )
         for each in cards:
             known.add_card(each)
@@ -229,7 +229,8 @@ class KeyRing:
         return NO_PREFERENCES if holder is None else holder.preferences
 
 
-def _children(holders: Mapping[SubjectId, Holder]) -> dict[SubjectId, FaceMark]:
+def children_of(holders: Mapping[SubjectId, Holder]) -> dict[SubjectId, FaceMark]:
+    """Return the marks of the people who are marked as children."""
     marks = {subject: holder.mark for subject, holder in holders.items()}
     return {subject: mark for subject, mark in marks.items() if mark is not None and mark.kind == "child"}
 
