@@ -257,7 +257,7 @@ class FaceService:
         )
         if problem is None:
             self._second.complete(first)
-        if problem is not None:
+        else:
             self._report(problem)
 
     def _threshold_of(self, subject: SubjectId) -> float:
