@@ -8,29 +8,26 @@ import os
 import sys
 from collections.abc import Sequence
 
-from gated.bounded import MIB
 from gated.camera.decoding import LIMITS, MOST_SIDE_PX
 from gated.camera.pictures import decode, prepare, scaled_down
 from gated.errors import PictureError
-from gated.runtime.confined_run import REFUSED, give_up
+from gated.runtime.confined_run import serve
 
 
 def main(words: Sequence[str]) -> int:
     """Decode. Return the exit status."""
     prepare()
-    give_up(LIMITS)
-    try:
-        with os.fdopen(int(words[0]), "rb") as photo:
-            rgb = scaled_down(decode(photo), MOST_SIDE_PX)
-    except PictureError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    except MemoryError:
-        print(f"needs more than {LIMITS.memory_bytes // MIB} MiB of memory; save it smaller", file=sys.stderr)
-        return REFUSED
-    with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as target:
-        target.write(rgb.shape[1].to_bytes(2, "little") + rgb.shape[0].to_bytes(2, "little") + rgb.tobytes())
-    return 0
+    return serve(
+        LIMITS, lambda: _decoded(int(words[0])), PictureError, "needs more than {} MiB of memory; save it smaller"
+    )
+
+
+def _decoded(file: int) -> bytes:
+    """Return width and height as two bytes each, then the RGB."""
+    with os.fdopen(file, "rb") as photo:
+        rgb = scaled_down(decode(photo), MOST_SIDE_PX)
+    height, width, _ = rgb.shape
+    return int(width).to_bytes(2, "little") + int(height).to_bytes(2, "little") + bytes(rgb.tobytes())
 
 
 if __name__ == "__main__":

@@ -4,8 +4,9 @@ The converters of models and the decoder of enrolment photos run so. The process
 nobody if it began as root. Its memory, its time and the size of its output are limited. It gets its sources as open
 files, and writes its result to its standard output.
 
-`run` starts it. The process itself calls `give_up` after its imports, and before it reads a byte. It gives a reason for
-a refusal on its error output, and ends with `REFUSED`. As it may be compromised, the caller checks all of its output.
+`run` starts it. The process itself calls `serve` after its imports, and before it reads a byte. `serve` gives up its
+rights, writes the result, or gives a reason for a refusal on its error output and ends with `REFUSED`. As the process
+may be compromised, the caller checks all of its output.
 """
 
 import logging
@@ -14,13 +15,13 @@ import resource
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import IO
 
 from gated.bounded import KIB, MIB
-from gated.errors import ConfinedError
+from gated.errors import ConfinedError, GatedError
 from gated.printable import printable
 from gated.runtime import landlock, seccomp
 from gated.runtime.child import die_with_parent
@@ -73,6 +74,26 @@ def run(module: str, words: Sequence[str], files: Sequence[IO[bytes]], target: I
         if done.returncode:
             errors.seek(-min(MOST_WORDS, errors.seek(0, os.SEEK_END)), os.SEEK_END)
             raise ConfinedError(_reason(done.returncode, errors.read(MOST_WORDS), limits))
+
+
+def serve(limits: Limits, make: Callable[[], bytes], refusal: type[GatedError], too_large: str) -> int:
+    """Give up all rights, and write the result of `make` to the standard output. Return the exit status.
+
+    `refusal`: the error of `make` that refuses a file. `too_large`: the reason if the memory is not enough; `{}` is the
+    limit in MiB.
+    """
+    give_up(limits)
+    try:
+        made = make()
+        with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as target:
+            target.write(made)
+    except refusal as error:
+        print(error, file=sys.stderr)
+        return REFUSED
+    except MemoryError:
+        print(too_large.format(limits.memory_bytes // MIB), file=sys.stderr)
+        return REFUSED
+    return 0
 
 
 def give_up(limits: Limits) -> None:

@@ -8,12 +8,11 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-from gated.bounded import MIB
 from gated.errors import ModelError
 from gated.face.convert.confined import LIMITS
 from gated.face.convert.minifasnet import convert_minifasnet
 from gated.face.convert.openvino import convert_openvino
-from gated.runtime.confined_run import REFUSED, give_up
+from gated.runtime.confined_run import serve
 
 CONVERTERS: dict[str, Callable[..., bytes]] = {"openvino": convert_openvino, "minifasnet": convert_minifasnet}
 
@@ -21,18 +20,12 @@ CONVERTERS: dict[str, Callable[..., bytes]] = {"openvino": convert_openvino, "mi
 def main(words: Sequence[str]) -> int:
     """Convert. Return the exit status."""
     kind, *files = words
-    give_up(LIMITS)
-    try:
-        model = CONVERTERS[kind](*(_content(int(file)) for file in files))
-        with os.fdopen(sys.stdout.fileno(), "wb", closefd=False) as target:
-            target.write(model)
-    except ModelError as error:
-        print(error, file=sys.stderr)
-        return REFUSED
-    except MemoryError:
-        print(f"it needs more than {LIMITS.memory_bytes // MIB} MiB of memory", file=sys.stderr)
-        return REFUSED
-    return 0
+    return serve(
+        LIMITS,
+        lambda: CONVERTERS[kind](*(_content(int(file)) for file in files)),
+        ModelError,
+        "it needs more than {} MiB of memory",
+    )
 
 
 def _content(file: int) -> bytes:
