@@ -1,7 +1,7 @@
 """Embeddings with a part by each embedder of a set, and their centring. Pure.
 
-A *composite* embedding is the concatenation of sqrt(weight) x unit part. The weights have the sum 1, so the composite
-is a unit vector, and the dot product of two composites is the weighted mean of the cosines of their parts. A single
+A *composite* embedding is the concatenation of sqrt(weight) x unit part. The sum of the weights is 1, so the composite
+is a unit vector. The dot product of two composites is the weighted mean of the cosines of their parts. A single
 embedder is a composite of one part.
 
 *Centring* subtracts from each unit part the mean of a population, and makes the part a unit vector again. Embeddings of

@@ -4,8 +4,8 @@
 looks, less `SPREAD_COST` times their spread. One search gives it for all candidates: the probe is the mean of the
 looks, part by part.
 
-A look that disagrees with the mean begins the evidence anew: a face that takes the place of another on a track never
-profits from earlier looks. Anything odd (NaN, a damaged embedding) ends the evidence. It lasts only as long as the
+A look that disagrees with the mean begins the evidence anew. Another face on the same track therefore never profits
+from earlier looks. Anything odd (NaN, a damaged embedding) ends the evidence. It lasts only as long as the
 visit.
 """
 

@@ -4,9 +4,9 @@ A guess is on disk before its answer is given. A correct PIN is removed with the
 counted. Doors and households are stored as digests under a random salt. The typed digits are never stored. The door
 does not depend on this file: without it the budget is in memory only.
 
-A damaged row still counts. Its place is unknown, so it counts at every place, for one day. If the row with clock and
-salt is damaged, every guess counts at every place: the clock gives the age of a guess, and the salt gives its place. If
-the file cannot be read at all, each place starts with wrong guesses: one fewer than an hour allows. So a correct PIN
+A damaged row still counts. Its place is unknown, so it counts at every place, for one day. The clock gives
+the age of a guess, and the salt gives its place. If their row is damaged, every guess counts at every place. If the
+file cannot be read at all, each place starts with wrong guesses: one fewer than an hour allows. So a correct PIN
 still opens the door, and the first wrong PIN begins a rest.
 
 Times are seconds that the gate has run (`now`). A power cut does not age a guess, and no wall clock is trusted.

@@ -36,8 +36,8 @@ class PadFinding(StrEnum):
 class PadRates(Struct, frozen=True):
     """The two error rates that the test aims at: of bona fide visits rejected, and of attacks accepted. Within 0..0.5.
 
-    The defaults are what the nets of the set `site` may reach on videos: at a BPCER of 3 %, 10.7 to 22.1 % of prints
-    were accepted (`models/README.md`).
+    The defaults follow the rates of the `site` nets on videos. At a BPCER of 3 %, they accepted 10.7 to 22.1 % of
+    prints (`models/README.md`).
     """
 
     bpcer: float = 0.03

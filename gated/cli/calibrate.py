@@ -38,8 +38,8 @@ REASONS = {
 def calibrate(context: Context, as_json: bool) -> None:
     """Calibrate the threshold on the enrolled people, and show the false-accept budget. Changes nothing.
 
-    A running gate calibrates by itself. Only at this gate, the command also names two kinds of people: people who are
-    too alike, and people whose own pictures do not reach the threshold. Exit 1 when recognition cannot distinguish the
+    A running gate calibrates by itself. The command also names people who are too alike, and people with pictures
+    below the threshold. It names them at this gate only. Exit 1 when recognition cannot distinguish the
     people.
     """
     settings = context.settings

@@ -24,7 +24,7 @@ def whom_to_enrol_again(settings: Settings) -> list[Person]:
 
 
 def enrol_again_text(settings: Settings) -> str | None:
-    """Return a sentence that names these people and the next step. None if there are none."""
+    """Return a sentence that names these people and the next step. None without such people."""
     people = whom_to_enrol_again(settings)
     if not people:
         return None
