@@ -47,7 +47,6 @@ VAGUE = frozenset({
 })  # fmt: skip
 """Verbs that do not name an action: a name uses the concrete verb. A noun such as a look at a face is allowed."""
 VAGUE_FIXED = {
-    "cli/streams.py": {"say"},
     "commands.py": {"says"},
     "protocol/command_messages.py": {"says"},
     "protocol/record_messages.py": {"heard"},

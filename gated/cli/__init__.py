@@ -160,7 +160,7 @@ class Gated(click.Group):
             streams.abandon()
             if not is_pipe:  # the program that closed the pipe needs no message
                 what = error.filename or "the output"
-                streams.say(f"gated: {what} cannot be written ({error.strerror}); free some space", err=True)
+                streams.echo(f"gated: {what} cannot be written ({error.strerror}); free some space", err=True)
             sys.exit(1 if is_pipe else 3)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -179,7 +179,7 @@ class Gated(click.Group):
 def fail(errors: Sequence[GatedError]) -> NoReturn:
     """Print each error once, then exit with the exit code of the first."""
     for first, *more in dict.fromkeys(tuple(error.lines) for error in errors):
-        streams.say(f"gated: {first}", *more, err=True)
+        streams.echo(f"gated: {first}", *more, err=True)
     sys.exit(errors[0].exit_code)
 
 

@@ -24,7 +24,7 @@ def bench_sync(gates: Sequence[int], *, as_json: bool) -> None:
     if program is None:
         raise NetworkError("mosquitto is not installed; `apt-get install mosquitto`")
     with tempfile.TemporaryDirectory() as folder:
-        streams.say(f"joining {max(gates)} gates to an office", err=True)
+        streams.echo(f"joining {max(gates)} gates to an office", err=True)
         bench = load.SyncBench(Path(folder) / "bench", program, max(gates))
         bench.register(PEOPLE, TEMPLATES)
         found: dict[str, Any] = {}
@@ -32,7 +32,7 @@ def bench_sync(gates: Sequence[int], *, as_json: bool) -> None:
             for name, measure in (("fill", _fill), ("revoke", _revoke), ("drain", _drain), ("junk", _junk)):
                 found[name] = measure(bench, Path(folder))
                 if not as_json:
-                    streams.say(f"{name}: {', '.join(f'{key} {value}' for key, value in found[name].items())}")
+                    streams.echo(f"{name}: {', '.join(f'{key} {value}' for key, value in found[name].items())}")
             rows = [cost for count in gates for cost in asyncio.run(load.costs(bench, count, STEADY_S))]
         if as_json:
             show_json({**found, "costs": [cost.__dict__ for cost in rows]})

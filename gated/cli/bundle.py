@@ -43,4 +43,4 @@ def bundle(
     version = make(out, TARGETS[target], wheel=wheel, models=chosen, prompts=prompts, signer=signer)
     if signer is None:
         click.echo("not signed: a gate that trusts a release key rejects this bundle; see --sign", err=True)
-    streams.say(f"{out}: gated {version} for {target}, {out.stat().st_size / 1e6:,.0f} MB")
+    streams.echo(f"{out}: gated {version} for {target}, {out.stat().st_size / 1e6:,.0f} MB")

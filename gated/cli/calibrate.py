@@ -93,10 +93,10 @@ def _show(found: GalleryCalibration, people: dict[SubjectId, Person], strangers_
     for first, second, pair in found.pairs:
         step = "need a card or a PIN with the face" if pair.needs_more else f"get the threshold {pair.threshold:.3f}"
         step = "live together, so nothing changes" if pair.is_family else step
-        streams.say(f"alike: {_name(people, first)} and {_name(people, second)}, score {pair.score:.3f}: they {step}")
+        streams.echo(f"alike: {_name(people, first)} and {_name(people, second)}, score {pair.score:.3f}: they {step}")
     for subject in found.not_recognised:
         threshold = found.threshold_of(subject)
-        streams.say(f"enrol again: {_name(people, subject)}: own pictures do not reach the threshold {threshold:.3f}")
+        streams.echo(f"enrol again: {_name(people, subject)}: own pictures do not reach the threshold {threshold:.3f}")
 
 
 def _rows(found: Calibration, strangers_a_day: float) -> list[list[str]]:

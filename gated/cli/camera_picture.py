@@ -43,7 +43,7 @@ def _keep(path: Path, image: Image.Image) -> None:
         raise PictureError(
             f"{path}: cannot be written ({error}); name a .png or .jpg file in your own folder"
         ) from error
-    streams.say(f"{path}: the picture may show a person; delete it after use", err=True)
+    streams.echo(f"{path}: the picture may show a person; delete it after use", err=True)
 
 
 def drawn(image: Image.Image, columns: int) -> str:

@@ -74,7 +74,7 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
         for subject in sorted(chosen):
             person = holdings.person(subject)
             if person is not None:
-                streams.say(f"{called(person)}: {_papers(seen, subject)}", err=True)
+                streams.echo(f"{called(person)}: {_papers(seen, subject)}", err=True)
         if chosen:
             sure(f"Have these {len(chosen)} people agreed?", f"{len(chosen)} consents would be accepted", yes=yes)
         count = holdings.agree(seen)
@@ -84,8 +84,8 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
             journal.append(ConsentsAccepted(count, left), datetime.now(UTC))
     missing = {*subjects} - {*chosen}
     for name in sorted(missing):
-        streams.say(f"{name!r} has no waiting consent; `gated people consents list` shows all that wait", err=True)
-    streams.say(f"accepted the consents of {count} people; {left} wait")
+        streams.echo(f"{name!r} has no waiting consent; `gated people consents list` shows all that wait", err=True)
+    streams.echo(f"accepted the consents of {count} people; {left} wait")
     sys.exit(1 if missing else 0)
 
 
@@ -115,11 +115,11 @@ def give(
         sure(f"Does {called(person)} stand here, and agree to send the face to the other gates?", what, yes=yes)
         given = GivenConsents(person.subject, [TRANSFER] * transfer, paper, version)
         with offering_consents(settings.state, given) as stands:
-            streams.say(
+            streams.echo(
                 "capture the face at this gate now; Ctrl-C ends this command and withdraws the consent", err=True
             )
             outcome = _await(holdings, person.subject, stands, time.monotonic() + 60 * minutes)
-    streams.say(f"{called(person)}: {OUTCOME_TEXT[outcome]}")
+    streams.echo(f"{called(person)}: {OUTCOME_TEXT[outcome]}")
     sys.exit(0 if outcome == "counts" else 1)
 
 

@@ -84,7 +84,7 @@ def remove_card(context: Context, credential: str) -> None:
         if not any(each.id == credential for each in by_kind(store.all())[0]):
             raise CredentialError(f"there is no card {credential!r}; `gated people card list` shows the ids")
         _revoke(store, note, credential)
-    streams.say(f"removed card {credential}")
+    streams.echo(f"removed card {credential}")
 
 
 @click.command()
@@ -128,7 +128,7 @@ def set_pin_of(context: Context, subject: str, duress: bool, choose: bool) -> No
         for _ in range(replaced):
             note(CredentialRemoved("pin", person.subject, person.subject))
         note(CredentialAdded("pin", person.subject, person.subject))
-    streams.say(f"set {'the duress PIN' if duress else 'the PIN'} of {called(person)}, {person.subject}")
+    streams.echo(f"set {'the duress PIN' if duress else 'the PIN'} of {called(person)}, {person.subject}")
     print_generated_pin(typed, digits)
     if replaced > 1:
         click.echo("the duress PIN was removed with the old PIN; set a new one if it is wanted")
@@ -153,7 +153,7 @@ def remove_pin(context: Context, subject: str, duress: bool) -> None:
                 revoke_credential(store, each.id)
         for _ in range(gone):
             note(CredentialRemoved("pin", person.subject, person.subject))
-    streams.say(f"removed {gone} PIN of {called(person)}, {person.subject}")
+    streams.echo(f"removed {gone} PIN of {called(person)}, {person.subject}")
 
 
 def card_or_pin(credential: Credential, zone: ZoneInfo) -> dict[str, Any]:
@@ -199,14 +199,14 @@ def _give(
         )  # fmt: skip
         note(CredentialAdded("card", new.id, whose))
     show_readings(number)
-    streams.say(f"gave {'a guest' if person is None else called(person)} the card {new.id}")
+    streams.echo(f"gave {'a guest' if person is None else called(person)} the card {new.id}")
 
 
 def show_readings(number: str) -> None:
     """Print at this terminal the readings that a card is accepted by. The digits are not stored."""
     click.echo("it opens at every reader with one of these outputs:")
     for kind, reading in card_readings.shown(number):
-        streams.say(f"  {kind}: {reading}")
+        streams.echo(f"  {kind}: {reading}")
 
 
 def _revoke(store: Credentials, note: Note, which: str) -> None:

@@ -100,7 +100,7 @@ def doctor(
         for finding in findings:
             _print_finding(finding)
         count = Counter(finding.light for finding in findings)
-        streams.say(", ".join(f"{count[light]} {light}" for light in COLOURS))
+        streams.echo(", ".join(f"{count[light]} {light}" for light in COLOURS))
     sys.exit(0 if is_well(findings) else 1)
 
 
@@ -145,7 +145,7 @@ def _write(page: Path, settings: Settings, findings: list[Finding], tried: Path 
         write_named(page, report(settings, board_at(), findings, now, rows, language=language).encode(), 0o666)
     except OSError as error:
         raise StateError(f"{error.filename}: cannot be written ({error.strerror}); name another place") from error
-    streams.say(f"{page}: print the page, sign it and give it to the owner", err=True)
+    streams.echo(f"{page}: print the page, sign it and give it to the owner", err=True)
 
 
 def _ask(settings: Settings) -> tuple[LatchState | None, str]:
@@ -159,6 +159,6 @@ def _ask(settings: Settings) -> tuple[LatchState | None, str]:
 def _print_finding(finding: Finding) -> None:
     mark = click.style(f"{SIGNS[finding.light]} {finding.light:5}", fg=COLOURS[finding.light])
     streams.own(mark)
-    streams.say(f"  {finding.part}: {finding.result}")
+    streams.echo(f"  {finding.part}: {finding.result}")
     if finding.next_step:
-        streams.say(f"         -> {finding.next_step}")
+        streams.echo(f"         -> {finding.next_step}")

@@ -82,4 +82,4 @@ def _asked(question: str) -> bool:
 
 
 def _print(text: str) -> None:
-    streams.say(text, err=True)
+    streams.echo(text, err=True)

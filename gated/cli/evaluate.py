@@ -211,7 +211,7 @@ def _missed(report: Report, options: dict[str, Any]) -> Iterator[str]:
 
 def _print_reports(reports: Sequence[Report], missed: Sequence[str]) -> None:
     """Print the tables, then the conditions under which the figures hold."""
-    streams.say(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n", "")
+    streams.echo(f"{reports[0].source}; bounds at 95 %, zero errors in n as below 3/n", "")
     measures = {(m.name, m.of): None for report in reports for m in report.measures}
     labelled = sorted({of for name, of in measures if name == "FTA" and of not in (EVERYBODY, "pictures")})
     rows = [
@@ -223,9 +223,9 @@ def _print_reports(reports: Sequence[Report], missed: Sequence[str]) -> None:
     if labelled:
         _print_groups(reports, labelled, [name for name in GROUPED if any((name, of) in measures for of in labelled)])
     for report in reports:
-        streams.say(*_conditions(report))
+        streams.echo(*_conditions(report))
     for problem in missed:
-        streams.say(f"not met: {problem}")
+        streams.echo(f"not met: {problem}")
 
 
 def _print_groups(reports: Sequence[Report], labelled: Sequence[str], names: Sequence[str]) -> None:
@@ -238,7 +238,7 @@ def _print_groups(reports: Sequence[Report], labelled: Sequence[str], names: Seq
     show(["group", "set", *names], rows)
     for report in reports:
         for each in report.differentials:
-            streams.say(f"{report.model_set}: {each.name} by group: {each}")
+            streams.echo(f"{report.model_set}: {each.name} by group: {each}")
 
 
 def _conditions(report: Report) -> Iterator[str]:

@@ -51,7 +51,7 @@ def evaluate_live(settings: Settings, wanted: dict[Kind, int], *, as_json: bool)
     chosen = lawful_set(settings)
     ready = ready_with(chosen)
     rules = rules_for(settings.access, ready)
-    streams.say("the doors stay shut for faces, and no attack counts against a resident; the way out works", err=True)
+    streams.echo("the doors stay shut for faces, and no attack counts against a resident; the way out works", err=True)
     service = Path(VISION) if Path(VISION).exists() else None
     with in_view(settings, service) as view:
         answers = [
@@ -65,8 +65,8 @@ def evaluate_live(settings: Settings, wanted: dict[Kind, int], *, as_json: bool)
     if as_json:
         show_json(measured)
     else:
-        streams.say(*map(_line, measured.rates))
-        streams.say("stored; the handover page shows it: `gated doctor --report FILE`")
+        streams.echo(*map(_line, measured.rates))
+        streams.echo("stored; the handover page shows it: `gated doctor --report FILE`")
 
 
 def _presented(view: LiveView, rules: FaceRules, dimension: int, please: str) -> Answer:
@@ -74,11 +74,11 @@ def _presented(view: LiveView, rules: FaceRules, dimension: int, please: str) ->
     answer: Answer = "unanswered"
     for _ in range(TRIES):
         _wait_until_empty(view)
-        streams.say(please, err=True)
+        streams.echo(please, err=True)
         click.prompt("Press Enter when you begin", default="", show_default=False, err=True)
         view.restart()
         answer = _judged(view, Presentation(rules, dimension))
-        streams.say(DONE[answer], err=True)
+        streams.echo(DONE[answer], err=True)
         if answer != "crowd":
             return answer
     return "unanswered"
@@ -101,7 +101,7 @@ def _wait_until_empty(view: LiveView, now: Callable[[], float] = time.monotonic)
         if isinstance(seen, Observation) and seen.problem != "background":
             last_at = now()
             if not has_asked:
-                streams.say("step out of the view, and take the picture away", err=True)
+                streams.echo("step out of the view, and take the picture away", err=True)
             has_asked = True
         if now() - last_at >= CLEAR_S:
             return

@@ -63,9 +63,9 @@ def verify(context: Context, as_json: bool) -> None:
             }
         )
     elif flaw is None:
-        streams.say(f"{position.head - position.base} rows, each as it was written; the last is {position.head}")
+        streams.echo(f"{position.head - position.base} rows, each as it was written; the last is {position.head}")
     else:
-        streams.say(f"row {flaw.seq} is the first that is not as it was written: {flaw.why}", err=True)
+        streams.echo(f"row {flaw.seq} is the first that is not as it was written: {flaw.why}", err=True)
     sys.exit(0 if flaw is None else 1)
 
 

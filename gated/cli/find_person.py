@@ -128,11 +128,11 @@ def near_household(household: str, known: Iterable[str], *, yes: bool) -> None:
 
 
 def _chosen(words: str, found: Sequence[P]) -> P:
-    streams.say(f"{len(found)} people match {words!r}:", err=True)
+    streams.echo(f"{len(found)} people match {words!r}:", err=True)
     for number, person in enumerate(found[:MOST_SHOWN], 1):
-        streams.say(f"  {number}  {called(person)}  {person.subject}", err=True)
+        streams.echo(f"  {number}  {called(person)}  {person.subject}", err=True)
     if more := _more(found):
-        streams.say(f"  {more.strip()}", err=True)
+        streams.echo(f"  {more.strip()}", err=True)
     number = click.prompt("Which one", type=click.IntRange(1, min(len(found), MOST_SHOWN)), err=True)
     return found[number - 1]
 

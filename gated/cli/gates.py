@@ -77,10 +77,10 @@ def show_gate(context: Context, gate: str | None, on_screen: bool, minutes: floa
         raise OfficeError("this gate has no screen ([cues] screen_port); read the fingerprint from this command")
     with read_only_mode():
         compared = _compared(settings, gate)
-    streams.say(f"{compared.gate}: {compared.fingerprint}")
+    streams.echo(f"{compared.gate}: {compared.fingerprint}")
     if on_screen:
         with show_fingerprint(settings.state, compared) as stands:
-            streams.say(f"on the screen for {minutes:g} min; Ctrl-C removes it", err=True)
+            streams.echo(f"on the screen for {minutes:g} min; Ctrl-C removes it", err=True)
             _stay(settings, gate, compared, stands, time.monotonic() + 60 * minutes)
 
 
@@ -132,7 +132,7 @@ def accept(context: Context, gate: str, typed: str | None, yes: bool) -> None:
         if not shown:
             raise OfficeError(f"{other.gate}: it has no valid keys; pair it with the office again")
         if typed is None:
-            streams.say(f"{other.gate}: {shown}", err=True)
+            streams.echo(f"{other.gate}: {shown}", err=True)
             sure(
                 f"Does {other.gate} show the same fingerprint, at that gate itself?",
                 "no person has compared the fingerprint; give it with --fingerprint",
@@ -144,7 +144,7 @@ def accept(context: Context, gate: str, typed: str | None, yes: bool) -> None:
             raise OfficeError(f"{other.gate}: its keys have changed meanwhile; compare again with `gated gates list`")
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
         journal.append(GateAccepted(other.gate, shown), datetime.now(UTC))
-    streams.say(f"accepted {other.gate}; the faces of consenting people may go there")
+    streams.echo(f"accepted {other.gate}; the faces of consenting people may go there")
 
 
 def _found(gates: list[Neighbour], name: str, me: str) -> Neighbour:

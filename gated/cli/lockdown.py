@@ -31,7 +31,7 @@ def on(context: Context, by: str) -> None:
     current = read_lockdown(settings.state)
     if current is None or not current.at_gate:  # turns a lockdown from the office into the gate's own
         begin_lockdown(settings.state, name_of(by), datetime.now(UTC), at_gate=True)
-    streams.say(_sentence(context))
+    streams.echo(_sentence(context))
 
 
 @lockdown.command()
@@ -40,7 +40,7 @@ def on(context: Context, by: str) -> None:
 def off(context: Context, by: str) -> None:
     """Allow entry again."""
     end_lockdown(context.settings.state, name_of(by))
-    streams.say(_sentence(context))
+    streams.echo(_sentence(context))
 
 
 @lockdown.command()
@@ -50,7 +50,7 @@ def off(context: Context, by: str) -> None:
 def status(context: Context, as_json: bool) -> None:
     """Show whether a lockdown is on, with its start and its author."""
     if not as_json:
-        streams.say(_sentence(context))
+        streams.echo(_sentence(context))
         return
     current = read_lockdown(context.settings.state)
     show_json({"on": current is not None, "by": current and current.by, "at": current and current.at})

@@ -88,7 +88,7 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
         show_json({"set": chosen.name, "ok": good, "models": rows})
     else:
         for row in rows:
-            streams.say(
+            streams.echo(
                 f"{row['file']}: {row['problem'] or 'digest and known answer are correct'}", err=bool(row["problem"])
             )
     sys.exit(0 if good else ModelError.exit_code)
@@ -125,7 +125,7 @@ def pull(
         settings = msgspec.structs.replace(settings, dir=str(folder.resolve()))
     asked = unaccepted(settings, model_set)
     for entry in asked:
-        streams.say(licences.described(entry), err=True)
+        streams.echo(licences.described(entry), err=True)
     if asked and not accept_licence and sys.stdin.isatty():
         accept_licence = click.confirm("Do you accept these licences, and the training data?", err=True)
     with bars() as progress, as_holder_of(Path(settings.dir)):
@@ -133,7 +133,7 @@ def pull(
             settings, model_set, source=source, mirror=mirror, progress=progress, accept=accept_licence, reading=reading
         )
     for each in done:
-        streams.say(f"{each.file}: {each.origin}, SHA-256 is correct")
+        streams.echo(f"{each.file}: {each.origin}, SHA-256 is correct")
 
 
 @models.command("prove")
@@ -150,7 +150,7 @@ def prove_model(context: Context, file: Path) -> None:
         proof = prove(entry, file)
     beside = file.with_name(f"{file.name}.known_answer.toml")
     write_named(beside, proof.to_toml().encode(), 0o644)
-    streams.say(f"{entry.file}: both programs agree within {proof.difference:.1e}; known answer written to {beside}")
+    streams.echo(f"{entry.file}: both programs agree within {proof.difference:.1e}; known answer written to {beside}")
 
 
 @contextmanager

@@ -40,12 +40,12 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: st
         )
     with closing(FileLock(settings.state / "pair.lock", "`gated pair`")):
         pairing, is_new = join(parsed, settings.state, settings.site.id)
-    streams.say(
+    streams.echo(
         "This gate has joined its office." if is_new else "This gate has already joined with this code.", err=True
     )
     if pairing.accepting:
-        streams.say(pairing.accepting, err=True)
-    streams.say(*pairing.toml().splitlines())
+        streams.echo(pairing.accepting, err=True)
+    streams.echo(*pairing.toml().splitlines())
     if write_to is not None:
         with reading(write_to):
             write_table(write_to, pairing)
@@ -71,4 +71,4 @@ def _move(context: Context, where: str) -> None:
         raise ConfigError(str(context.path), [
             *error.problems, f"{before} stays in use until then; run this command as root to write it"
         ]) from error  # fmt: skip
-    streams.say(f"This gate uses the office at {url} from the next start on: sudo systemctl restart gated")
+    streams.echo(f"This gate uses the office at {url} from the next start on: sudo systemctl restart gated")

@@ -71,7 +71,7 @@ def key_(file: Path) -> None:
     with reading(file):
         if not file.exists():
             make_pass_key(file)
-    streams.say(pass_key_text(_read(file)))
+    streams.echo(pass_key_text(_read(file)))
 
 
 @pass_.command()
@@ -138,7 +138,7 @@ def show_new(text: str, png: Path | None) -> None:
         qr.write_png(text, png)
     elif sys.stdout.isatty():
         streams.own(f"{qr.on_terminal(text, is_unicode=streams.can_write(qr.BLOCKS))}\n")
-    streams.say(text)
+    streams.echo(text)
 
 
 @pass_.command("show")
@@ -171,7 +171,7 @@ def show_pass(context: Context, text: str, key: Path | None, as_json: bool) -> N
     else:
         fields = facts | {name: format_time(str(facts[name]), zone) for name in ("from", "until")}
         for name, value in fields.items():
-            streams.say(f"{name:6}{value}")
+            streams.echo(f"{name:6}{value}")
 
 
 def _read(key: Path) -> bytes:

@@ -95,11 +95,11 @@ def enrol(
     else:
         person = f"{name} ({household})"
         message = f"enrolled {person}, {done.subject}, with {done.templates} templates"
-        streams.say(message if done.subject else "nobody was enrolled")
+        streams.echo(message if done.subject else "nobody was enrolled")
         for rejected in done.rejected:
-            streams.say(f"{rejected.photo}: {rejected.reason}", err=True)
+            streams.echo(f"{rejected.photo}: {rejected.reason}", err=True)
         for photo in done.covered:
-            streams.say(f"{photo}: {COVERED}", err=True)
+            streams.echo(f"{photo}: {COVERED}", err=True)
     sys.exit(0 if done.subject else 1)
 
 
@@ -126,7 +126,7 @@ def add(context: Context, name: str, household: str, yes: bool) -> None:
         not_twice(name, household, register.people(), yes=yes)
         register.admit(person)
         _write(journal, PersonAdded(subject))
-    streams.say(f"added {called(person)}, {subject}")
+    streams.echo(f"added {called(person)}, {subject}")
 
 
 @people.command("list")
@@ -155,7 +155,7 @@ def list_people(context: Context, as_json: bool) -> None:
         ]
         show(in_zone(columns, zone_of(context)), [[str(row[column]) for column in columns] for row in lines])
         if again:
-            streams.say("enrol again: the face is of another model set, and opens nothing", err=True)
+            streams.echo("enrol again: the face is of another model set, and opens nothing", err=True)
 
 
 @people.command("show")
@@ -207,7 +207,7 @@ def remove(context: Context, subject: str, yes: bool) -> None:
         sure(question, f"{person.subject} would be erased permanently", yes=yes)
         templates = register.remove(person.subject)
         _write(journal, PersonRemoved(person.subject, templates))
-    streams.say(f"removed {called(person)}, {person.subject}, and {templates} templates")
+    streams.echo(f"removed {called(person)}, {person.subject}, and {templates} templates")
 
 
 def _change_status(
@@ -222,7 +222,7 @@ def _change_status(
         person = _who(register, words)
         change(register, person.subject)
         _write(journal, event(person.subject))
-    streams.say(f"{result} {called(person)}, {person.subject}")
+    streams.echo(f"{result} {called(person)}, {person.subject}")
 
 
 def _who(register: Register, words: str) -> Person:

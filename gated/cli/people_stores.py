@@ -55,7 +55,7 @@ def books(context: Context) -> Iterator[tuple[Credentials, Note]]:
 def note_copy(why: str) -> None:
     """Warn on stderr if the data comes from a read-only copy. `why` is the reason, empty if it is no copy."""
     if why:
-        streams.say(f"gated: read-only copy; nothing can be changed: {why}", err=True)
+        streams.echo(f"gated: read-only copy; nothing can be changed: {why}", err=True)
 
 
 def window(context: Context, since: date | None, until: date | None) -> tuple[datetime | None, datetime | None]:

@@ -26,4 +26,4 @@ def insisted(choose: bool) -> str | None:
 def print_generated_pin(typed: str | None, digits: str) -> None:
     """Print a generated PIN, only this once. A typed PIN is never shown."""
     if typed is None:
-        streams.say(f"the PIN is {spaced_pin(digits)}; it is shown only once, so give it to this person alone")
+        streams.echo(f"the PIN is {spaced_pin(digits)}; it is shown only once, so give it to this person alone")

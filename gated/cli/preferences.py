@@ -37,13 +37,13 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         somebody = known(store, subject)
         person = somebody.subject
         if role is None:
-            streams.say(store.role_of(person))
+            streams.echo(store.role_of(person))
             return
         near_role(role, {each.role for each in store.people()}, yes=yes)
         role = store.set_role(person, role)
         note(AccessRulesChanged(person))
         is_open = role != RESIDENT and not store.access_rules_of(person, "role")
-    streams.say(f"{called(somebody)}, {person}, is {role}")
+    streams.echo(f"{called(somebody)}, {person}, is {role}")
     if is_open:  # a typing error can cause this, too
         click.echo("this role has no access rule, so its people may use every door at all hours", err=True)
 
@@ -96,7 +96,7 @@ def access_rules(
         store.set_access_rules(person, kept + new, whose)
         note(AccessRulesChanged(person, household, role))
     others = "" if whose == "subject" else f" and all of that {whose}"
-    streams.say(f"set the access rules of {called(somebody)}, {person}{others}")
+    streams.echo(f"set the access rules of {called(somebody)}, {person}{others}")
 
 
 def near_role(role: str, known: set[str], *, yes: bool) -> None:
@@ -162,7 +162,7 @@ def mark(context: Context, subject: str, kind: str | None, until: date | None) -
         person = known(store, subject)
         store.set_mark(person.subject, new)
         note(AccessRulesChanged(person.subject))
-    streams.say(f"{'removed' if new is None else 'set'} the mark of {called(person)}, {person.subject}")
+    streams.echo(f"{'removed' if new is None else 'set'} the mark of {called(person)}, {person.subject}")
 
 
 @click.command()
@@ -181,7 +181,7 @@ def prefer(context: Context, /, subject: str, *, clear: bool, **options: Any) ->
         before = NO_PREFERENCES if holder is None or clear else holder.preferences
         store.set_preferences(person.subject, replace(before, **asked))
         note(PreferencesChanged(person.subject))
-    streams.say(f"set the preferences of {called(person)}, {person.subject}")
+    streams.echo(f"set the preferences of {called(person)}, {person.subject}")
 
 
 def what_somebody_has(store: Credentials, subject: SubjectId, zone: ZoneInfo) -> dict[str, Any]:

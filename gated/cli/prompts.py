@@ -33,7 +33,7 @@ def make(context: Context, folder: Path | None) -> None:
     with reading(into):
         done = list(render_prompts(into, settings.cues.languages, fitted))
     made = sum(is_made for _, is_made in done)
-    streams.say(f"{made} prompts made, {len(done) - made} recordings kept, in {folder or settings.prompts}")
+    streams.echo(f"{made} prompts made, {len(done) - made} recordings kept, in {folder or settings.prompts}")
 
 
 @prompts.command("check")
@@ -59,7 +59,7 @@ def check_(context: Context, folder: Path | None, as_json: bool) -> None:
         show_json({"ok": good, "prompts": rows})
     else:
         for row in rows:
-            streams.say(f"{row['file']}: {row['problem'] or 'good'}")
+            streams.echo(f"{row['file']}: {row['problem'] or 'good'}")
     sys.exit(0 if good else StateError.exit_code)
 
 

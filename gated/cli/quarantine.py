@@ -67,10 +67,10 @@ def accept(context: Context, subjects: tuple[str, ...]) -> None:
             if accepted is not None:
                 for fact in accepted.facts():
                     journal.append(fact, datetime.now(UTC))
-                streams.say(f"accepted {subject}")
+                streams.echo(f"accepted {subject}")
             else:
                 is_all = False
-                streams.say(
+                streams.echo(
                     f"{subject!r} has no record in quarantine; `gated people quarantine list` shows all", err=True
                 )
     sys.exit(0 if is_all else 1)
@@ -88,7 +88,7 @@ def renew(context: Context) -> None:
         total, counted = settings.sync.most_new_in_batch, holdings.renew()
         spent = total if counted == LOST_COUNT else counted
         journal.append(BatchRenewed(spent), datetime.now(UTC))
-    streams.say(f"the office had brought {spent} of {total} people in batches; from now on it may bring {total}")
+    streams.echo(f"the office had brought {spent} of {total} people in batches; from now on it may bring {total}")
 
 
 def _holdings(context: Context) -> Holdings:

@@ -85,24 +85,24 @@ def learn(context: Context, paths: Sequence[str], keypad: bool, dry_run: bool, s
     path = path if path in settings.readers.devices else _by_id(path)
     if keypad:
         usb = UsbSettings("keypad")
-        streams.say(f"{path}: a keypad")
+        streams.echo(f"{path}: a keypad")
     else:
         found = learn_settings(keys)
         _show_learnt(path, found)
         usb = found.settings
     if dry_run:
-        streams.say("the settings need these lines:", *_lines(path, usb).splitlines())
+        streams.echo("the settings need these lines:", *_lines(path, usb).splitlines())
         return
     _write(context, path, usb)
-    streams.say(f"written into {context.path}; apply it with `systemctl restart gated`")
+    streams.echo(f"written into {context.path}; apply it with `systemctl restart gated`")
 
 
 def _show_learnt(path: str, found: LearntReader) -> None:
-    streams.say(f"{path}: {found.description}")
+    streams.echo(f"{path}: {found.description}")
     if found.trouble:
         raise ConfigError(path, [found.trouble])
     for kind, reading in card_readings.shown(found.number):
-        streams.say(f"  {kind}: {reading}")
+        streams.echo(f"  {kind}: {reading}")
     if card_readings.is_random(found.number):
         click.echo("  this number may be random, new at each reading: learn with another card too")
 
@@ -148,8 +148,8 @@ def _first_typed(
             except StateError as error:
                 if must_open or len(paths) == 1:
                     raise
-                streams.say(f"skipped: {error}")
-        streams.say(f"{please} ({len(fds)} devices)")
+                streams.echo(f"skipped: {error}")
+        streams.echo(f"{please} ({len(fds)} devices)")
         keyboards, until = {fd: Keyboard() for fd in fds}, time.monotonic() + wait_s
         typing, keys = -1, list[tuple[str, float]]()
         while (left_s := until - time.monotonic()) > 0:
@@ -248,12 +248,12 @@ def _show_reading(output: ReaderReading, ring: KeyRing | None, *, as_json: bool)
         named = [{"kind": kind, "reading": reading} for kind, reading in readings]
         show_json({"said": output, "readings": named, "cards": found})
         return
-    streams.say(f"reader {output.reader}: {'a PIN' if output.kind == 'pin' else output.what}")
+    streams.echo(f"reader {output.reader}: {'a PIN' if output.kind == 'pin' else output.what}")
     for kind, reading in readings:
-        streams.say(f"  {kind}: {reading}")
+        streams.echo(f"  {kind}: {reading}")
     if readings and ring is not None:
         whose = f"card {' and '.join(found)}" if found else "assigned to no person"
-        streams.say(f"  {whose}{': the reader cannot distinguish them, so none opens' if len(found) > 1 else ''}")
+        streams.echo(f"  {whose}{': the reader cannot distinguish them, so none opens' if len(found) > 1 else ''}")
 
 
 def _text(path: Path) -> str:

@@ -45,10 +45,10 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
     if as_json:
         show_json(found)
     else:
-        streams.say(f"{found.outcome}: {found.reason}" + (f", subject {found.subject}" if found.subject else ""))
+        streams.echo(f"{found.outcome}: {found.reason}" + (f", subject {found.subject}" if found.subject else ""))
         score = "no score" if found.score is None else f"score {found.score:.3f}"
         pad = "no PAD score" if found.pad_score is None else f"PAD score {found.pad_score:.3f}"
-        streams.say(
+        streams.echo(
             f"{score}, threshold {found.threshold}, {pad}, gallery of {found.gallery_size}, faces {found.faces}"
         )
     sys.exit(0 if found.outcome == "grant" else 1)
@@ -92,8 +92,8 @@ def bench(  # noqa: PLR0917 - the options of a command
     rows = [[stage, f"{ms:.2f}"] for stage, ms in face.stages_ms.items()]
     rows += [["all stages", f"{face.total_ms:.2f}"], ["bare models", f"{face.bare_ms:.2f}"]]
     show(["stage", "ms"], rows)
-    streams.say(f"ours / bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
-    streams.say(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")
+    streams.echo(f"ours / bare: {face.ratio:.2f} ({face.faces} face(s), {face.rounds} rounds)")
+    streams.echo(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")
 
 
 def _show_estimates(settings: Settings, pipeline: FacePipeline, rounds: int, *, as_json: bool) -> None:
@@ -105,7 +105,7 @@ def _show_estimates(settings: Settings, pipeline: FacePipeline, rounds: int, *, 
         return
     rows = [[each.name, each.stage, f"{each.macs / 1e6:.0f}", f"{each.here_ms:.2f}"] for each in costs]
     show(["network", "stage", "million multiply-accumulates", "ms here"], rows)
-    streams.say(
+    streams.echo(
         f"estimates for {pipeline.model_set.name}, one face and {settings.access.frames} frames at "
         f"{settings.camera.fps:g} a second; not measured on these boards"
     )

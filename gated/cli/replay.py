@@ -94,7 +94,7 @@ class Replay:
         """Enrol the people and show the pictures. Return the names let in at each picture."""
         self.names = {self._enrol(name): name for name in names}
         let_in: dict[Path, set[str]] = {path: set() for path in self.paths}
-        streams.say("", f"$ gated run            {len(self.paths)} pictures, {HOLD_S:.0f} s each, to a simulated gate")
+        streams.echo("", f"$ gated run            {len(self.paths)} pictures, {HOLD_S:.0f} s each, to a simulated gate")
         with (self.folder / "log").open("wb") as log:
             brain = subprocess.Popen(self._command("run", "--once"), stdout=log, stderr=log)
         try:
@@ -111,7 +111,9 @@ class Replay:
 
     def _enrol(self, name: str) -> str:
         photo = next(path for path in self.paths if path.stem == f"{name}_1")
-        streams.say(f"$ gated enrol --name {name} --household {name} --photo {photo.name} --consent none --notice none")
+        streams.echo(
+            f"$ gated enrol --name {name} --household {name} --photo {photo.name} --consent none --notice none"
+        )
         arguments = [
             "--name",
             name,
@@ -152,9 +154,9 @@ class Replay:
         if fact["kind"] == "access_granted":
             name = self.names.get(fact["subject"], "?")
             let_in[path].add(name)
-            streams.say(f"  {path.name:22} OPEN for {name:8} {why}, {fact['latency_s'] * 1000:.0f} ms after the frame")
+            streams.echo(f"  {path.name:22} OPEN for {name:8} {why}, {fact['latency_s'] * 1000:.0f} ms after the frame")
         else:
-            streams.say(f"  {path.name:22} closed: {fact['reason']:8} {why}")
+            streams.echo(f"  {path.name:22} closed: {fact['reason']:8} {why}")
 
 
 def _people(names: set[str]) -> str:

@@ -82,7 +82,7 @@ def check(context: Context, as_json: bool) -> None:
         show_json({"ok": good, "checks": [item.row for item in done]})
     else:
         for item in done:
-            streams.say(*item.lines)
+            streams.echo(*item.lines)
     sys.exit(0 if good else StateError.exit_code)
 
 

@@ -40,5 +40,5 @@ def status(context: Context, as_json: bool) -> None:
         rows |= {"fire": "every door is released"} if now.fire else {}
         trouble = [("" if number else "trouble", line) for number, line in enumerate(now.trouble)]
         for name, line in [*rows.items(), *trouble]:
-            streams.say(f"{name:9} {line}")
+            streams.echo(f"{name:9} {line}")
     sys.exit(0 if now.is_well else 1)

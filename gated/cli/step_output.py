@@ -19,11 +19,11 @@ def run_step(step: InstallStep) -> None:
     """Execute the step unless it is done. Raises `GatedError`."""
     try:
         if step.is_done():
-            streams.say(f"✓ {step.title}: {DONE}")
+            streams.echo(f"✓ {step.title}: {DONE}")
             return
-        streams.say(f"✓ {step.title}: {step.do()}")
+        streams.echo(f"✓ {step.title}: {step.do()}")
     except GatedError:
-        streams.say(f"✗ {step.title}: not done. {AGAIN}", err=True)
+        streams.echo(f"✗ {step.title}: not done. {AGAIN}", err=True)
         raise
 
 
@@ -39,12 +39,12 @@ def check_steps(steps: Iterable[InstallStep], wrong: Iterable[GatedError] = ()) 
             continue
         except GatedError as error:  # a broken part must not stop the other checks
             found.append(error)
-            streams.say(f"✗ {step.title}: 1 to correct")
+            streams.echo(f"✗ {step.title}: 1 to correct")
             continue
         found += result.problems
         sign = "✗" if result.problems else "✓" if result.summary == DONE else "·"
         summary = f"{len(result.problems)} to correct" if result.problems else result.summary
-        streams.say(f"{sign} {step.title}: {summary}")
+        streams.echo(f"{sign} {step.title}: {summary}")
     _end(found)
 
 
@@ -52,7 +52,7 @@ def print_finding(finding: Finding) -> None:
     """Print a finding, except a red one: the caller raises it as an error."""
     if finding.light != "red":
         advice = f"; {finding.next_step}" if finding.next_step else ""
-        streams.say(f"  {SIGNS[finding.light]} {finding.part}: {finding.result}{advice}")
+        streams.echo(f"  {SIGNS[finding.light]} {finding.part}: {finding.result}{advice}")
 
 
 def _end(wrong: Iterable[GatedError]) -> NoReturn:
@@ -60,8 +60,8 @@ def _end(wrong: Iterable[GatedError]) -> NoReturn:
     if not each:
         click.echo("\nNothing was changed. The real run can start.")
         sys.exit(0)
-    streams.say("", f"To correct before the real run ({len(each)}); nothing was changed:", err=True)
+    streams.echo("", f"To correct before the real run ({len(each)}); nothing was changed:", err=True)
     for number, (first, *more) in enumerate(each, 1):
-        streams.say(f"{number:3}. {first}", *(f"     {text}" for text in more), err=True)
+        streams.echo(f"{number:3}. {first}", *(f"     {text}" for text in more), err=True)
     codes = {error.exit_code for error in each.values()}
     sys.exit(ConfigError.exit_code if ConfigError.exit_code in codes else max(codes))

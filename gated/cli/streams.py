@@ -82,7 +82,7 @@ def own(text: str, *, err: bool = False) -> None:
     click.echo(text, nl=False, file=plain("stderr" if err else "stdout"))
 
 
-def say(*sentences: str, err: bool = False) -> None:
+def echo(*sentences: str, err: bool = False) -> None:
     """Print sentences that contain foreign text. Each sentence stays on one line, whatever the text is."""
     for each in sentences:
         click.echo(line(each, LONGEST), err=err)

@@ -62,7 +62,7 @@ def update(
         _show(updater, as_json)
     elif check:
         source = updater.newest(sources_in(place)) if place is not None else None
-        streams.say(f"{source.version} is newer: {source.path}" if source is not None else "there is no newer version")
+        streams.echo(f"{source.version} is newer: {source.path}" if source is not None else "there is no newer version")
     elif back:
         with _as_root(updater):
             _print_outcome(updater.back())
@@ -91,7 +91,7 @@ def _go(updater: Updater, target: str, place: Path | None) -> Updated | None:
     source = _source(updater, target, place)
     fact = updater.update(source) if source is not None else None
     if fact is None:
-        streams.say(f"{updater.releases.current} runs already, and there is no newer version")
+        streams.echo(f"{updater.releases.current} runs already, and there is no newer version")
     return fact
 
 
@@ -115,7 +115,7 @@ def _trust_keys(updater: Updater, path: Path, *, yes: bool) -> None:
     new, old = read_keys(path), _trusted_keys(updater)
     for heading, keys in (("trusted until now", old), ("trusted from now on", new)):
         for key in keys:
-            streams.say(f"{heading}: {key.fingerprint} {key.comment}".rstrip())
+            streams.echo(f"{heading}: {key.fingerprint} {key.comment}".rstrip())
     if not yes and not click.confirm("Are these the fingerprints that `ssh-keygen -l -f release.pub` shows?"):
         raise UpdateError("nothing was changed")
     updater.releases.trust_keys(new)
@@ -129,7 +129,7 @@ def _trusted_keys(updater: Updater) -> Sequence[Key]:
     try:
         return updater.releases.keys
     except UpdateError as error:
-        streams.say(f"trusted until now: nothing; {error}", err=True)
+        streams.echo(f"trusted until now: nothing; {error}", err=True)
         return []
 
 
@@ -165,22 +165,22 @@ def _show(updater: Updater, as_json: bool) -> None:
     for version in whole:
         trouble = updater.releases.trouble(version)
         note = f"  does not run on this system: {trouble}" if trouble else "  runs" if version == current else ""
-        streams.say(f"{version}{note}")
+        streams.echo(f"{version}{note}")
     _print_keys(keys)
     if trial is not None:
         note = trial.why or f"brain started {trial.brain} times, latch {trial.latch}"
-        streams.say(f"on trial: {trial.after} in place of {trial.before}; {note}")
+        streams.echo(f"on trial: {trial.after} in place of {trial.before}; {note}")
 
 
 def _print_outcome(fact: Updated) -> None:
     if fact.outcome == "kept":
-        streams.say(f"{fact.after} is kept; {fact.before} stays installed to go back to")
+        streams.echo(f"{fact.after} is kept; {fact.before} stays installed to go back to")
     else:
-        streams.say(f"{fact.before} runs again, not {fact.after}: {fact.why}")
+        streams.echo(f"{fact.before} runs again, not {fact.after}: {fact.why}")
 
 
 def _print_keys(keys: Sequence[Key]) -> None:
     for key in keys:
-        streams.say(f"releases are signed with {key.fingerprint} {key.comment}".rstrip())
+        streams.echo(f"releases are signed with {key.fingerprint} {key.comment}".rstrip())
     if not keys:
         click.echo("this gate trusts no release key yet; set one with `gated update --key release.pub`")

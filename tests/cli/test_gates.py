@@ -54,7 +54,7 @@ def yard(gate):
         assert done.exit_code == check, done.output
         return done.output
 
-    gate.say = run
+    gate.run = run
     yield gate
     holdings.close()
 
@@ -67,12 +67,12 @@ def unit():
 
 def test_a_gate_is_listed_and_accepted_by_its_fingerprint(yard):
     shown = fingerprint(SITE, "back", OTHER)
-    (own, row) = json.loads(yard.say("gates", "list", "--json"))
+    (own, row) = json.loads(yard.run("gates", "list", "--json"))
     assert (own["state"], row) == (
         "this gate", {"gate": "back", "fingerprint": shown, "state": "not accepted yet", "faces": False}
     )  # fmt: skip
-    assert "accepted back" in yard.say("gates", "accept", "back", "--fingerprint", shown.replace(" ", "").upper())
-    assert json.loads(yard.say("gates", "list", "--json"))[1]["state"] == "accepted here"
+    assert "accepted back" in yard.run("gates", "accept", "back", "--fingerprint", shown.replace(" ", "").upper())
+    assert json.loads(yard.run("gates", "list", "--json"))[1]["state"] == "accepted here"
     assert [event["gate"] for event in yard.events("gate_accepted")] == ["back"]
 
 
@@ -89,16 +89,16 @@ def screened(yard, monkeypatch):
 
 def test_a_gate_shows_the_same_fingerprint_here_and_on_itself(screened):
     """One person reads it aloud at one gate, another follows at the other: the same groups in the same order."""
-    assert screened.say("gates", "show", "back") == f"back: {fingerprint(SITE, 'back', OTHER)}\n"
-    own = json.loads(screened.say("gates", "list", "--json"))[0]
-    assert screened.say("gates", "show") == f"{own['gate']}: {own['fingerprint']}\n"
+    assert screened.run("gates", "show", "back") == f"back: {fingerprint(SITE, 'back', OTHER)}\n"
+    own = json.loads(screened.run("gates", "list", "--json"))[0]
+    assert screened.run("gates", "show") == f"{own['gate']}: {own['fingerprint']}\n"
     assert own["fingerprint"] == fingerprint(SITE, own["gate"], screened.own)
 
 
 def test_the_screen_shows_the_fingerprint_only_while_the_command_runs(screened, monkeypatch):
     seen = []
     monkeypatch.setattr("gated.cli.gates.time.sleep", lambda _: seen.append(requested_fingerprint(screened.state)))
-    printed = screened.say("gates", "show", "back", "--on-screen", "--minutes", "0.001")
+    printed = screened.run("gates", "show", "back", "--on-screen", "--minutes", "0.001")
     assert set(seen) == {RequestedFingerprint("back", fingerprint(SITE, "back", OTHER), is_own=False)}
     assert "on the screen" in printed
     assert requested_fingerprint(screened.state) is None
@@ -109,65 +109,65 @@ def test_keys_replaced_while_shown_disappear_from_the_screen(screened, monkeypat
         screened.holdings.apply([keys("back", THIEF, 9)], 9, NOW)
 
     monkeypatch.setattr("gated.cli.gates.time.sleep", replaced)
-    assert "have changed meanwhile" in screened.say("gates", "show", "back", "--on-screen", check=1)
+    assert "have changed meanwhile" in screened.run("gates", "show", "back", "--on-screen", check=1)
     assert requested_fingerprint(screened.state) is None
 
 
 def test_a_gate_without_a_screen_names_the_command_line(yard):
-    assert "no screen" in yard.say("gates", "show", "back", "--on-screen", check=1)
-    assert fingerprint(SITE, "back", OTHER) in yard.say("gates", "show", "back")
-    assert "unknown gate" in yard.say("gates", "show", "front-yard", check=1)
+    assert "no screen" in yard.run("gates", "show", "back", "--on-screen", check=1)
+    assert fingerprint(SITE, "back", OTHER) in yard.run("gates", "show", "back")
+    assert "unknown gate" in yard.run("gates", "show", "front-yard", check=1)
 
 
 def test_an_unpaired_gate_has_no_fingerprint(yard):
-    assert "is not paired" in yard.say("gates", "show", check=1)
+    assert "is not paired" in yard.run("gates", "show", check=1)
 
 
 def test_waiting_gates_are_counted_without_this_gate(yard):
     gallery = Gallery(Reopening(lambda _: yard.holdings.register, yard.state), "ab" * 32, 128)
     assert gallery.to_accept("front") == (1, 1)
     assert gallery.to_accept("back") == (1, 1), "counted once, until something changes"
-    yard.say("gates", "accept", "back", "--yes")
-    yard.say("people", "consents", "accept", "--yes")
+    yard.run("gates", "accept", "back", "--yes")
+    yard.run("people", "consents", "accept", "--yes")
     assert gallery.to_accept("front") == (0, 0)
     yard.holdings.apply([keys("front", THIEF, 8)], 8, NOW)
     assert gallery.to_accept("front") == (0, 0), "what the office says of this gate itself"
 
 
 def test_a_fingerprint_different_from_the_offices_shares_no_face(yard):
-    printed = yard.say("gates", "accept", "back", "--fingerprint", fingerprint(SITE, "back", THIEF), check=1)
+    printed = yard.run("gates", "accept", "back", "--fingerprint", fingerprint(SITE, "back", THIEF), check=1)
     assert "a different fingerprint" in printed
     assert not yard.holdings.neighbours()[0].is_trusted
 
 
 def test_accepting_a_gate_needs_the_compared_fingerprint(yard):
-    assert "no person has compared" in yard.say("gates", "accept", "back", check=2)
-    assert "unknown gate" in yard.say("gates", "accept", "front", check=1)
+    assert "no person has compared" in yard.run("gates", "accept", "back", check=2)
+    assert "unknown gate" in yard.run("gates", "accept", "front", check=1)
     assert not yard.holdings.neighbours()[0].is_trusted
-    yard.say("gates", "accept", "back", "--yes")
+    yard.run("gates", "accept", "back", "--yes")
     assert yard.holdings.neighbours()[0].is_trusted
 
 
 def test_changed_keys_are_reported_and_wait_again(yard):
-    yard.say("gates", "accept", "back", "--yes")
+    yard.run("gates", "accept", "back", "--yes")
     yard.holdings.apply([keys("back", THIEF, 5)], 5, NOW)
-    assert json.loads(yard.say("gates", "list", "--json"))[1]["state"] == "keys differ from the accepted ones"
+    assert json.loads(yard.run("gates", "list", "--json"))[1]["state"] == "keys differ from the accepted ones"
     yard.holdings.apply([keys("back", OTHER, 6)], 6, NOW)
-    assert "earlier keys" in json.loads(yard.say("gates", "list", "--json"))[1]["state"]
+    assert "earlier keys" in json.loads(yard.run("gates", "list", "--json"))[1]["state"]
 
 
 def test_consents_of_people_enrolled_here_are_listed_and_accepted_together(yard):
-    (row,) = json.loads(yard.say("people", "consents", "list", "--json"))
+    (row,) = json.loads(yard.run("people", "consents", "list", "--json"))
     assert (row["subject"], row["purposes"], row["papers"]) == (ANN, ["transfer"], "transfer: paper-4")
-    assert "there is no terminal to ask at" in yard.say("people", "consents", "accept", check=2)
+    assert "there is no terminal to ask at" in yard.run("people", "consents", "accept", check=2)
     assert yard.holdings.agreed(ANN) == set()
-    assert "accepted the consents of 1 people; 0 wait" in yard.say("people", "consents", "accept", "--yes")
+    assert "accepted the consents of 1 people; 0 wait" in yard.run("people", "consents", "accept", "--yes")
     assert yard.holdings.agreed(ANN) == {"transfer"}
     assert [event["people"] for event in yard.events("consents_accepted")] == [1]
-    assert json.loads(yard.say("people", "consents", "list", "--json")) == []
+    assert json.loads(yard.run("people", "consents", "list", "--json")) == []
 
 
 def test_a_person_without_waiting_consents_cannot_be_accepted(yard):
-    printed = yard.say("people", "consents", "accept", BOB, "--yes", check=1)
+    printed = yard.run("people", "consents", "accept", BOB, "--yes", check=1)
     assert "has no waiting consent" in printed
     assert yard.holdings.agreed(ANN) == set() == yard.holdings.agreed(BOB)

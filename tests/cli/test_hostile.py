@@ -261,7 +261,7 @@ def test_each_failing_model_is_reported_on_one_line(config, monkeypatch):
 
 
 def test_every_command_prints_through_the_one_output_function():
-    """Composed text goes through `streams.say`, which makes each sentence one line. Constant text need not."""
+    """Composed text goes through `streams.echo`, which makes each sentence one line. Constant text need not."""
     own = {"streams.py", "table_output.py"}
     past = [
         f"{path.name}:{call.lineno}"
@@ -322,7 +322,7 @@ def test_an_answer_of_a_gate_is_one_escaped_line(office, capsys):
             store.commands.get(placed), "refused", EVIL, [ReplyFinding(level="red", part=EVIL, says=EVIL)]
         )
         said = _sentence(store.commands.get(placed))
-    streams.say(said)
+    streams.echo(said)
     printed = capsys.readouterr().out
     assert is_harmless(printed)
     assert len(printed.splitlines()) == 1

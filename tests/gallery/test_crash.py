@@ -36,7 +36,7 @@ def face(person, picture):
     vector += 0.05 * np.random.default_rng((person, picture)).standard_normal(32)
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
-def say(*words):
+def report(*words):
     os.write(1, (" ".join(map(str, words)) + "\\n").encode())
 
 def join(gallery, person):
@@ -56,27 +56,27 @@ def work(what, number, argument):
     gallery = Gallery.open(state, "site", "ab" * 32, 32)
     if what == "enrol":
         die_before(gallery, int(number))
-        say("enrolled", join(gallery, int(argument)))
+        report("enrolled", join(gallery, int(argument)))
     elif what == "again":
         die_before(gallery, int(number))
         subject, person = argument.split("/")
         faces = [face(int(person), 0), face(int(person), 1)]
-        say("enrolled", enrol_known(gallery, subject, faces, threshold=0.7, at=datetime.now(UTC)).subject)
+        report("enrolled", enrol_known(gallery, subject, faces, threshold=0.7, at=datetime.now(UTC)).subject)
     elif what == "remove":
         die_before(gallery, int(number))
-        say("removed", remove(gallery, argument))
+        report("removed", remove(gallery, argument))
     else:  # until somebody kills us
         person = int(argument)
         mine = []
         while True:
             person += 1
             mine.append(join(gallery, person))
-            say("enrolled", mine[-1])
+            report("enrolled", mine[-1])
             if len(mine) > 2:
                 subject = mine.pop(0)
-                say("removing", subject)
+                report("removing", subject)
                 remove(gallery, subject)
-                say("removed", subject)
+                report("removed", subject)
 
 for line in sys.stdin:  # a child for each order, so that the libraries are loaded only once
     what, number, argument = line.split()
@@ -85,8 +85,8 @@ for line in sys.stdin:  # a child for each order, so that the libraries are load
         work(what, number, argument)
         os._exit(0)
     if what == "forever":
-        say("begun", child)
-    say("killed" if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else "ended", "-")
+        report("begun", child)
+    report("killed" if os.WIFSIGNALED(os.waitpid(child, 0)[1]) else "ended", "-")
 """
 
 

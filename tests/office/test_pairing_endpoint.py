@@ -185,7 +185,7 @@ async def serving(registrar):
     context = ssl.create_default_context(cafile=str(registrar.folder / "ca.pem"))
     port = registrar.place.pairing_port
 
-    async def say(raw):
+    async def request(raw):
         reader, writer = await asyncio.open_connection("localhost", port, ssl=context, family=socket.AF_INET)
         writer.write(raw)
         answer = await asyncio.wait_for(reader.read(), PATIENCE_S)
@@ -196,10 +196,10 @@ async def serving(registrar):
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end and not task.done():
         with contextlib.suppress(OSError):
-            await say(head("GET", "/ca.pem"))
+            await request(head("GET", "/ca.pem"))
             break
         await asyncio.sleep(0.02)
-    yield say
+    yield request
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
@@ -217,31 +217,31 @@ def post(body, path="/pair"):
 
 async def test_the_endpoint_gives_its_authority_to_everybody_and_admits_invited_gates(registrar, draft):
     code = registrar.invite(GATE, datetime.now(UTC))
-    async with serving(registrar) as say:
-        assert await say(head("GET", "/ca.pem")) == (200, registrar.authority.pem)
-        status, body = await say(post(msgspec.json.encode(draft.application(code, SITE))))
+    async with serving(registrar) as request:
+        assert await request(head("GET", "/ca.pem")) == (200, registrar.authority.pem)
+        status, body = await request(post(msgspec.json.encode(draft.application(code, SITE))))
         assert (status, type(msgspec.json.decode(body, type=Admission | PairingRefusal))) == (200, Admission)
-        assert (await say(head("GET", "/pair")))[0] == 405
-        assert (await say(head("GET", "/ca.key")))[0] == 404
+        assert (await request(head("GET", "/pair")))[0] == 405
+        assert (await request(head("GET", "/ca.key")))[0] == 404
 
 
 async def test_garbage_is_refused_with_a_reason(registrar):
-    async with serving(registrar) as say:
+    async with serving(registrar) as request:
         for body in (b"", b"{", b"[]", b"\xff", b"[" * 10_000, b'{"v":2}', b" " * (MAX_PAIRING_BYTES + 1)):
-            assert await say(post(body)) == (400, msgspec.json.encode(PairingRefusal(why="request"))), body[:10]
+            assert await request(post(body)) == (400, msgspec.json.encode(PairingRefusal(why="request"))), body[:10]
 
 
 async def test_a_too_long_request_is_not_awaited(registrar):
     """The request announces more bytes than it sends. The service answers without waiting for them."""
-    async with serving(registrar) as say:
-        status, _ = await say(head("POST", "/pair", 10**9) + b" " * (MAX_PAIRING_BYTES + 100))
+    async with serving(registrar) as request:
+        status, _ = await request(head("POST", "/pair", 10**9) + b" " * (MAX_PAIRING_BYTES + 100))
         assert status == 400
 
 
 async def test_too_many_tries_must_wait(registrar, code, draft):
     wrong = msgspec.json.encode(changed(draft.application(code, SITE), secret="00" * 10))
-    async with serving(registrar) as say:
-        answers = [await say(post(wrong)) for _ in range(MOST_TRIES + 1)]
+    async with serving(registrar) as request:
+        answers = [await request(post(wrong)) for _ in range(MOST_TRIES + 1)]
     assert [status for status, _ in answers] == [403] * MOST_TRIES + [429]
     assert msgspec.json.decode(answers[-1][1])["why"] == "busy"
 
@@ -252,9 +252,9 @@ async def test_a_client_cannot_choose_its_own_address(registrar, code, draft, mo
     monkeypatch.setattr(socket, "has_dualstack_ipv6", lambda: has_both)
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
     wrong = msgspec.json.encode(changed(draft.application(code, SITE), secret="00" * 10))
-    async with serving(registrar) as say:
+    async with serving(registrar) as request:
         named = [f"X-Forwarded-For: 192.0.2.{number}\r\n" for number in range(MOST_TRIES + 1)]
-        answers = [await say(head("POST", "/pair", len(wrong), each) + wrong) for each in named]
+        answers = [await request(head("POST", "/pair", len(wrong), each) + wrong) for each in named]
     assert [status for status, _ in answers] == [403] * MOST_TRIES + [429]
 
 
@@ -264,15 +264,15 @@ async def test_a_right_code_works_beside_wrong_ones_from_the_same_address(regist
     """
     application = draft.application(registrar.invite(GATE, datetime.now(UTC)), SITE)
     wrongs = [{"secret": f"{number:020x}"} for number in range(MOST_TRIES + 3)] + [{"gate": "gate-9"}]
-    async with serving(registrar) as say:
+    async with serving(registrar) as request:
         for fields in wrongs:
-            await say(post(msgspec.json.encode(changed(application, **fields))))
-        assert (await say(post(b"{")))[0] == 429
+            await request(post(msgspec.json.encode(changed(application, **fields))))
+        assert (await request(post(b"{")))[0] == 429
         elsewhere = msgspec.json.encode(changed(application, site="elsewhere"))
-        assert [(await say(post(elsewhere)))[0] for _ in range(MOST_TRIES + 1)] == [409] * (MOST_TRIES + 1)
+        assert [(await request(post(elsewhere)))[0] for _ in range(MOST_TRIES + 1)] == [409] * (MOST_TRIES + 1)
         question = CodeQuestion(site=SITE, gate=GATE, secret=application.secret)
-        assert (await say(post(msgspec.json.encode(question), "/code")))[0] == 200
-        assert (await say(post(msgspec.json.encode(application))))[0] == 200
+        assert (await request(post(msgspec.json.encode(question), "/code")))[0] == 200
+        assert (await request(post(msgspec.json.encode(application))))[0] == 200
 
 
 async def test_silent_connections_block_nobody(registrar, draft):
@@ -289,10 +289,10 @@ async def test_silent_connections_block_nobody(registrar, draft):
             writer.write(said or b"")
             return writer
 
-    async with serving(registrar) as say:
+    async with serving(registrar) as request:
         silent = [await hang(said) for said in (None, b"", body[:20], body[:-9]) for _ in range(MOST_OF_ONE // 2)]
         silent += [await hang(None) for _ in range(MOST_CONNECTIONS)]
-        assert (await say(body))[0] == 200
+        assert (await request(body))[0] == 200
         for writer in silent:
             if writer is not None:
                 writer.transport.abort()
@@ -303,11 +303,11 @@ async def test_many_gates_behind_one_router_pair_within_a_minute(registrar, tmp_
     codes = [registrar.invite(f"gate-{number}", datetime.now(UTC)) for number in range(30)]
     asked = [CodeQuestion(site=SITE, gate=code.gate, secret=code.secret.hex()) for code in codes]
     joining = [PairingDraft(tmp_path / code.gate).application(code, SITE) for code in codes]
-    async with serving(registrar) as say:
+    async with serving(registrar) as request:
         dry = [post(msgspec.json.encode(question), "/code") for question in asked]
         real = [post(msgspec.json.encode(application)) for application in joining]
         for together in (dry, real):
-            answers = await asyncio.gather(*map(say, together))
+            answers = await asyncio.gather(*map(request, together))
             assert {status for status, _ in answers} == {200}
     assert {gate.gate for gate in registrar.store.gates()} >= {code.gate for code in codes}
 
@@ -319,12 +319,12 @@ async def test_an_office_that_cannot_write_reports_it_and_continues(registrar, d
         raise StateError("the disk is full")
 
     body = post(msgspec.json.encode(draft.application(code, SITE)))
-    async with serving(registrar) as say:
+    async with serving(registrar) as request:
         with monkeypatch.context() as patch:
             patch.setattr(registrar.store, "add_gate", add_gate)
-            assert await say(body) == (503, msgspec.json.encode(PairingRefusal(why="trouble")))
+            assert await request(body) == (503, msgspec.json.encode(PairingRefusal(why="trouble")))
         assert "the disk is full" in caplog.text
-        assert (await say(body))[0] == 200
+        assert (await request(body))[0] == 200
 
 
 async def test_a_port_in_use_is_reported(registrar):

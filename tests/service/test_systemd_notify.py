@@ -17,15 +17,15 @@ def manager(tmp_path):
         yield sock
 
 
-def test_each_word_is_one_datagram(manager, tmp_path):
+def test_each_notification_is_one_datagram(manager, tmp_path):
     notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
-    for say, word in (
+    for notify, datagram in (
         (notifier.ready, b"READY=1"),
         (notifier.alive, b"WATCHDOG=1"),
         (notifier.stopping, b"STOPPING=1"),
     ):
-        say()
-        assert manager.recv(100) == word
+        notify()
+        assert manager.recv(100) == datagram
 
 
 def test_an_abstract_address_is_understood():

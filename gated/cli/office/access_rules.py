@@ -129,7 +129,7 @@ def household(folder: Path, /, household: str, **options: Any) -> None:
         store_records(
             store, "household", [HouseholdRecord(n=0, household=each, rights=rules[each]) for each in spellings]
         )
-    streams.say(f"set the access rules of household {name}")
+    streams.echo(f"set the access rules of household {name}")
 
 
 @access_rules.command()
@@ -144,9 +144,9 @@ def role(folder: Path, /, role: str, **options: Any) -> None:
         spellings = store.book.spellings(RoleRecord, name)
         rules = {each: access_rules_of(store, _rules_under(store, f"role/{each}"), **options) for each in spellings}
         store_records(store, "role", [RoleRecord(n=0, role=each, rights=rules[each]) for each in spellings])
-    streams.say(f"set the access rules of the role {name}")
+    streams.echo(f"set the access rules of the role {name}")
     if not any(names.is_same(name, each) for each in roles):
-        streams.say(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
+        streams.echo(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)
 
 
 @access_rules.command("list")

@@ -47,7 +47,7 @@ def set_year(folder: Path, year: int, holidays: str, workdays: str) -> None:
         store.book.put(
             ScheduleRecord(n=0, name=name, days=[], start="00:00", end="00:00", holidays=free, workdays=worked)
         )
-    streams.say(f"{year}: {len(free)} holidays and {len(worked)} make-up working days")
+    streams.echo(f"{year}: {len(free)} holidays and {len(worked)} make-up working days")
 
 
 @calendar.command("remove")
@@ -59,7 +59,7 @@ def remove_year(folder: Path, year: int) -> None:
         if store.book.get(f"schedule/calendar-{year}") is None:
             raise OfficeError(f"the calendar has no days of {year}; `gated office calendar list` shows the known years")
         store.book.remove(f"schedule/calendar-{year}")
-    streams.say(f"removed the calendar of {year}")
+    streams.echo(f"removed the calendar of {year}")
 
 
 @calendar.command("list")
@@ -77,7 +77,7 @@ def list_years(folder: Path, as_json: bool) -> None:
     rows = [[each.name.removeprefix("calendar-"), ", ".join(each.holidays), ", ".join(each.workdays)] for each in found]
     show(["year", "holidays", "make-up working days"], rows)
     for year in unknown:
-        streams.say(
+        streams.echo(
             f"note: the calendar has no days of {year} yet; enter them by `gated office calendar set {year}`", err=True
         )
 

@@ -61,7 +61,7 @@ def run_command(folder: Path, gates: Sequence[str], action: Action, options: Com
     if options.as_json:
         show_json([_row(each) for each in placed])
     for each in [] if options.as_json else placed:
-        streams.say(_sentence(each), err=each.state != "done")
+        streams.echo(_sentence(each), err=each.state != "done")
         if each.findings:
             show(["part", "level", "says"], [[f.part, f.level, f.says] for f in each.findings])
     sys.exit(0 if all(each.state == "done" for each in placed) else 1)
@@ -171,7 +171,7 @@ class _CommandWait:
         if stored.progress and self._printed.get(stored.id) != stored.progress:
             self._printed[stored.id] = stored.progress
             with suppress(OSError):
-                streams.say(f"{stored.gate}: {stored.progress}", err=True)
+                streams.echo(f"{stored.gate}: {stored.progress}", err=True)
 
     def _is_declined(self, stored: StoredCommand) -> bool:
         """Ask the operator once the gate requests confirmation. Return whether the operator declined."""

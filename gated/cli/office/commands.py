@@ -159,7 +159,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
             "before the gate stores a face, somebody must confirm the person, and there is no terminal for the "
             "question; add --yes if you can see the person at the gate"
         )
-    streams.say(f"enrolling {called(person)} at {gate}", err=True)
+    streams.echo(f"enrolling {called(person)} at {gate}", err=True)
     question = "" if yes else f"Did {called(person)} stand there, alone? Store this face?"
     run_command(folder, [gate], Enrol(subject, within_s), options_of(options, within_s + CONFIRM_TIMEOUT_S, question))
 
@@ -209,7 +209,7 @@ def _accept_models(name: str) -> None:
     if name not in manifest.sets:
         return
     for entry in manifest.model_set(name).models:
-        streams.say(described(entry), err=True)
+        streams.echo(described(entry), err=True)
     question = "Do you accept these licences, and the training data, for this gate?"
     if sys.stdin.isatty() and not streams.confirm(question, err=True):
         raise OfficeError("nothing was sent; `gated models list` shows sets with other models")

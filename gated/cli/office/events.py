@@ -37,7 +37,7 @@ def events(folder: Path, gate: str | None, last: int, follow: bool, as_json: boo
                 if as_json:
                     show_json_line(_facts(each) | _head(each))
                 else:
-                    streams.say(_row_text(each, store.zone))
+                    streams.echo(_row_text(each, store.zone))
                 number = each.row
             if not follow:
                 return

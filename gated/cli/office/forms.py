@@ -80,7 +80,7 @@ def _facts(folder: Path, given: Path | None) -> Path:
     path = given or folder / FACTS
     if given is None and not path.exists():
         atomic_write(path, files("gated.office.forms").joinpath("example.toml").read_bytes())
-        streams.say(f"wrote {path}: fill it in", err=True)
+        streams.echo(f"wrote {path}: fill it in", err=True)
     return path
 
 
@@ -112,14 +112,14 @@ def _report(made: list[Form], lacking: list[str], out: Path, path: Path, facts: 
         ])  # fmt: skip
         return
     for form in made:
-        streams.say(f"{form.document} {form.language}  {form.version}  {form.sha256[:16]}")
-    streams.say(f"wrote the pages to {out}; print the .html pages from any browser")
+        streams.echo(f"{form.document} {form.language}  {form.version}  {form.sha256[:16]}")
+    streams.echo(f"wrote the pages to {out}; print the .html pages from any browser")
     if lacking:
-        streams.say(f"DRAFT: do not hand it out. Fill in these facts in {path}: {', '.join(lacking)}", err=True)
+        streams.echo(f"DRAFT: do not hand it out. Fill in these facts in {path}: {', '.join(lacking)}", err=True)
     else:
         version = made[0].version
-        streams.say(f"Record for each person who knows the notice: --notice {version} --consent NUMBER OF THE PAPER")
-        streams.say("The notice promises the following, which somebody must do by hand:", *_duties(facts))
+        streams.echo(f"Record for each person who knows the notice: --notice {version} --consent NUMBER OF THE PAPER")
+        streams.echo("The notice promises the following, which somebody must do by hand:", *_duties(facts))
 
 
 def _duties(facts: Facts) -> tuple[str, str]:
@@ -137,4 +137,4 @@ def _list(folder: Path, as_json: bool) -> None:
         return
     for each in known:
         for name, digest in each.sha256.items():
-            streams.say(f"{each.version}  {each.made_on}  {name:10}  {digest[:16]}")
+            streams.echo(f"{each.version}  {each.made_on}  {name:10}  {digest[:16]}")

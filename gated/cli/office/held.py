@@ -57,7 +57,7 @@ def list_held(folder: Path, as_json: bool) -> None:
         table = [[", ".join(row["gates"]) if c == "gates" else row[c] for c in columns] for row in rows]
         show(columns, table)
         for why in dict.fromkeys(row["why"] for row in rows):
-            streams.say(f"{why}: {HOLD_REASONS.get(why, '')}")
+            streams.echo(f"{why}: {HOLD_REASONS.get(why, '')}")
 
 
 @held.command()
@@ -111,7 +111,7 @@ def _name(rows: list[dict[str, Any]]) -> int:
     """Print each person and the required action. Return how many cannot be accepted at the office."""
     for row in rows:
         where = ", ".join(row["gates"])
-        streams.say(f"{_named(row)}, {row['subject']}, at {where}: {HOLD_REASONS.get(row['why'], row['why'])}")
+        streams.echo(f"{_named(row)}, {row['subject']}, at {where}: {HOLD_REASONS.get(row['why'], row['why'])}")
     if not rows:
         click.echo("no gate holds anybody back")
     return sum(row["why"] != BULK for row in rows)
@@ -142,11 +142,11 @@ def _accept(folder: Path, gate: str, subjects: Sequence[str], names: Mapping[str
             if finding.level != "accepted":
                 reasons[finding.says].append(names.get(finding.part, finding.part))
         if not placed.findings:
-            streams.say(f"{gate}: {_outcome(placed)}", err=True)
+            streams.echo(f"{gate}: {_outcome(placed)}", err=True)
             break
-    streams.say(f"{gate}: accepted {accepted} of {len(subjects)}")
+    streams.echo(f"{gate}: accepted {accepted} of {len(subjects)}")
     for reason, people in reasons.items():
-        streams.say(f"{gate}: {reason}: {', '.join(people)}", err=True)
+        streams.echo(f"{gate}: {reason}: {', '.join(people)}", err=True)
     return len(subjects) - accepted
 
 

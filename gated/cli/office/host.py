@@ -37,9 +37,9 @@ def host(folder: Path, new: str, forget: str | None) -> None:
             place = Place.load(folder)
         with closing(Store.open(folder)) as store:
             gates = [gate.gate for gate in store.gates()]
-    streams.say(f"host: {place.host}, ports {place.port} and {place.pairing_port}")
+    streams.echo(f"host: {place.host}, ports {place.port} and {place.pairing_port}")
     if place.former:
-        streams.say(f"former hosts, still valid until you forget them: {', '.join(place.former)}")
+        streams.echo(f"former hosts, still valid until you forget them: {', '.join(place.former)}")
     if (new or forget) and not restart_units():
         click.echo(
             "Restart the broker and the office now: they use the new certificate from their next start.", err=True
@@ -53,10 +53,10 @@ def _print_moves(place: Place, gates: list[str]) -> None:
     changes it.
     """
     old, at = place.former[0], f"{place.host}:{place.port}"
-    streams.say(
+    streams.echo(
         f"Keep {old} pointing to this machine until every gate has moved. "
         "A gate that cannot reach it stores its events and waits."
     )
     for gate in gates:
-        streams.say(f"  at {gate}: sudo gated pair --moved {at}, then sudo systemctl restart gated")
-    streams.say(f"Then: gated office host --forget {old}. Pairing codes made before are for {old}: make new ones.")
+        streams.echo(f"  at {gate}: sudo gated pair --moved {at}, then sudo systemctl restart gated")
+    streams.echo(f"Then: gated office host --forget {old}. Pairing codes made before are for {old}: make new ones.")

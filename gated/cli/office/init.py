@@ -35,7 +35,7 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
     key = RecoveryKey.make() if file is not None else None
     with saving(file, folder, site, key):
         create_office(folder, site, place, datetime.now(UTC), timezone, key)
-    streams.say(
+    streams.echo(
         f"The office of {site} is in {folder}. "
         "Anyone with a copy of the folder can act as the office: keep it and its backups safe."
     )
@@ -44,6 +44,6 @@ def init(folder: Path, *, site: str, host: str, port: int, pairing_port: int, ti
     else:
         warn_of_missing(folder)
     click.echo("Next, run each of these in a separate terminal:")
-    streams.say(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
-    streams.say(f"  gated office --dir {folder} serve")
-    streams.say(f"  gated office --dir {folder} invite GATE")
+    streams.echo(f"  mosquitto -c {folder.resolve() / 'mosquitto.conf'}")
+    streams.echo(f"  gated office --dir {folder} serve")
+    streams.echo(f"  gated office --dir {folder} invite GATE")

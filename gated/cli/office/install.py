@@ -79,12 +79,12 @@ def _folder(ctx: click.Context) -> Path:
 
 def _hint(folder: Path) -> None:
     place = Place.load(folder)
-    streams.say(
+    streams.echo(
         "", f"Gates must reach {place.host} at ports {place.port} (broker) and {place.pairing_port} (joining), TCP."
     )
-    streams.say("The firewall was not changed. If this machine has one, run: "
+    streams.echo("The firewall was not changed. If this machine has one, run: "
                f"`sudo ufw allow {place.port}/tcp` and `sudo ufw allow {place.pairing_port}/tcp`.")  # fmt: skip
-    streams.say(f"Anyone with a copy of {folder} can act as the office. Back it up every night, to a safe place.")
+    streams.echo(f"Anyone with a copy of {folder} can act as the office. Back it up every night, to a safe place.")
     click.echo("`sudo gated office passphrase` protects the copies: without the passphrase they are useless.")
     click.echo("Next: `sudo gated office invite gate-1`. As root, the office's commands act as the office's user.")
 
@@ -104,7 +104,7 @@ def _see_to_recovery(seat: Seat, file: Path | None) -> None:
 
 def _uninstall(seat: Seat, *, yes: bool, is_trial: bool) -> None:
     if is_trial:
-        streams.say(f"would stop and remove the services, and ask whether to delete {seat.folder} too")
+        streams.echo(f"would stop and remove the services, and ask whether to delete {seat.folder} too")
         return
     question = (
         "Gates work without an office, but get no new people and no commands, and send no events. Remove the services?"
@@ -112,15 +112,15 @@ def _uninstall(seat: Seat, *, yes: bool, is_trial: bool) -> None:
     if not yes and not streams.confirm(question):
         raise OfficeError("nothing was removed; answer y, or give --yes")
     removed = remove_units(seat.root)
-    streams.say(f"removed: {', '.join(removed)}" if removed else "there were no services")
+    streams.echo(f"removed: {', '.join(removed)}" if removed else "there were no services")
     question_about_data = (
         f"Also delete {seat.folder}, with all records, the journals and the office's keys? Nothing brings them back."
     )
     if yes or not seat.folder.exists() or not streams.confirm(question_about_data):
-        streams.say(f"Kept: {seat.folder} and the user {seat.user}.")
+        streams.echo(f"Kept: {seat.folder} and the user {seat.user}.")
         return
     if not seat.is_office:
         raise OfficeError(f"{seat.folder} has no office, so it was not deleted")
     shutil.rmtree(seat.folder)
-    streams.say(f"Deleted {seat.folder}. The user {seat.user} stays; `sudo userdel {seat.user}` removes it."
+    streams.echo(f"Deleted {seat.folder}. The user {seat.user} stays; `sudo userdel {seat.user}` removes it."
                if is_user(seat.user) else f"Deleted {seat.folder}.")  # fmt: skip

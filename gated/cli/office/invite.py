@@ -85,7 +85,7 @@ def invite(folder: Path, gates: Sequence[str], days: float | None, sheet: Path |
     until = format_time(ends, zone)
     if sheet is not None:
         write_named(sheet, SHEET_HTML.format(slips="".join(_slip(code, until) for code in codes)).encode())
-        streams.say(f"{sheet}: {len(codes)} slips to print. Delete the file after printing.", err=True)
+        streams.echo(f"{sheet}: {len(codes)} slips to print. Delete the file after printing.", err=True)
     if as_json:
         show_json([{"gate": code.gate, "code": code.text(), "until": iso(ends, zone)} for code in codes])
     elif sheet is None:
@@ -96,13 +96,13 @@ def _show(codes: Iterable[PairingCode], until: str) -> None:
     for code in codes:
         if sys.stdout.isatty():
             drawn = qr.on_terminal(code.text().upper(), is_unicode=streams.can_write(qr.BLOCKS))  # fewer squares
-            streams.say("", code.gate)
+            streams.echo("", code.gate)
             streams.own(f"{drawn}\n")
-        streams.say(code.text())
+        streams.echo(code.text())
     hint = (
         f"Each code is valid once, for its own gate, until {until}. Put it as `code` in the gate's answers.toml, or run"
     )
-    streams.say(f"{hint} `gated pair` there. `gated office serve` must run here at that time.", err=True)
+    streams.echo(f"{hint} `gated pair` there. `gated office serve` must run here at that time.", err=True)
 
 
 def _slip(code: PairingCode, until: str) -> str:

@@ -57,9 +57,9 @@ def key(folder: Path) -> None:
     with closing(Store.open(folder)) as store:
         gates = [gate.gate for gate in store.gates()]
         text = pass_key_text(_key(folder))
-    streams.say(text)
+    streams.echo(text)
     at = ", ".join(gates) or "each gate"
-    streams.say(f"At {at}: sudo gated pass trust {text}, then sudo systemctl restart gated", err=True)
+    streams.echo(f"At {at}: sudo gated pass trust {text}, then sudo systemctl restart gated", err=True)
 
 
 def _key(folder: Path) -> bytes:

@@ -106,7 +106,7 @@ def _write_key(folder: Path, file: Path) -> None:
         make_named(file, f"{key.hex()}\n".encode())
     except OSError as error:
         raise OfficeError(f"{file}: cannot be written ({error.strerror}); name a new file") from error
-    streams.say(f"{file} opens the office's keys. Let only the office's user read it, and keep it out of backups.")
+    streams.echo(f"{file} opens the office's keys. Let only the office's user read it, and keep it out of backups.")
 
 
 def _make_credential(key: bytes) -> bool:
@@ -120,7 +120,7 @@ def _make_credential(key: bytes) -> bool:
         done = subprocess.run(command, input=key.hex().encode(), capture_output=True, check=False)
     if done.returncode:
         why = done.stderr.decode("utf-8", "replace").strip()
-        streams.say(f"systemd could not store the key as a credential: {why}", err=True)
+        streams.echo(f"systemd could not store the key as a credential: {why}", err=True)
         return False
     click.echo("The office's services start by themselves: this machine has the key as the credential office-key.")
     return True

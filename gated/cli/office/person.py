@@ -78,8 +78,8 @@ def add(
             known = with_enrolment_consents(store, who)
             store.book.put(known)
     for more in known.consents[len(who.consents) :]:
-        streams.say(f"also recorded the consent to {more.purpose} that the gate reported: {more.reference}")
-    streams.say(f"added {called(who)}, {who.subject}")
+        streams.echo(f"also recorded the consent to {more.purpose} that the gate reported: {more.reference}")
+    streams.echo(f"added {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -121,7 +121,7 @@ def change(
             _confirm(store, changed, yes=yes)
             copy_shared_rules(store, changed)
         store.book.put(changed)
-    streams.say(f"changed {called(changed)}, {who.subject}")
+    streams.echo(f"changed {called(changed)}, {who.subject}")
 
 
 @person.command()
@@ -155,7 +155,7 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
         sure(question, f"{who.subject} would be erased permanently, here and at every gate", yes=yes)
         store.book.remove(f"person/{who.subject}")
     hint = f"`gated office receipts {who.subject}` shows which gates have erased them"
-    streams.say(f"removed {called(who)}, {who.subject}; {hint}")
+    streams.echo(f"removed {called(who)}, {who.subject}; {hint}")
 
 
 @person.command("rights")
@@ -166,7 +166,7 @@ def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
     """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, rights=access_rules_of(store, who.rights, **options)))
-    streams.say(f"set the access rules of {called(who)}, {who.subject}")
+    streams.echo(f"set the access rules of {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -178,7 +178,7 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> Non
     chosen = given_preferences(options, clear=clear)
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))
-    streams.say(f"set the preferences of {called(who)}, {who.subject}")
+    streams.echo(f"set the preferences of {called(who)}, {who.subject}")
 
 
 @person.command()
@@ -194,14 +194,14 @@ def mark(folder: Path, /, subject: str, kind: str | None, until: date | None) ->
         new = given_mark(kind, days_of(None, until, store.zone)[1])
         end = None if new is None or new.until is None else new.until.isoformat()
         store.book.put(replace(who, mark=None if new is None else WireMark(new.kind, end)))
-    streams.say(f"{'removed' if new is None else 'set'} the mark of {called(who)}, {who.subject}")
+    streams.echo(f"{'removed' if new is None else 'set'} the mark of {called(who)}, {who.subject}")
 
 
 def _change_status(folder: Path, words: str, status: Literal["active", "suspended"], result: str) -> None:
     """Suspend or resume a person, and print the result."""
     with changing_person(folder, words) as (store, person):
         store.book.put(replace(person, status=status))
-    streams.say(f"{result} {called(person)}, {person.subject}")
+    streams.echo(f"{result} {called(person)}, {person.subject}")
 
 
 def _confirm(store: Store, person: OfficePerson, *, yes: bool) -> None:

@@ -47,14 +47,14 @@ def card(
                     f"{person.subject} has no card {removed!r}; `gated office person show` shows the ids"
                 )
             store.book.put(replace(person, cards=remaining))
-            streams.say(f"removed card {removed} of {called(person)}")
+            streams.echo(f"removed card {removed} of {called(person)}")
             return
         begin, end = days(since, until, store.zone)
         plain = _card_number(store, number or "", may_be_random=same_each_time)
         given = OfficeCard(new_id(), plain, label.strip(), begin, end, uses)
         store.book.put(replace(person, cards=[*person.cards, given]))
     show_readings(plain)
-    streams.say(f"gave {called(person)} the card {given.id}")
+    streams.echo(f"gave {called(person)} the card {given.id}")
 
 
 def _card_number(store: Store, number: str, *, may_be_random: bool) -> str:

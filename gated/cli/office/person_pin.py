@@ -31,13 +31,13 @@ def pin(folder: Path, subject: str, duress: bool, is_removal: bool, choose: bool
     if is_removal:
         with changing_person(folder, subject) as (store, person):
             remove_pin(store, person.subject, only_duress=duress)
-        streams.say(f"removed {what} of {called(person)}, {person.subject}")
+        streams.echo(f"removed {what} of {called(person)}, {person.subject}")
         return
     typed = insisted(choose)
     with changing_person(folder, subject) as (store, person):
         digits = give_pin(store, person.subject, typed, is_duress=duress)
         found = budget_of(store)
-    streams.say(f"set {what} of {called(person)}, {person.subject}")
+    streams.echo(f"set {what} of {called(person)}, {person.subject}")
     print_generated_pin(typed, digits)
     if found.is_short:
-        streams.say(f"note: {'; '.join(lines(found))}", err=True)
+        streams.echo(f"note: {'; '.join(lines(found))}", err=True)

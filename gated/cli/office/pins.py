@@ -29,7 +29,7 @@ def pins(folder: Path, as_json: bool) -> None:
         show_json(in_figures(found) | {"weak": weak_people})
         return
     for text in [*lines(found), *card_lines(found), *weak_lines(weak_people)]:
-        streams.say(text)
+        streams.echo(text)
 
 
 def budget_of(store: Store) -> SiteBudget:

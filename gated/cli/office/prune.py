@@ -24,4 +24,4 @@ def prune(folder: Path, days: int) -> None:
     with closing(Store.open(folder)) as store:
         deleted = store.journals.prune(before)
         store.file.erase()
-    streams.say(f"deleted events: {deleted}")
+    streams.echo(f"deleted events: {deleted}")

@@ -82,11 +82,11 @@ def saving(file: Path | None, folder: Path, site: str, key: RecoveryKey | None) 
 def warn_of_missing(folder: Path) -> None:
     """Warn that the office has no recovery key, and print how to make one."""
     click.echo("This office has NO recovery key: nobody can replace its keys if a copy is stolen. Make one now:")
-    streams.say(f"  gated office --dir {folder} recovery FILE      FILE: a new file on a USB stick")
+    streams.echo(f"  gated office --dir {folder} recovery FILE      FILE: a new file on a USB stick")
 
 
 def print_location(file: Path) -> None:
     """Print the place of the recovery key, and the next step."""
-    streams.say(
+    streams.echo(
         f"The recovery key is in {file}, and nowhere else. Remove it from this machine: print it, or keep the stick."
     )

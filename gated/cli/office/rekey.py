@@ -52,9 +52,9 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
                                is_restored=is_restored, passphrase=passphrase)  # fmt: skip
     if passphrase:
         hand_key(folder)
-    streams.say(f"The office of {site} has new keys (hand-over {number}). Start it again, and its broker:")
+    streams.echo(f"The office of {site} has new keys (hand-over {number}). Start it again, and its broker:")
     click.echo("  sudo systemctl restart gated-office-broker gated-office")
-    streams.say(
+    streams.echo(
         f"{len(gates)} gates follow by themselves; `gated office gates` shows the gates that have connected since."
     )
     if is_restored and former is None:

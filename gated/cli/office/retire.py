@@ -71,7 +71,7 @@ def _show(done: Retired, people: list[Exposed], store: Store, *, as_json: bool) 
     if as_json:
         show_json({"gate": done.gate, "broker": done.broker, "says": result, "people": people})
         return
-    streams.say(result)
+    streams.echo(result)
     if not people:
         click.echo("Nobody has a card or a PIN, so you need not replace any.")
         return

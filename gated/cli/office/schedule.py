@@ -53,7 +53,7 @@ def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, y
         rules = ScheduleRecord(n=0, name=name, days=list(checked.days), start=checked.start, end=checked.end)
         spellings = store.book.spellings(ScheduleRecord, name)
         store_records(store, "schedule", [replace(rules, name=each) for each in spellings])
-    streams.say(f"set the schedule {name}")
+    streams.echo(f"set the schedule {name}")
 
 
 def _confirm(store: Store, name: str, *, yes: bool) -> None:
@@ -81,7 +81,7 @@ def remove_schedule(folder: Path, name: str, yes: bool) -> None:
         with store.file.writing():
             for key in keys:
                 store.book.remove(key)
-    streams.say(f"removed the schedule {names.plain(name)}")
+    streams.echo(f"removed the schedule {names.plain(name)}")
 
 
 def _uses(store: Store, name: str) -> int:

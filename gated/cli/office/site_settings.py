@@ -17,7 +17,7 @@ def timezone(folder: Path, zone: str | None) -> None:
     with read_only_unless(zone), closing(Store.open(folder)) as store:
         if zone is not None:
             store.set_timezone(zone)
-        streams.say(store.zone.key)
+        streams.echo(store.zone.key)
 
 
 @click.command()
@@ -33,4 +33,4 @@ def names(folder: Path, chosen: bool | None) -> None:
     with read_only_unless(chosen), closing(Store.open(folder)) as store:
         if chosen is not None:
             store.send_names(chosen)
-        streams.say("names are sent to the gates" if store.sends_names else "names stay at the office")
+        streams.echo("names are sent to the gates" if store.sends_names else "names stay at the office")

@@ -65,7 +65,7 @@ def _warn_of_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
     alone = {gate.gate for gate in store.gates() if not is_served(folder, gate.gate)}
     if alone - before:
         which = ", ".join(sorted(alone))
-        streams.say(f"no `gated office serve` serves {which}, so calls there do not arrive; start it", err=True)
+        streams.echo(f"no `gated office serve` serves {which}, so calls there do not arrive; start it", err=True)
     return alone
 
 
@@ -84,7 +84,7 @@ def _print(alarm: Alarm, zone: ZoneInfo, *, as_json: bool, is_over: bool = False
         show_json_line(data)
         return
     state = "is over" if is_over else meaning
-    streams.say(f"{in_words(alarm.at, zone)}  {alarm.gate:12} {alarm.kind} {alarm.detail}: {state}")
+    streams.echo(f"{in_words(alarm.at, zone)}  {alarm.gate:12} {alarm.kind} {alarm.detail}: {state}")
 
 
 def _run(program: Path, alarm: Alarm) -> None:
@@ -93,4 +93,4 @@ def _run(program: Path, alarm: Alarm) -> None:
     try:
         subprocess.run([program.resolve()], input=data, check=True, timeout=RUN_S)
     except (OSError, subprocess.SubprocessError) as error:
-        streams.say(f"{program}: {error}; check that it is executable and ends within {RUN_S:.0f} s", err=True)
+        streams.echo(f"{program}: {error}; check that it is executable and ends within {RUN_S:.0f} s", err=True)
