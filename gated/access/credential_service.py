@@ -8,14 +8,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
 from gated.access.access_rules import Refusal
 from gated.access.guess_budget import GuessBudget
-from gated.access.pass_keys import PassKey
-from gated.access.pass_ledger import PassLedger
+from gated.access.pass_ledger import PassCheck
 from gated.access.passes import VisitorPass, read_pass
 from gated.access.permissions import Permissions
 from gated.access.reader_rests import FailureCounts
@@ -45,16 +44,6 @@ LONGEST_CARD_PAUSE_S = 2.0
 """The longest pause of a reader that a person waits through, in seconds. After a longer one the card must be shown
 again.
 """
-
-
-@dataclass(frozen=True, slots=True)
-class PassCheck:
-    """The requirements for reading a visitor pass: the public site key, this site and gate, and the ledger of uses."""
-
-    key: PassKey
-    site: str
-    gate: str
-    ledger: PassLedger
 
 
 class CredentialService:
@@ -90,8 +79,9 @@ class CredentialService:
         self._hashing, self._writer = ThreadPoolExecutor(1, "pins"), UseWriter()
         self._weak_pins = WeakPins(settings, ring, report, self._writer)
         self._used: set[str] = set()
+        windows = second or SecondCredentials(0.0)
         self._second = SecondRequests(
-            second or SecondCredentials(0.0), self._responder, ring, self._writer, wall=wall, note_use=self._used.add
+            windows, self._responder, ring, self._writer, permissions, wall=wall, note_use=self._used.add
         )
         self._ambiguous: set[tuple[str, ...]] = set()
         self.on_opened: Callable[[Credential], None] = lambda _: None
@@ -210,8 +200,9 @@ class CredentialService:
                 self._responder.report_rest(CredentialKind.PASS, door)
             return
         refusal = await self._writer.count(lambda: passes.ledger.spend(read, at), Refusal.REPLAYED)
+        is_spent, refusal = refusal is None, refusal or self._permissions.judge_door(door)
         is_released = self._responder.act(PresentedCredential(CredentialKind.PASS, door, read.credential), refusal)
-        if refusal is None and not is_released:
+        if is_spent and not is_released:
             self._writer.record(lambda: passes.ledger.give_back(read))
 
     def handle_remote(self, command: str, door: str = MAIN) -> Refusal | None:
@@ -258,7 +249,8 @@ class CredentialService:
     ) -> bool:
         """Decide about a card or PIN, act on it, and store its use. A counted use is stored before the door opens.
 
-        A card with counted uses is never the first of two: its use would be lost if the second one does not come.
+        A card with counted uses is never the first of two: its use would be lost if the second one does not come. The
+        disk may need seconds to count a use, so the card is judged again afterwards.
 
         Return True if the gate's own trouble caused a refusal. `weak` is the reason why a weak PIN opens nothing.
         """
@@ -272,8 +264,11 @@ class CredentialService:
         if refusal is Refusal.SECOND_MISSING and not is_counted:
             self._second.request(self._identified(presented, found), found)
             return False
+        is_spent = False
         if refusal is None and is_counted:
             refusal = await self._writer.count(lambda: ring.store.use(found.id, at), Refusal.USED_UP)
+            is_spent = refusal is None
+            refusal, first = refusal or self._judge(found, door), self._second.first(found, door)
         also = None if first is None else first.kind
         is_released = self._responder.act(replace(self._identified(presented, found), also=also), refusal)
         if is_released:
@@ -284,7 +279,7 @@ class CredentialService:
                 self.on_opened(found)
         if is_released and not is_counted:
             self._writer.record(lambda: ring.store.use(found.id, at))
-        if refusal is None and is_counted and not is_released:
+        if is_spent and not is_released:
             self._writer.record(lambda: ring.store.give_back(found.id))
         return refusal in CAUSED_BY_GATE or (refusal is None and not is_released)
 

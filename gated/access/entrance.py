@@ -14,13 +14,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from gated.access.attack_response import AttackResponse
-from gated.access.credential_service import CredentialService, PassCheck
+from gated.access.credential_service import CredentialService
 from gated.access.face_service import FaceService
 from gated.access.guess_budget import GuessBudget
 from gated.access.guess_store import GuessStore
 from gated.access.lockdown import UNREADABLE_LOCKDOWN, LockdownRecord, read_last_record
 from gated.access.pass_keys import read_pass_key
-from gated.access.pass_ledger import PassLedger
+from gated.access.pass_ledger import PassCheck, PassLedger
 from gated.access.permissions import Permissions
 from gated.access.readers.reader_set import ReaderSet
 from gated.access.responder import CredentialOutcome

@@ -238,7 +238,7 @@ class FaceService:
         refusal = self._judge(decision.subject, decided_at, first)
         if refusal is not None:
             denial = _denied(outcome, refusal, rules, self._gallery.size, decided_at)
-            self._wait_or_deny(decision.subject, denial, decided_at)
+            self._wait_or_deny(decision.subject, decision.score, denial, decided_at)
             return
         problem = self._release(outcome.visit, decision.subject, decided_at)
         self._report(
@@ -265,14 +265,30 @@ class FaceService:
         visits = self._visits
         return 1.0 if visits is None else max(visits.rules.threshold, visits.thresholds.get(subject, 0.0))
 
-    def _wait_or_deny(self, subject: SubjectId, denial: AccessDenied, now: float) -> None:
-        """Report a denial. If only a second credential is missing, first wait for it."""
+    def _wait_or_deny(self, subject: SubjectId, score: float, denial: AccessDenied, now: float) -> None:
+        """Report a denial. If only a second credential is missing, first wait for it.
+
+        The face still counts after a loss of vision: the gate has decided about it. A person whom the gate no longer
+        sees could not show it again.
+        """
         if denial.reason != Refusal.SECOND_MISSING:
             self._report(denial)
             return
-        deny, ends_at = partial(self._report, denial), now + self._second.window_s
-        self._second.begin(FirstCredential(subject, CredentialKind.FACE, MAIN, ends_at, deny=deny), now)
+        first = FirstCredential(
+            subject,
+            CredentialKind.FACE,
+            MAIN,
+            now + self._second.window_s,
+            deny=partial(self._report, denial),
+            is_valid=partial(self._still_counts, subject, score, self._vision),
+        )
+        self._second.begin(first, now)
         self._request_second()
+
+    def _still_counts(self, subject: SubjectId, score: float, vision: VisionReady | None) -> bool:
+        """Return whether a recognised face still has templates and reaches the threshold. `vision`: its models."""
+        least = 0.0 if self._applied is None else self._applied.threshold_of(subject)
+        return vision == self._vision and self._gallery.has_face(subject) and score >= least
 
     def _judge(self, subject: SubjectId, now: float, first: FirstCredential | None = None) -> Refusal | None:
         """Return why a recognised person may not pass by face now, or None. `first` is what the person has shown."""

@@ -4,9 +4,11 @@ import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gated.access.pass_keys import PassKey
 from gated.access.passes import LATEST_S, VisitorPass
 from gated.errors import StateError
 from gated.storage import database, migrations, sql
@@ -38,6 +40,16 @@ ORPHANED_ROW = (
     "(typeof(pass) != 'blob' OR length(pass) != 16) AND (typeof(copy) != 'text' OR instr(copy, char(31)) != 33)"
 )
 """The SQL condition for a damaged row whose pass cannot be determined."""
+
+
+@dataclass(frozen=True, slots=True)
+class PassCheck:
+    """The requirements for reading a visitor pass: the public site key, this site and gate, and the ledger of uses."""
+
+    key: PassKey
+    site: str
+    gate: str
+    ledger: "PassLedger"
 
 
 class PassLedger:

@@ -2,8 +2,8 @@
 
 Pure except for its memory; callers pass the time in monotonic seconds. Used by `face_service` and `credential_service`.
 The first credential alone opens nothing. The second one must belong to the same person and must come to the same door.
-Whoever completes the two judges the person again, so a lockdown or a suspension in between denies. A face that began to
-rest after it was recognised does not count. A restart forgets all windows.
+Both are judged when the second one comes. So a lockdown, a suspension, a removed PIN, an expired card or a resting face
+in between denies. A restart forgets all windows.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class FirstCredential:
     complete: Callable[[], None] = _nothing
     """Called after the door was released by both."""
     is_valid: Callable[[], bool] = lambda: True
-    """Returns whether the credential is still valid."""
+    """Returns whether the credential would still count, if it were shown now."""
     is_duress: bool = False
     """Whether it is a duress PIN, or one was typed in the same window."""
 
@@ -48,12 +48,12 @@ class SecondCredentials:
         self._waiting: dict[tuple[str, SubjectId], FirstCredential] = {}
 
     def begin(self, first: FirstCredential, now: float) -> None:
-        """Wait for the second credential. The same kind again only prolongs the window that is open."""
+        """Wait for the second credential. The same kind again prolongs the window, if the first one still counts."""
         if not (isfinite(now) and isfinite(first.ends_at)):
             return
         key = first.door, first.subject
         before = self._waiting.pop(key, None)
-        if before is not None and before.kind == first.kind and now < before.ends_at:
+        if before is not None and before.kind == first.kind and self._counts(before, now):
             is_duress = before.is_duress or first.is_duress
             first = replace(before, ends_at=max(before.ends_at, first.ends_at), is_duress=is_duress)
         if len(self._waiting) >= MOST_WAITING:

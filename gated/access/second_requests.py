@@ -9,13 +9,13 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from gated.access.access_rules import Refusal
+from gated.access.access_rules import PERSONAL, Refusal
+from gated.access.permissions import Permissions
 from gated.access.responder import PresentedCredential, Responder
 from gated.access.second_credential import FirstCredential, SecondCredentials
 from gated.access.use_writer import UseWriter
 from gated.people.credential import Credential
 from gated.people.keyring import KeyRing
-from gated.types import CredentialKind
 
 
 class SecondRequests:
@@ -27,13 +27,14 @@ class SecondRequests:
         responder: Responder,
         ring: KeyRing,
         writer: UseWriter,
+        permissions: Permissions,
         *,
         wall: Callable[[], datetime | None],
         note_use: Callable[[str], None],
     ) -> None:
         """`note_use` receives the id of each credential that helped to open the door."""
         self._second, self._responder, self._ring, self._writer = second, responder, ring, writer
-        self._wall, self._note_use = wall, note_use
+        self._permissions, self._wall, self._note_use = permissions, wall, note_use
         self.complete = second.complete
 
     def first(self, found: Credential | None, door: str) -> FirstCredential | None:
@@ -58,7 +59,7 @@ class SecondRequests:
                 now + self._second.window_s,
                 deny=partial(self._deny, replace(presented, is_duress=False)),
                 complete=partial(self._record_use, presented, found),
-                is_valid=partial(self._is_kept, presented, found),
+                is_valid=partial(self._still_opens, presented, found),
                 is_duress=found.is_duress,
             )
             self._second.begin(first, now)
@@ -73,8 +74,8 @@ class SecondRequests:
         self._note_use(found.id)
         self._writer.record(lambda: store.use(found.id, at))
 
-    def _is_kept(self, presented: PresentedCredential, found: Credential) -> bool:
-        """Return whether the card was not removed meanwhile. A PIN was checked when it was typed."""
-        if found.kind is not CredentialKind.CARD:
-            return True
-        return any(each.id == found.id for each in self._ring.cards(presented.text))
+    def _still_opens(self, presented: PresentedCredential, found: Credential) -> bool:
+        """Return whether the card or PIN, as it is stored now, would open together with a second one."""
+        stored = self._ring.present(found, presented.text)
+        refusal = self._permissions.judge_credential(stored, presented.door, self._wall(), PERSONAL)
+        return refusal is None

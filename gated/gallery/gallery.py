@@ -134,6 +134,10 @@ class Gallery:
         """The number of indexes since the start. It rises with each change of the searched people."""
         return self._index_number
 
+    def has_face(self, subject: SubjectId) -> bool:
+        """Return whether the search can find a person."""
+        return subject in self._index
+
     def search(self, probe: Embedding, limit: int = 2) -> tuple[Candidate, ...]:
         """Return the best `limit` people, best first, always with one person of another household; see `Index.search`.
 

@@ -91,11 +91,16 @@ class Index:
             for _, own in groupby(theirs, attrgetter("subject")):
                 self._own(list(own))
             self._households[household] = slice(start, len(self._owners))
-        self.size = len({row.subject for row in checked})
+        self._subjects = frozenset(row.subject for row in checked)
+        self.size = len(self._subjects)
 
     def __len__(self) -> int:
         """Return the number of templates."""
         return len(self._owners)
+
+    def __contains__(self, subject: SubjectId) -> bool:
+        """Return whether a person has a template here."""
+        return subject in self._subjects
 
     def search(self, probe: Embedding, limit: int = 2) -> tuple[Candidate, ...]:
         """Return the `limit` (1 or more) best people, best first. If all are of one household, add the best person of

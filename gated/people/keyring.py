@@ -6,6 +6,7 @@ import logging
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import assert_never
 
 from gated.config import Schedule
 from gated.errors import BusyError, StateError, TornError
@@ -21,7 +22,7 @@ from gated.pin.flat_numbers import flat_of, typed_for
 from gated.pin.rule import is_weak
 from gated.storage.reopening import Reopening
 from gated.storage.vault import READING_BYTES
-from gated.types import SubjectId
+from gated.types import CredentialKind, SubjectId
 
 log = logging.getLogger(__name__)
 
@@ -199,6 +200,19 @@ class KeyRing:
         if households is None:
             return known.pins.find(digits)
         return known.pins.find(digits, lambda subject: known.lives_in(subject, households))
+
+    def present(self, shown: Credential, number: str) -> Credential | None:
+        """Return what is stored now of a card or PIN that was shown before; None if it was removed or replaced.
+
+        `number`: the reader number of the card. Uses memory only.
+        """
+        match shown.kind:
+            case CredentialKind.CARD:
+                return next((each for each in self.cards(number) if each.id == shown.id), None)
+            case CredentialKind.PIN:
+                return None if self._known.pins is None else self._known.pins.present(shown)
+            case _:
+                assert_never(shown.kind)
 
     def is_weak(self, digits: str, subject: SubjectId | None, least: int) -> bool:
         """Return whether a person's PIN is weak: strangers try it early. Uses memory only."""

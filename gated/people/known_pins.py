@@ -74,6 +74,12 @@ class KnownPins:
         found = [*self._found_by_salt(digits), *self._found_alone(digits)]
         return next((each for each in found if fits(each[0].subject)), None)
 
+    def present(self, pin: Credential) -> Credential | None:
+        """Return the stored row of a PIN that was entered before; None if it was removed or replaced. No argon2."""
+        rows = [row for shared in self._shared.values() for row in shared.get(pin.digest, ())]
+        rows += [row for _, row in self._alone.get(pin.digest[:BUCKET_BYTES], ())]
+        return next((row for row in rows if (row.digest, row.subject) == (pin.digest, pin.subject)), None)
+
     def _found_by_salt(self, digits: str) -> list[tuple[Credential, bool]]:
         secret, key = secret_of(digits), self._vault.key_for(PIN)
         found = []

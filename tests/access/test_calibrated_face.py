@@ -12,6 +12,7 @@ from gated.events import AccessDenied, AccessGranted
 from gated.face.vision_messages import Observation, TrackEnded
 from gated.gallery.calibration import Reason
 from gated.gallery.calibrator import FILE, LONGEST_PAUSE_S, stored_calibration
+from gated.people.access_rule import AccessRule
 from gated.people.face_mark import FaceMark
 from gated.threshold_table import ThresholdTable
 from tests.access.test_entrance import ANN, NOON, READY, yard  # noqa: F401 - the fixture
@@ -95,6 +96,21 @@ async def test_a_child_with_an_own_threshold_and_nobody_else_needs_no_second_cre
     assert len(yard.door.released) == (not asked)
     await yard.entrance.credentials.handle_card("4711")
     assert len(yard.door.released) == (1 if asked else 2)
+
+
+@pytest.mark.parametrize(("raised", "opens"), [(0.85, True), (0.95, False)])
+async def test_a_threshold_that_rises_within_the_window_counts_for_the_face(yard, faces, raised, opens):  # noqa: F811
+    yard.store.set_mark(ANN, FaceMark("alike"))
+    yard.entrance._ring.reload_if_changed()
+    faces.begin(READY_TO_CALIBRATE)
+    show(faces, 0.9)
+    faces._calibrator.now = dataclasses.replace(faces._calibrator.now, thresholds={ANN: raised})
+    faces._apply_calibration()
+    yard.entrance.faces.stop()
+    yard.store.set_access_rules(ANN, [AccessRule(needs_second=True)])
+    yard.entrance._ring.reload_if_changed()
+    await yard.entrance.credentials.handle_card("4711")
+    assert bool(yard.door.released) == opens
 
 
 async def test_the_calibration_knows_the_marked_children(yard, faces):  # noqa: F811

@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from gated.access.access_rules import Refusal
-from gated.access.credential_service import CredentialService, PassCheck
+from gated.access.credential_service import CredentialService
 from gated.access.guess_budget import GuessBudget
 from gated.access.guess_store import GuessStore
-from gated.access.pass_ledger import PassLedger
+from gated.access.pass_ledger import PassCheck, PassLedger
 from gated.access.permissions import Permissions
 from gated.access.readers.keystrokes import TypedNumber
 from gated.access.readers.reader_set import ReaderSet
@@ -322,6 +322,20 @@ async def test_in_a_lockdown_nobody_is_let_in_and_no_failure_is_counted(gate, of
     assert (gate.released, set(gate.reasons), gate.said(TooManyAttempts)) == ([], {"lockdown"}, [])
     gate.permissions.is_locked_down = False
     await gate.credentials.handle_card("12345678")
+    assert len(gate.released) == 1
+
+
+async def test_a_lockdown_while_the_disk_counts_a_pass_denies_and_gives_the_use_back(gate, office):
+    text, is_disk_ready = office.issue(), threading.Event()
+    gate.credentials._writer.submit(is_disk_ready.wait)
+    shown = asyncio.create_task(gate.credentials.handle_pass(text))
+    await asyncio.sleep(0.05)
+    gate.permissions.is_locked_down = True
+    is_disk_ready.set()
+    await shown
+    assert (gate.released, gate.reasons) == ([], ["lockdown"])
+    gate.permissions.is_locked_down = False
+    await gate.credentials.handle_pass(text)
     assert len(gate.released) == 1
 
 

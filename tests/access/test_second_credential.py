@@ -1,6 +1,7 @@
 """Two credential kinds where one is not enough: the window between them, and the whole gate."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -9,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gated.access.access_rules import PERSONAL, Refusal, judge_credential, judge_holder
-from gated.access.lockdown import begin_lockdown, read_last_record
+from gated.access.lockdown import begin_lockdown, end_lockdown, read_last_record
 from gated.access.schedules import Calendar
 from gated.access.second_credential import MOST_WAITING, FirstCredential, SecondCredentials, kind_of
 from gated.config import Schedule
@@ -22,7 +24,7 @@ from gated.people.face_mark import FaceMark
 from gated.people.issuing import issue_card, set_pin
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import CredentialKind, SubjectId
-from tests.access.test_entrance import ANN, BOB, NOON, Yard
+from tests.access.test_entrance import ANN, BOB, NOON, READY, Yard
 
 CALENDAR = Calendar({"night": Schedule(start="22:00", end="06:00")}, (), ZoneInfo("UTC"))
 NIGHT, DAY = datetime(2027, 1, 15, 23, 0, tzinfo=UTC), datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
@@ -484,3 +486,183 @@ async def test_the_gate_denies_an_overdue_window_by_itself(tmp_path, monkeypatch
     finally:
         running.cancel()
         yard.entrance.close()
+
+
+# -- judged at the moment of completion -------------------------------------------------------------------------------
+
+
+async def show_first(yard, kind):
+    match kind:
+        case "face":
+            yard.show_face()
+        case "card":
+            await yard.card()
+        case "pin":
+            await yard.pin()
+    assert yard.results == ["second" if kind == "face" else "second_face"]
+
+
+async def show_second(yard, kind):
+    match kind:
+        case "face":
+            yard.show_face(track=2)
+        case "card":
+            await yard.card()
+        case "pin":
+            await yard.pin()
+
+
+PAIRS = [(first, second) for first in ("face", "card", "pin") for second in ("face", "card", "pin") if first != second]
+
+
+@pytest.mark.parametrize(("first", "second"), PAIRS)
+async def test_two_kinds_of_one_person_open(yard, first, second):
+    await show_first(yard, first)
+    await show_second(yard, second)
+    assert len(yard.door.released) == 1
+
+
+def remove_pin(yard):
+    with yard.store.changing():
+        yard.store.set_pins(ANN, [])
+
+
+def change_pin(yard):
+    set_pin(yard.store, "835274", ANN, least=6)
+
+
+def suspend(yard):
+    yard.gallery._register.suspend(ANN)
+
+
+def remove_person(yard):
+    yard.gallery._register.remove(ANN)
+
+
+def forbid(yard):
+    yard.store.set_access_rules(ANN, [AccessRule("second", needs_second=True)])
+
+
+def end_rule(yard):
+    yard.store.set_access_rules(ANN, [AccessRule(needs_second=True, valid_until=NOON)])
+
+
+def lock_down(yard):
+    begin_lockdown(yard.state, "the office", NOON)
+    yard.entrance._apply_lockdown(read_last_record(yard.state))
+
+
+@pytest.mark.parametrize("change", [suspend, remove_person, forbid, end_rule, lock_down])
+@pytest.mark.parametrize(("first", "second"), [("face", "card"), ("card", "face"), ("pin", "card")])
+async def test_a_change_within_the_window_denies_the_completion(yard, first, second, change):
+    await show_first(yard, first)
+    change(yard)
+    yard.follow()
+    await show_second(yard, second)
+    assert yard.door.released == []
+
+
+@pytest.mark.parametrize("change", [remove_pin, change_pin])
+@pytest.mark.parametrize("second", ["face", "card"])
+async def test_a_pin_that_was_removed_or_replaced_meanwhile_does_not_complete(yard, second, change):
+    await show_first(yard, "pin")
+    change(yard)
+    yard.follow()
+    await show_second(yard, second)
+    assert yard.door.released == []
+
+
+@pytest.mark.parametrize("second", ["face", "card"])
+async def test_a_pin_that_was_stored_again_unchanged_completes(yard, second):
+    await show_first(yard, "pin")
+    with yard.store.changing():
+        yard.store.set_pins(ANN, [each for each in yard.store.of(ANN) if each.kind == PIN])
+    yard.follow()
+    await show_second(yard, second)
+    assert len(yard.door.released) == 1
+
+
+@pytest.mark.parametrize("second", ["face", "pin"])
+async def test_a_card_whose_validity_ends_meanwhile_does_not_complete(yard, second):
+    issue_card(yard.store, "4714", ANN, valid_until=NOON + timedelta(seconds=5))
+    yard.follow()
+    await yard.card("4714")
+    assert yard.results == ["second_face"]
+    yard.at = NOON + timedelta(seconds=5)
+    await show_second(yard, second)
+    assert yard.door.released == []
+
+
+async def test_a_valid_card_after_one_that_has_ended_begins_the_window_anew(yard):
+    issue_card(yard.store, "4714", ANN, valid_until=NOON + timedelta(seconds=5))
+    yard.follow()
+    await yard.card("4714")
+    yard.at = NOON + timedelta(seconds=5)
+    await yard.card()
+    yard.show_face()
+    assert len(yard.door.released) == 1
+
+
+async def test_a_face_that_was_erased_meanwhile_completes_nothing(yard):
+    """A person may withdraw the consent to the face and keep the card."""
+    await show_first(yard, "face")
+    with yard.gallery.enrolling():
+        yard.gallery._register._people.set_face(ANN, "no templates")
+    yard.follow()
+    await yard.card()
+    assert yard.door.released == []
+
+
+async def test_a_lockdown_that_ends_within_the_window_leaves_the_window_open(yard):
+    await show_first(yard, "face")
+    lock_down(yard)
+    await yard.card()
+    end_lockdown(yard.state, "the office")
+    yard.entrance._apply_lockdown(read_last_record(yard.state))
+    await yard.card()
+    assert len(yard.door.released) == 1
+
+
+async def test_a_face_recognised_before_vision_was_lost_still_counts(yard):
+    """The gate has decided about the face already. A person whom the gate no longer sees could not show it again."""
+    await show_first(yard, "face")
+    yard.entrance.faces.stop()
+    await yard.card()
+    assert len(yard.door.released) == 1
+
+
+async def test_attacks_that_vision_saw_before_its_loss_end_the_window_of_the_face(yard):
+    await show_first(yard, "face")
+    for track in (2, 3, 4):
+        yard.show_face(track=track, pad_score=0.01, looks=2)
+        yard.entrance.faces.stop()
+    await yard.card()
+    assert yard.door.released == []
+
+
+async def test_a_face_of_another_model_set_does_not_count(yard):
+    await show_first(yard, "face")
+    yard.entrance.faces.begin(replace(READY, model_set="site", embedder_sha256="f" * 64))
+    await yard.card()
+    assert yard.door.released == []
+
+
+@pytest.mark.parametrize("uses_face", [True, False])
+async def test_a_lockdown_while_the_disk_counts_a_use_denies_and_gives_the_use_back(yard, uses_face):
+    if not uses_face:
+        yard.store.set_access_rules(ANN, [])
+    issue_card(yard.store, "4713", ANN, uses=1)
+    yard.follow()
+    if uses_face:
+        yard.show_face()
+    is_disk_ready = threading.Event()
+    yard.entrance.credentials._writer.submit(is_disk_ready.wait)
+    waiting_card = asyncio.create_task(yard.card("4713"))
+    await asyncio.sleep(0.05)
+    lock_down(yard)
+    is_disk_ready.set()
+    await waiting_card
+    yard.entrance.credentials.close()
+    assert yard.door.released == []
+    assert yard.reported[-1].reason == Refusal.LOCKDOWN
+    assert [each.uses_left for each in yard.store.of(ANN) if each.uses_left is not None] == [1]
