@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from io import BufferedReader
+from io import BufferedRandom, BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -87,16 +87,25 @@ def copy(source: IO[bytes], target: IO[bytes], most: int, name: object = None) -
     return digest.hexdigest()
 
 
-def copy_file(source: IO[bytes], path: Path, most: int) -> str:
-    """Copy to a new file, and never follow a link at `path`. Return the SHA-256 in hex. A failure leaves no file."""
+def copy_file(source: IO[bytes], path: Path, most: int, mode: int = 0o600) -> str:
+    """Copy to a new file with permission bits `mode`, and never follow a link at `path`. Return the SHA-256 in hex.
+
+    The umask narrows `mode`. A failure leaves no file. Raises `OSError`.
+    """
     path.unlink(missing_ok=True)
     try:
-        with path.open("xb") as target:
+        with create(path, mode) as target:
             return copy(source, target, most, path)
     except BaseException:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         raise
+
+
+def create(path: Path, mode: int = 0o600) -> BufferedRandom:
+    """Create a file with permission bits `mode` for writing and reading. Raises `OSError`, also if it exists."""
+    number = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    return open(number, "w+b")  # noqa: PTH123 - a file descriptor
 
 
 def sha256(path: Path, most: int) -> str:

@@ -6,6 +6,7 @@ import io
 import os
 import socket
 import ssl
+import stat
 import threading
 import time
 
@@ -62,6 +63,29 @@ def test_a_copy_goes_through_no_link(tmp_path):
     copy_file(io.BytesIO(b"ours"), tmp_path / "new", 4)
     assert (tmp_path / "theirs").read_text() == "theirs"
     assert (tmp_path / "new").read_bytes() == b"ours"
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_copy_is_never_readable_by_more_users_than_its_mode_allows(tmp_path, mode):
+    class Watched(io.BytesIO):
+        def read(self, *words):
+            modes.append(stat.S_IMODE((tmp_path / "new").stat().st_mode))
+            return super().read(*words)
+
+    modes = []
+    (tmp_path / "new").touch(0o666)
+    old = os.umask(0o022)
+    try:
+        copy_file(Watched(b"ours"), tmp_path / "new", 4, mode)
+    finally:
+        os.umask(old)
+    assert set(modes) == {mode}
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == mode
+
+
+def test_a_copy_is_private_by_default(tmp_path):
+    copy_file(io.BytesIO(b"ours"), tmp_path / "new", 4)
+    assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
 
 
 @pytest.mark.parametrize("how", [lambda path: read(path, 100), lambda path: sha256(path, 100)])

@@ -29,5 +29,5 @@ def _copy(path: Path, target: Path, most: int) -> bool:
         return False
     target.parent.mkdir(parents=True, exist_ok=True)
     with open_plain(path) as file:
-        copy_file(file, target, most)
+        copy_file(file, target, most, 0o644)  # the gate's user reads what root copies
     return True

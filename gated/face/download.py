@@ -97,7 +97,7 @@ class Download:
         digest = hashlib.sha256()
         if not have:
             self._part.unlink(missing_ok=True)  # a file of this name may be a link
-        with self._part.open("r+b" if have else "x+b") as file:
+        with self._part.open("r+b") if have else bounded.create(self._part) as file:
             for chunk in bounded.chunks(file, have):
                 digest.update(chunk)
             for chunk in self._arriving(answer):

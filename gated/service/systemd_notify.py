@@ -1,11 +1,13 @@
 """Tells systemd the gate's state: READY, STOPPING, a status line, and the watchdog signal (sd_notify(3)).
 
-Each message is one datagram.
+Each message is one datagram. No message waits for systemd: a systemd that hangs must not stop the gate.
 """
 
 import asyncio
 import os
 import socket
+
+HEARTBEAT = "WATCHDOG=1"
 
 
 class Notifier:
@@ -15,7 +17,7 @@ class Notifier:
         env = dict(os.environ) if environment is None else environment
         address = env.get("NOTIFY_SOCKET", "")
         self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._socket = self._opened()
+        self._socket, self._unsent = self._opened(), ""
         pid = env.get("WATCHDOG_PID", "")
         is_for_us = not pid or pid == str(os.getpid())
         usec = env.get("WATCHDOG_USEC", "0") if is_for_us else "0"
@@ -28,7 +30,7 @@ class Notifier:
 
     def alive(self) -> None:
         """Report that all critical parts make progress."""
-        self._send("WATCHDOG=1")
+        self._send(HEARTBEAT)
 
     async def keep_alive(self) -> None:
         """Send `alive` at the interval that systemd asks for, until cancelled. Return at once if it does not ask."""
@@ -45,10 +47,14 @@ class Notifier:
         self._send(f"WATCHDOG_USEC={within_s * 1e6:.0f}")
 
     def _send(self, text: str) -> None:
+        """Send one line, after the lines that found the socket full. A full socket loses a heartbeat, but no other line."""
         if self._socket is None:
             return
         try:
-            self._socket.sendto(text.encode(), self._address)
+            self._socket.sendto(f"{self._unsent}{text}".encode(), self._address)
+            self._unsent = ""
+        except BlockingIOError:
+            self._unsent += "" if text == HEARTBEAT else f"{text}\n"
         except OSError:  # the manager may be gone; the gate does not depend on it
             return
 
@@ -56,4 +62,4 @@ class Notifier:
         """Open the socket once, at the start: a confined vision process cannot open another socket later."""
         if not self._address:
             return None
-        return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+        return socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK)

@@ -139,7 +139,7 @@ class ReleaseSource:
                 if name in digests:
                     raise UpdateError(f"{self.path}: contains {name} twice; pack it again")
                 if name in most:
-                    digests[name] = copy_file(file, folder / name, min(most[name], remaining_bytes))
+                    digests[name] = copy_file(file, folder / name, min(most[name], remaining_bytes), 0o644)
                     remaining_bytes -= (folder / name).stat().st_size
         return digests
 

@@ -1,8 +1,10 @@
 """Tests the messages to systemd."""
 
 import asyncio
+import contextlib
 import os
 import socket
+import threading
 
 import pytest
 
@@ -26,6 +28,52 @@ def test_each_notification_is_one_datagram(manager, tmp_path):
     ):
         notify()
         assert manager.recv(100) == datagram
+
+
+@pytest.fixture
+def full(manager, tmp_path):
+    """The manager's socket with a full queue: another message would wait."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as other:
+        with pytest.raises(BlockingIOError):
+            while True:
+                other.sendto(b"other", str(tmp_path / "notify"))
+    return manager
+
+
+def received(manager):
+    """Return every message in the queue, without those of another sender."""
+    manager.setblocking(False)
+    messages = []
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            messages.append(manager.recv(100))
+    return [each for each in messages if each != b"other"]
+
+
+def test_a_manager_that_reads_nothing_does_not_stop_the_gate(full, tmp_path):
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+
+    def send():
+        notifier.ready()
+        notifier.alive()
+        notifier.stopping()
+
+    sending = threading.Thread(target=send, daemon=True)
+    sending.start()
+    sending.join(20)
+    assert not sending.is_alive(), "a message waits for the manager"
+    assert received(full) == []
+
+
+def test_a_full_socket_loses_only_heartbeats(full, tmp_path):
+    notifier = Notifier({"NOTIFY_SOCKET": str(tmp_path / "notify")})
+    notifier.ready()
+    notifier.alive()
+    notifier.watch(30.0)
+    assert received(full) == []
+    notifier.alive()
+    notifier.alive()
+    assert received(full) == [b"READY=1\nWATCHDOG_USEC=30000000\nWATCHDOG=1", b"WATCHDOG=1"]
 
 
 def test_an_abstract_address_is_understood():
