@@ -1,8 +1,8 @@
 """Runs a module of gated in a process without rights, for files that may be hostile.
 
-The converters of models and the decoder of enrolment photos run so. The process opens no file and no socket, and is
-nobody if it began as root. Its memory, its time and the size of its output are limited. It gets its sources as open
-files, and writes its result to its standard output.
+The converters of models and the decoder of enrolment photos run so. The process opens no file and no socket, starts no
+other process, and is nobody if it began as root. Its memory, its time and the size of its output are limited. It gets
+its sources as open files, and writes its result to its standard output.
 
 `run` starts it. The process itself calls `serve` after its imports, and before it reads a byte. `serve` gives up its
 rights, writes the result, or gives a reason for a refusal on its error output and ends with `REFUSED`. As the process
@@ -115,7 +115,7 @@ def give_up(limits: Limits) -> None:
         os.setresgid(NOBODY, NOBODY, NOBODY)
         os.setresuid(NOBODY, NOBODY, NOBODY)
     die_with_parent()  # a change of the user would undo it
-    for lack in (seccomp.restrict(), landlock.restrict((), ())):
+    for lack in (seccomp.restrict(is_alone=True), landlock.restrict((), ())):
         if lack in WARNED:
             print(lack, file=sys.stderr, flush=True)
 

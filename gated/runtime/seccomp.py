@@ -1,7 +1,7 @@
-"""Blocks system calls that the vision process never needs, with a seccomp(2) filter.
+"""Blocks system calls that a confined process never needs, with a seccomp(2) filter.
 
 Applies to every thread of the process and cannot be undone. Uses libseccomp, which every Debian with systemd has.
-`gated.sandbox` uses it.
+`gated.sandbox` uses it for vision, and `confined_run` for foreign files.
 """
 
 import ctypes
@@ -44,13 +44,16 @@ REFUSED = (
 )
 """System calls that are refused with any arguments. Names that a machine does not have are skipped."""
 
+ALONE = ("fork vfork execve execveat",)
+"""System calls that are also refused to a process without children. A decoder may still start threads."""
+
 UEVENT = 15  # NETLINK_KOBJECT_UEVENT
 """Number of the netlink family of kernel device events (`NETLINK_KOBJECT_UEVENT`)."""
 SOCKET_TYPES, INT = 0xF, 0xFFFFFFFF
 """Masks of the argument bits that the kernel reads."""
 SET_OWNER = (fcntl.F_SETOWN, 15, fcntl.F_SETSIG)  # 15: F_SETOWN_EX
 """Commands of fcntl(2) that let a file send signals to another process."""
-CLONE_PARENT = 0x8000
+CLONE_PARENT, CLONE_THREAD = 0x8000, 0x10000
 NEW_SPACES = (0x20000, 0x2000000, 0x4000000, 0x8000000, 0x10000000, 0x20000000, 0x40000000)
 """Flags of clone(2), `CLONE_NEWNS` to `CLONE_NEWNET`, that give a child namespaces, and in them the rights of root."""
 OF_OTHERS = (termios.TIOCSTI, termios.TIOCSCTTY, 0x541C, 0x8901, 0x8902)  # TIOCLINUX, FIOSETOWN, SIOCSPGRP
@@ -63,8 +66,11 @@ class _Compared(ctypes.Structure):
     _fields_ = (("place", ctypes.c_uint), ("how", ctypes.c_int), ("one", ctypes.c_uint64), ("other", ctypes.c_uint64))
 
 
-def restrict() -> Lack | None:
-    """Refuse those system calls from now on. Return what cannot be enforced; None if the whole filter is in force."""
+def restrict(*, is_alone: bool = False) -> Lack | None:
+    """Refuse those system calls from now on. Return what cannot be enforced; None if the whole filter is in force.
+
+    `is_alone`: also refuse new processes and programs. Threads stay allowed.
+    """
     try:
         library = ctypes.CDLL("libseccomp.so.2", use_errno=True)
     except OSError:
@@ -73,16 +79,17 @@ def restrict() -> Lack | None:
     library.seccomp_init.argtypes = (ctypes.c_uint32,)
     context = ctypes.c_void_p(library.seccomp_init(ALLOW))
     try:
-        is_kept = bool(context) and _load(library, context)
+        is_kept = bool(context) and _load(library, context, is_alone)
     finally:
         library.seccomp_release(context)
     return None if is_kept else "seccomp_refused"
 
 
-def _load(library: ctypes.CDLL, context: ctypes.c_void_p) -> bool:
+def _load(library: ctypes.CDLL, context: ctypes.c_void_p, is_alone: bool) -> bool:
     """Load the rules into the kernel. Return whether all of them are in force."""
     us = os.getpid()
-    rules: list[tuple[str, tuple[_Compared, ...]]] = [(name, ()) for line in REFUSED for name in line.split()]
+    names = " ".join(REFUSED + ALONE * is_alone).split()
+    rules: list[tuple[str, tuple[_Compared, ...]]] = [(name, ()) for name in names]
     # libcamera asks udev for cameras over netlink; vision needs no other socket
     rules += [("socket", (_Compared(0, NOT_EQUAL, socket.AF_NETLINK, 0),))]
     rules += [("socket", (_Compared(2, NOT_EQUAL, UEVENT, 0),))]
@@ -96,6 +103,7 @@ def _load(library: ctypes.CDLL, context: ctypes.c_void_p) -> bool:
     rules += [("prlimit64", (_Compared(0, NOT_EQUAL, 0, 0),))]
     # in a namespace of its own a child is root; a child of the brain stays there as a zombie
     rules += [("clone", (_Compared(0, MASKED_EQUAL, flag, flag),)) for flag in (*NEW_SPACES, CLONE_PARENT)]
+    rules += [("clone", (_Compared(0, MASKED_EQUAL, CLONE_THREAD, 0),))] * is_alone
     is_complete = all(_add(library, context, name, compared) for name, compared in rules)
     # the filter cannot read the flags of clone3; libc falls back to clone where clone3 is missing
     return (

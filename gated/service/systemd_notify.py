@@ -47,7 +47,7 @@ class Notifier:
         self._send(f"WATCHDOG_USEC={within_s * 1e6:.0f}")
 
     def _send(self, text: str) -> None:
-        """Send one line, after the lines that found the socket full. A full socket loses a heartbeat, but no other line."""
+        """Send a line, after the lines that found the socket full. A full socket loses heartbeats and no other line."""
         if self._socket is None:
             return
         try:

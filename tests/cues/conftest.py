@@ -82,13 +82,15 @@ def browser(folder, **environment):
     )  # fmt: skip
     port = folder / "DevToolsActivePort"
     deadline = time.monotonic() + 60
-    while not (port.exists() and port.read_text().count("\n")):
-        assert process.poll() is None, "chromium has ended"
-        assert time.monotonic() < deadline, "chromium does not start"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port.read_text().split()[0]}"
-    process.terminate()
-    process.wait()
+    try:
+        while not (port.exists() and port.read_text().count("\n")):
+            assert process.poll() is None, "chromium has ended"
+            assert time.monotonic() < deadline, "chromium does not start"
+            time.sleep(0.05)
+        yield f"http://127.0.0.1:{port.read_text().split()[0]}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 @pytest.fixture(scope="session")

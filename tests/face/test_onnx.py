@@ -44,7 +44,9 @@ def test_a_verified_model_runs(entry, folder):
 
 
 def test_every_model_of_a_set_is_verified(tiny, folder):
-    for model in load_set(tiny).models:
+    models = load_set(tiny).models
+    assert models
+    for model in models:
         Model.load(model, folder)
 
 

@@ -114,9 +114,8 @@ class DeskBench:
             pipe.write(b"".join(struct.pack("@llHHi", *when, *event) for event in events))
 
     def close(self):
-        self.gate.close()
-        self.latch.close()
-        self.street.close()
+        with contextlib.closing(self.street), contextlib.closing(self.latch):
+            self.gate.close()
 
 
 class Actor:

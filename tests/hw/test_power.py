@@ -12,9 +12,8 @@ from contracts.power import Marks, PowerContract
 @pytest.fixture(scope="module")
 def before(desk, tmp_path_factory):
     """A bench whose power was cut. Its files are copied for each test."""
-    bench = desk.DeskBench(tmp_path_factory.mktemp("before"))
-    asyncio.run(PowerContract().test_before_the_cut_rows_are_acknowledged(bench))
-    bench.close()
+    with closing(desk.DeskBench(tmp_path_factory.mktemp("before"))) as bench:
+        asyncio.run(PowerContract().test_before_the_cut_rows_are_acknowledged(bench))
     return bench
 
 

@@ -60,15 +60,17 @@ def mosquitto(office):
     program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")
     assert program, "mosquitto is not installed: these tests need the real broker (apt install mosquitto)"
     process = subprocess.Popen([program, "-c", str(office / "mosquitto.conf")], stderr=subprocess.PIPE)
-    end = time.monotonic() + PATIENCE_S
-    while time.monotonic() < end:
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", Place.load(office).port), 1):
-            break
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-    yield process
-    process.kill()
-    process.communicate()
+    try:
+        end = time.monotonic() + PATIENCE_S
+        while time.monotonic() < end:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", Place.load(office).port), 1):
+                break
+            assert process.poll() is None, process.stderr.read()
+            time.sleep(0.02)
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def client(folder, name=None, **more):

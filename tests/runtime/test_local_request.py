@@ -1,7 +1,6 @@
 """A wish lasts exactly as long as its command runs."""
 
 import os
-import signal
 import subprocess
 import sys
 
@@ -40,12 +39,12 @@ def test_a_request_ends_with_its_process(path):
     child = subprocess.Popen(
         [sys.executable, "-c", HOLD, str(path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
-    assert child.stdout.readline() == "there\n"
-    assert wished(path) == b"of a child"
-    child.send_signal(signal.SIGKILL)
-    child.wait()
-    child.stdin.close()
-    child.stdout.close()
+    try:
+        assert child.stdout.readline() == "there\n"
+        assert wished(path) == b"of a child"
+    finally:
+        child.kill()
+        child.communicate()
     assert path.exists(), "what it said is left behind"
     assert wished(path) is None
 

@@ -29,6 +29,7 @@ def test_a_killed_holder_gives_it_back(tmp_path):
 
 def test_the_folder_is_made(tmp_path):
     FileLock(tmp_path / "a" / "b" / "run.lock", "a gate").close()
+    assert (tmp_path / "a" / "b" / "run.lock").is_file()
 
 
 def test_a_folder_that_cannot_be_written_says_so(tmp_path):

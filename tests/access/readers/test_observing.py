@@ -51,9 +51,10 @@ def test_a_killed_observer_delays_nobody(tmp_path):
 
 
 def test_an_observer_that_does_not_read_delays_nobody(tmp_path):
-    with reading_socket(tmp_path):
+    with reading_socket(tmp_path) as listening:
         for _ in range(2000):
             ReadingSender(tmp_path).send(CARD)
+        assert next_reading(listening, 5.0) == CARD
 
 
 def test_garbage_on_the_socket_is_ignored(tmp_path):
@@ -121,11 +122,12 @@ def test_readers_come_back_from_a_borrower_that_is_killed(tmp_path):
         "with borrowed(pathlib.Path(sys.argv[1])):\n print('mine', flush=True); time.sleep(60)"
     )
     borrower = subprocess.Popen([sys.executable, "-c", script, str(tmp_path)], stdout=subprocess.PIPE)
-    assert borrower.stdout.readline() == b"mine\n"
-    assert is_borrowed(tmp_path)
-    borrower.kill()
-    borrower.wait()
-    borrower.stdout.close()
+    try:
+        assert borrower.stdout.readline() == b"mine\n"
+        assert is_borrowed(tmp_path)
+    finally:
+        borrower.kill()
+        borrower.communicate()
     assert not is_borrowed(tmp_path)
 
 

@@ -52,7 +52,7 @@ def test_a_converter_gets_its_source_and_returns_the_model(probe):
 def test_a_converter_opens_no_file(probe, path):
     done = probe(f"return open({path!r}, 'rb').read()")
     assert done.returncode == 1
-    assert "Permission denied" in done.stderr or "ermission" in done.stderr
+    assert "Permission denied" in done.stderr
     assert done.stdout == ""
 
 
