@@ -46,6 +46,10 @@ MEANINGS = {
         "the gate is too old for protected cards and PINs; update gated there: until then it gets removals and "
         "suspensions only"
     ),
+    "mark_ignored": (
+        "the gate is too old for the marks of people: there a marked face, of a child or of somebody alike, still "
+        "opens alone; update gated there"
+    ),
     "verifiers_changed": (
         "the gate sent new keys for cards and PINs; if its memory card was replaced, pair it again; otherwise "
         "somebody has copied its keys"

@@ -26,6 +26,7 @@ from gated.office.face_sharing import FaceRequests
 from gated.office.face_store import FaceRequest
 from gated.office.gate_records import DigestKeys
 from gated.office.gate_session import GateSession
+from gated.office.old_gates import update_mark_alarm
 from gated.office.record_sending import RecordSender
 from gated.office.renewals import Renewals
 from gated.office.statuses import handle_status, update_withheld_alarms
@@ -184,6 +185,7 @@ class Exchange:
             yield session.heartbeat(heartbeat, status)
         if (command := report_outdated(self._store, session, status, wall)) is not None:
             yield session.command(command)
+        update_mark_alarm(self._store, session, status, wall)
         if ack is not None:
             yield session.ack(ack)
         yield from self._send_recovery(session, status, wall)

@@ -11,6 +11,7 @@ from msgspec import Meta, field
 from gated.protocol.wire_types import Hash, Message, Seq, Short, Time, Token
 
 LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED = "live", "batch", "held", "handover", "verifiers", "sealed"
+TWO_KINDS = "two_kinds"
 """The functions beyond the first version, as in `Status.can` and `Heartbeat.understands`.
 
 - LIVE: commands that are offered first.
@@ -19,6 +20,7 @@ LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED = "live", "batch", "held", 
 - HANDOVER: `RecoveryNotice`.
 - VERIFIERS: cards and PINs as digests (`WireCard.digest`, `WirePin.verifier`).
 - SEALED: messages that name no person are sealed as well.
+- TWO_KINDS: marks of people, and rules that need two credential kinds.
 """
 
 
@@ -94,7 +96,7 @@ class Status(Message, frozen=True, kw_only=True):
     """Age of the newest heartbeat with a valid challenge, in seconds. 0 if there was none."""
     can: Annotated[list[Short], Meta(max_length=32)] = field(default_factory=list)
     """Functions of this gate beyond the first version: "live" (offers), "batch", "held", "handover", "verifiers",
-    "sealed"."""
+    "sealed", "two_kinds" (marks of people, and rules that need two credential kinds)."""
     certificate_ends: Time = ""
     """End of the certificate that this gate's link uses."""
     recovery: Short = ""

@@ -20,6 +20,7 @@ from gated.protocol.status_messages import (
     LIVE,
     QUARANTINE,
     SEALED,
+    TWO_KINDS,
     VERIFIERS,
     GuessingLimits,
     RecordMark,
@@ -35,7 +36,7 @@ from gated.sync.upload import JournalUpload
 
 LONGEST_PART = 64
 """Longest name of a part in `degraded`, in characters."""
-FUNCTIONS = [LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED]
+FUNCTIONS = [LIVE, BATCH, QUARANTINE, HANDOVER, VERIFIERS, SEALED, TWO_KINDS]
 """The functions that this gate announces in `Status.can`."""
 OUTDATED = ["office_outdated"]
 """Added to `degraded` while the office sends readable card numbers or PINs. The gate stores none of them."""

@@ -285,6 +285,44 @@ def test_the_gates_are_listed_with_their_progress(office, store, gate, ann):
     assert "vision" in office("gates")
 
 
+@pytest.fixture
+def old_gate(store, gate):
+    """Return a gate of a version that knows neither marks nor rules with two kinds."""
+    status = Status(site=SITE, gate=gate, version="0.1.0", can=["verifiers"])
+    store.gate_table.record_status(gate, status, is_changed=True, is_fresh=True, at="2026-11-23T07:58:00Z")
+    return gate
+
+
+def update_gate(store, gate):
+    new = Status(site=SITE, gate=gate, version="0.2.0", can=["verifiers", "two_kinds"])
+    store.gate_table.record_status(gate, new, is_changed=True, is_fresh=True, at="2026-11-23T07:59:00Z")
+
+
+def test_a_mark_names_the_gates_that_ignore_it(office, store, old_gate, ann):
+    printed = office("person", "mark", ann, "--alike")
+    assert f"{old_gate} has gated 0.1.0, which ignores marks" in printed
+    assert json.loads(office("gates", "--json"))[0]["degraded"] == ["mark_ignored"]
+    update_gate(store, old_gate)
+    assert "ignores marks" not in office("person", "mark", ann, "--alike")
+    assert json.loads(office("gates", "--json"))[0]["degraded"] == []
+
+
+def test_the_removal_of_a_mark_names_no_gate(office, old_gate, ann):
+    assert "ignores marks" not in office("person", "mark", ann, "--none")
+
+
+@pytest.mark.parametrize("owner", [("person", "rights"), ("rights", "household"), ("rights", "role")])
+def test_a_rule_with_two_kinds_names_the_gates_that_do_not_know_it(office, store, old_gate, ann, owner):
+    store.add_gate("gate-2", Identity.make().party.dump(), "0a0c")
+    rule = (*owner, {"rights": ann, "household": "2-401", "role": "resident"}[owner[1]], "--with-card-or-pin")
+    assert f"{old_gate} has gated 0.1.0, which does not know this rule" in office(*rule)
+    assert "does not know this rule" in office(*rule, "--gate", old_gate.upper())
+    assert "does not know this rule" not in office(*rule, "--gate", "gate-2")
+    assert "does not know this rule" not in office(*rule[:-1], "--door", "main")
+    update_gate(store, old_gate)
+    assert "does not know this rule" not in office(*rule)
+
+
 def happen(store, gate, kinds):
     rows, before = [], genesis(SITE, gate, "j")
     for seq, kind in enumerate(kinds, 1):

@@ -138,7 +138,7 @@ def _status(rows: list[WireEvent], held: list[Record]) -> dict[str, Message]:
         challenge=CHALLENGE,
         heard=1804,
         silent_s=3,
-        can=["live", "batch", "held", "handover", "verifiers", "sealed"],
+        can=["live", "batch", "held", "handover", "verifiers", "sealed", "two_kinds"],
         certificate_ends="2028-10-12T07:58:00.000000Z",
         recovery=RECOVERY,
         guessing=GuessingLimits(1, 2, by_household=False, pins_day=12, household_day=10, cards_hour=20, cards_day=200,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from gated import names
 from gated.cli import read_only_command, show_json, streams
 from gated.cli.office import json_option
+from gated.cli.office.old_gates import warn_of_unknown_rule
 from gated.cli.office.shared_records import store_records, weekly_schedules
 from gated.cli.people_stores import days_of, since_option, until_option
 from gated.cli.place_options import add_option, doors_option, gates_option, one_of, places_of, second_option
@@ -54,6 +55,12 @@ def access_rules_of(
     doors_as_sent = [AccessRule(place, needs_second=needs_second).stored_door for place in places or (None,)]
     new = [WireAccessRule(door, schedule, begin, end) for door in doors_as_sent]
     return [] if clear else [*(before if add else ()), *new]
+
+
+def warn_of_rule(store: Store, *, needs_second: bool, gates: tuple[str, ...], **_: object) -> None:
+    """Name the gates that are too old for a rule with two kinds. The arguments are the options of the rule."""
+    if needs_second:
+        warn_of_unknown_rule(store, gates)
 
 
 def shown_rules(rules: Sequence[WireAccessRule]) -> list[dict[str, Any]]:
@@ -129,6 +136,7 @@ def household(folder: Path, /, household: str, **options: Any) -> None:
         store_records(
             store, "household", [HouseholdRecord(n=0, household=each, rights=rules[each]) for each in spellings]
         )
+        warn_of_rule(store, **options)
     streams.echo(f"set the access rules of household {name}")
 
 
@@ -144,6 +152,7 @@ def role(folder: Path, /, role: str, **options: Any) -> None:
         spellings = store.book.spellings(RoleRecord, name)
         rules = {each: access_rules_of(store, _rules_under(store, f"role/{each}"), **options) for each in spellings}
         store_records(store, "role", [RoleRecord(n=0, role=each, rights=rules[each]) for each in spellings])
+        warn_of_rule(store, **options)
     streams.echo(f"set the access rules of the role {name}")
     if not any(names.is_same(name, each) for each in roles):
         streams.echo(f"note: nobody has the role {name} yet; {names.did_you_mean(name, roles)}", err=True)

@@ -1,6 +1,7 @@
 """`gated office gates`: shows the gates of the site."""
 
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from gated.cli.table_output import in_words, in_zone, show
 from gated.office.disclosure import OUTDATED
 from gated.office.gate_store import PairedGate
 from gated.office.office_person import OfficePerson
+from gated.office.old_gates import IGNORED, has_marks, too_old
 from gated.office.renewals import ends_of
 from gated.office.store import Store
 from gated.protocol.status_messages import QUARANTINE, Status
@@ -53,7 +55,7 @@ def _gate(store: Store, gate: PairedGate) -> dict[str, Any]:
         "seen_at": gate.seen_at,
         "version": status and status.version,
         "door": status and status.door,
-        "degraded": [*status.degraded, *[OUTDATED] * gate.is_outdated] if status else [],
+        "degraded": [*status.degraded, *[OUTDATED] * gate.is_outdated, *_ignored(store, gate)] if status else [],
         "people": status and status.people,
         "templates": status and status.templates,
         "quarantined": records and records.quarantined,
@@ -65,6 +67,11 @@ def _gate(store: Store, gate: PairedGate) -> dict[str, Any]:
         "certificate": gate.serial,
         "certificate_ends": ends.isoformat() if (ends := ends_of(gate)) is not None else None,
     }
+
+
+def _ignored(store: Store, gate: PairedGate) -> list[str]:
+    """Return `mark_ignored` if people have marks and the gate is too old for them."""
+    return [IGNORED] if too_old([gate]) and has_marks(store, datetime.now(UTC)) else []
 
 
 def _accepted_at(store: Store, gate: PairedGate) -> list[str]:

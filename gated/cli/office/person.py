@@ -13,8 +13,9 @@ from msgspec.structs import replace
 from gated import names
 from gated.cli import streams
 from gated.cli.find_person import called, not_twice, sure, yes_option
-from gated.cli.office.access_rules import access_rule_options, access_rules_of, copy_shared_rules
+from gated.cli.office.access_rules import access_rule_options, access_rules_of, copy_shared_rules, warn_of_rule
 from gated.cli.office.chosen_person import changing_person, person_by_words
+from gated.cli.office.old_gates import warn_of_ignored_mark
 from gated.cli.people_stores import days_of
 from gated.cli.preferences import given_mark, given_preferences, mark_options, near_role, preference_options
 from gated.errors import OfficeError
@@ -166,6 +167,7 @@ def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
     """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
     with changing_person(folder, subject) as (store, who):
         store.book.put(replace(who, rights=access_rules_of(store, who.rights, **options)))
+        warn_of_rule(store, **options)
     streams.echo(f"set the access rules of {called(who)}, {who.subject}")
 
 
@@ -188,12 +190,15 @@ def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> Non
 def mark(folder: Path, /, subject: str, kind: str | None, until: date | None) -> None:
     """Mark a person whose face may not open alone at any gate: the person also uses a card or PIN.
 
-    A card or PIN alone still opens. The office stores no reason beside the mark. Gates of an older version ignore it.
+    A card or PIN alone still opens. The office stores no reason beside the mark. A gate of an older version ignores the
+    mark. The command names such gates, and `gated office alarms` shows them.
     """
     with changing_person(folder, subject) as (store, who):
         new = given_mark(kind, days_of(None, until, store.zone)[1])
         end = None if new is None or new.until is None else new.until.isoformat()
         store.book.put(replace(who, mark=None if new is None else WireMark(new.kind, end)))
+        if new is not None:
+            warn_of_ignored_mark(store)
     streams.echo(f"{'removed' if new is None else 'set'} the mark of {called(who)}, {who.subject}")
 
 
