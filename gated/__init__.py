@@ -1,6 +1,7 @@
 """gated: the software in the gate of a residential courtyard. The map, from the top layer down:
 
-app            the brain, wired: builds, starts and stops every part on one page
+app            the start of the brain: lock, settings, workers, then the brain itself
+brain          the brain, wired: builds, starts and stops every part on one page
 vision         the vision process, wired
 cli            the commands
 provision      sets a machine up as a gate, and a machine as an office

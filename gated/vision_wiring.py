@@ -5,7 +5,6 @@
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gated.access.entrance import Entrance
@@ -16,7 +15,8 @@ from gated.errors import CameraError, ModelError
 from gated.face.manifest import lawful_set
 from gated.face.own_models import OwnModels
 from gated.face.vision_link import VisionLink
-from gated.face.vision_messages import Observation, TrackEnded, VisionReady, VisionSettings
+from gated.face.vision_messages import Observation, TrackEnded, VisionReady
+from gated.face.vision_start import VisionStart
 from gated.gallery.gallery import Gallery
 from gated.runtime.tasks import Backoff
 from gated.service.camera_colour import ColourWatch
@@ -39,13 +39,12 @@ class VisionWiring:
         duty: Duty,
         on_models: Callable[[], None],
         *,
+        start: VisionStart,
         metrics: "Metrics | None" = None,
-        service: Path | None = None,
     ) -> None:
         """Build the link to vision.
 
-        `on_models`: called after other models came into use. `service`: the socket of the vision service, as in
-        `VisionLink`.
+        `on_models`: called after other models came into use. `start`: may have started vision already.
         """
         self._settings, self._models, self._gallery, self._entrance = settings, models, gallery, entrance
         self._stage, self._duty, self._on_models, self._metrics = stage, duty, on_models, metrics
@@ -53,13 +52,13 @@ class VisionWiring:
         self._has_seen, self._why_blind = False, ""
         self.blind = asyncio.Event()
         """Set if vision failed before it ever saw, because of its models or its camera."""
-        worker = VisionSettings(settings.camera, settings.models, settings.face, bool(settings.readers.pass_key))
-        self.link = VisionLink(
-            worker, self._on_vision, self._on_seen, self._on_blind, entrance.readers.handle_code, service=service
-        )
+        self._start = start
+        self.link = VisionLink(start, self._on_vision, self._on_seen, self._on_blind, entrance.readers.handle_code)
 
     async def run(self) -> None:
         """Run vision, as soon as there is a model set that may be used here."""
+        if self._models.now is None:
+            await self._start.aclose()
         backoff = Backoff(1.0, 30.0)
         while self._models.now is None:
             await asyncio.sleep(backoff.next_s())

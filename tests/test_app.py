@@ -1,15 +1,22 @@
 """Tests the gate as a whole: real processes, real models, real pictures, mock pins."""
 
+import asyncio
 import json
 import os
 import shutil
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from gated import app, brain
+from gated.config import load
+from gated.errors import StateError
 
 pytestmark = [pytest.mark.slow, pytest.mark.long]
 
@@ -198,6 +205,30 @@ def test_a_second_brain_on_the_same_state_is_refused_and_the_first_goes_on(home)
     assert done.stderr.count("\n") == 1
     assert str(brain.pid) in done.stderr
     assert brain.poll() is None
+
+
+def test_the_workers_start_before_the_parts_of_the_brain_are_imported():
+    """The brain needs numpy and the databases. A worker that waits for them makes the start longer."""
+    code = "import sys, gated.app; print(sorted({'numpy', 'sqlite3', 'gated.brain'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_a_brain_that_cannot_start_leaves_no_worker(home, monkeypatch):
+    """The latch and vision are started before the brain finds out."""
+    show(home, home.faces / "stranger_1.jpg", loop=True)
+
+    workers = []
+
+    async def fails(settings, config, start, vision, latch, *, once):
+        workers.extend((vision._early.process.process, latch._early.process))
+        raise StateError("no brain today")
+
+    monkeypatch.setattr(app, "keep_memory_secret", lambda: None)  # this process is not a gate
+    monkeypatch.setattr(brain, "run", fails)
+    with pytest.raises(StateError, match="no brain today"):
+        asyncio.run(app.run(load(home.config), home.config))
+    assert len(workers) == 2
+    assert all(worker.returncode is not None for worker in workers)
 
 
 def test_systemd_is_told_ready_watchdog_and_stopping(home):

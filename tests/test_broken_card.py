@@ -14,11 +14,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from gated.access.lockdown import begin_lockdown, end_lockdown
-from gated.app import Brain
+from gated.brain import Brain
 from gated.config.settings_trial import begin, propose
 from gated.errors import GatedError
 from gated.events import CallPressed
 from gated.face.manifest import lawful_set
+from gated.face.vision_start import gate_vision
 from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
 from gated.gallery.repair import repair
@@ -111,13 +112,13 @@ def hurt(path, dice):
 
 
 async def live(folder, embedder, dice):
-    """Run a brain on that folder as `gated.app.run` does, with a person at the gate. Returns how often it opened."""
+    """Run a brain on that folder as `gated.brain.run` does, with a person at the gate. Returns how often it opened."""
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state
     repaired, entries = repair(state), read_newest(state, SITE, GATE)
     facts = first_facts(start.settings, start, entries, repaired)
-    brain = Brain(start.settings, config, last_time(entries), facts)
+    brain = Brain(start.settings, config, gate_vision(start.settings), last_time(entries), facts)
     door = RecordingDoor()
     try:
         brain.entrance.credentials._responder._release = door.release

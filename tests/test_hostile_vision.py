@@ -20,9 +20,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from gated import app
 from gated.access.visit_rate import PASSES_AT_ONCE, VISITS_AT_ONCE
 from gated.access.visits import MOST_VISITS
+from gated.brain import Brain
 from gated.config import load
 from gated.events import (
     AccessDenied,
@@ -44,6 +44,7 @@ from gated.face.vision_messages import (
     VisionPulse,
     ready_with,
 )
+from gated.face.vision_start import gate_vision
 from gated.gallery.gallery import Gallery
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.runtime.tasks import Backoff
@@ -70,7 +71,7 @@ def unit(seed):
 FACE = unit(1)
 
 
-class Watched(app.Brain):
+class Watched(Brain):
     """A brain, and the facts that it reported."""
 
     def __init__(self, *arguments, **named):
@@ -109,8 +110,10 @@ async def attacked(gate, tmp_path, chunks_for, monkeypatch):
     """Run a brain while the attacker speaks, and yield it."""
     monkeypatch.setattr(vision_link, "Backoff", lambda **_: Backoff(first_s=0.001, most_s=0.001))
     async with FakeVision(tmp_path / "v", chunks_for) as attacker:
-        with contextlib.closing(Watched(load(gate.config), gate.config, AT, vision=attacker.path)) as brain:
-            life = asyncio.create_task(brain.live(own_latch=False, once=False))
+        settings = load(gate.config)
+        sight = gate_vision(settings, attacker.path)
+        with contextlib.closing(Watched(settings, gate.config, sight, AT)) as brain:
+            life = asyncio.create_task(brain.live(None, once=False))
             try:
                 yield brain, attacker, life
                 assert not life.done()

@@ -14,9 +14,10 @@ from gated.access.guess_counts import Guess
 from gated.access.guess_store import GuessStore
 from gated.access.pass_ledger import PassLedger
 from gated.access.passes import VisitorPass
-from gated.app import Brain
+from gated.brain import Brain
 from gated.config.settings_trial import begin
 from gated.errors import GatedError, StateError
+from gated.face.vision_start import gate_vision
 from gated.gallery.gallery import Gallery
 from gated.gallery.repair import repair
 from gated.journal.recent_rows import last_time, read_newest
@@ -106,7 +107,8 @@ async def live(folder, embedder, *, is_repaired):
     state = start.settings.state
     repaired = repair(state) if is_repaired else []
     entries = read_newest(state, SITE, GATE)
-    brain = Brain(start.settings, config, last_time(entries), first_facts(start.settings, start, entries, repaired))
+    facts = first_facts(start.settings, start, entries, repaired)
+    brain = Brain(start.settings, config, gate_vision(start.settings), last_time(entries), facts)
     door, entrance = RecordingDoor(), brain.entrance
     try:
         entrance.credentials._responder._release = door.release

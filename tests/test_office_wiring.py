@@ -15,14 +15,15 @@ from pathlib import Path
 import msgspec
 
 from gated import config
-from gated.app import Brain
+from gated.brain import Brain
+from gated.face.vision_start import gate_vision
 
 file, url = Path(sys.argv[1]), sys.argv[2]
 settings = config.load(file)
 settings = msgspec.structs.replace(settings, sync=msgspec.structs.replace(settings.sync, url=url))
 
 async def parts():
-    with closing(Brain(settings, file, datetime.now(UTC))) as brain:
+    with closing(Brain(settings, file, gate_vision(settings), datetime.now(UTC))) as brain:
         return [name for name, _ in brain._optional_parts()]
 
 print(json.dumps([asyncio.run(parts()), sorted(sys.modules)]))

@@ -44,6 +44,16 @@ PSEUDONYM_KEY = secrets.token_bytes(32)
 """The key of the person pseudonyms. It is new in each process, so the latch cannot link a person across days."""
 
 
+async def is_answering(path: Path) -> bool:
+    """Return whether a latch accepts connections at the socket `path`."""
+    try:
+        _, writer = await asyncio.open_unix_connection(path)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
 def ignore_reading(reading: str, door: str) -> None:
     """Ignore a card or a key."""
 
@@ -116,14 +126,7 @@ class LatchClient:
 
     async def is_answering(self) -> bool:
         """Return whether a latch accepts connections at the socket."""
-        if self.is_linked:
-            return True
-        try:
-            _, writer = await asyncio.open_unix_connection(self._path)
-        except OSError:
-            return False
-        writer.close()
-        return True
+        return self.is_linked or await is_answering(self._path)
 
     async def run(self) -> None:
         """Keep the link open until cancelled. Reconnects with backoff."""

@@ -17,6 +17,7 @@ from gated.config import Settings
 from gated.errors import CameraError
 from gated.face.vision_link import VisionLink
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady, VisionSettings
+from gated.face.vision_start import VisionStart
 from gated.storage.process_lock import FileLock
 
 READY_S = 40.0
@@ -66,7 +67,7 @@ class LiveView:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        link = VisionLink(self._worker, self._on_ready, self._seen.put, self._on_lost, service=self._service)
+        link = VisionLink(VisionStart(self._worker, self._service), self._on_ready, self._seen.put, self._on_lost)
         self._task = self._loop.create_task(link.run())
         try:
             self._loop.run_until_complete(self._task)

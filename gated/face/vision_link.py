@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from gated.errors import WireError
 from gated.face.vision_messages import (
@@ -22,7 +21,7 @@ from gated.face.vision_messages import (
     VisionSettings,
     VisionTrouble,
 )
-from gated.runtime import child
+from gated.face.vision_start import VisionStart
 from gated.runtime.channel import Channel
 from gated.runtime.confinement import WORDS, Lack
 from gated.runtime.rate_limit import Pace
@@ -49,19 +48,16 @@ class VisionLink:
 
     def __init__(
         self,
-        settings: VisionSettings,
+        start: VisionStart,
         on_ready: Callable[[VisionReady], None],
         on_seen: Callable[[Observation | TrackEnded], None],
         on_lost: Callable[[str], None],
         on_code: Callable[[CodeSeen], None] = lambda _: None,
-        *,
-        service: Path | None = None,
     ) -> None:
-        """`service`: systemd's socket for vision. None, or no such socket: vision runs as a child of the brain."""
-        self._settings, self._on_ready, self._on_seen, self._on_lost = settings, on_ready, on_seen, on_lost
-        self._on_code, self._service = on_code, service
+        self._start, self._on_ready, self._on_seen, self._on_lost = start, on_ready, on_seen, on_lost
+        self._on_code = on_code
         self._logged: set[str] = set()
-        self._pace, self._work = pace_of(settings), Pace(SHARE)
+        self._pace, self._work = pace_of(start.settings), Pace(SHARE)
         self.pulse: VisionPulse | None = None
         """The last pulse of the ready worker. None while there is none."""
         self.exhausted = asyncio.Event()
@@ -82,16 +78,15 @@ class VisionLink:
     async def _one(self) -> str:
         """Run one worker until it ends. Return the reason in words."""
         try:
-            worker = await self._begin()
+            worker = await self._start.start()
         except OSError as error:
             return f"its service cannot be reached ({error.strerror}); see `systemctl status gated-vision.socket`"
-        assert worker.ours is not None
-        channel = await Channel[FromVision].over(worker.ours, FromVision)
+        except WireError as error:
+            return str(error)
         try:
-            channel.send(self._settings)
-            return await self._listen(channel)
+            return await self._listen(worker.channel)
         except EOFError:
-            return await worker.wait()
+            return await worker.process.wait()
         except TimeoutError:
             return "it is silent"
         except WireError as error:
@@ -100,22 +95,7 @@ class VisionLink:
             log.exception("vision: a message could not be handled")
             return f"an internal error ({type(error).__name__}); read the log"
         finally:
-            await worker.kill()
-            await channel.close()
-
-    async def _begin(self) -> child.Child | child.Served:
-        """Start a worker: connect to the service if its socket exists, otherwise start a child. Raises `OSError`.
-
-        systemd owns the socket, in a folder of root's: vision cannot remove it to run as the brain's user.
-        """
-        if self._service is None:
-            return await child.start(["vision"], with_socket=True)
-        if self._service.exists():
-            return child.dial(self._service)
-        self._log_once(
-            "vision is not a service here and runs as the brain's user; run `sudo gated provision` to make it a service"
-        )
-        return await child.start(["vision"], with_socket=True)
+            await worker.end()
 
     def _log_once(self, text: str) -> None:
         if text not in self._logged:

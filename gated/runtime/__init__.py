@@ -4,5 +4,5 @@ Starts critical and optional tasks, worker processes and the message channel bet
 seccomp). Holds no product logic.
 
 Public: channel, child, confined_run, confinement, file_locks, garbage, landlock, local_request, rate_limit, seccomp,
-secrecy, tasks.
+secrecy, starter, tasks.
 """

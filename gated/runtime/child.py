@@ -16,6 +16,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from gated.runtime.starter import Starter
 from gated.runtime.tasks import Backoff
 
 log = logging.getLogger(__name__)
@@ -23,6 +24,8 @@ log = logging.getLogger(__name__)
 POLL_S = 0.25
 """Interval of the service checks by `keep_running`, in seconds."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
+OURS_ALONE = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
+"""The variables of sd_notify(3). A worker must not report to systemd in the name of this process."""
 
 
 class Child(Struct, frozen=True):
@@ -106,13 +109,20 @@ async def start(arguments: Sequence[str], *, with_socket: bool = False) -> Child
     `with_socket`: adds `--fd N` to the arguments and returns this process's end with the child.
     """
     command = [sys.executable, "-P", "-m", "gated", *arguments]
+    environment = {name: value for name, value in os.environ.items() if name not in OURS_ALONE}
     if not with_socket:
-        return Child(await asyncio.create_subprocess_exec(*command, start_new_session=True))
+        return Child(await asyncio.create_subprocess_exec(*command, start_new_session=True, env=environment))
     own_end, child_end = socket.socketpair()
     with child_end:
         fd = child_end.fileno()
         process = await asyncio.create_subprocess_exec(
-            *command, "--fd", str(fd), pass_fds=[fd], start_new_session=True, stdin=asyncio.subprocess.DEVNULL
+            *command,
+            "--fd",
+            str(fd),
+            pass_fds=[fd],
+            start_new_session=True,
+            env=environment,
+            stdin=asyncio.subprocess.DEVNULL,
         )
     return Child(process, own_end)
 
@@ -125,20 +135,21 @@ def die_with_parent() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-async def keep_running(arguments: Sequence[str], is_served: Callable[[], Awaitable[bool]]) -> None:
+async def keep_running(name: str, starter: Starter[Child], is_served: Callable[[], Awaitable[bool]]) -> None:
     """Start a worker, and start it again whenever it ends, while `is_served` returns false. Runs until cancelled.
 
-    Ends its worker when it is cancelled.
+    `name`: of the worker, for the log. A worker that was started early runs in any case. Ends its worker when it is
+    cancelled.
     """
     backoff = Backoff(first_s=0.1, most_s=5.0)
     while True:
-        if await is_served():
+        if not starter.has_early and await is_served():
             backoff.reset()
             await asyncio.sleep(POLL_S)
             continue
-        worker = await start(arguments)
+        worker = await starter.start()
         try:
-            log.warning("%s %s", " ".join(arguments), await worker.wait())
+            log.warning("%s %s", name, await worker.wait())
         finally:
             await worker.stop(grace_s=1.0)
         await asyncio.sleep(backoff.next_s())

@@ -12,10 +12,13 @@ import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gated.errors import StateError
 from gated.storage.sql import prepare, transaction
+
+if TYPE_CHECKING:
+    from sqlite_utils import Database
 
 BACK = "-- back\n"
 """The separator in a script between the change and its undo part."""
@@ -36,7 +39,7 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
     """Run the missing scripts and record them, all in one transaction. Take no lock if none is missing."""
     if is_current(connection, migrations):
         return
-    from sqlite_utils import Database, Migrations  # saves 0.1 s and 25 MB if the schema is current
+    from sqlite_utils import Migrations  # saves 0.1 s and 25 MB if the schema is current
 
     known = Migrations(SET)
     for number, script in enumerate(migrations, 1):
@@ -46,16 +49,27 @@ def migrate(connection: sqlite3.Connection, migrations: Sequence[str]) -> None:
         if done > len(migrations):
             advice = "install the newer gated again, or go back with `gated update --back`"
             raise sqlite3.DatabaseError(f"it has schema {done}, this gated knows {len(migrations)}; {advice}")
-        known.apply(Database(connection))
+        known.apply(_helper(connection))
         _mark_undo_scripts(connection)
         connection.execute(f"PRAGMA user_version = {len(migrations)}")
 
 
 def applied(connection: sqlite3.Connection) -> int:
     """Return the number of applied migrations, from the record of sqlite-utils."""
-    from sqlite_utils import Database, Migrations
+    from sqlite_utils import Migrations
 
-    return len(Migrations(SET).applied(Database(connection)))
+    return len(Migrations(SET).applied(_helper(connection)))
+
+
+def _helper(connection: sqlite3.Connection) -> "Database":
+    """Return the connection as sqlite-utils needs it.
+
+    Loads no plugin: the search for plugins reads the metadata of every installed package (40 ms), and a plugin is
+    foreign code in the brain.
+    """
+    from sqlite_utils import Database
+
+    return Database(connection, execute_plugins=False)
 
 
 def _migration(number: int, script: str) -> Callable[[Any], None]:
@@ -119,7 +133,7 @@ def go_back(path: Path, known: int) -> int:
 
 
 def _undo(connection: sqlite3.Connection, number: int) -> None:
-    from sqlite_utils import Database, Migrations
+    from sqlite_utils import Migrations
 
     known = connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_gated_back'").fetchone()
     row = known and connection.execute("SELECT script FROM _gated_back WHERE number = ?", (number,)).fetchone()
@@ -128,6 +142,6 @@ def _undo(connection: sqlite3.Connection, number: int) -> None:
     for statement in statements(row[0]):
         connection.execute(statement)
     connection.execute("DELETE FROM _gated_back WHERE number = ?", (number,))
-    record = Database(connection).table(Migrations.migrations_table)
+    record = _helper(connection).table(Migrations.migrations_table)
     record.delete_where("migration_set = ? AND name = ?", (SET, str(number)))
     connection.execute(f"PRAGMA user_version = {number - 1}")

@@ -202,7 +202,7 @@ def test_importing_the_chapter_does_not_load_the_runtime():
 
 def test_the_brain_loads_no_code_that_looks():
     looks = {f"gated.face.{name}" for name in ("onnx", "detect", "align", "embed", "pad", "pipeline")}
-    code = f"import sys, gated.app; print(sorted({looks} & set(sys.modules)))"
+    code = f"import sys, gated.brain; print(sorted({looks} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 

@@ -24,6 +24,7 @@ from gated.face.vision_messages import (
     VisionSettings,
     VisionTrouble,
 )
+from gated.face.vision_start import VisionStart
 from gated.runtime.channel import Channel
 from gated.runtime.confinement import WORDS
 from gated.runtime.rate_limit import Pace
@@ -41,7 +42,7 @@ async def linked(path, sent, again=b"", **calls):
     lost = []
     callbacks = {"on_ready": lambda _: None, "on_seen": lambda _: None, **calls}
     async with FakeVision(path, lambda _: chain([sent], repeat(again) if again else ())) as service:
-        link = VisionLink(SETTINGS, callbacks["on_ready"], callbacks["on_seen"], lost.append, service=path)
+        link = VisionLink(VisionStart(SETTINGS, path), callbacks["on_ready"], callbacks["on_seen"], lost.append)
         task = asyncio.create_task(link.run())
         try:
             yield service, link, lost
@@ -124,21 +125,12 @@ async def test_a_service_that_refuses_connections_is_retried_with_backoff(tmp_pa
     with socket.socket(socket.AF_UNIX) as full:
         full.bind(str(path))
         lost = []
-        link = VisionLink(SETTINGS, print, print, lost.append, service=path)
+        link = VisionLink(VisionStart(SETTINGS, path), print, print, lost.append)
         task = asyncio.create_task(link.run())
         await until(lambda: len(lost) >= 2)
         task.cancel()
         await asyncio.wait([task])
     assert "its service cannot be reached" in lost[0]
-
-
-async def test_without_the_services_socket_vision_is_our_child_and_logs_it_once(tmp_path, caplog):
-    link = VisionLink(SETTINGS, print, print, print, service=tmp_path / "nothing")
-    for _ in range(2):
-        worker = await link._begin()
-        await worker.kill()
-        worker.ours.close()
-    assert [line for line in caplog.messages if "not a service here" in line] == caplog.messages[:1]
 
 
 async def test_a_missing_confinement_is_logged_once(tmp_path, caplog):
@@ -241,7 +233,7 @@ async def test_the_brain_sends_vision_its_settings_and_nothing_else(tmp_path):
 
     async with await asyncio.start_unix_server(listen, tmp_path / "v"):
         lost = []
-        link = VisionLink(SETTINGS, lambda _: None, lambda _: None, lost.append, service=tmp_path / "v")
+        link = VisionLink(VisionStart(SETTINGS, tmp_path / "v"), lambda _: None, lambda _: None, lost.append)
         task = asyncio.create_task(link.run())
         await until(lambda: lost and received)
         task.cancel()

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gated.runtime import child
+from gated.runtime.starter import Starter
 
 
 def test_the_end_of_a_child_is_described_in_words():
@@ -63,26 +64,39 @@ async def test_a_worker_with_a_socket_hears_us_and_ends_with_us():
     assert await asyncio.wait_for(worker.wait(), 20) == "ended with status 0"
 
 
+@pytest.mark.parametrize("with_socket", [False, True])
+async def test_a_worker_cannot_report_to_systemd_in_our_name(monkeypatch, with_socket):
+    """The latch is ready long before the brain is on duty."""
+    for name in child.OURS_ALONE:
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("GATED_TEST", "1")
+    worker = await child.start(["vision"], with_socket=with_socket)
+    environment = Path(f"/proc/{worker.process.pid}/environ").read_bytes().split(b"\0")
+    await worker.kill()
+    names = {line.partition(b"=")[0].decode() for line in environment}
+    assert "GATED_TEST" in names
+    assert not names & child.OURS_ALONE
+
+
 async def test_a_dead_worker_is_started_again_and_ended_with_the_task(gate):
     started = []
 
     async def is_served():
         return False
 
-    async def start(arguments):
-        worker = await real(arguments)
+    async def start():
+        worker = await child.start(["--config", str(gate.config), "latch"])
         started.append(worker)
         worker.process.kill()  # no wait here, because the task may be cancelled
         return worker
 
-    real, child.start = child.start, start
+    latch = Starter(start, child.Child.kill)
     try:
-        task = asyncio.ensure_future(child.keep_running(["--config", str(gate.config), "latch"], is_served))
+        task = asyncio.ensure_future(child.keep_running("the latch", latch, is_served))
         async with asyncio.timeout(20):
             while len(started) < 3:
                 await asyncio.sleep(0.05)
     finally:
-        child.start = real
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
@@ -93,9 +107,28 @@ async def test_nothing_is_started_where_somebody_serves(gate):
     async def is_served():
         return True
 
-    task = asyncio.ensure_future(child.keep_running(["no-such-command"], is_served))
+    nothing = Starter(lambda: child.start(["no-such-command"]), child.Child.kill)
+    task = asyncio.ensure_future(child.keep_running("nothing", nothing, is_served))
     await asyncio.sleep(0.6)
     assert not task.done()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
+
+async def test_a_worker_that_was_started_early_is_kept_though_it_serves_already(gate):
+    """Otherwise nobody would watch it, and nobody would end it."""
+
+    async def is_served():
+        return True
+
+    latch = Starter(lambda: child.start(["--config", str(gate.config), "latch"]), child.Child.kill)
+    await latch.start_early()
+    worker = latch._early
+    task = asyncio.ensure_future(child.keep_running("the latch", latch, is_served))
+    await asyncio.sleep(0.3)
+    assert not latch.has_early
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert worker.process.returncode is not None

@@ -100,7 +100,7 @@ def test_looks_are_counted_by_what_kept_them_from_counting(served):
 
 
 def test_a_gate_that_was_not_asked_for_figures_does_not_carry_them():
-    code = "import sys, gated.app; print('prometheus_client' in sys.modules)"
+    code = "import sys, gated.brain; print('prometheus_client' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"
 
 

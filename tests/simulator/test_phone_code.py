@@ -11,6 +11,7 @@ from gated.errors import CameraError
 from gated.face.pass_scan import pass_in
 from gated.face.vision_link import VisionLink
 from gated.face.vision_messages import VisionSettings
+from gated.face.vision_start import VisionStart
 from gated.simulator.cast import Cast
 from gated.simulator.composition import compose
 from gated.simulator.phone_code import code_on_phone
@@ -74,7 +75,7 @@ async def test_vision_reports_a_held_pass_to_the_brain_once(shared, tmp_path):
         passes=True,
     )
     codes, lost, pulses = [], [], []
-    link = VisionLink(settings, lambda _: None, lambda _: None, lost.append, codes.append)
+    link = VisionLink(VisionStart(settings), lambda _: None, lambda _: None, lost.append, codes.append)
     task = asyncio.create_task(link.run())
     try:
         async with asyncio.timeout(90):

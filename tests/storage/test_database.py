@@ -325,6 +325,19 @@ def test_undoing_a_migration_lowers_the_version_number(path: Path) -> None:
         assert version_of(connection) == 1
 
 
+def test_a_migration_loads_no_plugin_of_sqlite_utils(path: Path) -> None:
+    """A plugin of another package would run in the brain. The search for plugins takes 40 ms."""
+    code = f"""
+import sys
+from pathlib import Path
+from gated.storage import database
+database.connect(Path(sys.argv[1]), {NOTES_2!r}).close()
+from sqlite_utils import plugins
+assert not plugins._plugins_loaded
+"""
+    subprocess.run([sys.executable, "-c", code, path], check=True)
+
+
 def test_a_current_database_opens_without_sqlite_utils(path: Path) -> None:
     database.connect(path, NOTES).close()
     script = f"""
