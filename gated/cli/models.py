@@ -80,7 +80,7 @@ def verify(context: Context, model_set: str | None, as_json: bool) -> None:
     settings = context.settings_or_defaults
     chosen = load_manifest(settings.models).model_set(model_set or settings.models.set)
     rows = [
-        {"file": entry.file, "problem": problem_of(entry, folder_of(settings.models, chosen), settings.face.threads)}
+        {"file": entry.file, "problem": problem_of(entry, folder_of(settings.models, chosen))}
         for entry in chosen.models
     ]
     good = not any(row["problem"] for row in rows)
@@ -170,10 +170,10 @@ def bars() -> Iterator[download.Progress]:
         yield step
 
 
-def problem_of(entry: ModelEntry, folder: Path, threads: int) -> str | None:
+def problem_of(entry: ModelEntry, folder: Path) -> str | None:
     """Return what is wrong with a model's file, or None."""
     try:
-        Model.load(entry, folder, threads)
+        Model.load(entry, folder)
     except ModelError as error:
         return str(error)
     return None

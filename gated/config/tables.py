@@ -90,9 +90,9 @@ class FaceSettings(msgspec.Struct, frozen=True):
     max_yaw_deg: Annotated[float, Meta(ge=5, le=90), Safe.LESS] = 45.0
     max_pitch_deg: Annotated[float, Meta(ge=5, le=90), Safe.LESS] = 35.0
     max_faces: Annotated[int, Meta(ge=1, le=20), Safe.ANY] = 5
-    threads: Annotated[int, Meta(ge=1, le=8), Safe.ANY] = 1
-    """Threads for each model; two models run side by side. More threads help large models on four cores: run `gated
-    bench`.
+    threads: Annotated[Annotated[int, Meta(ge=1, le=8)] | None, Safe.ANY] = None
+    """Threads for each model; as many models run side by side as the cores allow, at most four. By default the detector
+    has a thread for each core, and each other model one. This is the fastest choice on a Pi.
     """
 
 

@@ -55,7 +55,7 @@ def models(settings: Settings) -> Finding:
     try:
         chosen = lawful_set(settings)
         for entry in chosen.models:
-            Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
+            Model.load(entry, folder_of(settings.models, chosen))
     except ModelError as error:
         return red("models", f"{error}", "run `gated models list` and `gated models verify`")
     return green("models", f"{len(chosen.models)} of set {chosen.name} ({chosen.grade}) verified")

@@ -1,11 +1,8 @@
 """Turns a face into its embedding: each embedder of the set aligns the face and gives one part. `pipeline` uses it."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.composite import Composite
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.face.align import aligned, similarity
@@ -20,7 +17,7 @@ class Embedder:
     """One embedding network with its alignment and its input tensor."""
 
     def __init__(self, model: Model, entry: EmbedderEntry) -> None:
-        self.model, self._entry = model, entry
+        self.model, self.entry = model, entry
         self.tensor, self._aligner = InputTensor(entry.input), Sampler(entry.input.size)
 
     def align(self, picture: Pixels, landmarks: NDArray[np.float32]) -> Planes | None:
@@ -28,7 +25,7 @@ class Embedder:
 
         The crop is valid until the next call.
         """
-        upright = similarity(landmarks, self._entry.landmarks)
+        upright = similarity(landmarks, self.entry.landmarks)
         return None if upright is None else aligned(picture, upright, self._aligner)
 
     def embed(self, crop: Planes) -> Embedding:
@@ -36,20 +33,14 @@ class Embedder:
         vector = next(iter(self.model.run(self.tensor.fill(crop)).values())).reshape(-1)
         with np.errstate(all="ignore"):
             unit = vector / np.sqrt(np.square(vector, dtype=np.float64).sum())
-        return check_embedding(unit.astype(np.float32), self._entry.dimension)
+        return check_embedding(unit.astype(np.float32), self.entry.dimension)
 
+    def part(self, picture: Pixels, landmarks: NDArray[np.float32]) -> Embedding:
+        """Align a face and return its unit vector: the part of this embedder.
 
-def embed_all(
-    embedders: Sequence[Embedder], composite: Composite, picture: Pixels, landmarks: NDArray[np.float32], crop: Planes
-) -> Embedding:
-    """Return the embedding of a face by all embedders, one after another. `crop`: the crop of the first embedder.
-
-    Raises `EmbeddingError` if any part is not finite or not aligned: a part is never left out.
-    """
-    first, *others = embedders
-    parts = [first.embed(crop)]
-    for embedder in others:
-        if (own := embedder.align(picture, landmarks)) is None:
+        Raises `EmbeddingError` if the face is not aligned or the part is not finite: a part is never left out.
+        """
+        crop = self.align(picture, landmarks)
+        if crop is None:
             raise EmbeddingError("all landmarks of a face are in one place")
-        parts.append(embedder.embed(own))
-    return composite.join(parts)
+        return self.embed(crop)

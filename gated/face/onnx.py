@@ -43,7 +43,7 @@ class Model:
     output_names: tuple[str, ...]
 
     @classmethod
-    def load(cls, entry: ModelEntry, folder: Path, threads: int = 2) -> "Model":
+    def load(cls, entry: ModelEntry, folder: Path, threads: int = 1) -> "Model":
         """Read `entry.file` from `folder` once and verify it. Raises `ModelError` when digest or answer is wrong."""
         if entry.known_answer is None:
             raise ModelError(
@@ -55,7 +55,7 @@ class Model:
         return model
 
     @classmethod
-    def unproved(cls, entry: ModelEntry, data: bytes, threads: int = 2) -> "Model":
+    def unproved(cls, entry: ModelEntry, data: bytes, threads: int = 1) -> "Model":
         """Return the model in these bytes. Checks its input, and neither digest nor answer. Raises `ModelError`."""
         session = _session(entry, data, threads)
         return cls(entry, session, _input_name(entry, session), tuple(o.name for o in session.get_outputs()))

@@ -2,7 +2,7 @@
 
 The nets judge a face and its surroundings: paper and screens have edges, and reflect light in another way. Nets of one
 group are averaged as probabilities. Groups were trained on other pictures with other crops, so their errors differ:
-their log-odds are added, each with its weight. A net abstains where it was not measured. The pipeline uses `pad_score`.
+their log-odds are added, each with its weight. A net abstains where it was not measured. The pipeline runs the nets.
 """
 
 from collections import defaultdict
@@ -51,14 +51,13 @@ class PadNet:
         return self._sampler.box(picture, crop_box(box, scale, (picture.shape[1], picture.shape[0])))
 
 
-def pad_score(nets: Sequence[PadNet], picture: Pixels, box: Box) -> float | None:
-    """Return the score of all nets that vote: 0 (attack) to 1 (bona fide). None if all of them abstain."""
+def joined_score(voting: Sequence[PadNet], scores: Sequence[float]) -> float | None:
+    """Return one score for the scores of the nets that vote, in their order. None without any."""
     groups: dict[str, list[float]] = defaultdict(list)
     weights: dict[str, float] = {}
-    for net in nets:
-        if net.votes(picture, box):
-            groups[net.entry.group].append(net.score(picture, box))
-            weights[net.entry.group] = net.entry.weight
+    for net, score in zip(voting, scores, strict=True):
+        groups[net.entry.group].append(score)
+        weights[net.entry.group] = net.entry.weight
     return combined({name: sum(scores) / len(scores) for name, scores in groups.items()}, weights)
 
 

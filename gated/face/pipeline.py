@@ -3,9 +3,9 @@
 The vision process runs it on camera frames. Enrolment, the bench and the doctor run it on single pictures.
 """
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
 
 import numpy as np
@@ -15,22 +15,24 @@ from gated.config import FaceSettings, ModelSettings
 from gated.face.colour import colour_of
 from gated.face.covered import CoverCheck
 from gated.face.detect import Detector, Face
-from gated.face.embed import Embedder, embed_all
+from gated.face.embed import Embedder
 from gated.face.framing import is_cut_off, is_too_near
+from gated.face.lanes import MOST, Lanes, available_cores, lanes_for
 from gated.face.manifest import ModelSet, folder_of, load_set
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
-from gated.face.pad import PadNet, pad_score
+from gated.face.pad import PadNet, joined_score
 from gated.face.plane_motion import PlaneMotion
 from gated.face.quality import measure, problem_of, problems_of
+from gated.face.sample import Planes
 from gated.face.track import Tracker
 from gated.face.vision_messages import Observation, Problem, TrackEnded, VisionReady, ready_with
 from gated.frame import Frame, luma
 from gated.types import TrackId
 
 STAGES = ("motion", "detect", "quality", "pad", "embed")
-"""The stages that are timed. "quality" covers alignment and the measures on the crop. "pad" is the wait for PAD after
-"embed", since both run in parallel.
+"""The stages that are timed. "quality" covers alignment and the measures on the crop. "embed" is the wait for the
+embedders, and "pad" the wait for PAD after it, since both run in parallel.
 """
 
 
@@ -63,15 +65,16 @@ class PhotoAnalysis:
 class FacePipeline:
     """One model set, ready to run. For one thread only: crops and tensors are reused."""
 
-    def __init__(self, model_set: ModelSet, models: dict[str, Model], settings: FaceSettings) -> None:
-        """`models`: the verified models of the set, by file name."""
+    def __init__(self, model_set: ModelSet, models: dict[str, Model], settings: FaceSettings, lanes: int = 1) -> None:
+        """`models`: the verified models of the set, by file name. `lanes`: networks of a face that run at a time."""
         self.model_set, self.models, self._settings = model_set, models, settings
         detector = model_set.detector
         self.detector = Detector(models[detector.file], detector, settings.detection_score, settings.max_faces)
-        self.pad_nets = [PadNet(models[entry.file], entry) for entry in model_set.pad]
+        by_cost = sorted(model_set.pad, key=lambda entry: -(entry.macs or 0))  # a long one that begins last is a wait
+        self.pad_nets = [PadNet(models[entry.file], entry) for entry in by_cost]
         self.embedders = [Embedder(models[entry.file], entry) for entry in model_set.embedders]
         self.composite = model_set.composite
-        self._beside = ThreadPoolExecutor(1, "pad")
+        self._lanes = Lanes(lanes)
         self._tracker = Tracker(model_set.threshold, self.composite.centring.score)
         self.motion, self.watch = MotionGate(), Stopwatch()
         self._plane, self._cover = PlaneMotion(), CoverCheck()
@@ -134,19 +137,29 @@ class FacePipeline:
         self.watch.lap("quality")
         if problem:
             return replace(seen, quality=quality, problem=problem)
-        # Networks this small gain nothing from a second thread each. In parallel they take a third less time.
-        scoring = self._beside.submit(pad_score, self.pad_nets, frame.main, face.box)
-        try:
-            embedding = embed_all(self.embedders, self.composite, frame.main, face.landmarks, crop)
-            self.watch.lap("embed")
-            is_covered = self._cover.is_covered(frame.main, face.landmarks)  # while PAD runs
-        finally:
-            pad = scoring.result()
-        self.watch.lap("pad")
-        if pad is None and not for_enrolment:
+        voting = [net for net in self.pad_nets if net.votes(frame.main, face.box)]
+        if not voting and not for_enrolment:
             return replace(seen, quality=quality, problem="too_near")
+        return self._scored(replace(seen, quality=quality), frame, face, crop, voting)
+
+    def _scored(
+        self, seen: Observation, frame: Frame, face: Face, crop: Planes, voting: Sequence[PadNet]
+    ) -> Observation:
+        """Return the observation with its embedding and PAD score. The networks run side by side, embedders first."""
+        first, *others = self.embedders
+        try:
+            waits = [self._lanes.start(partial(first.embed, crop))]
+            waits += [self._lanes.start(partial(each.part, frame.main, face.landmarks)) for each in others]
+            votes = [self._lanes.start(partial(net.score, frame.main, face.box)) for net in voting]
+            is_covered = self._cover.is_covered(frame.main, face.landmarks)
+            embedding = self.composite.join([part() for part in waits])
+            self.watch.lap("embed")
+            pad = joined_score(voting, [vote() for vote in votes])
+        finally:
+            self._lanes.finish()
+        self.watch.lap("pad")
         found = embedding.astype("<f4").tobytes()
-        return replace(seen, quality=quality, pad_score=pad, embedding=found, is_covered=is_covered)
+        return replace(seen, pad_score=pad, embedding=found, is_covered=is_covered)
 
     def photo_problems(self, face: Observation, frame: Frame) -> tuple[Problem, ...]:
         """Return all problems of the largest face in an enrolment picture, the most helpful advice first."""
@@ -173,9 +186,15 @@ class FacePipeline:
         return [ended, replace(seen, track=track, plane_log_odds=None)]
 
 
-def load_pipeline(models: ModelSettings, face: FaceSettings) -> FacePipeline:
-    """Load the pipeline of the model set in the settings. Raises `ModelError` when a model cannot be verified."""
+def load_pipeline(models: ModelSettings, face: FaceSettings, cores: int | None = None) -> FacePipeline:
+    """Load the pipeline of the model set in the settings. Raises `ModelError` when a model cannot be verified.
+
+    The detector runs alone, so it has a thread for each core. `cores`: None for those of this machine.
+    """
     model_set = load_set(models)
-    folder = folder_of(models, model_set)
-    proved = {entry.file: Model.load(entry, folder, face.threads) for entry in model_set.models}
-    return FacePipeline(model_set, proved, face)
+    folder, cores = folder_of(models, model_set), cores or available_cores()
+    threads = {model_set.detector.file: face.threads or min(cores, MOST)}
+    proved = {
+        each.file: Model.load(each, folder, threads.get(each.file, face.threads or 1)) for each in model_set.models
+    }
+    return FacePipeline(model_set, proved, face, lanes_for(face.threads, cores))

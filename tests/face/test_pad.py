@@ -12,12 +12,18 @@ from gated.face.framing import MOST_SHARE, is_too_near
 from gated.face.log_odds import log_odds
 from gated.face.manifest import load_manifest
 from gated.face.onnx import Model
-from gated.face.pad import PadNet, combined, pad_score
+from gated.face.pad import PadNet, combined, joined_score
 from gated.face.pipeline import FacePipeline
 from tests.conftest import SHARED
 
 NUMBERS = st.floats(0, 1)
 ANY = st.floats()
+
+
+def pad_score(nets, picture, box):
+    """The score of the nets that vote, as the pipeline computes it."""
+    voting = [net for net in nets if net.votes(picture, box)]
+    return joined_score(voting, [net.score(picture, box) for net in voting])
 
 
 def coloured(rgb):

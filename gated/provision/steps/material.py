@@ -86,7 +86,7 @@ class Models:
         lawful_set(settings)
         chosen = load_manifest(settings.models).model_set(settings.models.set)
         for entry in chosen.models:
-            Model.load(entry, folder_of(settings.models, chosen), settings.face.threads)
+            Model.load(entry, folder_of(settings.models, chosen))
 
     def _unproved(self, chosen: ModelSet, folder: Path, missing: list[ModelEntry]) -> list[GatedError]:
         """Return the errors of models that fail the verification. Existing files are run. Missing files are checked by
@@ -98,7 +98,7 @@ class Models:
             found = find(Path(given), entry) if given and entry in missing else None
             where = folder if found is None else found.parent
             if entry.known_answer is None or entry not in missing or found is not None:
-                wrong += attempted(lambda entry=entry, where=where: Model.load(entry, where, 1))  # type: ignore[misc]
+                wrong += attempted(lambda entry=entry, where=where: Model.load(entry, where))  # type: ignore[misc]
         return wrong
 
     def _unobtainable(self, missing: list[ModelEntry]) -> list[GatedError]:

@@ -1,0 +1,48 @@
+"""Runs the networks of one face side by side, each with its own thread, on as many threads as the machine has cores.
+
+Small networks gain little from a second thread each, and much from a core of their own. onnxruntime works without the
+interpreter's lock. Results do not depend on the number of lanes, because each network has its own session and input.
+The pipeline uses it.
+"""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+MOST = 4
+"""Most lanes, and most threads of the detector: a Pi has four cores."""
+
+T = TypeVar("T")
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def lanes_for(threads: int | None, cores: int) -> int:
+    """Return the number of lanes on so many cores, if each network has so many threads. None: one thread each."""
+    return max(1, min(MOST, cores // (threads or 1)))
+
+
+class Lanes:
+    """A fixed number of threads. With one lane, a job runs in the calling thread when its result is needed."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._pool = ThreadPoolExecutor(count, "lane") if count > 1 else None
+        self._running: list[Future[Any]] = []
+
+    def start(self, job: Callable[[], T]) -> Callable[[], T]:
+        """Start a job. Return a function that waits for its result. That raises whatever the job raised."""
+        if self._pool is None:
+            return job
+        future = self._pool.submit(job)
+        self._running.append(future)
+        return future.result
+
+    def finish(self) -> None:
+        """Wait until no job runs, so that the inputs of the networks may be filled again."""
+        wait(self._running)
+        self._running.clear()
