@@ -16,7 +16,7 @@ from gated.cli.table_output import show
 from gated.config import Settings
 from gated.face.frame_bench import bench as bench_face
 from gated.face.frame_bench import estimates, network_costs
-from gated.face.pipeline import FacePipeline, load_pipeline
+from gated.face.pipeline import load_pipeline
 from gated.gallery.calibrator import stored_calibration
 from gated.gallery.gallery import Gallery
 from gated.gallery.search_bench import search_ratio
@@ -80,10 +80,10 @@ def bench(  # noqa: PLR0917 - the options of a command
         bench_sync(gates, as_json=as_json)
         return
     settings = context.settings
-    pipeline = load_pipeline(settings.models, settings.face)
     if estimate:
-        _show_estimates(settings, pipeline, rounds, as_json=as_json)
+        _show_estimates(settings, rounds, as_json=as_json)
         return
+    pipeline = load_pipeline(settings.models, settings.face)
     frame = frame_of(decoded_photo(photo), 0.0, 0) if photo is not None else None
     face, search = bench_face(pipeline, frame, rounds), search_ratio(composite=pipeline.composite)
     if as_json:
@@ -96,8 +96,9 @@ def bench(  # noqa: PLR0917 - the options of a command
     streams.echo(f"search over a bare product: {search['ratio']:.2f} (at {search['templates']:.0f} templates)")
 
 
-def _show_estimates(settings: Settings, pipeline: FacePipeline, rounds: int, *, as_json: bool) -> None:
+def _show_estimates(settings: Settings, rounds: int, *, as_json: bool) -> None:
     """Print the cost of each network, and the estimate for each board."""
+    pipeline = load_pipeline(settings.models, replace(settings.face, threads=1), plain_layout=True)
     costs = network_costs(pipeline, rounds)
     found = estimates(costs, settings.access.frames, settings.camera.fps)
     if as_json:
@@ -112,10 +113,10 @@ def _show_estimates(settings: Settings, pipeline: FacePipeline, rounds: int, *, 
     rows = [
         [
             each.board,
-            str(each.threads),
+            str(each.cores),
             "{:.0f} to {:.0f}".format(*each.frame_ms),
             "{:.2f} to {:.2f}".format(*each.decision_s),
         ]
         for each in found
     ]
-    show(["board", "[face] threads", "ms for a frame", "s from the first good frame to a decision"], rows)
+    show(["board", "cores for vision", "ms for a frame", "s from the first good frame to a decision"], rows)

@@ -10,17 +10,36 @@ MobileNet's kind. Sources, each as the slow and the fast end:
   million) 9.4 pictures a second.
 - One core has 1 / 2.7 of the rate of four, two have 1.7 / 2.7 (ncnn's MobileNet on a Snapdragon 820, 96.6 and 36.1 ms).
 
-A network's own efficiency is measured on this machine: its time for one multiply-accumulate, over that of the set.
+Other figures for a Pi 4, as a check. XNNPACK's README has MobileNet in 75 ms and MobileNetV2 in 44 ms on four cores:
+7.6 and 6.8 thousand million a second. The range here is 3.4 to 7.4. `time_comparison_pi.md` in the repository
+TonyCongqianWang/cv_facedetection_eval has YuNet at 320 x 320 (136 million) with OpenCV in 54 to 59 ms on one core and
+in 33 to 37 ms on four: 2.3 to 2.5 thousand million a second on one. The range here is 1.2 to 2.8.
+
+Assumptions:
+
+- Networks that run side by side share the cores as the threads of one network do. This is on the safe side, because
+  they do not wait for each other.
+- Threads of the detector gain less (`DETECTOR_PARALLEL`), as the figures for YuNet show.
+- Brain, latch and camera need little of the cores.
+- A network's own efficiency is measured on this machine: its time for one multiply-accumulate, over that of the set.
+  It is processor time, in the plain layout that onnxruntime has on ARM.
+- The time begins when the pipeline takes the first good frame.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from gated.face.lanes import MOST as MOST_LANES
+
 Stage = Literal["detect", "pad", "embed"]
 
 SPEEDUP = {1: 1.0, 2: 1.7, 3: 2.2, 4: 2.7}
 """Rate of so many cores over that of one."""
+DETECTOR_PARALLEL = 0.5
+"""The share of the detector's work that its threads divide (Amdahl). 54 to 59 ms on one core and 33 to 37 ms on four
+give 0.48 to 0.53.
+"""
 OVERHEAD = 1.1
 """Time of a frame over that of its models: the budget of the pipeline."""
 LEAST, MOST = 0.5, 2.0
@@ -45,7 +64,7 @@ BOARDS = (
 
 @dataclass(frozen=True, slots=True)
 class NetworkCost:
-    """What one network does for a frame with one face. `here_ms`: its time on this machine."""
+    """What one network does for a frame with one face. `here_ms`: the time of one core of this machine."""
 
     name: str
     stage: Stage
@@ -58,29 +77,45 @@ class BoardEstimate:
     """An estimate, not a measurement: from the fast to the slow end of the published rates."""
 
     board: str
-    threads: int
+    cores: int
     frame_ms: tuple[float, float]
     decision_s: tuple[float, float]
     """From the first good frame to the decision."""
 
 
-def estimated(costs: Sequence[NetworkCost], board: PiBoard, *, threads: int, frames: int, fps: float) -> BoardEstimate:
+def estimated(costs: Sequence[NetworkCost], board: PiBoard, *, cores: int, frames: int, fps: float) -> BoardEstimate:
     """Return the time of a frame, and of a decision after `frames` frames of a camera with `fps` frames a second.
 
-    `threads`: of each network, 1 to 4. PAD and embedders run side by side, so they have half of the cores each.
+    `cores`: the cores that vision has, 1 to 4. `costs`: in the order in which the pipeline starts the networks.
     """
-    fast, slow = (_frame_s(costs, rate, threads) for rate in (board.fast, board.slow))
+    fast, slow = (_frame_s(costs, rate / SPEEDUP[4], cores) for rate in (board.fast, board.slow))
     decisions = [(frames - 1) * max(1 / fps, frame_s) + frame_s for frame_s in (fast, slow)]
-    return BoardEstimate(board.name, threads, (fast * 1e3, slow * 1e3), (decisions[0], decisions[1]))
+    return BoardEstimate(board.name, cores, (fast * 1e3, slow * 1e3), (decisions[0], decisions[1]))
 
 
-def _frame_s(costs: Sequence[NetworkCost], rate: float, threads: int) -> float:
-    """Return the seconds of one frame at a rate of four cores."""
-    stage_s = dict.fromkeys(("detect", "pad", "embed"), 0.0)
-    for cost, efficiency in zip(costs, efficiencies(costs), strict=True):
-        used = threads if cost.stage == "detect" else min(threads, 2)
-        stage_s[cost.stage] += cost.macs / efficiency / (rate * SPEEDUP[used] / SPEEDUP[4])
-    return OVERHEAD * (stage_s["detect"] + max(stage_s["pad"], stage_s["embed"]))
+def _frame_s(costs: Sequence[NetworkCost], rate: float, cores: int) -> float:
+    """Return the seconds of one frame at a rate of one core: the detector, then the networks of the face."""
+    work_s = [cost.macs / efficiency / rate for cost, efficiency in zip(costs, efficiencies(costs), strict=True)]
+    by_stage = list(zip((cost.stage for cost in costs), work_s, strict=True))
+    detect_s = sum(seconds for stage, seconds in by_stage if stage == "detect")
+    detect_s *= 1 - DETECTOR_PARALLEL + DETECTOR_PARALLEL / cores
+    return OVERHEAD * (detect_s + side_by_side_s([seconds for stage, seconds in by_stage if stage != "detect"], cores))
+
+
+def side_by_side_s(work_s: Sequence[float], cores: int) -> float:
+    """Return the seconds until all networks have run on so many lanes. `work_s`: of each alone on one core, in the
+    order of their start.
+
+    While n run, each has `SPEEDUP[n]` / n of the rate of one core.
+    """
+    waiting, running, elapsed_s = list(work_s), list[float](), 0.0
+    while waiting or running:
+        while waiting and len(running) < min(cores, MOST_LANES):
+            running.append(waiting.pop(0))
+        slowdown, next_s = len(running) / SPEEDUP[len(running)], min(running)
+        elapsed_s += next_s * slowdown
+        running = [remaining_s - next_s for remaining_s in running if remaining_s > next_s]
+    return elapsed_s
 
 
 def efficiencies(costs: Sequence[NetworkCost]) -> list[float]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from time import perf_counter
+from time import perf_counter, thread_time
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from gated.errors import ModelError
 from gated.face.board_estimate import BOARDS, BoardEstimate, NetworkCost, Stage, estimated
 from gated.face.detect import Face
+from gated.face.manifest import ModelEntry
 from gated.face.onnx import Model
 from gated.face.pipeline import STAGES, FacePipeline
 from gated.frame import Frame, i420_from_rgb, luma
@@ -84,37 +85,45 @@ def _bare(pipeline: FacePipeline, faces: int) -> float:
 
 
 def network_costs(pipeline: FacePipeline, rounds: int = 20) -> list[NetworkCost]:
-    """Time each network alone. Return what it does for a frame with one face.
+    """Time each network alone. Return what it does for a frame with one face, in the order of the pipeline.
 
-    Raises `ModelError` if the manifest has no `macs` for a network.
+    The time is the processor's, the shortest of all rounds: other programs only make it longer. The networks take
+    turns. Load the pipeline with one thread and the plain layout for this. Raises `ModelError` if the manifest has no
+    `macs` for a network.
     """
     bench(pipeline, rounds=1)  # fills the inputs
     detector = pipeline.detector
-    costs = [
-        _cost(detector.model, tensor.array, "detect", tensor.array[0, 0].size, rounds) for tensor in detector.tensors
+    runs: list[tuple[Stage, Model, NDArray[np.float32]]] = [
+        *(("detect", detector.model, tensor.array) for tensor in detector.tensors),
+        *(("embed", each.model, each.tensor.array) for each in pipeline.embedders),
+        *(("pad", net.model, net.tensor.array) for net in pipeline.pad_nets),
     ]
-    costs += [_cost(net.model, net.tensor.array, "pad", None, rounds) for net in pipeline.pad_nets]
-    return costs + [_cost(each.model, each.tensor.array, "embed", None, rounds) for each in pipeline.embedders]
+    macs = [_macs(model.entry, array) for _, model, array in runs]
+    laps = [[_processor_ms(model, array) for _, model, array in runs] for _ in range(rounds)]
+    return [
+        NetworkCost(model.entry.file, stage, count, min(times))
+        for (stage, model, _), count, times in zip(runs, macs, zip(*laps, strict=True), strict=True)
+    ]
 
 
-def _cost(model: Model, array: NDArray[np.float32], stage: Stage, pixels: int | None, rounds: int) -> NetworkCost:
-    """Return the cost of one network. `pixels`: of this input, for a network that has inputs of several sizes."""
-    entry = model.entry
+def _processor_ms(model: Model, array: NDArray[np.float32]) -> float:
+    """Return the milliseconds that the processor works on one run."""
+    start = thread_time()
+    model.session.run(None, {model.input_name: array})
+    return (thread_time() - start) * 1e3
+
+
+def _macs(entry: ModelEntry, array: NDArray[np.float32]) -> float:
+    """Return the multiply-accumulates for this input. A network may have inputs of several sizes."""
     if entry.macs is None:
         raise ModelError(f"{entry.file}: the manifest has no macs for it, so its time on a Pi cannot be estimated")
-    width, height = entry.input.size
-    share = 1.0 if pixels is None else pixels / (width * height)
-    laps = []
-    for _ in range(rounds):
-        start = perf_counter()
-        model.session.run(None, {model.input_name: array})
-        laps.append((perf_counter() - start) * 1e3)
-    return NetworkCost(entry.file, stage, entry.macs * share, median(laps))
+    (rows, columns), (width, height) = array.shape[2:], entry.input.size
+    return float(entry.macs * rows * columns / (width * height))
 
 
 def estimates(costs: Sequence[NetworkCost], frames: int, fps: float) -> list[BoardEstimate]:
-    """Return the estimate for each board, with one thread and with two for each network."""
-    return [estimated(costs, board, threads=threads, frames=frames, fps=fps) for board in BOARDS for threads in (1, 2)]
+    """Return the estimate for each board: with all four cores for vision, and with two."""
+    return [estimated(costs, board, cores=cores, frames=frames, fps=fps) for board in BOARDS for cores in (4, 2)]
 
 
 def synthetic_frame() -> Frame:

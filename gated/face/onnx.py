@@ -43,21 +43,25 @@ class Model:
     output_names: tuple[str, ...]
 
     @classmethod
-    def load(cls, entry: ModelEntry, folder: Path, threads: int = 1) -> "Model":
-        """Read `entry.file` from `folder` once and verify it. Raises `ModelError` when digest or answer is wrong."""
+    def load(cls, entry: ModelEntry, folder: Path, threads: int = 1, *, plain_layout: bool = False) -> "Model":
+        """Read `entry.file` from `folder` once and verify it. Raises `ModelError` when digest or answer is wrong.
+
+        `plain_layout`: run as on ARM, where onnxruntime has no blocked layout of channels (NCHWc; off by default there,
+        microsoft/onnxruntime pull request 26171). For estimates.
+        """
         if entry.known_answer is None:
             raise ModelError(
                 f"{entry.file}: the manifest has no known answer for this model yet, so it cannot be verified here; "
                 "choose another set (models.set), or a release of gated that has the known answer"
             )
-        model = cls.unproved(entry, _read(entry, folder / entry.file), threads)
+        model = cls.unproved(entry, _read(entry, folder / entry.file), threads, plain_layout=plain_layout)
         _verify(model, entry.known_answer)
         return model
 
     @classmethod
-    def unproved(cls, entry: ModelEntry, data: bytes, threads: int = 1) -> "Model":
+    def unproved(cls, entry: ModelEntry, data: bytes, threads: int = 1, *, plain_layout: bool = False) -> "Model":
         """Return the model in these bytes. Checks its input, and neither digest nor answer. Raises `ModelError`."""
-        session = _session(entry, data, threads)
+        session = _session(entry, data, threads, plain_layout=plain_layout)
         return cls(entry, session, _input_name(entry, session), tuple(o.name for o in session.get_outputs()))
 
     def run(self, tensor: NDArray[np.float32]) -> Outputs:
@@ -99,13 +103,15 @@ def _read(entry: ModelEntry, path: Path) -> bytes:
     return data
 
 
-def _session(entry: ModelEntry, data: bytes, threads: int) -> Any:
+def _session(entry: ModelEntry, data: bytes, threads: int, *, plain_layout: bool) -> Any:
     """Create an onnxruntime session over the bytes: CPU only, no spinning, logs errors only."""
     onnxruntime = _onnxruntime()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 3
+    if plain_layout:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     for pool in ("intra_op", "inter_op"):
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
     try:

@@ -186,15 +186,19 @@ class FacePipeline:
         return [ended, replace(seen, track=track, plane_log_odds=None)]
 
 
-def load_pipeline(models: ModelSettings, face: FaceSettings, cores: int | None = None) -> FacePipeline:
+def load_pipeline(
+    models: ModelSettings, face: FaceSettings, cores: int | None = None, *, plain_layout: bool = False
+) -> FacePipeline:
     """Load the pipeline of the model set in the settings. Raises `ModelError` when a model cannot be verified.
 
-    The detector runs alone, so it has a thread for each core. `cores`: None for those of this machine.
+    The detector runs alone, so it has a thread for each core. `cores`: None for those of this machine. `plain_layout`:
+    as in `Model.load`.
     """
     model_set = load_set(models)
     folder, cores = folder_of(models, model_set), cores or available_cores()
-    threads = {model_set.detector.file: face.threads or min(cores, MOST)}
+    threads = {each.file: face.threads or 1 for each in model_set.models}
+    threads[model_set.detector.file] = face.threads or min(cores, MOST)
     proved = {
-        each.file: Model.load(each, folder, threads.get(each.file, face.threads or 1)) for each in model_set.models
+        each.file: Model.load(each, folder, threads[each.file], plain_layout=plain_layout) for each in model_set.models
     }
     return FacePipeline(model_set, proved, face, lanes_for(face.threads, cores))

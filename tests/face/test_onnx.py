@@ -231,3 +231,10 @@ def test_other_output_of_the_import_is_passed_on(capsys, caplog):
         onnx._log_warnings(["\x1b[0;93m2026 [W:onnxruntime:Default, x.cc:1 F] odd"] * 3)
     assert capsys.readouterr().err == ""
     assert len(caplog.records) == 1
+
+
+def test_the_plain_layout_gives_the_same_outputs(entry, folder):
+    blocked, plain = (Model.load(entry, folder, plain_layout=plain) for plain in (False, True))
+    given = known_input(entry.input)
+    for name, output in blocked.run(given).items():
+        np.testing.assert_allclose(output, plain.run(given)[name], atol=1e-5)
