@@ -77,9 +77,9 @@ def id_of(text: str) -> str:
     return text if ID.fullmatch(text) else plain(text)
 
 
-def is_same(one: str, other: str) -> bool:
+def is_same(name: str, other: str) -> bool:
     """Return whether two texts are the same name."""
-    return plain(one) == plain(other)
+    return plain(name) == plain(other)
 
 
 def numbers(name: str) -> tuple[str, ...]:
@@ -177,11 +177,11 @@ def _parts(name: str) -> tuple[str, ...]:
     return tuple(part.lstrip("0") or "0" for part in parts if part)
 
 
-def _is_near(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+def _is_near(name: tuple[str, ...], other: tuple[str, ...]) -> bool:
     """Return whether the parts are equal. Separators that only one name has do not count."""
-    if one == other:
+    if name == other:
         return True
-    return "".join(one) == "".join(other) and (_ends(one) <= _ends(other) or _ends(other) <= _ends(one))
+    return "".join(name) == "".join(other) and (_ends(name) <= _ends(other) or _ends(other) <= _ends(name))
 
 
 def _ends(parts: tuple[str, ...]) -> set[int]:

@@ -36,15 +36,15 @@ def problem(error: msgspec.MsgspecError, kind: Any) -> str:
         if not isinstance(error, msgspec.ValidationError) and sign in text:
             return words
     match = AT.match(text)
-    what, path, is_key = (match["what"], match["path"] or "", bool(match["key"])) if match else (text, "", False)
+    message, path, is_key = (match["what"], match["path"] or "", bool(match["key"])) if match else (text, "", False)
     at, types = _follow(kind, path)
-    if named := NAMED.search(what):
+    if named := NAMED.search(message):
         field = f"{at}.{named['name']}".strip(".")
         return f"{field}: {'is missing' if 'missing' in named['kind'] else 'is not known here'}"
     if is_key and isinstance(types[0], inspect.DictType):
         return _sentence(at, f"one of its names will not do; a name is {_of(types[0].key_type)}")
-    if isinstance(error, msgspec.ValidationError) and _is_own_message(what):
-        return _sentence(at, what)
+    if isinstance(error, msgspec.ValidationError) and _is_own_message(message):
+        return _sentence(at, message)
     return _sentence(at, f"expected {_any(types)}")
 
 
@@ -67,22 +67,22 @@ def expected(kind: Any) -> str:
     return _of(inspect.type_info(kind))
 
 
-def value(it: object) -> str:
+def value(setting: object) -> str:
     """Return an event's value in words: a list without brackets, a boolean as yes or no, None as an empty string."""
-    match it:
+    match setting:
         case None:
             return ""
         case bool():
-            return "yes" if it else "no"
+            return "yes" if setting else "no"
         case float():
-            return f"{it:.6g}"
+            return f"{setting:.6g}"
         case str():
-            return line(it)
+            return line(setting)
         case Mapping():
-            return ", ".join(f"{line(str(name))} {value(each)}" for name, each in it.items())
+            return ", ".join(f"{line(str(name))} {value(each)}" for name, each in setting.items())
         case list() | tuple() | set() | frozenset():
-            return ", ".join(map(value, it)) or "none"
-    return str(it)
+            return ", ".join(map(value, setting)) or "none"
+    return str(setting)
 
 
 def facts(body: Mapping[str, object]) -> str:
@@ -98,9 +98,9 @@ def fact(event: msgspec.Struct) -> str:
     return f"{kind}: {text}" if text else kind
 
 
-def shown(it: object) -> str:
+def shown(setting: object) -> str:
     """Return a wrong value as text for its author. A long one is cut."""
-    text = msgspec.json.encode(it, enc_hook=str).decode() if not isinstance(it, float) else repr(it)
+    text = msgspec.json.encode(setting, enc_hook=str).decode() if not isinstance(setting, float) else repr(setting)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
 
 

@@ -54,6 +54,12 @@ VAGUE_FIXED = {
 }
 """Names that stay although they have a vague verb, by file: fields of the wire and of a file."""
 
+EMPTY = frozenset({
+    "anybody", "how", "it", "its", "mine", "nobody", "one", "ones", "ours", "same", "somebody", "theirs", "them",
+    "thing", "things", "what", "when", "where", "which", "who", "whom", "whose",
+})  # fmt: skip
+"""Names that do not tell what they hold: a name is the noun of its field. Parts of a longer name are allowed."""
+
 
 def forbidden() -> dict[str, tuple[str, ...]]:
     """Return each forbidden word with the places where it is forbidden; an empty tuple is everywhere."""
@@ -107,6 +113,15 @@ def vague_names() -> Iterator[str]:
                 yield f"{place}:{line} {name}"
 
 
+def empty_names() -> Iterator[str]:
+    """Yield each name that is an empty word, and each `left` that is not the opposite of right or goes with a top."""
+    for module in sorted(PACKAGE.rglob("*.py")):
+        place, names = module.relative_to(PACKAGE).as_posix(), list(names_of(module))
+        bound = {name.strip("_") for name, _ in names}
+        refused = EMPTY if bound & {"right", "top"} else EMPTY | {"left"}
+        yield from (f"{place}:{line} {name}" for name, line in names if name.strip("_") in refused)
+
+
 def offences() -> Iterator[str]:
     """Yield each name with a forbidden word."""
     words = forbidden()
@@ -137,6 +152,10 @@ def test_no_name_has_a_word_that_the_glossary_forbids():
 
 def test_no_name_has_a_vague_verb():
     assert list(vague_names()) == []
+
+
+def test_no_name_is_an_empty_word():
+    assert list(empty_names()) == []
 
 
 def helps(command: click.Command, path: str = "gated") -> Iterator[tuple[str, str]]:

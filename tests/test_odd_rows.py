@@ -226,8 +226,8 @@ def test_a_damaged_counter_of_new_people_counts_as_spent(used, column, value):
     with contextlib.closing(connect(path, SCHEMAS["people.db"])) as people:
         allowed = held_records.allowed(people)
     allowance = Allowance(10, 1000, allowed)
-    assert (allowance.left(allowed, 0.0, NOW), allowance.by_office(allowed)) == (0, 0)
-    assert allowance.left(allowed, 3600.0, NOW) == 10, "the limit of an hour is over after an hour"
+    assert (allowance.remaining(allowed, 0.0, NOW), allowance.by_office(allowed)) == (0, 0)
+    assert allowance.remaining(allowed, 3600.0, NOW) == 10, "the limit of an hour is over after an hour"
 
 
 def test_mending_another_table_keeps_the_counters_of_new_people(used):
@@ -324,8 +324,8 @@ def test_a_damaged_allowance_lets_nobody_join_more(odd):
     wall = datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
     damaged = Allowed(recent=5, recent_at=odd, batch=9, batch_until=odd)
     allowance = Allowance(5, 20, damaged)
-    assert allowance.left(damaged, 0.0, wall) == 0
+    assert allowance.remaining(damaged, 0.0, wall) == 0
     for field in ("recent", "spent", "batch"):
         for number in (2**63 - 1, -(2**63)):
             one = Allowed(**{"recent_at": wall.isoformat(), field: number})
-            assert Allowance(5, 20, one).left(one, 0.0, wall + timedelta(seconds=1)) <= 5
+            assert Allowance(5, 20, one).remaining(one, 0.0, wall + timedelta(seconds=1)) <= 5

@@ -276,7 +276,7 @@ async def test_the_process_that_reads_pictures_is_one_that_gave_it_all_up(tmp_pa
     mine, _other = socket.socketpair()
     mine.set_inheritable(True)
     worker = await child.start(["vision"], with_socket=True)
-    channel = await Channel[FromVision].over(worker.ours, FromVision)
+    channel = await Channel[FromVision].over(worker.own_end, FromVision)
     channel.send(settings(path=str(tmp_path)))
     assert await channel.receive(60) == VisionConfined(())
     assert isinstance(await channel.receive(60), VisionReady)

@@ -314,7 +314,7 @@ class FaceService:
         preferences = self._permissions.preferences(subject)
         self._prefer(preferences.first)
         try:
-            self._door.release(visit, preferences.release_s or self._release_s, decided_at, whom=subject)
+            self._door.release(visit, preferences.release_s or self._release_s, decided_at, holder=subject)
         except LatchError as error:
             log.error("%s", error)
             return ReleaseRefused(visit, str(error))

@@ -23,8 +23,8 @@ class GuessBudget:
         self._unwritten: list[Guess] = []
         self._earlier_attacks: dict[str, list[float]] = {}
         ago_s = self._now() - time.monotonic()
-        for place, one in store.restored if store is not None else ():
-            self._earlier_attacks.setdefault(place, []).append(one.at - ago_s)
+        for place, guess in store.restored if store is not None else ():
+            self._earlier_attacks.setdefault(place, []).append(guess.at - ago_s)
 
     @property
     def is_due(self) -> bool:
@@ -32,10 +32,10 @@ class GuessBudget:
         return self._store is not None and self._counts.has_counts and self._store.is_due
 
     def begin(
-        self, door: str, households: Collection[str] | None, what: bytes, waiting: Collection[str] = ()
+        self, door: str, households: Collection[str] | None, digest: bytes, waiting: Collection[str] = ()
     ) -> Guess | None:
         """Count a PIN before it is checked. Return None if it must not be checked now (see `GuessCounts.begin`)."""
-        return self._counts.begin(door, households, self._now(), what, waiting)
+        return self._counts.begin(door, households, self._now(), digest, waiting)
 
     def remove_correct(self, guess: Guess) -> None:
         """Remove the guess from the budget, because the PIN opened the door."""
@@ -57,12 +57,12 @@ class GuessBudget:
         """Return whether cards that the reader identifies by 24 bits only rest there."""
         return self._counts.are_short_cards_resting(reader, self._now())
 
-    def count_card(self, reader: str, what: bytes) -> int:
+    def count_card(self, reader: str, digest: bytes) -> int:
         """Count an unknown card. Return the count of a day if a cap was just reached, else 0.
 
         Does not wait for the disk: `pop_unwritten` returns the guesses that must be stored.
         """
-        guess, count = self._counts.count_card(reader, self._now(), what)
+        guess, count = self._counts.count_card(reader, self._now(), digest)
         self._unwritten += [guess] if guess is not None and self._store is not None else []
         return count
 

@@ -76,7 +76,7 @@ class CountedGuess:
 
     number: int
     at: float
-    what: bytes = field(default=b"", repr=False)
+    digest: bytes = field(default=b"", repr=False)
 
 
 def rests_until(times: list[float], cap: GuessCap) -> float:
@@ -136,43 +136,43 @@ class GuessCounts:
         self._reported_caps: dict[tuple[str, str], float] = {}
         self._counted: dict[str, list[CountedGuess]] = {}
         known = list(counted)
-        self._anywhere = [one for where, one in known if where == EVERYWHERE]
-        for where, one in known:
-            self._number = max(self._number, one.number)
-            if where != EVERYWHERE:
-                self._of(where).append(one)
+        self._anywhere = [guess for known_place, guess in known if known_place == EVERYWHERE]
+        for known_place, guess in known:
+            self._number = max(self._number, guess.number)
+            if known_place != EVERYWHERE:
+                self._of(known_place).append(guess)
         for alike in self._counted.values():
-            alike.sort(key=lambda one: one.at)
+            alike.sort(key=lambda guess: guess.at)
 
     def begin(
         self,
         door: str,
         households: Collection[str] | None,
         now: float,
-        what: bytes = b"",
+        digest: bytes = b"",
         waiting: Collection[str] = (),
     ) -> Guess | None:
         """Count a PIN before it is checked. Return None if it must not be checked now. Call `remove_correct` if it was
         correct.
 
         `households` are those of the flat number that was typed first; None for a PIN alone. A PIN alone also counts
-        for the households `waiting`: a face of theirs waits at this door for a card or PIN. `what` is a digest of all
+        for the households `waiting`: a face of theirs waits at this door for a card or PIN. `digest` is that of all
         typed keys. Without a digest every PIN counts.
         """
         places = self._places(door, waiting if households is None else households)
         if not self._may_try(places, households is not None, now):
             return None
         self._number += 1
-        known = {one.what for one in self._of(places[0])}
-        guess = Guess(self._number, now, places, households is not None, not what or what not in known)
+        known = {counted.digest for counted in self._of(places[0])}
+        guess = Guess(self._number, now, places, households is not None, not digest or digest not in known)
         for place in places if guess.is_new else ():
-            self._of(place).append(CountedGuess(guess.number, now, what))
+            self._of(place).append(CountedGuess(guess.number, now, digest))
         return guess
 
     def remove_correct(self, guess: Guess) -> None:
         """Remove this guess, because the PIN opened the door. Other guesses stay counted."""
         for place in guess.places:
-            self._counted[place] = [one for one in self._of(place) if one.number != guess.number]
+            self._counted[place] = [counted for counted in self._of(place) if counted.number != guess.number]
 
     def wrong_if_resting(self, guess: Guess, now: float) -> int:
         """Return the number of wrong guesses if the next similar guess must wait, else 0."""
@@ -196,14 +196,14 @@ class GuessCounts:
         times = self._times(self._reader(reader), now) if self.has_counts else []
         return max(0.0, pause_until(times, self._cards_hour, self._cards_day) - now) if times else 0.0
 
-    def count_card(self, reader: str, now: float, what: bytes) -> tuple[Guess | None, int]:
+    def count_card(self, reader: str, now: float, digest: bytes) -> tuple[Guess | None, int]:
         """Count an unknown card. Return the guess to store, and the count of a day if a cap was just reached, else 0.
 
-        `what` is a digest of the card. A remembered digest does not count again.
+        `digest` is that of the card. A remembered digest does not count again.
         """
-        if what in self._cards or not isfinite(now):
+        if digest in self._cards or not isfinite(now):
             return None, 0
-        self._cards[what] = None
+        self._cards[digest] = None
         if len(self._cards) > REMEMBERED_CARDS:
             self._cards.popitem(last=False)
         self._number += 1
@@ -233,10 +233,10 @@ class GuessCounts:
 
     def _mark_cap(self, place: str, hour: float, day: int, now: float) -> int:
         alike = self._of(place)
-        lately = sum(one.at > now - HOUR_S for one in alike)
-        for which, is_reached in (("hour", lately >= hour), ("day", len(alike) >= day)):
-            if is_reached and not now < self._reported_caps.get((place, which), -inf) + DAY_S:
-                self._reported_caps[place, which] = now
+        lately = sum(guess.at > now - HOUR_S for guess in alike)
+        for period, is_reached in (("hour", lately >= hour), ("day", len(alike) >= day)):
+            if is_reached and not now < self._reported_caps.get((place, period), -inf) + DAY_S:
+                self._reported_caps[place, period] = now
                 return len(alike)
         return 0
 
@@ -261,13 +261,13 @@ class GuessCounts:
 
     def _times(self, place: str, now: float) -> list[float]:
         """Return the times of the guesses of the last day at a place. Forgets older ones."""
-        self._anywhere = [one for one in self._anywhere if one.at > now - DAY_S]
-        alike = [one for one in self._of(place) if one.at > now - DAY_S]
+        self._anywhere = [guess for guess in self._anywhere if guess.at > now - DAY_S]
+        alike = [guess for guess in self._of(place) if guess.at > now - DAY_S]
         if alike:
             self._counted[place] = alike
         else:
             self._counted.pop(place, None)
-        return [one.at for one in alike]
+        return [guess.at for guess in alike]
 
     def _of(self, place: str) -> list[CountedGuess]:
         """Return the guesses at a place. A new place begins with the guesses that count everywhere."""

@@ -176,9 +176,9 @@ class GuessStore:
         self._base, self._salt = clock or (rows[-1][2] if rows else 0.0, self._salt)
         found = [(place.hex(), CountedGuess(number, at)) for number, place, at in rows if clock and at <= self._base]
         lost = int(connection.execute("SELECT count(*) FROM guesses").fetchone()[0]) - len(found)
-        first = max((one.number for _, one in found), default=0) + 1
+        first = max((guess.number for _, guess in found), default=0) + 1
         anywhere = [(EVERYWHERE, CountedGuess(number, self._base)) for number in range(first, first + lost)]
-        self.restored = [*((place, one) for place, one in found if one.at > self._base - DAY_S), *anywhere]
+        self.restored = [*((place, guess) for place, guess in found if guess.at > self._base - DAY_S), *anywhere]
         if lost or not clock:
             rows_of = f"{lost} of guesses{'' if clock else ', and the clock'}"
             log.error(
@@ -193,7 +193,7 @@ class GuessStore:
         try:
             with sql.transaction(connection):
                 connection.execute("DELETE FROM guesses")
-                rows = [(one.number, bytes.fromhex(place), one.at) for place, one in self.restored]
+                rows = [(guess.number, bytes.fromhex(place), guess.at) for place, guess in self.restored]
                 connection.executemany(WRITE, rows)
                 self._set_clock(connection, self._base)
         except SQL_ERRORS as error:

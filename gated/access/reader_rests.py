@@ -39,15 +39,15 @@ class FailureCounts:
         """Note that a credential is checked now."""
         self._next_check[kind, reader] = now + CHECK_INTERVAL_S
 
-    def record_failure(self, kind: CredentialKind, reader: str, now: float, what: bytes = b"") -> bool:
+    def record_failure(self, kind: CredentialKind, reader: str, now: float, digest: bytes = b"") -> bool:
         """Count a failure. Return True if it reached the limit and a rest begins now.
 
-        `what` is a digest of the shown credential. The same digest counts once. Without a digest every failure counts.
+        `digest` is that of the shown credential. The same digest counts once. Without a digest every failure counts.
         """
         key = (kind, reader)
         recent = [(at, shown) for at, shown in self._failed.get(key, ()) if not now - at > self._window_s]
-        recent = [(at, shown) for at, shown in recent if not what or shown != what]
-        self._failed[key] = [*recent, (now, what)][-self.limit :]
+        recent = [(at, shown) for at, shown in recent if not digest or shown != digest]
+        self._failed[key] = [*recent, (now, digest)][-self.limit :]
         if len(recent) + 1 < self.limit or not isfinite(now):
             return False
         del self._failed[key]

@@ -37,10 +37,10 @@ log = logging.getLogger(__name__)
 class RequestRelease(Protocol):
     """A function that requests a release from the latch, such as `door.latch_client.LatchClient.release`."""
 
-    def __call__(self, visit: str, lease_s: float, decided_at: float, door: str, *, whom: str) -> None:
+    def __call__(self, visit: str, lease_s: float, decided_at: float, door: str, *, holder: str) -> None:
         """Ask for a release. Raises `LatchError`.
 
-        `decided_at` is in monotonic seconds. `whom` is an id of the granted person, the same for all credentials of
+        `decided_at` is in monotonic seconds. `holder` is an id of the granted person, the same for all credentials of
         that person.
         """
 
@@ -185,8 +185,8 @@ class Responder:
     def _request_release(self, presented: PresentedCredential, visit: str) -> ReleaseRefused | None:
         lease_s = presented.preferences.release_s or self._release_s[presented.door]
         try:
-            whom = presented.subject or presented.credential or ""
-            self._release(visit, lease_s, time.monotonic(), presented.door, whom=whom)
+            holder = presented.subject or presented.credential or ""
+            self._release(visit, lease_s, time.monotonic(), presented.door, holder=holder)
         except LatchError as error:
             log.error("%s", error)
             return ReleaseRefused(visit, str(error), presented.door)

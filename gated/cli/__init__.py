@@ -159,8 +159,8 @@ class Gated(click.Group):
                 raise
             streams.abandon()
             if not is_pipe:  # the program that closed the pipe needs no message
-                what = error.filename or "the output"
-                streams.echo(f"gated: {what} cannot be written ({error.strerror}); free some space", err=True)
+                target = error.filename or "the output"
+                streams.echo(f"gated: {target} cannot be written ({error.strerror}); free some space", err=True)
             sys.exit(1 if is_pipe else 3)
 
     def invoke(self, ctx: click.Context) -> Any:

@@ -11,7 +11,7 @@ import click
 
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.find_person import called, find, sure, yes_option
-from gated.cli.people_stores import nobody
+from gated.cli.people_stores import unknown_person
 from gated.cli.table_output import show
 from gated.events import ConsentsAccepted
 from gated.gallery.enrolment import plain_text
@@ -78,14 +78,14 @@ def accept(context: Context, subjects: tuple[str, ...], yes: bool) -> None:
         if chosen:
             sure(f"Have these {len(chosen)} people agreed?", f"{len(chosen)} consents would be accepted", yes=yes)
         count = holdings.agree(seen)
-        left = len(holdings.disputed())
+        waiting = len(holdings.disputed())
     with closing(Journal.open(settings.state, settings.site.id, settings.gate.id)) as journal:
         if count:
-            journal.append(ConsentsAccepted(count, left), datetime.now(UTC))
+            journal.append(ConsentsAccepted(count, waiting), datetime.now(UTC))
     missing = {*subjects} - {*chosen}
     for name in sorted(missing):
         streams.echo(f"{name!r} has no waiting consent; `gated people consents list` shows all that wait", err=True)
-    streams.echo(f"accepted the consents of {count} people; {left} wait")
+    streams.echo(f"accepted the consents of {count} people; {waiting} wait")
     sys.exit(1 if missing else 0)
 
 
@@ -110,9 +110,9 @@ def give(
     settings = context.settings
     paper, version = plain_text("consent", consent), plain_text("notice", notice)
     with closing(_holdings(context)) as holdings:
-        person = find(subject, holdings.register.people(), nobody(subject))
-        what = f"{person.subject} would be recorded as agreeing to send the face to the other gates"
-        sure(f"Does {called(person)} stand here, and agree to send the face to the other gates?", what, yes=yes)
+        person = find(subject, holdings.register.people(), unknown_person(subject))
+        effect = f"{person.subject} would be recorded as agreeing to send the face to the other gates"
+        sure(f"Does {called(person)} stand here, and agree to send the face to the other gates?", effect, yes=yes)
         given = GivenConsents(person.subject, [TRANSFER] * transfer, paper, version)
         with offering_consents(settings.state, given) as stands:
             streams.echo(

@@ -192,12 +192,12 @@ def _give(
     label = plain_text("label", label) if label.strip() else ""
     with books(context) as (store, note):
         person = None if subject is None else known(store, subject)
-        whose = None if person is None else person.subject
+        owner = None if person is None else person.subject
         new = issue_card(
-            store, number, whose, label=label, valid_from=begin, valid_until=end, uses=uses,
+            store, number, owner, label=label, valid_from=begin, valid_until=end, uses=uses,
             may_be_random=may_be_random,
         )  # fmt: skip
-        note(CredentialAdded("card", new.id, whose))
+        note(CredentialAdded("card", new.id, owner))
     show_readings(number)
     streams.echo(f"gave {'a guest' if person is None else called(person)} the card {new.id}")
 
@@ -209,6 +209,6 @@ def show_readings(number: str) -> None:
         streams.echo(f"  {kind}: {reading}")
 
 
-def _revoke(store: Credentials, note: Note, which: str) -> None:
-    gone = revoke_credential(store, which)
+def _revoke(store: Credentials, note: Note, words: str) -> None:
+    gone = revoke_credential(store, words)
     note(CredentialRemoved(gone.kind, gone.id, gone.subject))

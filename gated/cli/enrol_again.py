@@ -13,7 +13,7 @@ MOST_NAMED = 10
 """Maximum number of people in one sentence."""
 
 
-def whom_to_enrol_again(settings: Settings) -> list[Person]:
+def people_to_enrol_again(settings: Settings) -> list[Person]:
     """Return the people whose face the model set in the settings cannot search. Empty if that cannot be found out."""
     from gated.face.manifest import load_set
 
@@ -25,7 +25,7 @@ def whom_to_enrol_again(settings: Settings) -> list[Person]:
 
 def enrol_again_text(settings: Settings) -> str | None:
     """Return a sentence that names these people and the next step. None without such people."""
-    people = whom_to_enrol_again(settings)
+    people = people_to_enrol_again(settings)
     if not people:
         return None
     named = ", ".join(called(person) for person in people[:MOST_NAMED])

@@ -271,9 +271,9 @@ def _progress() -> Iterator[Begin]:
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
 
-        def begin(what: str, steps: int) -> Callable[[], None]:
+        def begin(title: str, steps: int) -> Callable[[], None]:
             """Add a progress bar of `steps` steps. Return the function that advances it."""
-            task = progress.add_task(what, total=steps)
+            task = progress.add_task(title, total=steps)
             return lambda: progress.advance(task)
 
         yield begin

@@ -21,7 +21,7 @@ LEAST_OF_AN_ID = 4
 """Minimum number of characters matched as the start of an id."""
 
 
-class Somebody(Protocol):
+class NamedPerson(Protocol):
     """The fields by which a person is found."""
 
     @property
@@ -37,7 +37,7 @@ class Somebody(Protocol):
         """The household."""
 
 
-P = TypeVar("P", bound=Somebody)
+P = TypeVar("P", bound=NamedPerson)
 
 yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
 
@@ -78,7 +78,7 @@ def find(words: str, people: Iterable[P], missing: GatedError) -> P:
     return _chosen(words, found)
 
 
-def called(person: Somebody) -> str:
+def called(person: NamedPerson) -> str:
     """Return name and household for a reply to the operator. The start of the id replaces a name that the office does
     not send.
     """
@@ -102,7 +102,7 @@ def sure(question: str, otherwise: str, *, yes: bool) -> None:
     streams.confirm(question, abort=True, err=True)
 
 
-def not_twice(name: str, household: str, people: Iterable[Somebody], *, yes: bool, but: str = "") -> None:
+def not_twice(name: str, household: str, people: Iterable[NamedPerson], *, yes: bool, but: str = "") -> None:
     """Ask for confirmation of a second person with the same name in a household, and of a similar household name.
 
     `but` is the id of a person to ignore. Raises the errors of `sure`.

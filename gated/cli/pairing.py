@@ -51,12 +51,12 @@ def pair(context: Context, code: Sequence[str], write_to: Path | None, moved: st
             write_table(write_to, pairing)
 
 
-def _move(context: Context, where: str) -> None:
+def _move(context: Context, server: str) -> None:
     """Check that the office answers at the new address, and use it from the next start on."""
     settings = context.own_settings
-    if "/" in where:
-        raise ConfigError("--moved", [f"{where!r} is not a host; write HOST or HOST:PORT"])
-    url = f"mqtts://{where.strip().lower()}"
+    if "/" in server:
+        raise ConfigError("--moved", [f"{server!r} is not a host; write HOST or HOST:PORT"])
+    url = f"mqtts://{server.strip().lower()}"
     host, port = address(url)
     sync = settings.sync
     if not sync.url:

@@ -17,9 +17,9 @@ from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhot
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents
 from gated.cli.credentials import card, guest, pin
-from gated.cli.enrol_again import whom_to_enrol_again
+from gated.cli.enrol_again import people_to_enrol_again
 from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
-from gated.cli.people_stores import nobody, note_copy, zone_of
+from gated.cli.people_stores import note_copy, unknown_person, zone_of
 from gated.cli.preferences import access_rules, mark, prefer, role, what_somebody_has
 from gated.cli.quarantine import quarantine
 from gated.cli.table_output import in_words, in_zone, show
@@ -138,7 +138,7 @@ def list_people(context: Context, as_json: bool) -> None:
     with closing(_register(context)) as register:
         note_copy(register.why)
         rows = [_row(register, person, zone_of(context)) for person in register.people()]
-    again = {person.subject for person in whom_to_enrol_again(context.settings)}
+    again = {person.subject for person in people_to_enrol_again(context.settings)}
     rows = [row | {"enrol_again": row["subject"] in again} for row in rows]
     if as_json:
         show_json(rows)
@@ -167,7 +167,7 @@ def show_person(context: Context, subject: str, as_json: bool) -> None:
     """Show all stored data of one person, without the face itself and without numbers."""
     settings = context.settings
     with closing(_register(context)) as register, closing(Credentials.open(settings.state, settings.site.id)) as store:
-        person, zone = _who(register, subject), zone_of(context)
+        person, zone = _person(register, subject), zone_of(context)
         row = _row(register, person, zone) | what_somebody_has(store, person.subject, zone)
     if as_json:
         show_json(row)
@@ -201,7 +201,7 @@ def remove(context: Context, subject: str, yes: bool) -> None:
     Asks first; without a terminal, --yes is required.
     """
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        person = _who(register, subject)
+        person = _person(register, subject)
         has = register.template_count(person.subject)
         question = f"Erase {called(person)}, {person.subject}, with {has} templates, for good?"
         sure(question, f"{person.subject} would be erased permanently", yes=yes)
@@ -219,14 +219,14 @@ def _change_status(
 ) -> None:
     """Suspend or resume a person, write the event, and print the result."""
     with closing(_journal(context)) as journal, closing(_register(context)) as register:
-        person = _who(register, words)
+        person = _person(register, words)
         change(register, person.subject)
         _write(journal, event(person.subject))
     streams.echo(f"{result} {called(person)}, {person.subject}")
 
 
-def _who(register: Register, words: str) -> Person:
-    return find(words, register.people(), nobody(words))
+def _person(register: Register, words: str) -> Person:
+    return find(words, register.people(), unknown_person(words))
 
 
 def _register(context: Context) -> Register:

@@ -82,9 +82,9 @@ def zone_of(context: Context) -> ZoneInfo:
 
 def known(store: Credentials, words: str) -> Person:
     """Return the person that `words` name (see `who.find`). Raises `SubjectNotFoundError`."""
-    return find(words, store.people(), nobody(words))
+    return find(words, store.people(), unknown_person(words))
 
 
-def nobody(words: str) -> SubjectNotFoundError:
+def unknown_person(words: str) -> SubjectNotFoundError:
     """Return the error for words that match no person."""
     return SubjectNotFoundError(f"no person here has the id or name {words!r}; `gated people list` shows all")

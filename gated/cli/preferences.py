@@ -34,8 +34,8 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
     `gated people rights --role` sets the doors and hours of a role.
     """
     with books(context) as (store, note):
-        somebody = known(store, subject)
-        person = somebody.subject
+        found = known(store, subject)
+        person = found.subject
         if role is None:
             streams.echo(store.role_of(person))
             return
@@ -43,7 +43,7 @@ def role(context: Context, subject: str, role: str | None, yes: bool) -> None:
         role = store.set_role(person, role)
         note(AccessRulesChanged(person))
         is_open = role != RESIDENT and not store.access_rules_of(person, "role")
-    streams.echo(f"{called(somebody)}, {person}, is {role}")
+    streams.echo(f"{called(found)}, {person}, is {role}")
     if is_open:  # a typing error can cause this, too
         click.echo("this role has no access rule, so its people may use every door at all hours", err=True)
 
@@ -78,25 +78,25 @@ def access_rules(
         )
     if household and role:
         raise click.UsageError("give --household or --role, not both")
-    whose: RuleOwner = "household" if household else "role" if role else "subject"
+    owner: RuleOwner = "household" if household else "role" if role else "subject"
     valid_from, valid_until = window(context, since, until)
     with books(context) as (store, note):
         if schedule is not None:
             schedule = one_of("--schedule", schedule, {*context.settings.schedules, *store.schedules()})
         known_gates = {context.settings.gate.id, *store.gates()}
         places = places_of(doors, tuple(one_of("--gate", gate, known_gates) for gate in gates))
-        somebody = known(store, subject)
-        person = somebody.subject
-        before = store.access_rules_of(person, whose)
+        found = known(store, subject)
+        person = found.subject
+        before = store.access_rules_of(person, owner)
         kept = [rule for rule in before if add or (places and rule.door is not None and rule.door not in places)]
         new = [
             AccessRule(place, schedule, valid_from, valid_until, needs_second)
             for place in (() if clear else places or (None,))
         ]
-        store.set_access_rules(person, kept + new, whose)
+        store.set_access_rules(person, kept + new, owner)
         note(AccessRulesChanged(person, household, role))
-    others = "" if whose == "subject" else f" and all of that {whose}"
-    streams.echo(f"set the access rules of {called(somebody)}, {person}{others}")
+    others = "" if owner == "subject" else f" and all of that {owner}"
+    streams.echo(f"set the access rules of {called(found)}, {person}{others}")
 
 
 def near_role(role: str, known: set[str], *, yes: bool) -> None:

@@ -248,12 +248,12 @@ def _show_reading(output: ReaderReading, ring: KeyRing | None, *, as_json: bool)
         named = [{"kind": kind, "reading": reading} for kind, reading in readings]
         show_json({"said": output, "readings": named, "cards": found})
         return
-    streams.echo(f"reader {output.reader}: {'a PIN' if output.kind == 'pin' else output.what}")
+    streams.echo(f"reader {output.reader}: {'a PIN' if output.kind == 'pin' else output.detail}")
     for kind, reading in readings:
         streams.echo(f"  {kind}: {reading}")
     if readings and ring is not None:
-        whose = f"card {' and '.join(found)}" if found else "assigned to no person"
-        streams.echo(f"  {whose}{': the reader cannot distinguish them, so none opens' if len(found) > 1 else ''}")
+        owner = f"card {' and '.join(found)}" if found else "assigned to no person"
+        streams.echo(f"  {owner}{': the reader cannot distinguish them, so none opens' if len(found) > 1 else ''}")
 
 
 def _text(path: Path) -> str:

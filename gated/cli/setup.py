@@ -166,7 +166,9 @@ def _access_rules(settings: Settings) -> str | None:
     ]
     if problems:
         raise ConfigError("settings", problems)
-    lacking = sorted(who for who, holder in holders.items() if holder.always_needs_second and who not in served)
+    lacking = sorted(
+        subject for subject, holder in holders.items() if holder.always_needs_second and subject not in served
+    )
     advice = "give each of them one"
     return (
         f"these people need a card or PIN to enter, and have none: {', '.join(lacking)}; {advice}" if lacking else None

@@ -5,7 +5,7 @@ import sys
 import click
 
 from gated.cli import Context, read_only_command, show_json, streams
-from gated.cli.enrol_again import enrol_again_text, whom_to_enrol_again
+from gated.cli.enrol_again import enrol_again_text, people_to_enrol_again
 from gated.doctor.status import gate_status, shown_at
 
 
@@ -17,7 +17,7 @@ def status(context: Context, as_json: bool) -> None:
     """Show brain, latch, doors, failed parts, and the sync with the office. Exit 1 when the gate is not well."""
     now = gate_status(context.settings)
     if as_json:
-        others = [person.subject for person in whom_to_enrol_again(context.settings)]
+        others = [person.subject for person in people_to_enrol_again(context.settings)]
         fields = {name: getattr(now, name) for name in now.__struct_fields__}
         show_json({"ok": now.is_well, **fields, "enrol_again": others})
     else:

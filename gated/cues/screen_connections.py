@@ -61,8 +61,10 @@ class Caller(H11Protocol):
 
     def _make_room(self) -> None:
         every = [each for each in self.connections if isinstance(each, Caller) and not each.transport.is_closing()]
-        same = [each for each in every if each.address == self.address]
-        too_many = same if len(same) > MOST_OF_ONE_ADDRESS else every if len(every) > MOST_SCREENS else []
+        same_address = [each for each in every if each.address == self.address]
+        too_many = (
+            same_address if len(same_address) > MOST_OF_ONE_ADDRESS else every if len(every) > MOST_SCREENS else []
+        )
         others = sorted((c for c in too_many if c is not self), key=lambda each: (each.is_answered, each.came_at))
         if others:
             others[0].transport.abort()

@@ -73,8 +73,8 @@ def of_readers(facts: Iterable[tuple[datetime, Event | None]], now: datetime) ->
     for at, fact in facts:
         if isinstance(fact, ReaderMisread) and now - at < timedelta(days=1):
             inputs = misread.setdefault(fact.reader, [])
-            if fact.what not in inputs and len(inputs) < MISREAD_AT_MOST:
-                inputs.append(fact.what)
+            if fact.problem not in inputs and len(inputs) < MISREAD_AT_MOST:
+                inputs.append(fact.problem)
     for reader, inputs in misread.items():
         step = (
             "run `gated readers show` while you hold a card there; then repair the wires, or run `gated readers learn`"
@@ -178,7 +178,7 @@ def nobody_in(seen: LatchState | None, is_locked_down: bool) -> str:
     return "a lockdown is active" if is_locked_down else ""
 
 
-def of_credential_kinds(settings: Settings, broken: Collection[str], nobody: str) -> Iterator[Finding]:
+def of_credential_kinds(settings: Settings, broken: Collection[str], entry_problem: str) -> Iterator[Finding]:
     """Yield each credential kind of this gate, and whether it works now.
 
     `broken`: those of "vision", "models", "clock", "readers" (all USB readers), "pass key", "network", "server" and
@@ -188,8 +188,8 @@ def of_credential_kinds(settings: Settings, broken: Collection[str], nobody: str
         kind: ", ".join(f"{part} is not well" for part in needs if part in broken)
         for kind, needs in _credential_kinds(settings)
     }
-    if nobody or all(blocked.values()):
-        why = nobody or "; ".join(f"{kind}: {why}" for kind, why in blocked.items())
+    if entry_problem or all(blocked.values()):
+        why = entry_problem or "; ".join(f"{kind}: {why}" for kind, why in blocked.items())
         result = f"no credential opens the gate ({', '.join(blocked)}): {why}"
         yield faulty(settings, "credential kinds", result, "follow the next step of the findings above")
         return

@@ -58,8 +58,8 @@ def examine(settings: Settings, seen: LatchState | None, why: str) -> Iterator[F
     broken |= lost | ({"clock"} if clock.light != "green" else set())
     if settings.readers.devices and all(f"reader {path}" in broken for path in settings.readers.devices):
         broken.add("readers")
-    nobody = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
-    yield from diagnosis.of_credential_kinds(settings, broken, nobody)
+    entry_problem = diagnosis.nobody_in(seen, read_lockdown(settings.state) is not None)
+    yield from diagnosis.of_credential_kinds(settings, broken, entry_problem)
 
 
 def _machine(settings: Settings) -> Iterator[Finding]:

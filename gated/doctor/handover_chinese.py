@@ -392,7 +392,7 @@ def door(name: str, wires: Wires) -> str:
     """Return the description of a door: its lock, its pins, and how long it stays released."""
     level = "高" if wires.lock_active_high else "低"
     inputs = (("门磁", wires.contact_pin), ("出门按钮", wires.rex_pin), ("消防", wires.fire_pin))
-    wired = "，".join(f"{what} {'无' if pin is None else pin}" for what, pin in inputs)
+    wired = "，".join(f"{label} {'无' if pin is None else pin}" for label, pin in inputs)
     return f"{DOORS[name]}：{LOCKS[wires.lock]}，引脚 {wires.lock_pin}，{level}电平有效，{wired}，开锁 {wires.release_s:g} 秒"
 
 

@@ -182,8 +182,10 @@ def _tried(tried: "Sequence[TestedPromise]", language: Language) -> str:
     lines = [f"{'✓' if each.is_kept else '✗'} {each.promise}" for each in sorted(tried, key=lambda each: each.is_kept)]
     kept, days = sum(each.is_kept for each in tried), sorted({each.at[:10] for each in tried})
     between = " 至 " if language == "zh" else " to "
-    when = between.join(dict.fromkeys((days[0], days[-1])))
-    result = _translated("What was tried on it: {} of {} promises kept, {}", language, str(kept), str(len(tried)), when)
+    days_tried = between.join(dict.fromkeys((days[0], days[-1])))
+    result = _translated(
+        "What was tried on it: {} of {} promises kept, {}", language, str(kept), str(len(tried)), days_tried
+    )
     return f"<h2>{page(result)}</h2>{_list(lines)}"
 
 

@@ -62,11 +62,11 @@ def network(settings: Settings, now: datetime, root: Path = ROOT) -> Iterator[Fi
         yield amber("office", "none is set: the gate works alone", "run `gated pair` with a code from the office")
         return
     host, port = address(settings.sync.url)
-    where = resolved(host, port)
-    if where is None:
+    ip_address = resolved(host, port)
+    if ip_address is None:
         yield amber("broker", f"{host}: name not found within {NAME_S:g} s", "check the name server and sync.url")
         return
-    yield from _broker(settings, host, port, where, now)
+    yield from _broker(settings, host, port, ip_address, now)
 
 
 def resolved(host: str, port: int) -> str | None:
@@ -87,7 +87,7 @@ def resolved(host: str, port: int) -> str | None:
     return found[0] if found else None
 
 
-def _broker(settings: Settings, host: str, port: int, where: str, now: datetime) -> Iterator[Finding]:
+def _broker(settings: Settings, host: str, port: int, ip_address: str, now: datetime) -> Iterator[Finding]:
     try:
         done = handshake(settings, host, port)
     except (ConfigError, StateError) as error:
@@ -97,13 +97,12 @@ def _broker(settings: Settings, host: str, port: int, where: str, now: datetime)
         yield red("broker", f"{host}:{port} and this gate do not trust each other: {why}",
                   f"check both clocks and certificates; then {PAIR}")  # fmt: skip
     except OSError as error:
-        result = f"{host}:{port} ({where}) does not answer: {error.strerror or error}"
+        result = f"{host}:{port} ({ip_address}) does not answer: {error.strerror or error}"
         yield amber("broker", result, "check that it runs and that the firewall lets the gate connect")
     else:
-        text = (
-            f"{host}:{port} ({where}) accepts this gate's certificate, {done.version}, {done.duration_s * 1e3:.0f} ms"
-        )
-        yield green("broker", text, handshake_ms=round(done.duration_s * 1e3, 1))
+        duration_ms = done.duration_s * 1e3
+        text = f"{host}:{port} ({ip_address}) accepts this gate's certificate, {done.version}, {duration_ms:.0f} ms"
+        yield green("broker", text, handshake_ms=round(duration_ms, 1))
         yield of_end("broker certificate", done.ends, now, "have whoever runs the broker renew it")
 
 

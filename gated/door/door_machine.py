@@ -112,9 +112,9 @@ def _release(door: Door, given: ReleaseRequest, now: float) -> MachineStep:
 
 def _with_grant(door: Door, given: ReleaseRequest, now: float) -> tuple[Lease, ...]:
     """Return the running grant leases and the new one. A second grant for one person only extends the first lease."""
-    new = Lease(now + given.lease_s, given.whom)
+    new = Lease(now + given.lease_s, given.holder)
     running = [lease for lease in door.grants if now < lease.until]
-    own = [lease for lease in running if new.whom and lease.whom == new.whom]
+    own = [lease for lease in running if new.holder and lease.holder == new.holder]
     others = [lease for lease in running if lease not in own]
     return tuple(sorted([*others, max([*own, new], key=_end)], key=_end))[-MOST_GRANTS:]
 
@@ -184,9 +184,9 @@ def _without(door: Door, used: Lease | None) -> Door:
     """Remove a used lease, also if the same person has a newer one."""
     if used is None:
         return door
-    if used.whom == LEAVING:
+    if used.holder == LEAVING:
         return replace(door, exit_until=NO_LEASE)
-    own = [i for i, lease in enumerate(door.grants) if lease == used or (used.whom and lease.whom == used.whom)]
+    own = [i for i, lease in enumerate(door.grants) if lease == used or (used.holder and lease.holder == used.holder)]
     return replace(door, grants=tuple(lease for i, lease in enumerate(door.grants) if i not in own[:1]))
 
 

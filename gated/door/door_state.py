@@ -11,7 +11,7 @@ from gated.events import MAIN
 NO_LEASE = -math.inf
 """The end of a lease that never began."""
 LEAVING = "/exit"
-"""The `whom` of the exit lease; no pseudonym contains a slash."""
+"""The `holder` of the exit lease; no pseudonym contains a slash."""
 NOT_YET = math.inf
 """The start time of a condition that is not true, and the time of an unnecessary tick."""
 
@@ -29,7 +29,7 @@ class ReleaseRequest(Struct, frozen=True):
     lease_s: float
     decided_at: float
     cause: Literal["grant", "schedule"] = "grant"
-    whom: str = ""
+    holder: str = ""
     """A pseudonym of the granted person, or empty. The latch keeps one lease per person, the longest."""
 
 
@@ -61,10 +61,10 @@ DoorInput = ReleaseRequest | LineInput | LockdownInput | EndLeases | Tick
 
 
 class Lease(Struct, frozen=True):
-    """The lease of one grant. It ends at `until` (monotonic seconds). `whom`: as in `ReleaseRequest`, or `LEAVING`."""
+    """One grant's lease. It ends at `until` (monotonic seconds). `holder`: as in `ReleaseRequest`, or `LEAVING`."""
 
     until: float
-    whom: str = ""
+    holder: str = ""
 
 
 class Door(Struct, frozen=True):

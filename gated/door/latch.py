@@ -148,8 +148,8 @@ class Latch:
             match await channel.receive(BRAIN_SILENCE_S):
                 case LatchHeartbeat():
                     channel.send(self._state())
-                case ReleaseLock(visit, lease_s, decided_at, door, cause, whom):
-                    self._panel.release(door, ReleaseRequest(visit, lease_s, decided_at, cause, whom))
+                case ReleaseLock(visit, lease_s, decided_at, door, cause, holder):
+                    self._panel.release(door, ReleaseRequest(visit, lease_s, decided_at, cause, holder))
                 case SetLockdown(is_on):
                     self._panel.step_all(LockdownInput(is_on))
                 case PlayPattern(line, pattern, repeats):

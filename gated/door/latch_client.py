@@ -97,15 +97,15 @@ class LatchClient:
         door: str = MAIN,
         cause: Literal["grant", "schedule"] = "grant",
         *,
-        whom: str = "",
+        holder: str = "",
     ) -> None:
         """Ask the latch for a release now. The latch reports the outcome as an event.
 
-        `decided_at` is in monotonic seconds. `whom` is an id of the granted person. The latch receives only a keyed
+        `decided_at` is in monotonic seconds. `holder` is an id of the granted person. The latch receives only a keyed
         digest of this id, and has one lease per person. A schedule must ask again before its lease ends. Raises
         `LatchError` when no latch answers.
         """
-        self._send(ReleaseLock(visit, lease_s, decided_at, door, cause, _pseudonym(whom)))
+        self._send(ReleaseLock(visit, lease_s, decided_at, door, cause, _pseudonym(holder)))
 
     def lockdown(self, on: bool) -> None:
         """Begin or end a lockdown. The state is kept, and sent to each latch that connects later."""
@@ -223,5 +223,5 @@ class LatchClient:
                     raise WireError("the latch sent welcome twice")
 
 
-def _pseudonym(whom: str) -> str:
-    return blake2b(whom.encode(), key=PSEUDONYM_KEY, digest_size=8).hexdigest() if whom else ""
+def _pseudonym(subject: str) -> str:
+    return blake2b(subject.encode(), key=PSEUDONYM_KEY, digest_size=8).hexdigest() if subject else ""

@@ -46,7 +46,7 @@ class ReleaseLock(msgspec.Struct, frozen=True, tag="release_lock"):
     decided_at: float
     door: str = MAIN
     cause: Literal["grant", "schedule"] = "grant"
-    whom: str = ""
+    holder: str = msgspec.field(name="whom", default="")
     """A pseudonym of the granted person, constant while the brain process lives. It does not reveal the person."""
 
 

@@ -57,11 +57,11 @@ class LiveView:
     def during(self, seconds: float) -> Iterator[Seen | None]:
         """Yield the messages of the next `seconds`, and None when there was none for a moment. Raises `CameraError`."""
         end = time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
+        while (remaining_s := end - time.monotonic()) > 0:
             if not self._ready.is_set():
                 raise CameraError(f"vision was lost: {self._why}; run `gated doctor`, then begin again")
             try:
-                yield self._seen.get(timeout=min(left, 0.2))
+                yield self._seen.get(timeout=min(remaining_s, 0.2))
             except queue.Empty:
                 yield None
 

@@ -14,17 +14,17 @@ def dashed(pen: ImageDraw.ImageDraw, points: Sequence[Point], lengths: Sequence[
     """Draw a line through the points. `lengths`: dash, gap, dash, gap, ... in px; empty for a solid line."""
     if not lengths:
         lengths = (math.inf, 0.0)
-    turn, left = 0, lengths[0]
+    turn, remaining = 0, lengths[0]
     for start, end in pairwise(points):
         length, done = math.dist(start, end), 0.0
         while done < length:
-            step = min(left, length - done)
+            step = min(remaining, length - done)
             if turn % 2 == 0:
                 pen.line([_between(start, end, (done + part) / length) for part in (0.0, step)], fill=fill, width=width)
-            done, left = done + step, left - step
-            if left <= 0:
+            done, remaining = done + step, remaining - step
+            if remaining <= 0:
                 turn += 1
-                left = lengths[turn % len(lengths)]
+                remaining = lengths[turn % len(lengths)]
 
 
 def _between(start: Point, end: Point, share: float) -> Point:

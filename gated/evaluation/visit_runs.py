@@ -89,8 +89,8 @@ class Judge:
         decision = self._decide(seen, search, self._rules)
         mated, non_mated = self._compared(seen, visit.subject)
         usable = [message for message in seen if isinstance(message, TrackEnded) or message.pad_score is not None]
-        anybody = structs.replace(self._rules, threshold=-1.0, agreement=-1.0)
-        passing = self._decide(usable, _sure_candidate, anybody)
+        lenient = structs.replace(self._rules, threshold=-1.0, agreement=-1.0)
+        passing = self._decide(usable, _sure_candidate, lenient)
         return VisitOutcome(
             subject=visit.subject,
             groups=visit.groups,

@@ -1,5 +1,7 @@
 """Events of faces, cards, PINs and passes: grants, denials, guesses and attacks."""
 
+from msgspec import field
+
 from gated.events.event import MAIN, Event
 
 
@@ -106,10 +108,10 @@ class CardsGuessed(Event, frozen=True, tag="cards_guessed"):
 
 
 class ReaderMisread(Event, frozen=True, tag="reader_misread"):
-    """A reader sent unreadable input. `what`: the kind and length of the input, never its content."""
+    """A reader sent unreadable input. `problem`: the kind and length of the input, never its content."""
 
     reader: str
-    what: str
+    problem: str = field(name="what")
     door: str = MAIN
 
 

@@ -107,10 +107,10 @@ class ConsentHeld(Event, frozen=True, tag="consent_held"):
 
 
 class ConsentsAccepted(Event, frozen=True, tag="consents_accepted"):
-    """A person at the gate accepted the reported consents of `people` people; `left` still wait."""
+    """A person at the gate accepted the reported consents of `people` people; `waiting` still wait."""
 
     people: int
-    left: int = 0
+    waiting: int = field(name="left", default=0)
 
 
 class FaceShared(Event, frozen=True, tag="face_shared"):

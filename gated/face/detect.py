@@ -113,8 +113,8 @@ class Detector:
         found = candidates(self.model.run(tensor), (pixels, pixels), self._min_score)
         scale = side / pixels
         before = np.array([((x - left) / scale, (y - top) / scale, width / scale, height / scale)], np.float32)
-        same = np.flatnonzero(overlap(before, found.boxes)[0] > MAX_OVERLAP)
-        return found.face(int(same[0]), (scale, scale), (left, top)) if same.size else None
+        same_face = np.flatnonzero(overlap(before, found.boxes)[0] > MAX_OVERLAP)
+        return found.face(int(same_face[0]), (scale, scale), (left, top)) if same_face.size else None
 
 
 def decode(outputs: Outputs, size: tuple[int, int], min_score: float) -> Found:

@@ -30,8 +30,8 @@ class Accepted(msgspec.Struct, frozen=True):
 
     def covers(self, entry: ModelEntry) -> bool:
         """Return whether the owner accepted this model as the manifest describes it now."""
-        ours = (self.file, self.sha256, self.licence, self.training_data)
-        return ours == (entry.file, entry.sha256, entry.licence, entry.training_data)
+        accepted = (self.file, self.sha256, self.licence, self.training_data)
+        return accepted == (entry.file, entry.sha256, entry.licence, entry.training_data)
 
 
 def accepted(folder: Path) -> list[Accepted]:

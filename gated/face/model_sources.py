@@ -127,27 +127,27 @@ def _download(source: Source, folder: Path, supply: Supply, progress: Progress) 
 
 def _copy(wanted: ModelEntry | Source, folder: Path, supply: Supply, progress: Progress) -> bool:
     """Copy a plain file from the folder, and no more of it than the manifest says. Return whether it is there."""
-    part, theirs = part_of(folder, wanted), supply.open(wanted.file)
-    if theirs is None:
+    part, source = part_of(folder, wanted), supply.open(wanted.file)
+    if source is None:
         return False
     try:
-        with theirs:
-            found = copy_file(theirs, part, wanted.most_bytes)
+        with source:
+            found = copy_file(source, part, wanted.most_bytes)
     except TooLongError as error:
-        where = (supply.folder or folder) / wanted.file
-        raise ModelError(f"{where}: {error.strerror}; find the one that the manifest names") from error
+        origin = (supply.folder or folder) / wanted.file
+        raise ModelError(f"{origin}: {error.strerror}; find the one that the manifest names") from error
     size = part.stat().st_size
     progress(wanted.file, size, size)
     _check(wanted, part, found, str(supply.folder))
     return True
 
 
-def _check(wanted: ModelEntry | Source, part: Path, found: str, where: str) -> None:
+def _check(wanted: ModelEntry | Source, part: Path, found: str, origin: str) -> None:
     """Delete a file with another digest. Raises `ModelError` then."""
     if found != wanted.sha256:
         part.unlink()
         raise ModelError(
-            f"{wanted.file}: the one from {where} is another file (SHA-256 {found[:16]}..., not "
+            f"{wanted.file}: the one from {origin} is another file (SHA-256 {found[:16]}..., not "
             f"{wanted.sha256[:16]}...) and was deleted; find the one that the manifest names"
         )
 

@@ -117,6 +117,6 @@ def _place(box: Box, frame: Frame) -> Place | None:
     return ((x + w / 2) * across, (y + h / 2) * down, size) if SIZES_PX[0] <= size <= SIZES_PX[1] else None
 
 
-def _distance(one: Place, other: Place) -> float:
+def _distance(place: Place, other: Place) -> float:
     """Return how far the face has moved or grown, in px."""
-    return max(hypot(one[0] - other[0], one[1] - other[1]), abs(one[2] - other[2]))
+    return max(hypot(place[0] - other[0], place[1] - other[1]), abs(place[2] - other[2]))

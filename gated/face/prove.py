@@ -77,10 +77,10 @@ def prove(entry: ModelEntry, path: Path) -> Proof:
         raise ModelError(f"{path}: changed while it was read; let no other program write it, and run this again")
     model = Model.unproved(entry, data)
     tensor = known_input(entry.input)
-    ours = model.run(tensor)
-    theirs = _evaluated(reference, data, {model.input_name: tensor}, entry.file)
-    answer = _answer(ours)
-    difference = _difference(ours, theirs)
+    runtime_outputs = model.run(tensor)
+    reference_outputs = _evaluated(reference, data, {model.input_name: tensor}, entry.file)
+    answer = _answer(runtime_outputs)
+    difference = _difference(runtime_outputs, reference_outputs)
     if not difference <= answer.tolerance * AGREED:  # also true for NaN
         raise ModelError(
             f"{entry.file}: onnxruntime and the reference evaluator differ by {difference:.3g}, and "
@@ -132,12 +132,12 @@ def _batch_norm(library: ModuleType) -> Any:
     return BatchNormalization
 
 
-def _difference(ours: Outputs, theirs: Outputs) -> float:
+def _difference(first: Outputs, second: Outputs) -> float:
     """Return the largest difference of two results. NaN if their names or shapes differ, or a number is not finite."""
-    if ours.keys() != theirs.keys() or any(ours[name].shape != theirs[name].shape for name in ours):
+    if first.keys() != second.keys() or any(first[name].shape != second[name].shape for name in first):
         return float("nan")
     with np.errstate(invalid="ignore"):
-        return float(max(np.abs(ours[name] - theirs[name]).max(initial=0.0) for name in ours))
+        return float(max(np.abs(first[name] - second[name]).max(initial=0.0) for name in first))
 
 
 def _answer(outputs: Outputs) -> KnownAnswer:

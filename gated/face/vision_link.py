@@ -68,14 +68,14 @@ class VisionLink:
         backoff = Backoff(first_s=0.2, most_s=15.0)
         while True:
             began = asyncio.get_running_loop().time()
-            why = await self._one()
+            why = await self._run_worker()
             self.pulse = None
             self._on_lost(why)
             if asyncio.get_running_loop().time() - began > HEALTHY_S:
                 backoff.reset()
             await asyncio.sleep(backoff.next_s())
 
-    async def _one(self) -> str:
+    async def _run_worker(self) -> str:
         """Run one worker until it ends. Return the reason in words."""
         try:
             worker = await self._start.start()

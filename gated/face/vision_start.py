@@ -45,8 +45,8 @@ class VisionStart(Starter[VisionWorker]):
         Raises `OSError` if its service cannot be reached, and `WireError` if the settings are too long.
         """
         process = await self._process()
-        assert process.ours is not None
-        worker = VisionWorker(process, await Channel[FromVision].over(process.ours, FromVision))
+        assert process.own_end is not None
+        worker = VisionWorker(process, await Channel[FromVision].over(process.own_end, FromVision))
         try:
             worker.channel.send(self.settings)
         except WireError:

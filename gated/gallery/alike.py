@@ -70,7 +70,7 @@ def not_recognised(own: Sequence[float | None], threshold: float, thresholds: di
 
 def _best(scores: Scores, least: float, *, is_family: bool) -> dict[tuple[int, int], tuple[float, bool]]:
     """Return the best score of each pair from `least` on."""
-    chosen = scores.where(scores.score >= least)
+    chosen = scores.select(scores.score >= least)
     best: dict[tuple[int, int], tuple[float, bool]] = {}
     for score, probe, other in zip(chosen.score, chosen.probe, chosen.other, strict=True):
         best.setdefault((min(int(probe), int(other)), max(int(probe), int(other))), (float(score), is_family))

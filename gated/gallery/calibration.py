@@ -78,8 +78,8 @@ class Calibration(msgspec.Struct, frozen=True):
 
 def uncalibrated(people: int, target_fpir: float, table: ThresholdTable, setting: float | None = None) -> Calibration:
     """Return the calibration by the table alone, until the people are compared."""
-    nobody = Scores(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
-    return calibration_of(StrangerScores(people, 0, 0.0, nobody, nobody), target_fpir, table, setting)
+    empty = Scores(np.zeros(0), np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0))
+    return calibration_of(StrangerScores(people, 0, 0.0, empty, empty), target_fpir, table, setting)
 
 
 def calibration_of(

@@ -19,6 +19,6 @@ def people_of_other_sets(state: Path, embedder_sha256: str) -> list[Person]:
         return []
     people, templates = People(state), Templates(state)
     with closing(people.connection), closing(templates.connection), people.guard:
-        valid = {(subject, who.face) for subject, who in people.consented().items()}
+        valid = {(subject, agreed.face) for subject, agreed in people.consented().items()}
         others: set[SubjectId] = {subject for subject, _ in valid & templates.faces_of_other_sets(embedder_sha256)}
         return [person for person in people.all() if person.subject in others] if others else []

@@ -108,9 +108,9 @@ def _withdraw_credentials(connection: sqlite3.Connection, data: PersonData) -> N
     connection.execute("DELETE FROM claims WHERE subject = ?", (subject,))
     kept = {(each.id, each.digest) for each in data.cards}
     stored = connection.execute("SELECT id, digest FROM credentials WHERE subject = ? AND way = 'card'", (subject,))
-    for which, digest in stored.fetchall():
-        if (which, digest) not in kept:
-            connection.execute("DELETE FROM credentials WHERE id = ?", (which,))
+    for credential, digest in stored.fetchall():
+        if (credential, digest) not in kept:
+            connection.execute("DELETE FROM credentials WHERE id = ?", (credential,))
             erasure.record_erasure(connection)
     pins = connection.execute("SELECT digest, pin_hash FROM credentials WHERE subject = ? AND way = 'pin'", (subject,))
     if {tuple(row) for row in pins.fetchall()} != {(pin.digest, pin.pin_hash) for pin in data.pins}:

@@ -54,8 +54,8 @@ class Register:
         self._state, self._dropped = state, set[SubjectId]()
         self._stores = stores
         self._people, self._templates, self.vault = stores.people, stores.templates, stores.vault
-        self._mine = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
-        self._guard = database.Guard(self._people.connection, self._people.path, self._mine)
+        self._lock = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
+        self._guard = database.Guard(self._people.connection, self._people.path, self._lock)
         self._version = SearchVersion(stores)
 
     @classmethod
@@ -73,7 +73,7 @@ class Register:
 
     def close(self) -> None:
         """Close the files. Callers may call it twice."""
-        with self._mine:
+        with self._lock:
             self._stores.close()
 
     def people(self) -> list[Person]:
@@ -200,12 +200,16 @@ class Register:
         embedder.
         """
         with self.reading():
-            who = self._people.consented().get(subject)
-            stored = [] if who is None else self._templates.of(subject, who.face)
+            person = self._people.consented().get(subject)
+            stored = [] if person is None else self._templates.of(subject, person.face)
             keys = self._templates.keys()
         opened = []
         for embedder, sealed in stored:
-            row = TemplateOpener(self.vault, embedder, {subject: who}, keys).row(sealed) if who is not None else None
+            row = (
+                TemplateOpener(self.vault, embedder, {subject: person}, keys).row(sealed)
+                if person is not None
+                else None
+            )
             if row is not None:
                 opened.append((sealed.id, embedder, row.vector))
         return opened
@@ -230,10 +234,10 @@ class Register:
         templates are left out.
         """
         with self.reading():
-            who, stored = self._people.consented().get(subject), self._templates.of(subject, face)
+            person, stored = self._people.consented().get(subject), self._templates.of(subject, face)
             keys = self._templates.keys()
-        opener = TemplateOpener(self.vault, embedder_sha256, {} if who is None else {subject: who}, keys)
-        rows = [opener.row(each) for by, each in stored if by == embedder_sha256] if who is not None else []
+        opener = TemplateOpener(self.vault, embedder_sha256, {} if person is None else {subject: person}, keys)
+        rows = [opener.row(each) for by, each in stored if by == embedder_sha256] if person is not None else []
         return [row.vector for row in rows if row is not None]
 
     def has_face(self, subject: SubjectId, face: str) -> bool:
@@ -247,9 +251,10 @@ class Register:
             consented, keys = self._version.consented(), self._templates.keys()
             sealed, total = self._templates.made_by(embedder_sha256), self._templates.count()
         opener = TemplateOpener(self.vault, embedder_sha256, consented, keys)
-        mine = [one for one in sealed if one.subject in consented and one.face == consented[one.subject].face]
-        rows = [row for row in map(opener.row, mine) if row is not None]
-        return OpenedTemplates(rows, foreign=total - len(sealed), unreadable=len(mine) - len(rows))
+        valid = {(subject, person.face) for subject, person in consented.items()}
+        current = [template for template in sealed if (template.subject, template.face) in valid]
+        rows = [row for row in map(opener.row, current) if row is not None]
+        return OpenedTemplates(rows, foreign=total - len(sealed), unreadable=len(current) - len(rows))
 
     def version(self) -> tuple[int, ...]:
         """Return a value that differs after any change of the searched data, by any process. Cheap."""

@@ -91,7 +91,7 @@ def _with_people(state: Path, done: list[RepairedDatabase]) -> list[RepairedData
         faces, here = sealed.keys().keys(), stored.subjects()
         rows = connection.execute(OF_THE_OFFICE).fetchall()
         office = {SubjectId(row[0]) for row in rows}
-        faceless = {subject for subject, who in stored.consented().items() if (subject, who.face) not in faces}
+        faceless = {subject for subject, person in stored.consented().items() if (subject, person.face) not in faces}
         for subject in faceless & office:
             connection.execute("UPDATE records SET face = NULL, is_wanted = 1 WHERE key = ?", (f"person/{subject}",))
         strays = {subject for subject, _ in faces} - here - stored.deleted_subjects()

@@ -102,7 +102,7 @@ def fit_tail(found: StrangerScores, scale: float | None = None) -> Tail | None:
     if len(scores) < 2 or found.people < 2 or not expected.scale > 0:
         return None
     rough = _fit(scores, found, expected)
-    scores = scores.where(depth(scores.score) <= _highest_expected(scores, rough))
+    scores = scores.select(depth(scores.score) <= _highest_expected(scores, rough))
     return _fit(scores, found, expected) if len(scores) > 1 else None
 
 

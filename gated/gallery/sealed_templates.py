@@ -48,14 +48,14 @@ class TemplateOpener:
 
     def row(self, template: Sealed) -> Row | None:
         """Return the template with its person's data for the search; None if it does not open."""
-        who = self.consented[template.subject]
+        person = self.consented[template.subject]
         try:
             data_key = self._key(template.subject, template.face)
-            label = self.vault.template_label(template.subject, template.id, self.embedder_sha256, who.consent)
+            label = self.vault.template_label(template.subject, template.id, self.embedder_sha256, person.consent)
             vector: NDArray[np.float32] = np.frombuffer(unseal(data_key, template.sealed, label), "<f4")
         except (SealError, KeyError, ValueError):
             return None
-        return Row(template.subject, who.household, who.status, vector)
+        return Row(template.subject, person.household, person.status, vector)
 
     def _key(self, subject: SubjectId, face: str) -> bytes:
         """Return the data key of a face, shared by all its templates. Raises `SealError` and `KeyError`."""

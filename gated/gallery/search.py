@@ -86,9 +86,9 @@ class Index:
         self._owners: list[_Owner] = []
         """One owner for each row of the matrix. Rows of one person are adjacent, and so are rows of one household."""
         self._households: dict[str, slice] = {}
-        for household, theirs in groupby(checked, attrgetter("household")):
+        for household, members in groupby(checked, attrgetter("household")):
             start = len(self._owners)
-            for _, own in groupby(theirs, attrgetter("subject")):
+            for _, own in groupby(members, attrgetter("subject")):
                 self._own(list(own))
             self._households[household] = slice(start, len(self._owners))
         self._subjects = frozenset(row.subject for row in checked)

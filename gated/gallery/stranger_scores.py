@@ -55,11 +55,11 @@ class Scores:
 
     def first(self, total: float) -> "Scores":
         """Return the highest scores with this total weight."""
-        return self.where(np.cumsum(self.weight) <= total)
+        return self.select(np.cumsum(self.weight) <= total)
 
-    def where(self, chosen: NDArray[np.bool_]) -> "Scores":
+    def select(self, is_chosen: NDArray[np.bool_]) -> "Scores":
         """Return the chosen comparisons."""
-        return Scores(self.score[chosen], self.probe[chosen], self.other[chosen], self.weight[chosen])
+        return Scores(self.score[is_chosen], self.probe[is_chosen], self.other[is_chosen], self.weight[is_chosen])
 
 
 @dataclass(frozen=True, eq=False, slots=True)

@@ -68,8 +68,8 @@ class Journal:
         with self._file.writing() as connection:
             position = self._file.position()
             seq, last, entries = position.head, position.head_hash, list[Entry]()
-            for event, when in reports:
-                seq, at, kind, body = seq + 1, stamp(when), event_kind(event), event_body(event)
+            for event, time in reports:
+                seq, at, kind, body = seq + 1, stamp(time), event_kind(event), event_body(event)
                 last = row_digest(last, seq, at.encode(), kind.encode(), body.encode())
                 entries.append(Entry(seq, at, kind, body, last))
             rows = [(e.seq, e.at, e.kind, e.body, e.hash) for e in entries]

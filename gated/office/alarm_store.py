@@ -32,8 +32,8 @@ class AlarmStore:
     def open(self, gate: str, kind: str, detail: str, at: str) -> None:
         """Open an alarm, unless an open alarm has the same gate, kind and detail."""
         with self._file.writing() as connection:
-            same = "SELECT 1 FROM alarms WHERE gate = ? AND kind = ? AND detail = ? AND over_at IS NULL"
-            if connection.execute(same, (gate, kind, detail)).fetchone() is None:
+            query = "SELECT 1 FROM alarms WHERE gate = ? AND kind = ? AND detail = ? AND over_at IS NULL"
+            if connection.execute(query, (gate, kind, detail)).fetchone() is None:
                 row = (gate, kind, detail, at)
                 connection.execute("INSERT INTO alarms (gate, kind, detail, at) VALUES (?, ?, ?, ?)", row)
 

@@ -44,7 +44,7 @@ class Guest(socket.socket):
     def close(self) -> None:
         """Close the connection and tell the listener."""
         if self.house is not None:
-            self.house.left(self)
+            self.house.discard(self)
         super().close()
 
     def show_out(self) -> None:
@@ -76,7 +76,7 @@ class Listener(socket.socket):
         self._guests[guest] = None
         return guest, address
 
-    def left(self, guest: Guest) -> None:
+    def discard(self, guest: Guest) -> None:
         """Stop counting a connection that is closed."""
         self._guests.pop(guest, None)
 
@@ -88,5 +88,5 @@ class Listener(socket.socket):
                 return
             place = crowd.most_common(1)[0][0]
         longest = next(guest for guest in self._guests if guest.place == place)
-        self.left(longest)
+        self.discard(longest)
         longest.show_out()

@@ -38,8 +38,8 @@ def crl(authority: Authority, revoked: list[str]) -> bytes:
     builder = builder.add_extension(authority.key_identifier, critical=False)
     builder = builder.add_extension(x509.CRLNumber(len(revoked)), critical=False)
     for serial in revoked:
-        one = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(begins).build()
-        builder = builder.add_revoked_certificate(one)
+        certificate = x509.RevokedCertificateBuilder().serial_number(int(serial, 16)).revocation_date(begins).build()
+        builder = builder.add_revoked_certificate(certificate)
     return authority.sign_list(builder).public_bytes(serialization.Encoding.PEM)
 
 

@@ -225,7 +225,7 @@ def _apply_fact(store: Store, gate: str, event: WireEvent) -> None:
             store.alarms.end(gate, GATE_HELD, event.at, other)
         case ConsentHeld():
             store.alarms.open(gate, CONSENT_HELD, "", event.at)
-        case ConsentsAccepted(left=0):
+        case ConsentsAccepted(waiting=0):
             store.alarms.end(gate, CONSENT_HELD, event.at)
         case Commanded(command=command, outcome=outcome, why=why):
             store.commands.apply_journal_outcome(command, outcome, why)

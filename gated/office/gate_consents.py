@@ -56,8 +56,8 @@ def _missing_consents(person: OfficePerson, gate: str, purposes: Iterable[str], 
     paper = next((consent for consent in person.consents if consent.purpose == "recognise"), None)
     if paper is None or not is_moment(at):
         return []
-    where = f" (said at {gate})"
-    reference = paper.reference[: LONGEST_REFERENCE - len(where)] + where
+    suffix = f" (said at {gate})"
+    reference = paper.reference[: LONGEST_REFERENCE - len(suffix)] + suffix
     new = [purpose for purpose in sorted(REPORTABLE & {*purposes}) if not consents_to(person, purpose)]
     valid = [purpose for purpose in new if not _is_over(person.withdrawn.get(purpose), at)]
     return [WireConsent(purpose, reference, paper.notice, at) for purpose in valid]

@@ -39,8 +39,8 @@ class HeldPeople:
     def remove(self, gate: str, subject: str | None = None) -> None:
         """Remove one held-back person of a gate, or all of them if `subject` is None."""
         with self._file.writing() as connection:
-            where = "DELETE FROM held WHERE gate = ? AND subject = ifnull(?, subject)"
-            connection.execute(where, (gate, subject))
+            statement = "DELETE FROM held WHERE gate = ? AND subject = ifnull(?, subject)"
+            connection.execute(statement, (gate, subject))
 
     def all(self) -> list[HeldPerson]:
         """Return every held-back person, by gate."""

@@ -224,11 +224,11 @@ def _load(folder: Path) -> Wrapped:
         raise OfficeError(f"{folder / LOCK_FILE}: cannot be read ({error}); restore it from a backup") from error
 
 
-def _stretched(passphrase: str, how: Wrapped) -> bytes:
+def _stretched(passphrase: str, wrapped: Wrapped) -> bytes:
     """Return argon2id of the passphrase (RFC 9106), 32 bytes."""
     try:
-        salt, secret = b64decode(how.salt, validate=True), passphrase.encode("utf-8", "surrogatepass")
-        return hash_secret_raw(secret, salt, how.passes, how.memory_kib, how.lanes, KEY_BYTES, Type.ID)
+        salt, secret = b64decode(wrapped.salt, validate=True), passphrase.encode("utf-8", "surrogatepass")
+        return hash_secret_raw(secret, salt, wrapped.passes, wrapped.memory_kib, wrapped.lanes, KEY_BYTES, Type.ID)
     except (binascii.Error, HashingError) as error:
         raise OfficeError(f"{LOCK_FILE}: is damaged ({error}); restore it from a backup") from error
 

@@ -79,7 +79,7 @@ class FailedTries:
         while self._failed and now - self._failed[0][0] >= TRIES_S:
             self._failed.popleft()
         place = place_of(address)
-        failed = sum(one == place for _, one in self._failed)
+        failed = sum(failed_place == place for _, failed_place in self._failed)
         return failed < MOST_TRIES and len(self._failed) < MOST_TRIES_OF_ALL
 
     def count_failure(self, address: str, now: float) -> None:

@@ -116,7 +116,7 @@ def rule_at(
     return AccessRule(None if door == EVERY_DOOR else door, schedule, valid_from, valid_until, needs_second=True)
 
 
-def put_access_rules(connection: sqlite3.Connection, whose: RuleOwner, value: str, rules: Sequence[AccessRule]) -> None:
+def put_access_rules(connection: sqlite3.Connection, owner: RuleOwner, value: str, rules: Sequence[AccessRule]) -> None:
     """Replace the access rules of one person, household or role. The caller holds the transaction.
 
     `value` is stored unchanged, because it is the key of the office's record in its current spelling. Rules under any
@@ -126,10 +126,10 @@ def put_access_rules(connection: sqlite3.Connection, whose: RuleOwner, value: st
         (value, r.stored_door, r.schedule and names.plain(r.schedule), text_of(r.valid_from), text_of(r.valid_until))
         for r in rules
     ]
-    insert = f"INSERT INTO rights ({whose}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
-    copy = copy_of(*(value if each == whose else None for each in get_args(RuleOwner)), "")
-    delete = f"DELETE FROM rights WHERE {whose} = ?1 OR substr(copy, 1, length(?2)) = ?2"  # noqa: S608 - one of three
+    insert = f"INSERT INTO rights ({owner}, door, schedule, valid_from, valid_until) VALUES (?, ?, ?, ?, ?)"  # noqa: S608
+    copy = copy_of(*(value if each == owner else None for each in get_args(RuleOwner)), "")
+    delete = f"DELETE FROM rights WHERE {owner} = ?1 OR substr(copy, 1, length(?2)) = ?2"  # noqa: S608 - one of three
     # The count goes first: a trigger would count it down, and a damaged count may overflow.
-    connection.execute("DELETE FROM rights_said WHERE whose = ? AND value = ?", (whose, value))
+    connection.execute("DELETE FROM rights_said WHERE whose = ? AND value = ?", (owner, value))
     connection.execute(delete, (value, copy))  # also rows whose owner a damaged memory card has changed
     connection.executemany(insert, rows)

@@ -26,7 +26,7 @@ from gated.storage.valid_rows import in_words, left_out, possible_values, sound
 from gated.storage.vault import Vault
 from gated.types import SubjectId
 
-WHOSE: tuple[RuleOwner, ...] = ("subject", "household", "role")
+OWNER_KINDS: tuple[RuleOwner, ...] = ("subject", "household", "role")
 CONVERT_AFTER = "+1 day"
 """Time after the migration `schema.VEIL` at which old PIN rows are converted: the trial of the new version is over."""
 READ = (
@@ -51,8 +51,8 @@ class Credentials:
         self.why = people.best.why
         """Why the store is a read-only copy; empty for the real store."""
         self._connection = people.connection
-        self._mine = threading.RLock()
-        self._guard = database.Guard(self._connection, people.path, self._mine)
+        self._lock = threading.RLock()
+        self._guard = database.Guard(self._connection, people.path, self._lock)
         self._uses = 0
 
     @classmethod
@@ -69,7 +69,7 @@ class Credentials:
 
     def close(self) -> None:
         """Close the file. Callers may call it twice."""
-        with self._mine:
+        with self._lock:
             self._connection.close()
 
     def version(self) -> tuple[int, int]:
@@ -109,7 +109,7 @@ class Credentials:
             preferences = {row[0]: read_preferences(row) for row in connection.execute(query)}
             rules, is_lost = _rules_of_owners(connection)
             marks = read_marks(connection)
-        holders, kinds = {}, {whose for whose, _ in rules}
+        holders, kinds = {}, {owner_kind for owner_kind, _ in rules}
         for subject, household, role, status in people:
             nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
             stored_rules = next(
@@ -199,23 +199,23 @@ class Credentials:
             self._people.set_role(subject, role)
         return role
 
-    def access_rules_of(self, subject: SubjectId, whose: RuleOwner = "subject") -> list[AccessRule]:
+    def access_rules_of(self, subject: SubjectId, owner: RuleOwner = "subject") -> list[AccessRule]:
         """Return the access rules of a person, or of the person's household or role. Raises `SubjectNotFoundError`."""
-        value = names.plain(self._named(subject, whose))
+        value = names.plain(self._named(subject, owner))
         with self.reading() as connection:
-            rows = connection.execute(f"SELECT * FROM rights WHERE {whose} IS NOT NULL ORDER BY rowid")  # noqa: S608
-            return [read_access_rule(row) for row in rows if names.plain(row[whose]) == value]
+            rows = connection.execute(f"SELECT * FROM rights WHERE {owner} IS NOT NULL ORDER BY rowid")  # noqa: S608
+            return [read_access_rule(row) for row in rows if names.plain(row[owner]) == value]
 
-    def set_access_rules(self, subject: SubjectId, rules: Sequence[AccessRule], whose: RuleOwner = "subject") -> None:
+    def set_access_rules(self, subject: SubjectId, rules: Sequence[AccessRule], owner: RuleOwner = "subject") -> None:
         """Replace the access rules of a person, or of the person's household or role.
 
         Raises `SubjectNotFoundError`.
         """
-        value = names.plain(self._named(subject, whose))
+        value = names.plain(self._named(subject, owner))
         with self.changing() as connection:
-            used = [row[0] for row in connection.execute(f"SELECT {whose} FROM rights WHERE {whose} IS NOT NULL")]  # noqa: S608
+            used = [row[0] for row in connection.execute(f"SELECT {owner} FROM rights WHERE {owner} IS NOT NULL")]  # noqa: S608
             for spelling in names.spellings(value, used):
-                put_access_rules(connection, whose, spelling, rules if spelling == value else ())
+                put_access_rules(connection, owner, spelling, rules if spelling == value else ())
 
     def set_preferences(self, subject: SubjectId, preferences: Preferences) -> None:
         """Store a person's preferences. Raises `SubjectNotFoundError`."""
@@ -259,8 +259,8 @@ class Credentials:
         with self.changing() as connection:
             rows = [read_credential(row) for row in connection.execute(old).fetchall()]
             for subject in {row.subject for row in rows if row.subject is not None}:
-                theirs = connection.execute("SELECT * FROM credentials WHERE way = 'pin' AND subject = ?", (subject,))
-                pins = [pin_verifiers.as_verifier(self.vault, read_credential(row)) for row in theirs.fetchall()]
+                stored = connection.execute("SELECT * FROM credentials WHERE way = 'pin' AND subject = ?", (subject,))
+                pins = [pin_verifiers.as_verifier(self.vault, read_credential(row)) for row in stored.fetchall()]
                 put_pins(connection, subject, pins)
             erasure.record_erasure(connection)
         self.tidy()
@@ -294,10 +294,10 @@ class Credentials:
         with self._using() as connection:
             connection.execute("UPDATE credentials SET uses_left = uses_left + 1 WHERE id = ?", (credential_id,))
 
-    def _named(self, subject: SubjectId, whose: RuleOwner) -> str:
+    def _named(self, subject: SubjectId, owner: RuleOwner) -> str:
         """Return a person's id, household or role."""
         with self.reading():
-            return str(getattr(self._people.get(subject), whose))
+            return str(getattr(self._people.get(subject), owner))
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
@@ -328,9 +328,9 @@ def _rules_of_owners(
     spelt: dict[damaged_rows.Owner, tuple[AccessRule, ...]] = {}
     query = f"SELECT * FROM rights WHERE {sound(connection, 'rights')} ORDER BY rowid"  # noqa: S608
     for row in connection.execute(query):
-        for whose in WHOSE:
-            if row[whose] is not None:
-                spelt[whose, row[whose]] = (*spelt.get((whose, row[whose]), ()), read_access_rule(row))
+        for kind in OWNER_KINDS:
+            if row[kind] is not None:
+                spelt[kind, row[kind]] = (*spelt.get((kind, row[kind]), ()), read_access_rule(row))
     short, damaged = damaged_rows.missing(connection), damaged_rows.rows(connection, "rights")
     uncounted = damaged if len(damaged) > sum(short.values()) else []
     for owner in {*short, *(owner for row in uncounted for owner in damaged_rows.named(row))}:

@@ -91,7 +91,7 @@ FLAGS = ("is_gone", "is_wanted")
 
 def version(connection: sqlite3.Connection) -> int:
     """Return the version up to which this gate holds all records."""
-    return int(_one(connection, "replica", "version")[0])
+    return int(_only_row(connection, "replica", "version")[0])
 
 
 def raise_version(connection: sqlite3.Connection, version: int) -> None:
@@ -148,7 +148,7 @@ def known(connection: sqlite3.Connection, upto: int) -> list[tuple[str, int]]:
 
 def allowed(connection: sqlite3.Connection) -> Allowed:
     """Return the counters for new people."""
-    return Allowed(*_one(connection, "allowance", "recent, recent_at, batch, batch_until, spent"))
+    return Allowed(*_only_row(connection, "allowance", "recent, recent_at, batch, batch_until, spent"))
 
 
 def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
@@ -191,7 +191,7 @@ def quarantined(connection: sqlite3.Connection) -> list[RecordState]:
     return [_holding(row) for row in connection.execute(query).fetchall()]
 
 
-def _one(connection: sqlite3.Connection, table: str, columns: str) -> tuple[Any, ...]:
+def _only_row(connection: sqlite3.Connection, table: str, columns: str) -> tuple[Any, ...]:
     """Return the only row of a table. Raise `TornError` if it is damaged: the gate then accepts no records from the
     office.
     """

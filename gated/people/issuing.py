@@ -155,11 +155,11 @@ def _pin(
     like = beside[0] if beside else None
     recipe = None if like is None else pin_verifiers.recipe_of(like.pin_hash)
     if like is not None and len(like.digest) != pin_verifiers.VERIFIER_BYTES:
-        digest, how = pin_verifiers.stored_alone(vault, digits, is_duress=is_duress)
+        digest, verifier = pin_verifiers.stored_alone(vault, digits, is_duress=is_duress)
     else:
         salt = recipe.salt if recipe is not None else salt or pin_verifiers.new_salt()
-        digest, how = pin_verifiers.stored(vault, digits, salt, is_duress=is_duress)
-    return Credential(new_id(), CredentialKind.PIN, subject, digest, how)
+        digest, verifier = pin_verifiers.stored(vault, digits, salt, is_duress=is_duress)
+    return Credential(new_id(), CredentialKind.PIN, subject, digest, verifier)
 
 
 def revoke_credential(store: Credentials, credential_id: str) -> Credential:

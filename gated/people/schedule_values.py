@@ -28,13 +28,13 @@ def schedule_of(days: Iterable[str], start: str, end: str) -> Schedule:
         return Schedule(days=())
 
 
-def intersection(one: Schedule, other: Schedule) -> Schedule:
+def intersection(schedule: Schedule, other: Schedule) -> Schedule:
     """Return the common hours of two schedules; no hours if one schedule cannot express the result."""
-    days = tuple(day for day in one.days if day in other.days)
-    for whole, part in ((one, other), (other, one)):
+    days = tuple(day for day in schedule.days if day in other.days)
+    for whole, part in ((schedule, other), (other, schedule)):
         if whole.start == whole.end:
             return Schedule(days, part.start, part.end)
-    if (one.start < one.end) != (other.start < other.end):
+    if (schedule.start < schedule.end) != (other.start < other.end):
         return Schedule(days=())  # one of them runs past midnight: the shared hours may be two intervals
-    start, end = max(one.start, other.start), min(one.end, other.end)
-    return Schedule(days, start, end) if start < end or one.start > one.end else Schedule(days=())
+    start, end = max(schedule.start, other.start), min(schedule.end, other.end)
+    return Schedule(days, start, end) if start < end or schedule.start > schedule.end else Schedule(days=())

@@ -116,8 +116,8 @@ def _is_repeated(digits: str) -> bool:
 def _runs(digits: str) -> list[int]:
     """Return the length of each run of equal digits: 112223 gives 2, 3, 1."""
     runs = [1]
-    for one, other in pairwise(digits):
-        if one == other:
+    for digit, other in pairwise(digits):
+        if digit == other:
             runs[-1] += 1
         else:
             runs.append(1)
@@ -143,7 +143,7 @@ def _is_woven(digits: str) -> bool:
     if len(digits) < 2 * LEAST_RUN:
         return False
     numbers = [int(digits[at : at + 2]) for at in range(0, len(digits) - 1, 2)]
-    return len({other - one for one, other in pairwise(numbers)}) == 1 or all(
+    return len({other - number for number, other in pairwise(numbers)}) == 1 or all(
         _is_line(digits[start::2]) for start in (0, 1)
     )
 
@@ -158,7 +158,7 @@ def _is_line(digits: str) -> bool:
     """
     if len(digits) < LEAST_RUN:
         return False
-    steps = {int(other) - int(one) for one, other in pairwise(digits)}
+    steps = {int(other) - int(digit) for digit, other in pairwise(digits)}
     around = {step % 10 for step in steps}
     return len(steps) == 1 or around in ({1}, {9}) or (len(digits) > LEAST_RUN and len(around) == 1)
 
@@ -170,8 +170,8 @@ def _is_walk(digits: str) -> bool:
 
 def _is_walk_on(keys: dict[str, tuple[int, int]], digits: str) -> bool:
     return all(
-        max(abs(keys[one][0] - keys[other][0]), abs(keys[one][1] - keys[other][1])) <= 1
-        for one, other in pairwise(digits)
+        max(abs(keys[digit][0] - keys[other][0]), abs(keys[digit][1] - keys[other][1])) <= 1
+        for digit, other in pairwise(digits)
     )
 
 

@@ -41,11 +41,11 @@ class Outgoing(NamedTuple):
 class Peer(Struct, frozen=True):
     """The keys and names of one gate and its office, seen from one of the two.
 
-    `me` signs and opens; `them` verifies and seals.
+    `me` signs and opens; `other` verifies and seals.
     """
 
     me: Identity
-    them: Party
+    other: Party
     site: str
     gate: str
 
@@ -68,7 +68,7 @@ class Peer(Struct, frozen=True):
             raise WireError(f"{kind}: {len(plain)} bytes, at most {MAX_PLAIN_BYTES} can be sent")
         if kind in OPEN or (is_to_old and kind in ONCE_OPEN):
             return self.me.sign(kind, plain)
-        sealed = self.them.seal(padded(message, plain))
+        sealed = self.other.seal(padded(message, plain))
         return self.me.sign(kind, in_shell(message, sealed) if isinstance(message, Status) else sealed)
 
     def read(self, payload: bytes, *kinds: type[M]) -> M:
@@ -87,7 +87,7 @@ class Peer(Struct, frozen=True):
 
     def _read(self, payload: bytes, kind: type[M]) -> M:
         name = kind_of(kind)
-        signed = self.them.verify(payload, name)
+        signed = self.other.verify(payload, name)
         try:
             message = msgspec.json.decode(self._opened(signed, name), type=kind)
         except (SealError, *UNDECODABLE) as error:

@@ -10,15 +10,15 @@ class Bucket:
 
     def __init__(self, most: float, per_s: float) -> None:
         self._most, self._per_s = most, per_s
-        self._left, self._at = most, 0.0
+        self._tokens, self._at = most, 0.0
 
     def spend_token(self, now: float) -> bool:
         """Take one token at `now` (monotonic seconds, never decreasing). Return False if no token was left."""
-        self._left = min(self._most, self._left + (now - self._at) * self._per_s)
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self._per_s)
         self._at = now
-        if self._left < 1:
+        if self._tokens < 1:
             return False
-        self._left -= 1
+        self._tokens -= 1
         return True
 
 

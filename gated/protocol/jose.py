@@ -201,12 +201,12 @@ def is_sealed_set(data: bytes) -> bool:
     return data.startswith(b"eyJ") and data.count(b".") == 4
 
 
-def seal_at_rest(plain: bytes, key: bytes, what: str = "octet-stream") -> bytes:
+def seal_at_rest(plain: bytes, key: bytes, content_type: str = "octet-stream") -> bytes:
     """Return a compact JWE under a 32-byte key that both sides have.
 
     `what` is its media type, without `application/`.
     """
-    header = {"alg": AT_REST[0], "enc": AT_REST[1], "cty": what}
+    header = {"alg": AT_REST[0], "enc": AT_REST[1], "cty": content_type}
     return jwe.encrypt_compact(header, plain, OctKey.import_key(key), registry=_at_rest).encode()
 
 

@@ -172,8 +172,8 @@ class Connection:
     @property
     def _socket(self) -> ssl.SSLSocket | None:
         """Return the TLS socket; None while there is no connection."""
-        it = self._paho.socket()
-        return it if isinstance(it, ssl.SSLSocket) and not self._down.done() else None
+        sock = self._paho.socket()
+        return sock if isinstance(sock, ssl.SSLSocket) and not self._down.done() else None
 
     @property
     def broker_ends(self) -> datetime | None:

@@ -81,11 +81,11 @@ class PairingCode(Struct, frozen=True):
 
     def text(self) -> str:
         """Return the code in its displayed form."""
-        where = f"{self.host}:{self.port}/{self.gate}/"
+        target = f"{self.host}:{self.port}/{self.gate}/"
         raw = self.fingerprint + self.secret
-        check = crc_hqx(where.encode() + raw, 0xFFFF).to_bytes(CHECK_BYTES, "big")
+        check = crc_hqx(target.encode() + raw, 0xFFFF).to_bytes(CHECK_BYTES, "big")
         number = int.from_bytes(raw + check, "big")
-        return where + _grouped("".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(CODE_SYMBOLS))))
+        return target + _grouped("".join(LETTERS[number >> 5 * place & 31] for place in reversed(range(CODE_SYMBOLS))))
 
     @property
     def digest(self) -> str:

@@ -66,7 +66,7 @@ class KnownRecoveryKey(msgspec.Struct, frozen=True, kw_only=True):
     key: Key
     number: Seq = 0
     """Number of the newest hand-over that the gate followed."""
-    where: Annotated[str, Meta(max_length=300)] = ""
+    place: Annotated[str, Meta(max_length=300)] = msgspec.field(name="where", default="")
     """HOST:PORT of the pairing service, where the gate asks for hand-overs."""
 
 
@@ -170,7 +170,7 @@ def followed(known: KnownRecoveryKey, site: str, statements: Sequence[str]) -> t
             raise WireError("the hand-over is for another site")
         if handover.number > known.number:
             newest = handover
-            known = KnownRecoveryKey(key=handover.recovery, number=handover.number, where=known.where)
+            known = KnownRecoveryKey(key=handover.recovery, number=handover.number, place=known.place)
     if newest is None and refused is not None:
         raise refused
     return None if newest is None else (known, newest)

@@ -57,8 +57,8 @@ class Topics(Struct, frozen=True):
         """Return the topics that the office writes and the gate reads."""
         return (self.ack, self.record, self.command)
 
-    def _up(self, what: str) -> str:
-        return f"gated/1/{self.site}/{self.gate}/up/{what}"
+    def _up(self, topic: str) -> str:
+        return f"gated/1/{self.site}/{self.gate}/up/{topic}"
 
-    def _down(self, what: str) -> str:
-        return f"gated/1/{self.site}/{self.gate}/down/{what}"
+    def _down(self, topic: str) -> str:
+        return f"gated/1/{self.site}/{self.gate}/down/{topic}"

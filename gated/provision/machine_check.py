@@ -96,8 +96,8 @@ def _pins_seen(settings: Settings) -> Finding:
     """Check that every pin is available. Write nothing for mock pins; only ask the kernel about real pins."""
     try:
         if settings.door.pins == "mock":
-            nobody = msgspec.structs.replace(settings.door, brain_user="")  # the real run creates this user first
-            try_pins(msgspec.structs.replace(settings, door=nobody), makes_files=False)
+            door = msgspec.structs.replace(settings.door, brain_user="")  # the real run creates this user first
+            try_pins(msgspec.structs.replace(settings, door=door), makes_files=False)
         busy = busy_lines(settings)
     except GatedError as error:
         return red("pins", str(error), PIN_STEP)

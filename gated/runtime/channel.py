@@ -52,11 +52,11 @@ class Codec(Generic[In]):
         try:
             message: In = self._decoder.decode(body)
         except UNDECODABLE as error:
-            raise WireError(f"not a message of ours: {_where(error)}") from None  # the error would quote the message
+            raise WireError(f"not a message of ours: {_location(error)}") from None  # the error would quote the message
         return message
 
 
-def _where(error: Exception) -> str:
+def _location(error: Exception) -> str:
     """Return the error's class name and the field it names, without any text from the sender."""
     _, at, place = str(error).rpartition(" - at ")
     return f"{type(error).__name__}{at}{place if at else ''}"

@@ -32,7 +32,7 @@ class Child(Struct, frozen=True):
     """A worker process that this process started."""
 
     process: asyncio.subprocess.Process
-    ours: socket.socket | None = None
+    own_end: socket.socket | None = None
     """This process's end of the socket to the worker; None if the worker was started without one."""
 
     async def wait(self) -> str:
@@ -70,7 +70,7 @@ class Served(Struct, frozen=True):
     may end a hanging service; this process has no right to do so.
     """
 
-    ours: socket.socket
+    own_end: socket.socket
 
     async def wait(self) -> str:
         """Return where the reason for the end is logged. Only systemd knows it."""

@@ -17,7 +17,7 @@ class Pace:
         """Set the limits. `at_once`: the burst; by default `a_second`. `clock`: monotonic seconds."""
         self._a_second, self._clock = a_second, clock
         self._most = a_second if at_once is None else at_once
-        self._left, self._at = self._most, clock()
+        self._tokens, self._at = self._most, clock()
 
     def wait_s(self, many: float = 1.0) -> float:
         """Use `many` permits, even if fewer are left.
@@ -25,21 +25,21 @@ class Pace:
         Return the seconds that the caller must wait before it goes on.
         """
         self._refill()
-        self._left -= many
-        return max(0.0, -self._left / self._a_second)
+        self._tokens -= many
+        return max(0.0, -self._tokens / self._a_second)
 
     def spare(self) -> bool:
         """Use one permit if one is left. Return False without a permit. Never waits."""
         self._refill()
-        has_one = self._left >= 1
-        self._left -= has_one
+        has_one = self._tokens >= 1
+        self._tokens -= has_one
         return has_one
 
     @property
     def is_rested(self) -> bool:
         """Return whether the full burst is available again."""
         self._refill()
-        return self._left >= self._most
+        return self._tokens >= self._most
 
     async def wait(self, many: float = 1.0) -> None:
         """Take `many` permits and wait until they are due. Other tasks run meanwhile, however fast events arrive."""
@@ -47,4 +47,4 @@ class Pace:
 
     def _refill(self) -> None:
         before, self._at = self._at, self._clock()
-        self._left = min(self._most, self._left + (self._at - before) * self._a_second)
+        self._tokens = min(self._most, self._tokens + (self._at - before) * self._a_second)

@@ -36,8 +36,8 @@ class OneLineFormatter(logging.Formatter):
         return printable(super().format(shown))
 
 
-def _quoted(it: object) -> Any:
-    return it if isinstance(it, int | float) or it is None else line(str(it), MOST_SIGNS)
+def _quoted(value: object) -> Any:
+    return value if isinstance(value, int | float) or value is None else line(str(value), MOST_SIGNS)
 
 
 class JournalFormatter(OneLineFormatter):

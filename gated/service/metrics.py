@@ -59,9 +59,9 @@ class Metrics:
         self._lost = Gauge("gated_lost", "1 while a part is lost.", ["part"], registry=self.registry)
         self._parts: set[str] = set()
 
-    def gauge(self, name: str, what: str, ask: Callable[[], float]) -> None:
+    def gauge(self, name: str, text: str, ask: Callable[[], float]) -> None:
         """Add a metric that calls `ask` whenever it is read. `ask` is called on another thread."""
-        Gauge(name, what, registry=self.registry).set_function(ask)
+        Gauge(name, text, registry=self.registry).set_function(ask)
 
     def certificates(self, ends: Callable[[str], datetime | None]) -> None:
         """Add a metric of the days until each certificate of the link ends. `ends` is called on another thread.
@@ -70,13 +70,13 @@ class Metrics:
         """
         gauge = Gauge("gated_certificate_days", "Days until a certificate ends.", ["of"], registry=self.registry)
 
-        def left(of: str) -> float:
+        def days_to_end(of: str) -> float:
             """Return the days until a certificate ends, or NaN if the end is unknown."""
             end = ends(of)
             return math.nan if end is None else (end - datetime.now(UTC)) / timedelta(days=1)
 
         for of in ("gate", "authority", "broker"):
-            gauge.labels(of).set_function(partial(left, of))
+            gauge.labels(of).set_function(partial(days_to_end, of))
 
     def count_observation(self, problem: str | None) -> None:
         """Count one look at a face. `problem`: as in `Observation`."""

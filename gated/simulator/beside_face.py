@@ -32,13 +32,13 @@ def umbrella(face: Sprite) -> Sprite:
     return _before(face, (x - 1.1 * w, y - 0.75 * h, x + 2.1 * w, y - 0.1 * h), (70, 32, 40))
 
 
-def _before(face: Sprite, thing: tuple[float, float, float, float], colour: tuple[int, int, int]) -> Sprite:
+def _before(face: Sprite, item_box: tuple[float, float, float, float], colour: tuple[int, int, int]) -> Sprite:
     """Return the face before a rounded thing with seams (left, top, right, bottom in px of the sprite)."""
     height, width = face.alpha.shape
-    left, top = max(0, round(-thing[0])), max(0, round(-thing[1]))
-    size = left + max(width, round(thing[2]) + 1), top + max(height, round(thing[3]) + 1)
+    left, top = max(0, round(-item_box[0])), max(0, round(-item_box[1]))
+    size = left + max(width, round(item_box[2]) + 1), top + max(height, round(item_box[3]) + 1)
     image = Image.new("RGBA", size)
-    box = (thing[0] + left, thing[1] + top, thing[2] + left, thing[3] + top)
+    box = (item_box[0] + left, item_box[1] + top, item_box[2] + left, item_box[3] + top)
     draw = ImageDraw.Draw(image)
     draw.rounded_rectangle(box, 0.2 * (box[3] - box[1]), (*colour, 255))
     for share in np.linspace(0.1, 0.9, 7).tolist():

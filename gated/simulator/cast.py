@@ -60,7 +60,7 @@ class Cast:
         if head is None or (held is None and shows is not None):
             return None
         return Placed(
-            who=_whose(actor),
+            name=_display_name(actor),
             head=head,
             distance_m=position.distance_m,
             across=position.across,
@@ -121,7 +121,7 @@ def _picture_of(held: Held) -> Appearance:
     return Appearance(held.person, held.age, Looks(), 0.0, 0.0, held.kind, held.text)
 
 
-def _whose(actor: Actor) -> str:
+def _display_name(actor: Actor) -> str:
     """Return the name of the face, as in the script."""
     return actor.name or str(actor.person)
 

@@ -56,7 +56,7 @@ class Cutout:
 class Placed:
     """A person in the scene. `across`: -1..1 over the picture's width. `tall_m`: the face's height above the camera."""
 
-    who: str
+    name: str
     head: Cutout
     distance_m: float
     across: float
@@ -70,7 +70,7 @@ class Placed:
 class Seen:
     """The true place of one face in a picture: name, box (x, y, w, h) and landmarks (5, 2), in px."""
 
-    who: str
+    name: str
     box: Box
     landmarks: NDArray[np.float32]
     is_held: bool = False
@@ -142,7 +142,7 @@ def _put(image: Image.Image, person: Placed, cutout: Cutout, at: tuple[float, fl
     box = (left + x * scale, top + y * scale, w * scale, h * scale)
     inside = 0 < box[0] + box[2] / 2 < image.width and 0 < box[1] + box[3] / 2 < image.height
     place = np.array([left, top], np.float32)
-    return [Seen(person.who, box, cutout.landmarks * np.float32(scale) + place)] if inside else []
+    return [Seen(person.name, box, cutout.landmarks * np.float32(scale) + place)] if inside else []
 
 
 def _corner(cutout: Cutout, at: tuple[float, float], high: float) -> tuple[int, int, float]:

@@ -130,7 +130,7 @@ class Director:
             self._network.restore()
             self.now.network = "up"
         elif step.first == "removed":
-            self._desk.remove(next(subject for subject, name in self.subjects.items() if name == step.who))
+            self._desk.remove(next(subject for subject, name in self.subjects.items() if name == step.name))
             any(self._has("person_removed") for _ in self._moments(PATIENCE_S))
             all(True for _ in self._moments(1.2))  # the gate follows within a second
             self.now.people -= 1

@@ -57,9 +57,9 @@ def _cap(p: Likeness, spacing: float, hat: bool) -> Cloud:
     combed = theta + p.hair_part * (1 - s) * 1.5
     lock = noise(p.dice(30), combed, 0.10 * t, 0.035, 0.0) + 0.6 * noise(p.dice(31), combed, 0.2 * t, 0.10, 0.0)
     if curly:
-        where = section(p, t, theta)
-        lock = noise(p.dice(30), where[0] + where[2], where[1], 0.085)
-        lock = lock + 0.6 * noise(p.dice(31), where[0] - where[2], where[1], 0.05)
+        place = section(p, t, theta)
+        lock = noise(p.dice(30), place[0] + place[2], place[1], 0.085)
+        lock = lock + 0.6 * noise(p.dice(31), place[0] - place[2], place[1], 0.05)
     part = np.exp(-np.square((theta - 1.6 * p.hair_part - 0.1) / (0.02 + 0.03 * s))) * (s > 0.15)
     parted = p.hair_style in ("side", "long", "bun") and not hat
     at = section(p, t, theta, thick + (0.045 if curly else 0.010) * lock - 0.6 * thick * part * parted)

@@ -131,8 +131,8 @@ def _patina(size: tuple[int, int], rng: np.random.Generator) -> Image.Image:
     return Image.merge("RGB", (both, both, both))
 
 
-def _mix(one: Rgb, other: Rgb, share: float) -> Rgb:
-    red, green, blue = (round(a + (b - a) * share) for a, b in zip(one, other, strict=True))
+def _mix(first: Rgb, second: Rgb, share: float) -> Rgb:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(first, second, strict=True))
     return red, green, blue
 
 

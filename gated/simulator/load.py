@@ -197,12 +197,12 @@ def unit_vector() -> np.ndarray[tuple[int], np.dtype[np.float32]]:
     return (vector / np.linalg.norm(vector)).astype(np.float32)
 
 
-async def until(claim: Callable[[], bool], what: str) -> None:
+async def until(claim: Callable[[], bool], goal: str) -> None:
     """Wait until `claim` is true. Raises `TimeoutError` after `PATIENCE_S`."""
     end = time.monotonic() + PATIENCE_S
     while not claim():
         if time.monotonic() > end:
-            raise TimeoutError(f"not reached within {PATIENCE_S:.0f} s: {what}")
+            raise TimeoutError(f"not reached within {PATIENCE_S:.0f} s: {goal}")
         await asyncio.sleep(0.01)
 
 

@@ -37,7 +37,7 @@ class MorningStep:
     also: str = ""
     first: GateEvent = ""
     """The event that happens to the gate at the start of the step."""
-    who: str = ""
+    name: str = ""
     """Name of the person of that event, if any."""
     is_attack: bool = False
 
@@ -113,7 +113,7 @@ def morning(seed: int, *, fast: bool = False, has_network: bool = True) -> tuple
             (replace(home(chen), goes="away"),),
             also=refused,
             first="removed",
-            who=chen.name,
+            name=chen.name,
         ),
     ]
     chosen = [step for step in steps if has_network or step.first != "network back"]
@@ -144,5 +144,5 @@ def _at_pace(step: MorningStep, fast: bool) -> MorningStep:
         return step
     return MorningStep(
         step.title, tuple(replace(actor, walk_s=1.0) for actor in step.actors), step.let_in, step.also, step.first,
-        step.who, step.is_attack,
+        step.name, step.is_attack,
     )  # fmt: skip

@@ -45,12 +45,12 @@ def boxed(rgb: Pixels, seen: Sequence[Seen], welcome: Sequence[str]) -> Image.Im
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(size=18)
     for face in seen:
         x, y, w, h = face.box
-        is_open = face.who in welcome
+        is_open = face.name in welcome
         colour = LET_IN if is_open else REFUSED
         draw.rectangle((x, y, x + w, y + h), outline=colour, width=3)
         for at in face.landmarks.tolist():
             draw.ellipse((at[0] - 3, at[1] - 3, at[0] + 3, at[1] + 3), fill=colour)
-        words = f"{face.who}: {'open' if is_open else 'closed'}"
+        words = f"{face.name}: {'open' if is_open else 'closed'}"
         left, top, right, bottom = draw.textbbox((x, y - 26), words, font)
         draw.rectangle((left - 4, top - 3, right + 4, bottom + 3), fill=colour)
         draw.text((x, y - 26), words, (255, 255, 255), font)

@@ -131,10 +131,12 @@ def stand(actor: Actor, at_s: float) -> Stand | None:
     across = actor.side * (0.4 + 0.6 * eased)
     if at_s < gone_s:
         return Stand(distance_m, across, yaw, pitch, is_walking=walked < 1)
-    left = (at_s - gone_s) / PASS_S
+    passed = (at_s - gone_s) / PASS_S
     aside = 1 if actor.goes == "in" else -1
-    distance_m *= 1 - 0.25 * left if actor.goes == "in" else 1 + 0.5 * left
-    return Stand(distance_m, across + aside * 2.2 * left**1.5, aside * TURN_DEG, 0.0, is_walking=True, is_leaving=True)
+    distance_m *= 1 - 0.25 * passed if actor.goes == "in" else 1 + 0.5 * passed
+    return Stand(
+        distance_m, across + aside * 2.2 * passed**1.5, aside * TURN_DEG, 0.0, is_walking=True, is_leaving=True
+    )
 
 
 def _sway(actor: Actor, at_s: float) -> tuple[float, float]:

@@ -113,8 +113,8 @@ def _marks(p: Likeness, paint: Paint) -> None:
         paint.tint((0.95, tone, tone), 0.8 * step(0.45, 0.12, patch))
     if p.freckles > 0.6:
         speckle = step(0.5, 0.15, noise(p.dice(14), x, y, 0.026))
-        where = bump(np.abs(x), y, (0.22, p.nose_y + 0.1), (0.2, 0.15))
-        paint.tint((0.66, 0.50, 0.42), (p.freckles - 0.35) * speckle * where)
+        nose = bump(np.abs(x), y, (0.22, p.nose_y + 0.1), (0.2, 0.15))
+        paint.tint((0.66, 0.50, 0.42), (p.freckles - 0.35) * speckle * nose)
 
 
 def _age(p: Likeness, paint: Paint) -> None:
@@ -147,13 +147,13 @@ def _beard(p: Likeness, paint: Paint) -> None:
     lip = lip * step(p.mouth_y + 0.5 * p.upper_lip - droop, 0.02, y)
     chin = bump(x, y, (0, p.chin_y * 0.95), (0.14, 0.14))
     style = int(p.beard_line * 4) if grown else 0
-    where = (np.maximum(cheek, lip), np.maximum(lip, chin), lip, chin)[style]
-    where = where * step(-1.12, 0.12, y) * (paint.z > 0)
+    area = (np.maximum(cheek, lip), np.maximum(lip, chin), lip, chin)[style]
+    area = area * step(-1.12, 0.12, y) * (paint.z > 0)
     if grown:
         hairs = 0.78 + 0.22 * noise(p.dice(17), x, y * 0.4, 0.016)
-        paint.over(p.hair, np.clip(1.3 * where * hairs, 0, 0.95), 0.08)
+        paint.over(p.hair, np.clip(1.3 * area * hairs, 0, 0.95), 0.08)
     else:
-        paint.tint((0.60, 0.66, 0.72), (p.beard - 0.35) * where * (0.9 + 0.2 * noise(p.dice(17), x, y, 0.02)))
+        paint.tint((0.60, 0.66, 0.72), (p.beard - 0.35) * area * (0.9 + 0.2 * noise(p.dice(17), x, y, 0.02)))
 
 
 def _nostrils(p: Likeness, paint: Paint) -> None:

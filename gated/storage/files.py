@@ -77,9 +77,9 @@ def hand_over(folder: Path, uid: int, gid: int) -> None:
     own_folder(folder, uid, gid)
     top = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
-        for where, folders, files, number in os.fwalk(".", dir_fd=top, follow_symlinks=False):
+        for parent, folders, files, number in os.fwalk(".", dir_fd=top, follow_symlinks=False):
             for name in (*folders, *files):
-                _give(name, number, folder / where / name, (uid, gid))
+                _give(name, number, folder / parent / name, (uid, gid))
     finally:
         os.close(top)
 

@@ -21,26 +21,26 @@ OTHERS = stat.S_IWGRP | stat.S_IWOTH
 """Write permission of group and others."""
 
 
-def whose(path: Path) -> Owner | None:
+def owner_at(path: Path) -> Owner | None:
     """Return the user and group that root must act as at a path: the owner of that place (see `holder`).
 
     Returns None if nobody but root can write on the path, or if this process is not root. Raises `StateError` if others
     may write to one of root's folders on the path, or if the path cannot be followed.
     """
-    return _whose(path, is_above=False)
+    return _owner_at(path, is_above=False)
 
 
 def owner_of_folder(path: Path) -> Owner | None:
-    """Return the user as `whose` does, for creating or replacing an entry. Checks the parent folder (may be sticky)."""
-    return _whose(path.parent, is_above=True)
+    """Return the user as `owner_at`, for creating or replacing an entry. Checks the parent folder (may be sticky)."""
+    return _owner_at(path.parent, is_above=True)
 
 
 def owner_of(folder: Path) -> Owner | None:
     """Return the user and group of a folder in daily use: the folder's own owner, even in a third user's place.
 
-    Raises like `whose`, and `StateError` if root owns the folder and another user could move it away.
+    Raises like `owner_at`, and `StateError` if root owns the folder and another user could move it away.
     """
-    found = whose(folder)
+    found = owner_at(folder)
     if found is None or not folder.is_dir() or folder.resolve() != folder.absolute():
         return found
     own = folder.lstat()
@@ -88,11 +88,11 @@ def acting_as(owner: Owner | None) -> Iterator[None]:
 
 @contextmanager
 def as_holder_of(path: Path) -> Iterator[None]:
-    """Act, until the end of the block, as the user who owns a path's place. Raises like `whose`.
+    """Act, until the end of the block, as the user who owns a path's place. Raises like `owner_at`.
 
     Changes nothing if root owns the whole path, or if this process is not root.
     """
-    with acting_as(whose(path)):
+    with acting_as(owner_at(path)):
         yield
 
 
@@ -138,7 +138,7 @@ def _groups(owner: Owner) -> list[int]:
         return [owner[1]]
 
 
-def _whose(path: Path, *, is_above: bool) -> Owner | None:
+def _owner_at(path: Path, *, is_above: bool) -> Owner | None:
     if os.geteuid() != 0:
         return None
     try:

@@ -12,7 +12,7 @@ from gated.storage.files import open_own
 class FileLock:
     """A lock on a file, held from construction to `close` or to the end of the process."""
 
-    def __init__(self, path: Path, what: str) -> None:
+    def __init__(self, path: Path, program: str) -> None:
         """Take the lock. `what`: name of the holder for the error text.
 
         Raises `BusyError` if another process holds it, `StateError` if the file cannot be made.
@@ -27,7 +27,7 @@ class FileLock:
         if not _lock(self._fd):
             holder = os.pread(self._fd, 20, 0).decode(errors="replace").strip() or "unknown"
             os.close(self._fd)
-            raise BusyError(f"{what} runs already (process {holder}, lock {path}); stop it first")
+            raise BusyError(f"{program} runs already (process {holder}, lock {path}); stop it first")
         with suppress(OSError):  # a full disk has no room for the process id; the lock still holds
             os.ftruncate(self._fd, 0)
             os.pwrite(self._fd, str(os.getpid()).encode(), 0)
@@ -44,7 +44,7 @@ class FolderLock:
     gated know only that file.
     """
 
-    def __init__(self, folder: Path, name: str, what: str) -> None:
+    def __init__(self, folder: Path, name: str, program: str) -> None:
         """Take the lock. Raises `BusyError` if another process holds it.
 
         Locks nothing if the folder does not exist and cannot be made: two processes cannot share it then.
@@ -53,12 +53,12 @@ class FolderLock:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._file = self._fd = None
         with suppress(StateError):
-            self._file = FileLock(folder / name, what)
+            self._file = FileLock(folder / name, program)
         with suppress(OSError):
             self._fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         if self._fd is not None and not _lock(self._fd):
             self.close()
-            raise BusyError(f"{what} runs already (it uses the folder {folder}); stop it first")
+            raise BusyError(f"{program} runs already (it uses the folder {folder}); stop it first")
 
     def close(self) -> None:
         """Free the lock."""

@@ -71,8 +71,10 @@ def open_unchanged(path: Path) -> sqlite3.Connection:
             for each in (path, log):
                 shutil.copyfile(each, Path(folder) / each.name)
             return in_memory(sqlite3.connect(Path(folder) / path.name))
-    how = "mode=ro" if index.exists() else "immutable=1"
-    return sqlite3.connect(f"{path.absolute().as_uri()}?{how}", uri=True, isolation_level=None, check_same_thread=False)
+    mode = "mode=ro" if index.exists() else "immutable=1"
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?{mode}", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def _memory_disk() -> str | None:

@@ -93,7 +93,7 @@ def store_recovery_key(state: Path, notice: RecoveryNotice, host: str) -> bool:
         if known is not None and known.key != notice.key:
             log.warning("ignored another recovery key of the office; this gate keeps its first one")
         return False
-    new = KnownRecoveryKey(key=notice.key, number=notice.number, where=f"{host}:{notice.port}")
+    new = KnownRecoveryKey(key=notice.key, number=notice.number, place=f"{host}:{notice.port}")
     try:
         atomic_write(state / "pairing" / KNOWN, msgspec.json.encode(new))
     except OSError as error:
@@ -140,18 +140,18 @@ class Successor(Struct, frozen=True):
         except StateError as error:
             log.warning("%s", error)
             return False
-        if known is None or not known.where or not self._is_paired():
+        if known is None or not known.place or not self._is_paired():
             return False
-        return any(self._follows(replace(known, where=where)) for where in self._places(known.where))
+        return any(self._follows(replace(known, place=place)) for place in self._places(known.place))
 
-    def _places(self, where: str) -> list[str]:
+    def _places(self, last_place: str) -> list[str]:
         """Return the places to ask, as HOST:PORT: first the broker's host, then the last known place.
 
         The office may have moved together with the broker.
         """
         host, _ = address(self.settings.url)
-        port = where.rpartition(":")[2]
-        return list(dict.fromkeys([f"{f'[{host}]' if ':' in host else host}:{port}", where]))
+        port = last_place.rpartition(":")[2]
+        return list(dict.fromkeys([f"{f'[{host}]' if ':' in host else host}:{port}", last_place]))
 
     def _follows(self, known: KnownRecoveryKey) -> bool:
         """Ask at one place, and follow a valid hand-over. The place is stored with the new recovery key."""
@@ -176,7 +176,7 @@ class Successor(Struct, frozen=True):
         return all(Path(getattr(self.settings, key)).resolve() == folder / name for key, name in FILES.items())
 
     def _ask(self, known: KnownRecoveryKey) -> HandedOver:
-        host, _, port = known.where.rpartition(":")
+        host, _, port = known.place.rpartition(":")
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # only the recovery key is trusted
         csr = request_for(self.lock.key(Path(self.settings.key)), self.peer.gate)
@@ -190,7 +190,7 @@ class Successor(Struct, frozen=True):
         try:
             return msgspec.json.decode(body, type=HandedOver)
         except UNDECODABLE as error:
-            raise PairingError(f"the answer of {known.where} is not a hand-over") from error
+            raise PairingError(f"the answer of {known.place} is not a hand-over") from error
 
     def _signed(self, renew: CertificateRequest) -> str:
         """Return the request signed as on the link. It is not sealed, because the new office has other keys."""

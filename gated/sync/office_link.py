@@ -167,9 +167,9 @@ class _Link:
         await self._on_thread(self.side.check_certificates, None, datetime.now(UTC))
         context = await asyncio.to_thread(tls_context, self.settings, self.lock)
         await asyncio.to_thread(check_name, self.settings, self.side.topics.gate)
-        where = address(self.settings.url)
+        office_address = address(self.settings.url)
         will = await self._on_thread(self.side.last_will, datetime.now(UTC), self.vitals())
-        return Connection(where, self.side.client_id, self._dialect.version, context, will)
+        return Connection(office_address, self.side.client_id, self._dialect.version, context, will)
 
     def _is_up(self) -> None:
         self._up_at = time.monotonic()

@@ -143,7 +143,7 @@ class PairingDraft:
             "pairing.json": msgspec.json.encode(_Done(admission.url, code.digest)).decode(),
         }
         if admission.recovery:
-            known = KnownRecoveryKey(key=admission.recovery, number=admission.number, where=f"{code.host}:{code.port}")
+            known = KnownRecoveryKey(key=admission.recovery, number=admission.number, place=f"{code.host}:{code.port}")
             files["recovery.json"] = msgspec.json.encode(known).decode()
         folder, old = self._state / "pairing", self._state / "pairing.old"
         try:

@@ -105,7 +105,7 @@ def _trusting(ca: bytes) -> ssl.SSLContext:
 def _request(
     code: PairingCode, context: ssl.SSLContext, method: str, path: str, body: bytes = b""
 ) -> tuple[int, bytes]:
-    where = f"{code.host}:{code.port}"
+    office = f"{code.host}:{code.port}"
     ending(context, WHOLE_S, TIMEOUT_S)
     connection = http.client.HTTPSConnection(code.host.strip("[]"), code.port, timeout=TIMEOUT_S, context=context)
     with closing(connection):
@@ -114,18 +114,18 @@ def _request(
             response = connection.getresponse()
             return response.status, read_rest(response, MAX_PAIRING_BYTES)
         except ssl.SSLCertVerificationError as error:
-            raise _distrust(where, error) from error
+            raise _distrust(office, error) from error
         except (http.client.HTTPException, ssl.SSLError) as error:
-            raise PairingError(f"the server at {where} is no office ({error}); ask for the right code") from error
+            raise PairingError(f"the server at {office} is no office ({error}); ask for the right code") from error
         except (TooLongError, TooSlowError) as error:
-            why = f"what answers at {where} is no office ({error.strerror})"
+            why = f"the server at {office} is no office ({error.strerror})"
             raise PairingError(f"{why}; ask for the right code") from error
         except OSError as error:
             advice = "check that `gated office serve` runs there, and that this gate has a network"
-            raise PairingError(f"nobody answers at {where} ({error.strerror or error}); {advice}") from error
+            raise PairingError(f"nobody answers at {office} ({error.strerror or error}); {advice}") from error
 
 
-def _distrust(where: str, error: ssl.SSLCertVerificationError) -> PairingError:
+def _distrust(office: str, error: ssl.SSLCertVerificationError) -> PairingError:
     if error.verify_code in CLOCK:
         clock = f"this gate's clock says {datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
         return PairingError(
@@ -134,7 +134,7 @@ def _distrust(where: str, error: ssl.SSLCertVerificationError) -> PairingError:
         )
     if error.verify_code in NAMES:
         advice = "at the office, add this address with `gated office host`"
-        return PairingError(f"the office's certificate is not for {where}; {advice}")
+        return PairingError(f"the office's certificate is not for {office}; {advice}")
     return PairingError(
-        f"this gate does not trust the certificate of {where} ({error.verify_message}); ask the office for a new code"
+        f"this gate does not trust the certificate of {office} ({error.verify_message}); ask the office for a new code"
     )

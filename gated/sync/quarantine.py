@@ -48,7 +48,7 @@ class Allowance:
         self._began: float | None = None
         self._joined: deque[float] = deque()
 
-    def left(self, allowed: Allowed, now: float, wall: datetime | None) -> int:
+    def remaining(self, allowed: Allowed, now: float, wall: datetime | None) -> int:
         """Return how many more subjects may join now."""
         return max(self._per_hour - self._recent(now, wall), self._batch(allowed, wall), 0)
 

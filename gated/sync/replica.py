@@ -346,7 +346,7 @@ class Replica:
 
     def _room(self, now: float) -> int:
         """Return how many new subjects may join now."""
-        return self._allowance.left(self._holdings.allowed, now, self.wall)
+        return self._allowance.remaining(self._holdings.allowed, now, self.wall)
 
     def _commit(self, changes: Sequence[Change], version: int, joining: int = 0, now: float = 0.0) -> None:
         """Store the changes, report them, and erase removed data. `joining` is the number of new subjects."""

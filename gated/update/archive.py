@@ -20,16 +20,16 @@ MOST_HEADERS = 4 * MIB
 
 
 class Metered(BufferedReader):
-    """A file with a byte budget. `left`: bytes that may still be read; a larger request is refused at once."""
+    """A file with a byte budget. `remaining_bytes` may still be read. A larger request is refused at once."""
 
-    left = MOST_HEADERS
+    remaining_bytes = MOST_HEADERS
 
     def read(self, count: int | None = -1, /) -> bytes:
-        """Read `count` bytes. Raises `tarfile.ReadError` if `count` is negative, missing or more than `left`."""
-        if count is None or not 0 <= count <= self.left:
+        """Read `count` bytes. Raises `tarfile.ReadError` if `count` is missing, negative or too large."""
+        if count is None or not 0 <= count <= self.remaining_bytes:
             raise tarfile.ReadError(f"its headers have more than {MOST_HEADERS} bytes, so it is not a bundle")
         data = super().read(count)
-        self.left -= len(data)
+        self.remaining_bytes -= len(data)
         return data
 
 
@@ -41,7 +41,7 @@ def members_of(path: Path) -> Iterator[Iterator[tuple[str, IO[bytes]]]]:
     """
     with Metered(open_plain(path).detach()) as file, tarfile.open(fileobj=file, mode="r:") as tar:
         members = tar.getmembers()
-        file.left = sys.maxsize  # from here on the caller limits what it reads
+        file.remaining_bytes = sys.maxsize  # from here on the caller limits what it reads
         yield ((each.name, opened) for each in members if is_plain(each) for opened in _open(tar, each))
 
 

@@ -51,7 +51,7 @@ def sums(folder: Path, apart: tuple[str, ...]) -> str:
     return "".join((*sizes, *digests))
 
 
-def listed(text: str, where: object) -> dict[str, Listed]:
+def listed(text: str, origin: object) -> dict[str, Listed]:
     """Return the files of a list by their names without folders. `where`: the source, for the error text.
 
     Raises `UpdateError` if the list has too many files or bytes and could fill a disk.
@@ -60,7 +60,7 @@ def listed(text: str, where: object) -> dict[str, Listed]:
     found = [(match[2], match[1]) for match in map(_DIGEST.match, text.splitlines()) if match]
     whole = sum(sizes.get(path, 0) for path, _ in found)
     if len(found) > MOST_FILES or whole > MOST_ALL:
-        raise UpdateError(f"{where}: {SUMS} lists {len(found)} files of {whole} bytes, more than the limits "
+        raise UpdateError(f"{origin}: {SUMS} lists {len(found)} files of {whole} bytes, more than the limits "
                           f"({MOST_FILES}, {MOST_ALL}); use another bundle")  # fmt: skip
     return {name_of(path): Listed(digest, sizes.get(path)) for path, digest in found}
 

@@ -57,15 +57,15 @@ class Key:
         return f"{KIND.decode()} {base64.b64encode(self.blob).decode()} {self.comment}".rstrip()
 
 
-def keys_in(text: str, where: object = KEYS) -> list[Key]:
+def keys_in(text: str, origin: object = KEYS) -> list[Key]:
     """Return the keys of a text, one a line. Skips empty lines and comments.
 
     Raises `UpdateError`, also if it has no key.
     """
     lines = [line.strip() for line in text.splitlines()]
-    keys = [_key(line, where) for line in lines if line and not line.startswith("#")]
+    keys = [_key(line, origin) for line in lines if line and not line.startswith("#")]
     if not keys:
-        raise UpdateError(f"{where}: has no key; make one with `ssh-keygen -t ed25519 -f release`, in release.pub")
+        raise UpdateError(f"{origin}: has no key; make one with `ssh-keygen -t ed25519 -f release`, in release.pub")
     return keys
 
 
@@ -77,18 +77,18 @@ def read_keys(path: Path) -> list[Key]:
         raise UpdateError(f"{path}: cannot be read ({error}); name the public key, release.pub") from error
 
 
-def check(message: bytes, signature: str, keys: Iterable[Key], where: object) -> Key:
+def check(message: bytes, signature: str, keys: Iterable[Key], origin: object) -> Key:
     """Return the key of `keys` that signed the message.
 
     Raises `UpdateError` if none did or the signature is invalid.
     """
-    raw, namespace, reserved, algorithm, kind, mark = _parsed(signature, where)
+    raw, namespace, reserved, algorithm, kind, mark = _parsed(signature, origin)
     signer = next((key for key in keys if key.blob == raw), None)
     if namespace != NAMESPACE or kind != KIND or algorithm not in HASHES or reserved:
-        raise UpdateError(f"{where}: is signed for another purpose; sign it with `gated bundle --sign`")
+        raise UpdateError(f"{origin}: is signed for another purpose; sign it with `gated bundle --sign`")
     if signer is None:
         raise UpdateError(
-            f"{where}: is signed with a key that this gate does not trust; use a release signed with the old "
+            f"{origin}: is signed with a key that this gate does not trust; use a release signed with the old "
             "key, or see `gated update --key`"
         )
     digest = HASHES[algorithm](message).digest()
@@ -96,7 +96,7 @@ def check(message: bytes, signature: str, keys: Iterable[Key], where: object) ->
     try:
         Ed25519PublicKey.from_public_bytes(signer.raw).verify(mark, signed)
     except (InvalidSignature, ValueError) as error:
-        raise UpdateError(f"{where}: the signature does not match; the file was changed, copy it again") from error
+        raise UpdateError(f"{origin}: the signature does not match; the file was changed, copy it again") from error
     return signer
 
 
@@ -115,22 +115,22 @@ def sign(path: Path, key: Path) -> None:
                           f"`ssh-keygen -t ed25519 -f {key}`") from error  # fmt: skip
 
 
-def _key(line: str, where: object) -> Key:
+def _key(line: str, origin: object) -> Key:
     kind, _, rest = line.partition(" ")
     text, _, comment = rest.strip().partition(" ")
     if kind.encode() != KIND:
-        raise UpdateError(f"{where}: has a key of another kind; make one with `ssh-keygen -t ed25519`")
+        raise UpdateError(f"{origin}: has a key of another kind; make one with `ssh-keygen -t ed25519`")
     try:
         blob = base64.b64decode(text, validate=True)
-        named, raw = _read_blob(blob, 2, where)
+        named, raw = _read_blob(blob, 2, origin)
     except binascii.Error as error:
-        raise UpdateError(f"{where}: a line is not a public key; copy the file release.pub again") from error
+        raise UpdateError(f"{origin}: a line is not a public key; copy the file release.pub again") from error
     if named != KIND or len(raw) != 32:
-        raise UpdateError(f"{where}: a line is not a public key; copy the file release.pub again")
+        raise UpdateError(f"{origin}: a line is not a public key; copy the file release.pub again")
     return Key(raw, comment.strip())
 
 
-def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
+def _parsed(text: str, origin: object) -> tuple[bytes, bytes, bytes, bytes, bytes, bytes]:
     """Return key, namespace, reserved field, hash name, kind of the signature, and the signature itself."""
     head, _, rest = text.strip().partition("\n")
     body, _, foot = rest.rpartition("\n")
@@ -139,15 +139,15 @@ def _parsed(text: str, where: object) -> tuple[bytes, bytes, bytes, bytes, bytes
             raise binascii.Error("no armour")
         blob = base64.b64decode("".join(body.split()), validate=True)
     except binascii.Error as error:
-        raise UpdateError(f"{where}: is not a signature made by ssh-keygen; sign it again") from error
+        raise UpdateError(f"{origin}: is not a signature made by ssh-keygen; sign it again") from error
     if blob[: len(MAGIC) + 4] != MAGIC + (1).to_bytes(4, "big"):
-        raise UpdateError(f"{where}: is a signature of an unknown version; update gated first")
-    key, namespace, reserved, algorithm, mark = _read_blob(blob[len(MAGIC) + 4 :], 5, where)
-    kind, signed = _read_blob(mark, 2, where)
+        raise UpdateError(f"{origin}: is a signature of an unknown version; update gated first")
+    key, namespace, reserved, algorithm, mark = _read_blob(blob[len(MAGIC) + 4 :], 5, origin)
+    kind, signed = _read_blob(mark, 2, origin)
     return key, namespace, reserved, algorithm, kind, signed
 
 
-def _read_blob(blob: bytes, count: int, where: object) -> list[bytes]:
+def _read_blob(blob: bytes, count: int, origin: object) -> list[bytes]:
     """Return `count` strings, each after its length (RFC 4251, section 5).
 
     Raises `UpdateError` if bytes are missing or left.
@@ -156,11 +156,11 @@ def _read_blob(blob: bytes, count: int, where: object) -> list[bytes]:
     for _ in range(count):
         size = int.from_bytes(blob[:4], "big")
         if len(blob) < 4 + size:
-            raise UpdateError(f"{where}: ends too early; copy the file again")
+            raise UpdateError(f"{origin}: ends too early; copy the file again")
         found.append(blob[4 : 4 + size])
         blob = blob[4 + size :]
     if blob:
-        raise UpdateError(f"{where}: has extra data at the end; copy the file again")
+        raise UpdateError(f"{origin}: has extra data at the end; copy the file again")
     return found
 
 

@@ -153,20 +153,20 @@ class ReleaseSource:
             yield ((name_of(name), file) for name, file in members)
 
 
-def signer(folder: Path, believed: Sequence[Key], where: object) -> Key | None:
+def signer(folder: Path, believed: Sequence[Key], origin: object) -> Key | None:
     """Return the key that signed the digests in a folder; None if they are unsigned and `believed` is empty.
 
     If `believed` is empty, uses the keys beside the digests. Raises `UpdateError`, `OSError` and `UnicodeDecodeError`.
     """
     if not (folder / SIGNATURE).exists():
         if believed:
-            raise UpdateError(f"{where}: is not signed, and this gate requires a signature; sign it with `gated bundle "
-                              f"--sign`, or its {SUMS} with ssh-keygen")  # fmt: skip
+            raise UpdateError(f"{origin}: is not signed, and this gate requires a signature; sign it with `gated "
+                              f"bundle --sign`, or its {SUMS} with ssh-keygen")  # fmt: skip
         return None
     keys = believed or (read_keys(folder / KEYS) if (folder / KEYS).exists() else ())
     if not keys:
         return None
-    return check(read(folder / SUMS, MOST_SUMS), read(folder / SIGNATURE, MOST_KEYS).decode("ascii"), keys, where)
+    return check(read(folder / SUMS, MOST_SUMS), read(folder / SIGNATURE, MOST_KEYS).decode("ascii"), keys, origin)
 
 
 def sources_in(place: Path) -> list[ReleaseSource]:

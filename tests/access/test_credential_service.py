@@ -78,7 +78,7 @@ class Gate:
             budget=GuessBudget(settings, GuessStore(state)),
         )
 
-    def _release(self, visit, lease_s, decided_at, door, *, whom=""):
+    def _release(self, visit, lease_s, decided_at, door, *, holder=""):
         self.on_release()
         if not self.latch_answers:
             raise LatchError("the latch does not answer")

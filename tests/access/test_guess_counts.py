@@ -215,10 +215,10 @@ def test_waiting_for_residents_successes_is_no_faster():
     class Watched(GuessCounts):
         """A resident enters before each guess of the stranger while the keypad is not at rest."""
 
-        def begin(self, door, households, now, what=b""):
+        def begin(self, door, households, now, digest=b""):
             if (resident := super().begin(door, households, now)) is not None:
                 self.remove_correct(resident)
-            return super().begin(door, households, now, what)
+            return super().begin(door, households, now, digest)
 
     days = mean_days(lambda n: (None, 15.1), 3, FAST, Watched)
     assert expected(3, FAST).plain_days / 2 < days < expected(3, FAST).plain_days * 2

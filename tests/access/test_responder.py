@@ -23,7 +23,7 @@ class Street:
             FailureCounts(2, 3600, 3600), {"main": 8.0}, self._release, self.done.append, self.done.append
         )
 
-    def _release(self, visit, lease_s, decided_at, door, *, whom=""):
+    def _release(self, visit, lease_s, decided_at, door, *, holder=""):
         self.done.append((lease_s, door))
 
     def kinds(self):

@@ -16,16 +16,16 @@ from gated.cli.find_person import matching
 
 
 @dataclass(frozen=True)
-class Somebody:
+class NamedPerson:
     subject: str
     name: str
     household: str
 
 
 WANG, WANG_LI, LI = (
-    Somebody("8c1f0e5a77b2d943", "王芳", "3-502"),
-    Somebody("8c1faaaaaaaaaaaa", "王芳丽", "3-503"),
-    Somebody("03bd6e1f2a9c5840", "Li Na", "3-502"),
+    NamedPerson("8c1f0e5a77b2d943", "王芳", "3-502"),
+    NamedPerson("8c1faaaaaaaaaaaa", "王芳丽", "3-503"),
+    NamedPerson("03bd6e1f2a9c5840", "Li Na", "3-502"),
 )
 EVERYBODY = [WANG, WANG_LI, LI]
 

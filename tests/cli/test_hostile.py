@@ -279,7 +279,7 @@ def _is_ours(text):
     """Return True for a constant, for JSON, for text made one line, and for a known text of ours."""
     names = {each.id for each in ast.walk(text) if isinstance(each, ast.Name)}
     return isinstance(text, ast.Constant) or bool(names & {"json", "line", "ascii"}) or ast.unparse(text) in (
-        "HOW", "files('gated').joinpath('example.toml').read_text('utf-8')")  # fmt: skip
+        "INSTRUCTIONS", "files('gated').joinpath('example.toml').read_text('utf-8')")  # fmt: skip
 
 
 @pytest.mark.parametrize("command", sorted(ORDERS))

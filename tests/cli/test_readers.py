@@ -114,7 +114,7 @@ def test_an_output_is_shown_with_every_reading_and_its_card(gate, run, device):
 def test_reports_of_the_brain_are_shown(gate, run):
     said = [
         ReaderReading("wiegand of the main door", "main", "card", "w26:12-3456", "a card, 26 bits"),
-        ReaderReading("wiegand of the main door", "main", "odd", what="35 bits, parity wrong: D0 and D1 swapped?"),
+        ReaderReading("wiegand of the main door", "main", "odd", detail="35 bits, parity wrong: D0 and D1 swapped?"),
         ReaderReading("keypad of the main door", "main", "pin"),
     ]
 

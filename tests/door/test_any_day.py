@@ -61,18 +61,18 @@ class AnyDay(RuleBasedStateMachine):
         lease_s=st.floats(-5, 40) | st.floats(0.5, 30),
         age_s=st.floats(-2, 4) | st.just(0.0),
         cause=st.sampled_from(["grant", "schedule"]),
-        whom=st.sampled_from(["somebody", "neighbour", "guest"]),
+        holder=st.sampled_from(["somebody", "neighbour", "guest"]),
     )
-    def ask(self, lease_s, age_s, cause, whom):
+    def ask(self, lease_s, age_s, cause, holder):
         decided_at = self.now - age_s
         is_sound = 0 < lease_s <= MAX_LEASE_S and 0 <= self.now - decided_at <= MAX_AGE_S
         if is_sound and not self.is_locked_down:
             if cause == "grant":
                 self.asked_at = self.now
-                self.grants[whom] = max(self.now + lease_s, self.grants.get(whom, -math.inf))
+                self.grants[holder] = max(self.now + lease_s, self.grants.get(holder, -math.inf))
             else:
                 self.schedule_until = self.now + lease_s
-        self.give(ReleaseRequest("v", lease_s, decided_at, cause, whom))
+        self.give(ReleaseRequest("v", lease_s, decided_at, cause, holder))
         if self.is_locked_down:
             assert not self.events_of(DoorReleased)
         if cause == "grant":
@@ -104,9 +104,9 @@ class AnyDay(RuleBasedStateMachine):
 
     def first(self):
         """Whose lease ends first; None: the exit lease."""
-        leases = {whom: until for whom, until in self.grants.items() if self.now < until}
+        leases = {holder: until for holder, until in self.grants.items() if self.now < until}
         leases |= {None: self.exit_until} if self.now < self.exit_until else {}
-        return min(leases, key=lambda whom: (leases[whom], whom is not None), default="nobody")
+        return min(leases, key=lambda holder: (leases[holder], holder is not None), default="nobody")
 
     def use(self, first):
         self.grants.pop(first, None)

@@ -38,8 +38,8 @@ def after(*inputs, door=SHUT, now=NOW):
     return door, events
 
 
-def release(at=0.0, lease_s=8.0, whom=""):
-    return ReleaseRequest("visit", lease_s, NOW + at, whom=whom)
+def release(at=0.0, lease_s=8.0, holder=""):
+    return ReleaseRequest("visit", lease_s, NOW + at, holder=holder)
 
 
 def schedule(at=0.0, lease_s=10.0):
@@ -168,7 +168,7 @@ class TestGrant:
         assert door.is_released
 
 
-SLOW, NEXT = release(lease_s=30.0, whom="slow"), release(at=1, lease_s=8.0, whom="next")
+SLOW, NEXT = release(lease_s=30.0, holder="slow"), release(at=1, lease_s=8.0, holder="next")
 PASSES = active("contact"), over("contact")
 """The leaf opens and closes, as when one person passes."""
 
@@ -226,16 +226,16 @@ class TestLeasesSideBySide:
         assert events[-1] == DoorSecured("closed")
 
     def test_two_grants_of_one_person_are_one_lease(self):
-        again = release(at=2, lease_s=8.0, whom="slow")
+        again = release(at=2, lease_s=8.0, holder="slow")
         _, events = after((0, SLOW), (2, again), *passing(4))
         assert events[-1] == DoorSecured("closed")
 
     def test_a_second_grant_of_one_person_shortens_nothing(self):
-        door, _ = after((0, SLOW), (2, release(at=2, lease_s=8.0, whom="slow")), (29, Tick()))
+        door, _ = after((0, SLOW), (2, release(at=2, lease_s=8.0, holder="slow")), (29, Tick()))
         assert door.is_released
 
     def test_each_passage_uses_one_lease(self):
-        few = [(i / 10, release(at=i / 10, whom=str(i))) for i in range(3)]
+        few = [(i / 10, release(at=i / 10, holder=str(i))) for i in range(3)]
         door, _ = after(*few, *passing(1), *passing(2))
         assert door.is_released
         assert after(*passing(3), door=door)[1][-1] == DoorSecured("closed")
@@ -250,9 +250,9 @@ class TestLeasesSideBySide:
 
     def test_a_person_granted_again_in_the_doorway_has_passed_when_the_leaf_closes(self):
         opens, closes = PASSES
-        again = release(at=9, lease_s=8.0, whom="next")
+        again = release(at=9, lease_s=8.0, holder="next")
         door, _ = after((0, SLOW), (1, NEXT), (8, opens), (9, again), (10, closes))
-        assert [lease.whom for lease in door.grants] == ["slow"]
+        assert [lease.holder for lease in door.grants] == ["slow"]
 
     def test_the_second_of_two_simultaneous_guests_may_still_pass(self):
         door, _ = after((0, release()), (0, release()), *passing(1))

@@ -83,8 +83,8 @@ async def test_a_stale_release_opens_nothing_and_is_reported(gate, latch, link, 
 async def test_a_neighbours_passage_does_not_end_a_slow_persons_release(gate, latch, link, until):
     """The neighbour follows with a lease of 1 s and passes first, and the leaf closes."""
     async with link() as brain:
-        brain.release(lease_s=20, whom="slow")
-        brain.release(lease_s=1.0, whom="neighbour")
+        brain.release(lease_s=20, holder="slow")
+        brain.release(lease_s=1.0, holder="neighbour")
         await until(lambda: DoorReleased("grant", 1.0, "visit") in brain.events)
         brain.door.drive("contact", True)
         await until(lambda: DoorOpened("grant") in brain.events)
@@ -97,8 +97,8 @@ async def test_a_neighbours_passage_does_not_end_a_slow_persons_release(gate, la
 
 async def test_two_grants_of_one_person_make_one_lease(gate, latch, link, until):
     async with link() as brain:
-        brain.release(lease_s=20, whom="somebody")
-        brain.release(lease_s=20, whom="somebody")
+        brain.release(lease_s=20, holder="somebody")
+        brain.release(lease_s=20, holder="somebody")
         await until(lambda: len(brain.events) == 2)
         brain.door.drive("contact", True)
         await until(lambda: DoorOpened("grant") in brain.events)

@@ -11,7 +11,7 @@ class RecordingDoor:
     def __init__(self):
         self.released, self.locked_down, self.is_gone = [], [], False
 
-    def release(self, visit, lease_s, decided_at, door="main", cause="grant", whom=""):
+    def release(self, visit, lease_s, decided_at, door="main", cause="grant", holder=""):
         if self.is_gone:
             raise LatchError("no latch answers")
         self.released.append(SimpleNamespace(visit=visit, lease_s=lease_s, door=door, cause=cause))

@@ -434,12 +434,12 @@ def test_a_gate_requests_the_hand_over_at_the_offices_new_address(root):
     office, gate = root / "office", Gate(root)
     known = load_known(gate.state)
     path = gate.state / "pairing" / "recovery.json"
-    port = known.where.rpartition(":")[2]
-    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(known, where=f"255.255.255.255:{port}")))
+    port = known.place.rpartition(":")[2]
+    path.write_bytes(msgspec.json.encode(msgspec.structs.replace(known, place=f"255.255.255.255:{port}")))
     rekey(office, KEY, None, NOW)
     with at_work(office):
         assert until(lambda: gate.successor().follow())
-    assert load_known(gate.state).where == f"localhost:{port}"
+    assert load_known(gate.state).place == f"localhost:{port}"
 
 
 def test_a_flood_of_wrong_requests_does_not_keep_a_gate_from_following(root):
@@ -521,7 +521,7 @@ def test_an_older_gate_learns_the_recovery_key_once(root, caplog):
     (gate.state / "pairing" / "recovery.json").unlink()
     said = RecoveryNotice(site=SITE, gate=GATE, key=KEY.public, number=0, port=8884)
     assert store_recovery_key(gate.state, said, "office.lan")
-    assert load_known(gate.state) == KnownRecoveryKey(key=KEY.public, where="office.lan:8884")
+    assert load_known(gate.state) == KnownRecoveryKey(key=KEY.public, place="office.lan:8884")
     thief = msgspec.structs.replace(said, key=RecoveryKey.make().public)
     assert not store_recovery_key(gate.state, thief, "office.lan")
     assert load_known(gate.state).key == KEY.public

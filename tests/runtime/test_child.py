@@ -60,7 +60,7 @@ async def test_a_worker_is_in_a_group_of_its_own_so_that_ctrl_c_is_ours(gate):
 
 async def test_a_worker_with_a_socket_hears_us_and_ends_with_us():
     worker = await child.start(["vision"], with_socket=True)
-    worker.ours.close()
+    worker.own_end.close()
     assert await asyncio.wait_for(worker.wait(), 20) == "ended with status 0"
 
 

@@ -20,8 +20,8 @@ def disc(colour):
     return Cutout(image, (10.0, 10.0, 60.0, 60.0), np.array([[30, 30], [50, 30], [40, 40], [32, 52], [48, 52]], "f4"))
 
 
-def face(who="a", colour=RED, distance_m=1.0, across=0.0, **more):
-    return Placed(who, disc(colour), distance_m, across, **more)
+def face(name="a", colour=RED, distance_m=1.0, across=0.0, **more):
+    return Placed(name, disc(colour), distance_m, across, **more)
 
 
 def middle_of(picture, seen):
@@ -44,13 +44,13 @@ def test_a_face_has_its_true_place_and_the_size_of_its_distance():
 
 def test_a_nearer_person_hides_the_one_behind():
     picture = compose([face("near", RED, 1.0), face("far", GREEN, 2.0)], SIZE)
-    assert [seen.who for seen in picture.seen] == ["near"]
+    assert [seen.name for seen in picture.seen] == ["near"]
     assert is_colour(middle_of(picture, picture.seen[0]), RED)
 
 
 def test_side_by_side_both_are_seen():
     picture = compose([face("left", RED, 1.0, -0.5), face("right", GREEN, 1.0, 0.5)], SIZE)
-    assert {seen.who: is_colour(middle_of(picture, seen), RED) for seen in picture.seen} == {
+    assert {seen.name: is_colour(middle_of(picture, seen), RED) for seen in picture.seen} == {
         "left": True,
         "right": False,
     }
@@ -134,7 +134,7 @@ class TestCast:
         for kind in ("print", "phone"):
             placed = cast.place(Actor(person=8, comes_s=0.0, name="b", holds=Held(kind, 5)), 3.0)
             (seen,) = compose([placed], (240, 180)).seen
-            assert (seen.who, seen.is_held) == ("b", True)
+            assert (seen.name, seen.is_held) == ("b", True)
 
     def test_an_absent_actor_is_not_placed(self, cast):
         assert cast.place(Actor(person=5, comes_s=5.0), 1.0) is None

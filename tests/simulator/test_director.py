@@ -136,7 +136,7 @@ def test_killed_vision_must_restart(play, stage):
 
 
 def test_a_person_is_removed_before_their_visit(play, stage):
-    step = MorningStep("gone", (actor("Chen Jie"),), also="refused", first="removed", who="Chen Jie")
+    step = MorningStep("gone", (actor("Chen Jie"),), also="refused", first="removed", name="Chen Jie")
     outcome, director = play(step, denied())
     assert stage.removed == [CHEN]
     assert outcome.is_right

@@ -50,8 +50,8 @@ def test_held_pictures_show_residents(steps):
 
 def test_the_removed_resident_was_granted_before(steps):
     (number,) = [n for n, step in enumerate(steps) if step.first == "removed"]
-    assert any(steps[number].who in step.let_in for step in steps[:number])
-    assert [actor.name for actor in steps[number].actors] == [steps[number].who]
+    assert any(steps[number].name in step.let_in for step in steps[:number])
+    assert [actor.name for actor in steps[number].actors] == [steps[number].name]
 
 
 def test_no_actor_comes_before_being_called(steps):

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from gated.errors import StateError
-from gated.storage.owner import acting_as, acting_as_oneself, as_holder_of, maker_of, owner_of, whose
+from gated.storage.owner import acting_as, acting_as_oneself, as_holder_of, maker_of, owner_at, owner_of
 
 NOBODY = 65534
 PYTHON = shutil.which("python3", path="/usr/bin:/usr/local/bin") or "python3"
@@ -114,9 +114,9 @@ def places(open_folder):
 
 def test_a_place_is_done_by_its_holder_and_a_folder_of_roots_by_root(places):
     nobody = (NOBODY, NOBODY)
-    assert [whose(each) for each in (places, places / "new", places / "link", places / "roots")] == [nobody] * 4
-    assert whose(places.parent) is None
-    assert whose(places.parent / "new") is None
+    assert [owner_at(each) for each in (places, places / "new", places / "link", places / "roots")] == [nobody] * 4
+    assert owner_at(places.parent) is None
+    assert owner_at(places.parent / "new") is None
 
 
 def test_a_folder_in_daily_use_is_its_own_users_and_one_of_roots_in_anothers_place_is_refused(places):
@@ -128,13 +128,13 @@ def test_a_folder_in_daily_use_is_its_own_users_and_one_of_roots_in_anothers_pla
 
 def test_a_folder_of_roots_that_others_may_write_is_nobodys_to_use(places):
     places.parent.chmod(0o777)
-    for ask in (whose, owner_of):
+    for ask in (owner_at, owner_of):
         with pytest.raises(StateError, match="others may write it"):
             ask(places.parent)
     places.parent.chmod(0o1777)
     with pytest.raises(StateError, match="others may write it"):
-        whose(places.parent)
-    assert whose(places.parent / "new") is None
+        owner_at(places.parent)
+    assert owner_at(places.parent / "new") is None
 
 
 def test_a_file_is_made_by_its_owner_and_never_in_the_folder_of_a_third_user(places):
@@ -149,7 +149,7 @@ def test_a_file_is_made_by_its_owner_and_never_in_the_folder_of_a_third_user(pla
 def test_an_endless_chain_of_links_is_reported(open_folder):
     (open_folder / "round").symlink_to("round")
     with pytest.raises(StateError, match="cannot be reached"):
-        whose(open_folder / "round")
+        owner_at(open_folder / "round")
 
 
 def test_a_folder_of_roots_group_gives_its_owner_no_group_of_roots(open_folder):
@@ -158,5 +158,5 @@ def test_a_folder_of_roots_group_gives_its_owner_no_group_of_roots(open_folder):
     own = pwd.getpwuid(NOBODY).pw_gid
     (open_folder / "strangers").mkdir()
     os.chown(open_folder / "strangers", 12345, 0)
-    assert whose(open_folder / "strangers") == (12345, 65534)
-    assert whose(open_folder / "theirs") == owner_of(open_folder / "theirs") == (NOBODY, own)
+    assert owner_at(open_folder / "strangers") == (12345, 65534)
+    assert owner_at(open_folder / "theirs") == owner_of(open_folder / "theirs") == (NOBODY, own)

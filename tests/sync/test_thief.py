@@ -90,7 +90,7 @@ async def test_the_office_s_key_opens_nothing_and_carries_no_face_away(home, rec
     assert "only the installer may" in opened.findings[0].says
     assert load(home.config) == load_own(home.config)
 
-    await receiver.publish(theft(home, receiver.peer.them, thief))
+    await receiver.publish(theft(home, receiver.peer.other, thief))
     await until(lambda: facts("record_quarantined") and facts("gate_held") and facts("consent_held"), "what waits")
     assert facts("record_quarantined")[0]["why"] == "changed"
     for number in (3, 4):

@@ -37,7 +37,8 @@ class ReaderReading(msgspec.Struct, frozen=True):
     kind: Literal["card", "pin", "odd"]
     number: str = ""
     """The number of a card, in the form that `people.card_readings` reads."""
-    what: str = ""
+    detail: str = msgspec.field(name="what", default="")
+    """What the reader sent, without a digit."""
 
 
 class ReadingSender:

@@ -99,12 +99,12 @@ class ReaderSet:
         reading = reading_of(typed, reader, door)
         match typed.kind:
             case "card":
-                self._handle_card(typed.text, door, reader, reading.what)
+                self._handle_card(typed.text, door, reader, reading.detail)
             case "pin":
                 self._sender.send(reading)
                 self._handle_pin(typed.text, door, reader)
             case "odd":
-                self._misread(reader, reading.what, door)
+                self._misread(reader, reading.detail, door)
             case _:
                 assert_never(typed.kind)
 
@@ -134,11 +134,11 @@ class ReaderSet:
         else:
             self._start_decision(reader, lambda: self._credentials.handle_pin(entry.digits, door, reader, entry.flat))
 
-    def _handle_card(self, number: str, door: str, reader: str, what: str) -> None:
+    def _handle_card(self, number: str, door: str, reader: str, detail: str) -> None:
         """Handle a card. A card that stays at the reader counts once."""
         if not self._has_room(reader) or not self._recent_cards.record_presentation(reader, number, time.monotonic()):
             return
-        self._sender.send(ReaderReading(reader, door, "card", number, what))
+        self._sender.send(ReaderReading(reader, door, "card", number, detail))
         flat, at = self._flat_numbers.pop(door, ("", -inf))
         flat = flat if 0 <= time.monotonic() - at <= FLAT_S else ""
 
@@ -149,16 +149,16 @@ class ReaderSet:
 
         self._start_decision(reader, decide)
 
-    def _misread(self, reader: str, what: str, door: str) -> None:
+    def _misread(self, reader: str, problem: str, door: str) -> None:
         """Report unreadable input to the installer. People at the reader get no cue for it."""
-        self._sender.send(ReaderReading(reader, door, "odd", what=what))
+        self._sender.send(ReaderReading(reader, door, "odd", detail=problem))
         now, reported = time.monotonic(), self._odd.setdefault(reader, {})
         for old in [each for each, at in reported.items() if not now - at < ODD_S]:
             del reported[old]
-        if what not in reported and len(reported) < ODD_AT_MOST:
-            reported[what] = now
-            log.warning("reader %s: %s; run `gated readers show` to find the cause", reader, what)
-            self._report(ReaderMisread(reader, what, door))
+        if problem not in reported and len(reported) < ODD_AT_MOST:
+            reported[problem] = now
+            log.warning("reader %s: %s; run `gated readers show` to find the cause", reader, problem)
+            self._report(ReaderMisread(reader, problem, door))
 
     def _has_room(self, reader: str) -> bool:
         if sum(each == reader for each in self._deciding.values()) < MOST_DECISIONS:
@@ -187,6 +187,6 @@ def reading_of(typed: TypedNumber, reader: str, door: str = MAIN) -> ReaderReadi
         case "pin":
             return ReaderReading(reader, door, "pin")
         case "odd":
-            return ReaderReading(reader, door, "odd", what=f"{typed.length} keys were ignored: {typed.why}")
+            return ReaderReading(reader, door, "odd", detail=f"{typed.length} keys were ignored: {typed.why}")
         case _:
             assert_never(typed.kind)

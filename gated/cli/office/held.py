@@ -83,14 +83,14 @@ def accept(folder: Path, /, people: Sequence[str], everybody: bool, yes: bool, *
                     f"{', '.join(sorted(missing))}: is not held back at any gate; see `gated office held list`"
                 )
             rows = [row for row in rows if row["subject"] in wanted]
-    left = _name(rows)
+    remaining = _name(rows)
     by_gate = _by_gate(rows)
     if by_gate:
         count = len({subject for subjects in by_gate.values() for subject in subjects})
         sure(f"Accept these {count} people?", f"{count} people would be accepted", yes=yes)
     names = {row["subject"]: _named(row) for row in rows}
     refused = sum(_accept(folder, gate, subjects, names, options_of(options)) for gate, subjects in by_gate.items())
-    sys.exit(1 if left or refused else 0)
+    sys.exit(1 if remaining or refused else 0)
 
 
 def _rows(store: Store) -> list[dict[str, Any]]:
@@ -100,18 +100,18 @@ def _rows(store: Store) -> list[dict[str, Any]]:
     for each in store.held.all():
         gates[each.subject, each.why].append(each.gate)
     rows = []
-    for (subject, why), where in gates.items():
+    for (subject, why), held_at in gates.items():
         person = people.get(subject)
         name, household = (person.name, person.household) if person else ("(removed)", "")
-        rows.append({"subject": subject, "name": name, "household": household, "why": why, "gates": where})
+        rows.append({"subject": subject, "name": name, "household": household, "why": why, "gates": held_at})
     return sorted(rows, key=lambda row: (row["why"], row["household"], row["name"], row["subject"]))
 
 
 def _name(rows: list[dict[str, Any]]) -> int:
     """Print each person and the required action. Return how many cannot be accepted at the office."""
     for row in rows:
-        where = ", ".join(row["gates"])
-        streams.echo(f"{_named(row)}, {row['subject']}, at {where}: {HOLD_REASONS.get(row['why'], row['why'])}")
+        gates = ", ".join(row["gates"])
+        streams.echo(f"{_named(row)}, {row['subject']}, at {gates}: {HOLD_REASONS.get(row['why'], row['why'])}")
     if not rows:
         click.echo("no gate holds anybody back")
     return sum(row["why"] != BULK for row in rows)

@@ -94,8 +94,8 @@ def _see_to_recovery(seat: Seat, file: Path | None) -> None:
     with acting_as(seat.owner):
         with closing(Store.open(seat.folder)) as store:
             has_one = bool(store.handovers.key)
-        if not has_one and (where := ask_for_file(file)) is not None:
-            make_recovery(seat.folder, where)
+        if not has_one and (destination := ask_for_file(file)) is not None:
+            make_recovery(seat.folder, destination)
         elif not has_one:
             warn_of_missing(seat.folder)
         elif file is not None:

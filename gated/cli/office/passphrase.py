@@ -19,7 +19,7 @@ from gated.storage.named_files import make_named
 from gated.storage.owner import acting_as_oneself
 
 CREDSTORE = Path("/etc/credstore.encrypted")
-HOW = """\
+INSTRUCTIONS = """\
 From now on, each command of the office asks for it. To let the office start by itself after a power cut, store its key
 outside the folder, where no backup includes it:
   with systemd:    run `sudo gated office passphrase` on this machine; it makes the credential `office-key`
@@ -81,7 +81,7 @@ def _set(folder: Path) -> None:
 def hand_key(folder: Path) -> None:
     """Hand the current key to the office's services for their start, or print how to do so."""
     if not _make_credential(key_lock.key_of(folder)):
-        click.echo(HOW, nl=False)
+        click.echo(INSTRUCTIONS, nl=False)
 
 
 def _remove(folder: Path) -> None:

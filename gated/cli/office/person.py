@@ -61,7 +61,7 @@ def add(
     notice: str | None, transfer: bool, yes: bool,
 ) -> None:  # fmt: skip
     """Add a person. A card or PIN works at once; a face works after a gate has captured it (`enrol`)."""
-    who = OfficePerson(
+    record = OfficePerson(
         n=0,
         subject=subject or secrets.token_hex(8),
         name=plain_text("name", name),
@@ -71,16 +71,16 @@ def add(
         consents=_consents(consent, notice, transfer),
     )
     with closing(Store.open(folder)) as store:
-        if store.book.get(f"person/{who.subject}") is not None:
-            raise OfficeError(f"{who.subject!r} already exists, or was removed; `person change` changes a person")
-        _confirm(store, who, yes=yes)
+        if store.book.get(f"person/{record.subject}") is not None:
+            raise OfficeError(f"{record.subject!r} already exists, or was removed; `person change` changes a person")
+        _confirm(store, record, yes=yes)
         with store.file.writing():
-            copy_shared_rules(store, who)
-            known = with_enrolment_consents(store, who)
+            copy_shared_rules(store, record)
+            known = with_enrolment_consents(store, record)
             store.book.put(known)
-    for more in known.consents[len(who.consents) :]:
+    for more in known.consents[len(record.consents) :]:
         streams.echo(f"also recorded the consent to {more.purpose} that the gate reported: {more.reference}")
-    streams.echo(f"added {called(who)}, {who.subject}")
+    streams.echo(f"added {called(record)}, {record.subject}")
 
 
 @person.command()
@@ -113,16 +113,16 @@ def change(
     }
     new = _consents(consent, notice, transfer)
     over = {each.purpose for each in new} | WITHDRAWN.get(withdraw or "", set())
-    with changing_person(folder, subject) as (store, who):
-        remaining = [each for each in who.consents if each.purpose not in over]
+    with changing_person(folder, subject) as (store, record):
+        remaining = [each for each in record.consents if each.purpose not in over]
         now = stamp(datetime.now(UTC))
         withdrawn = dict.fromkeys(sorted(WITHDRAWN.get(withdraw or "", set())), now)
-        changed = replace(who, **options, consents=remaining + new, withdrawn=who.withdrawn | withdrawn)
+        changed = replace(record, **options, consents=remaining + new, withdrawn=record.withdrawn | withdrawn)
         if options:
             _confirm(store, changed, yes=yes)
             copy_shared_rules(store, changed)
         store.book.put(changed)
-    streams.echo(f"changed {called(changed)}, {who.subject}")
+    streams.echo(f"changed {called(changed)}, {record.subject}")
 
 
 @person.command()
@@ -151,12 +151,12 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
     Asks first; without a terminal, --yes is required.
     """
     with closing(Store.open(folder)) as store:
-        who = person_by_words(store, subject)
-        question = f"Erase {called(who)}, {who.subject}, here and at every gate, for good?"
-        sure(question, f"{who.subject} would be erased permanently, here and at every gate", yes=yes)
-        store.book.remove(f"person/{who.subject}")
-    hint = f"`gated office receipts {who.subject}` shows which gates have erased them"
-    streams.echo(f"removed {called(who)}, {who.subject}; {hint}")
+        record = person_by_words(store, subject)
+        question = f"Erase {called(record)}, {record.subject}, here and at every gate, for good?"
+        sure(question, f"{record.subject} would be erased permanently, here and at every gate", yes=yes)
+        store.book.remove(f"person/{record.subject}")
+    hint = f"`gated office receipts {record.subject}` shows which gates have erased them"
+    streams.echo(f"removed {called(record)}, {record.subject}; {hint}")
 
 
 @person.command("rights")
@@ -165,10 +165,10 @@ def remove(folder: Path, subject: str, yes: bool) -> None:
 @click.pass_obj
 def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
     """Set where and when a person may enter. With --clear, the rules of the household or role apply again."""
-    with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, rights=access_rules_of(store, who.rights, **options)))
+    with changing_person(folder, subject) as (store, record):
+        store.book.put(replace(record, rights=access_rules_of(store, record.rights, **options)))
         warn_of_rule(store, **options)
-    streams.echo(f"set the access rules of {called(who)}, {who.subject}")
+    streams.echo(f"set the access rules of {called(record)}, {record.subject}")
 
 
 @person.command()
@@ -178,9 +178,9 @@ def person_access_rules(folder: Path, /, subject: str, **options: Any) -> None:
 def prefer(folder: Path, /, subject: str, *, clear: bool, **options: Any) -> None:
     """Set how every gate behaves for a person. The gate neither asks for a reason nor stores one."""
     chosen = given_preferences(options, clear=clear)
-    with changing_person(folder, subject) as (store, who):
-        store.book.put(replace(who, wishes=WirePreferences() if clear else replace(who.wishes, **chosen)))
-    streams.echo(f"set the preferences of {called(who)}, {who.subject}")
+    with changing_person(folder, subject) as (store, record):
+        store.book.put(replace(record, wishes=WirePreferences() if clear else replace(record.wishes, **chosen)))
+    streams.echo(f"set the preferences of {called(record)}, {record.subject}")
 
 
 @person.command()
@@ -193,13 +193,13 @@ def mark(folder: Path, /, subject: str, kind: str | None, until: date | None) ->
     A card or PIN alone still opens. The office stores no reason beside the mark. A gate of an older version ignores the
     mark. The command names such gates, and `gated office alarms` shows them.
     """
-    with changing_person(folder, subject) as (store, who):
+    with changing_person(folder, subject) as (store, record):
         new = given_mark(kind, days_of(None, until, store.zone)[1])
         end = None if new is None or new.until is None else new.until.isoformat()
-        store.book.put(replace(who, mark=None if new is None else WireMark(new.kind, end)))
+        store.book.put(replace(record, mark=None if new is None else WireMark(new.kind, end)))
         if new is not None:
             warn_of_ignored_mark(store)
-    streams.echo(f"{'removed' if new is None else 'set'} the mark of {called(who)}, {who.subject}")
+    streams.echo(f"{'removed' if new is None else 'set'} the mark of {called(record)}, {record.subject}")
 
 
 def _change_status(folder: Path, words: str, status: Literal["active", "suspended"], result: str) -> None:

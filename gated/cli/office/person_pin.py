@@ -27,17 +27,17 @@ def pin(folder: Path, subject: str, duress: bool, is_removal: bool, choose: bool
     """
     with closing(Store.open(folder)) as store:  # a prompt must not hold the write lock
         subject = person_by_words(store, subject).subject
-    what = "the duress PIN" if duress else "the PIN"
+    pin_kind = "the duress PIN" if duress else "the PIN"
     if is_removal:
         with changing_person(folder, subject) as (store, person):
             remove_pin(store, person.subject, only_duress=duress)
-        streams.echo(f"removed {what} of {called(person)}, {person.subject}")
+        streams.echo(f"removed {pin_kind} of {called(person)}, {person.subject}")
         return
     typed = insisted(choose)
     with changing_person(folder, subject) as (store, person):
         digits = give_pin(store, person.subject, typed, is_duress=duress)
         found = budget_of(store)
-    streams.echo(f"set {what} of {called(person)}, {person.subject}")
+    streams.echo(f"set {pin_kind} of {called(person)}, {person.subject}")
     print_generated_pin(typed, digits)
     if found.is_short:
         streams.echo(f"note: {'; '.join(lines(found))}", err=True)

@@ -64,9 +64,9 @@ def rekey(folder: Path, file: Path, next_file: Path | None, former_file: Path | 
         print_location(next_file)
 
 
-def _read(file: Path, what: str = "Recovery key") -> str:
+def _read(file: Path, question: str = "Recovery key") -> str:
     if str(file) == "-":
-        return str(click.prompt(what, hide_input=True))
+        return str(click.prompt(question, hide_input=True))
     try:
         return read_named(file, MOST_KEYS).decode()
     except (OSError, ValueError) as error:

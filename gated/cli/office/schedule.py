@@ -31,7 +31,7 @@ def schedule() -> None:
 @click.argument("name")
 @click.option(
     "--days",
-    "which",
+    "weekdays",
     default="mon,tue,wed,thu,fri,sat,sun,holiday",
     show_default=True,
     help="Days of the week, and holiday.",
@@ -40,10 +40,10 @@ def schedule() -> None:
 @click.option("--end", default="24:00", show_default=True, help="HH:MM; if before --start, on the next day.")
 @yes_option
 @click.pass_obj
-def set_schedule(folder: Path, name: str, *, which: str, start: str, end: str, yes: bool) -> None:
+def set_schedule(folder: Path, name: str, *, weekdays: str, start: str, end: str, yes: bool) -> None:
     """Set the days and hours of a schedule. Replaces its former hours."""
     name = names.plain(plain_text("schedule", name))
-    fields = {"days": [names.plain(day) for day in which.split(",")], "start": clock_of(start), "end": clock_of(end)}
+    fields = {"days": [names.plain(day) for day in weekdays.split(",")], "start": clock_of(start), "end": clock_of(end)}
     try:
         checked = msgspec.convert(fields, Schedule)
     except msgspec.ValidationError as error:

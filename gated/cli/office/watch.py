@@ -64,8 +64,8 @@ def _warn_of_unserved(folder: Path, store: Store, before: set[str]) -> set[str]:
     """
     alone = {gate.gate for gate in store.gates() if not is_served(folder, gate.gate)}
     if alone - before:
-        which = ", ".join(sorted(alone))
-        streams.echo(f"no `gated office serve` serves {which}, so calls there do not arrive; start it", err=True)
+        gates = ", ".join(sorted(alone))
+        streams.echo(f"no `gated office serve` serves {gates}, so calls there do not arrive; start it", err=True)
     return alone
 
 

@@ -130,6 +130,6 @@ class _Net:
 
     def _check_used(self) -> None:
         """Check that the network has no further weights. PyTorch also counts batches, which nothing needs."""
-        left = {name for name in self._state.keys() - self._used if not name.endswith(".num_batches_tracked")}
-        if left:
-            raise ModelError(f"it has {min(left)!r}: it is another network")
+        unused = {name for name in self._state.keys() - self._used if not name.endswith(".num_batches_tracked")}
+        if unused:
+            raise ModelError(f"it has {min(unused)!r}: it is another network")

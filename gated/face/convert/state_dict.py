@@ -102,8 +102,8 @@ def _storages(file: BytesIO, parts: dict[str, _Part], keys: Any) -> dict[str, ND
 
 def _storage(file: BytesIO, part: _Part) -> NDArray[Any]:
     count, size_bytes = int.from_bytes(file.read(8), "little"), np.dtype(part.type).itemsize
-    left = len(file.getbuffer()) - file.tell()
-    if count != part.count or count * size_bytes > left:
+    remaining_bytes = len(file.getbuffer()) - file.tell()
+    if count != part.count or count * size_bytes > remaining_bytes:
         raise ModelError("a storage is shorter or longer than its tensors need")
     return np.frombuffer(file.read(count * size_bytes), part.type)
 

@@ -76,10 +76,10 @@ class Folders:
         if os.geteuid() != 0:
             return StepCheck("", attempted(lambda: self.making.owner))
         wrong = attempted(lambda: check_writable(config), lambda: check_writable(state), lambda: maker_of(config, None))
-        who = attempted(lambda: self.making.owner)
-        wrong += attempted(lambda: maker_of(state, self.making.owner)) if not who else []
-        if who and not self.making.is_installing:  # during an installation, systemd/install creates the user
-            wrong += who
-        if wrong or who:
+        wrong_owner = attempted(lambda: self.making.owner)
+        wrong += attempted(lambda: maker_of(state, self.making.owner)) if not wrong_owner else []
+        if wrong_owner and not self.making.is_installing:  # during an installation, systemd/install creates the user
+            wrong += wrong_owner
+        if wrong or wrong_owner:
             return StepCheck(f"{state} would be made", wrong)
         return StepCheck(DONE if self.is_done() else f"{state} would be made, {making.USER}'s alone")

@@ -96,9 +96,9 @@ class Models:
         wrong: list[GatedError] = []
         for entry in chosen.models:
             found = find(Path(given), entry) if given and entry in missing else None
-            where = folder if found is None else found.parent
+            source = folder if found is None else found.parent
             if entry.known_answer is None or entry not in missing or found is not None:
-                wrong += attempted(lambda entry=entry, where=where: Model.load(entry, where))  # type: ignore[misc]
+                wrong += attempted(lambda entry=entry, source=source: Model.load(entry, source))  # type: ignore[misc]
         return wrong
 
     def _unobtainable(self, missing: list[ModelEntry]) -> list[GatedError]:

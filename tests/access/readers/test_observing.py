@@ -95,7 +95,7 @@ async def test_the_brain_reports_card_numbers_but_only_the_kind_of_a_pin(tmp_pat
     assert said[0] == CARD
     assert said[1] == ReaderReading("usb", "main", "pin")
     assert said[2].kind == "odd"
-    assert "26 bits, parity wrong" in said[2].what
+    assert "26 bits, parity wrong" in said[2].detail
 
 
 def test_one_process_at_a_time_borrows_the_readers_and_they_return(tmp_path):

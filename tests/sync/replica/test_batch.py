@@ -105,7 +105,7 @@ def test_a_restart_gives_no_new_hour(follow, office, kit):
 def test_old_arrivals_are_forgotten_but_not_by_a_clock_set_back(later_s, room):
     before = Allowed(recent=3, recent_at=NOON.isoformat())
     allowance = Allowance(3, 0, before)
-    assert allowance.left(before, 0.0, NOON + timedelta(seconds=later_s)) == room
+    assert allowance.remaining(before, 0.0, NOON + timedelta(seconds=later_s)) == room
 
 
 def test_a_person_held_for_their_number_can_be_accepted_by_the_office(follow, office, kit):
@@ -198,7 +198,7 @@ def test_the_installers_limits_hold_against_a_stolen_office(per_hour, in_all, st
         elif step == "wait":
             now, wall = now + 600.0 * number, wall + timedelta(seconds=600 * number)
         else:
-            count = min(number, allowance.left(allowed, now, wall))
+            count = min(number, allowance.remaining(allowed, now, wall))
             if count:
                 allowed = allowance.spend(allowed, count, now, wall)
                 allowance.note_joined(allowed, now)

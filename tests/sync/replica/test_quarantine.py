@@ -312,7 +312,7 @@ def test_no_hour_exceeds_its_limit_across_restarts(most, steps):
         if restarts:
             allowance = Allowance(most, 0, allowed)
         wall = NOON + timedelta(seconds=now) if is_trusted else None
-        granted = min(asked, allowance.left(allowed, now, wall))
+        granted = min(asked, allowance.remaining(allowed, now, wall))
         if granted:
             allowed = allowance.spend(allowed, granted, now, wall)
             allowance.note_joined(allowed, now)
@@ -336,8 +336,8 @@ def test_after_a_restart_only_a_trusted_clock_ends_the_hour(joined_at, restarted
     first = Allowance(5, 0)
     allowed = first.spend(Allowed(), 5, 100.0, joined_at)
     again = Allowance(5, 0, allowed)
-    assert again.left(allowed, 10.0, restarted_at) == left
-    assert again.left(allowed, 10.0 + WINDOW_S, None) == 5, "an hour of its own has passed"
+    assert again.remaining(allowed, 10.0, restarted_at) == left
+    assert again.remaining(allowed, 10.0 + WINDOW_S, None) == 5, "an hour of its own has passed"
 
 
 def test_with_an_untrusted_clock_no_batch_begins_or_continues(follow, office, kit):
