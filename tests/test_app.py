@@ -231,7 +231,7 @@ def test_a_brain_that_cannot_start_leaves_no_worker(home, monkeypatch):
     assert all(worker.returncode is not None for worker in workers)
 
 
-def test_systemd_is_told_ready_watchdog_and_stopping(home):
+def test_systemd_gets_ready_watchdog_and_stopping(home):
     show(home, home.faces / "stranger_1.jpg", loop=True)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(str(home.folder / "notify"))

@@ -209,7 +209,7 @@ async def test_a_release_that_cannot_be_says_why(gate):
 # A call
 
 
-async def test_an_answer_that_opens_is_a_release_and_is_told_as_an_answer(gate):
+async def test_an_opening_answer_is_a_release_and_is_reported_as_an_answer(gate):
     gate.calls.handle_event(CallPressed())
     assert await gate.ordered(AnswerCall("opening")) == CommandOutcome("done")
     assert [release.door for release in gate.door.released] == ["main"]
@@ -418,7 +418,7 @@ async def test_settings_that_loosen_are_refused_each_with_its_key_and_its_bound(
     assert (read_proposal(gate.state), gate.stopped) == (None, [])
 
 
-async def test_a_model_set_that_is_not_there_is_said_and_nothing_changes(gate, monkeypatch):
+async def test_a_missing_model_set_is_reported_and_changes_nothing(gate, monkeypatch):
     monkeypatch.setattr(commands, "LEAVE_S", 0.0)
     outcome = await gate.ordered(SwitchModels("no-such-set"))
     assert outcome.outcome == "failed"

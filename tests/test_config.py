@@ -41,7 +41,7 @@ def test_a_misspelt_table_is_an_error_with_a_hint():
     assert "did you mean 'camera'" in problems(camra={"kind": "replay"})[0]
 
 
-def test_a_key_like_no_other_is_told_what_there_is():
+def test_the_error_for_an_unknown_key_lists_the_known_keys():
     assert "known here: threshold" in problems(access={"zzz": 1})[0]
 
 
@@ -68,7 +68,7 @@ def test_the_message_names_the_field_the_value_and_the_problem():
     assert "30" in problem
 
 
-def test_a_value_where_a_table_belongs_is_said():
+def test_a_value_in_place_of_a_table_is_reported():
     assert "expected a table [door]" in problems(door=3)[0]
 
 

@@ -113,7 +113,7 @@ def test_words_that_are_nearly_alike_are_near_and_numbers_are_not():
     assert near_word("Staff", ["staff"]) is None
 
 
-def test_a_name_that_is_not_known_is_told_with_the_one_that_may_be_meant():
+def test_the_error_for_an_unknown_name_has_the_most_similar_one():
     assert did_you_mean("wrok", ["work", "night"]) == "did you mean 'work'?"
     assert did_you_mean("3502", ["3-502"]) == "did you mean '3-502'?"
     assert did_you_mean("zzz", ["work", "night"]) == "known: night, work"

@@ -190,7 +190,7 @@ def test_an_undamaged_database_reports_nothing(used):
 
 @pytest.mark.parametrize("is_repaired", [True, False])
 @pytest.mark.parametrize("column", ["door", "schedule", "valid_from", "valid_until"])
-def test_a_damaged_right_lets_nobody_pass_of_whom_it_is_said_and_everybody_else(used, column, is_repaired):
+def test_a_damaged_access_rule_denies_its_owner_alone(used, column, is_repaired):
     folder = used.copy()
     assert spoil(folder / "state" / "people.db", "rights", column, b"x")
     if is_repaired:

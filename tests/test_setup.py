@@ -94,7 +94,7 @@ def test_the_scripts_are_plain_shell():
             subprocess.run([*shell, str(TOP / "tests" / name)], check=True)
 
 
-def test_a_user_without_root_is_told_all_of_it_in_one_message_and_nothing_is_installed(machine):
+def test_a_user_without_root_gets_one_message_and_no_installation(machine):
     machine.lacks("mosquitto", "chromium", "aplay", "fc-list")
     code, said, told = machine.run("run", WHO="1000", NO_VENV="1")
     assert (code, said) == (3, "")
@@ -109,7 +109,7 @@ def test_a_user_without_root_is_told_all_of_it_in_one_message_and_nothing_is_ins
     assert not (machine.checkout / ".venv").exists()
 
 
-def test_a_user_without_root_is_told_that_some_tests_need_it(machine):
+def test_the_message_names_tests_that_need_root(machine):
     note = "Without root the suite is not whole"
     machine.lacks("chromium")
     code, _, told = machine.run("run", WHO="1000")
@@ -171,7 +171,7 @@ def test_an_interpreter_that_is_gone_has_the_venv_made_anew(machine):
     assert not python.is_symlink()
 
 
-def test_packages_that_cannot_be_had_are_said_with_the_line_to_run(machine):
+def test_the_error_for_missing_packages_has_the_command_to_run(machine):
     machine.lacks("chromium")
     code, _, told = machine.run("run", NO_NETWORK="1")
     assert code == 3
@@ -179,7 +179,7 @@ def test_packages_that_cannot_be_had_are_said_with_the_line_to_run(machine):
     assert "apt-get install --no-install-recommends chromium" in told
 
 
-def test_a_python_that_nobody_tested_is_said_and_one_beside_it_is_taken(machine):
+def test_an_untested_python_is_reported_and_a_tested_one_is_used(machine):
     code, _, told = machine.run("try", VERSION="3.14")
     assert code == 3
     assert "This system has Python 3.14.9, and gated is tested with 3.11 3.12 3.13" in told

@@ -64,7 +64,7 @@ def test_a_window_is_past_when_its_last_day_is_over_at_the_site():
     assert is_past(*window(date(2027, 1, 2), date(2027, 1, 1), SHANGHAI), datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def test_a_time_is_told_in_the_zone_of_the_site_with_its_name():
+def test_a_time_is_shown_in_the_zone_of_the_site_with_its_name():
     assert format_time("2026-11-29T23:48:12.123456Z", SHANGHAI) == "2026-11-30 07:48:12 Asia/Shanghai"
     assert (
         format_time(datetime(2026, 11, 29, 23, 48, 12, tzinfo=UTC), SHANGHAI, is_named=False) == "2026-11-30 07:48:12"
@@ -72,7 +72,7 @@ def test_a_time_is_told_in_the_zone_of_the_site_with_its_name():
     assert iso("2026-11-29T23:48:12.123456Z", SHANGHAI) == "2026-11-30T07:48:12+08:00"
 
 
-def test_an_hour_that_comes_twice_is_told_with_its_offset():
+def test_an_hour_that_comes_twice_is_shown_with_its_offset():
     first, second = (datetime(2026, 11, 1, 4 + hour, 30, tzinfo=UTC) for hour in (0, 1))
     assert format_time(first, HAVANA) == "2026-11-01 00:30:00 UTC-0400 America/Havana"
     assert format_time(second, HAVANA) == "2026-11-01 00:30:00 UTC-0500 America/Havana"

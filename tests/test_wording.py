@@ -116,7 +116,7 @@ def test_every_event_kind_has_a_text(kind):
     assert not any(sign in expected(kind) for sign in "`<>|$")
 
 
-def test_values_are_told_without_brackets_and_quotes():
+def test_values_are_shown_without_brackets_and_quotes():
     told = {"clock, network": ["clock", "network"], "none": [], "yes": True, "no": False, "": None, "0.3": 0.1 + 0.2}
     assert {value(each): each for each in told.values()} == told
     assert (value("x"), value({"a": [1]})) == ("x", "a 1")

@@ -141,7 +141,7 @@ def test_the_loss_of_another_part_ends_no_call(gate):
     assert gate.told == []
 
 
-def test_a_caller_told_to_wait_keeps_waiting_after_the_link_is_lost(gate):
+def test_a_waiting_caller_keeps_waiting_after_the_link_is_lost(gate):
     gate.press()
     gate.answer("wait")
     gate.lose()

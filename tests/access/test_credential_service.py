@@ -295,7 +295,7 @@ async def test_an_unknown_door_never_opens(gate, office):
     assert gate.permissions.judge_person(ANN, "cellar", NOON) is Refusal.DOOR
 
 
-async def test_without_a_trusted_clock_plain_cards_and_pins_open_and_what_needs_it_does_not(gate, office):
+async def test_without_a_trusted_clock_only_credentials_without_times_open(gate, office):
     gate.card()
     gate.pin()
     gate.card("11223344", BOB, valid_until=NOON + HOUR)
@@ -310,7 +310,7 @@ async def test_without_a_trusted_clock_plain_cards_and_pins_open_and_what_needs_
     assert gate.said(TooManyAttempts) == []
 
 
-async def test_in_a_lockdown_nobody_is_let_in_and_no_failure_is_counted(gate, office):
+async def test_a_lockdown_denies_everybody_and_counts_no_failure(gate, office):
     gate.card()
     gate.pin()
     gate.permissions.is_locked_down = True
@@ -672,7 +672,7 @@ async def test_a_guests_card_that_is_held_at_the_reader_spends_one_use(gate, mon
     assert len(gate.released) == 1
 
 
-async def test_a_foreign_card_held_at_the_reader_locks_nobody_out(gate, monkeypatch):
+async def test_a_foreign_card_held_at_the_reader_locks_no_person_out(gate, monkeypatch):
     """A fault seen in the field: one foreign card held at the reader blocked all cards for a minute."""
     gate.card()
     readers, now = ReaderSet(ReaderSettings(), gate.credentials), [1000.0]

@@ -58,7 +58,7 @@ def test_a_picture_of_somebody_enrolled_is_an_attack():
     assert judge_look([candidate(score=0.99)], 0.34, RULES).reason is FaceReason.ATTACK
 
 
-def test_somebody_suspended_is_known_and_not_let_in():
+def test_a_suspended_person_is_known_and_denied():
     verdict = judge_look([candidate(status="suspended")], 0.9, RULES)
     assert (verdict.reason, verdict.subject) == (FaceReason.SUSPENDED, "a")
 
@@ -196,11 +196,11 @@ def test_a_stranger_is_refused_when_the_time_is_up():
     assert (decision.grant, decision.reason, decision.frames) == (False, FaceReason.UNKNOWN, 10)
 
 
-def test_whoever_leaves_undecided_is_refused():
+def test_a_face_that_leaves_undecided_is_denied():
     assert decide_visit([match()], 0.1, True, RULES).reason is FaceReason.UNDECIDED
 
 
-def test_somebody_nobody_looked_at_is_no_decision():
+def test_a_face_without_a_look_gives_no_decision():
     assert decide_visit([], 10.0, True, RULES) is None
 
 
@@ -209,7 +209,7 @@ def test_as_many_clear_attacks_as_frames_end_the_visit_at_once():
     assert decide_visit([attack, attack, attack], 0.5, False, RULES).reason is FaceReason.ATTACK
 
 
-def test_a_tie_is_told_by_the_more_telling_reason():
+def test_a_tie_of_reasons_gives_the_more_helpful_reason():
     verdicts = [LookVerdict(FaceReason.POOR_QUALITY), LookVerdict(FaceReason.SUSPENDED, "a", 0.7, 0.9)]
     decision = decide_visit(verdicts, 5.0, False, RULES)
     assert (decision.reason, decision.subject) == (FaceReason.SUSPENDED, "a")

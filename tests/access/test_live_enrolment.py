@@ -372,7 +372,7 @@ def test_three_looks_are_enough_at_the_time_limit_and_two_are_not():
 
 
 @pytest.mark.parametrize("consents", [(), (Consent("transfer", "paper-2", "2026-11", AT),)])
-async def test_without_consent_nobody_is_enrolled(tmp_path, consents):
+async def test_an_enrolment_without_consent_is_refused(tmp_path, consents):
     yard = Yard(tmp_path, consents)
     with pytest.raises(EnrolmentError, match="has not agreed"):
         await yard.faces.enrol(ANN, 20.0, 60.0, yard.operator)

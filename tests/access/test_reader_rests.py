@@ -76,7 +76,7 @@ def test_an_invalid_time_denies(attempts: FailureCounts, now: float) -> None:
     assert not attempts.may_try("pin", "main", now)
 
 
-def test_failures_at_an_invalid_time_count_and_block_nobody_permanently(attempts: FailureCounts) -> None:
+def test_failures_at_an_invalid_time_count_and_block_no_person_permanently(attempts: FailureCounts) -> None:
     assert not any(attempts.record_failure("pin", "main", nan) for _ in range(100))
     assert attempts.may_try("pin", "main", 5)
     assert attempts.record_failure("pin", "main", 5)

@@ -74,7 +74,7 @@ def test_a_marked_face_alone_never_opens_while_the_mark_holds(holder: Holder, at
 
 
 @given(holders, moments, kinds, kinds)
-def test_more_kinds_never_refuse_what_fewer_opened(
+def test_more_kinds_never_refuse_where_fewer_kinds_opened(
     holder: Holder, at: datetime | None, some: frozenset[CredentialKind], more: frozenset[CredentialKind]
 ) -> None:
     more |= {CARD} if FACE in more else frozenset()  # a marked face alone is a demand of its own
@@ -83,7 +83,7 @@ def test_more_kinds_never_refuse_what_fewer_opened(
 
 
 @given(holders, moments, kinds)
-def test_two_kinds_open_exactly_what_the_rules_without_demands_open(
+def test_two_kinds_open_exactly_where_the_rules_without_demands_open(
     holder: Holder, at: datetime | None, shown: frozenset[CredentialKind]
 ) -> None:
     plain = Holder(

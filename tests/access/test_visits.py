@@ -62,7 +62,7 @@ def test_a_stranger_is_refused_when_the_time_is_up(visits):
     assert (outcome.decision.grant, outcome.decision.reason) == (False, FaceReason.UNKNOWN)
 
 
-def test_whoever_leaves_is_forgotten_and_may_come_again(visits):
+def test_a_visitor_that_leaves_is_forgotten_and_may_come_again(visits):
     watch(visits, 2)
     assert visits.end(1, 100.3).decision.reason is FaceReason.UNDECIDED
     assert watch(visits, 3)[0].decision.grant
@@ -113,7 +113,7 @@ def test_a_face_that_is_too_near_is_neither_let_in_nor_refused_until_it_goes_bac
     assert outcome.decision.grant
 
 
-def test_a_face_at_the_gate_that_cannot_be_seen_well_is_told_another_way(visits):
+def test_a_badly_visible_face_is_denied_for_poor_quality(visits):
     (outcome,) = watch(visits, 40, embedding=None, problem="turned_away")
     assert outcome.decision.reason is FaceReason.POOR_QUALITY
 
@@ -246,7 +246,7 @@ def test_a_probe_with_a_damaged_part_opens_nothing_and_ends_nothing(odd):
     assert watch(visits, 3, embedding=composite(1), track=2)[0].decision.grant
 
 
-def test_who_is_shown_with_a_card_is_the_one_face_that_was_just_seen(visits):
+def test_the_face_shown_with_a_card_is_the_only_face_just_seen(visits):
     assert visits.recent_good_looks(100.0) == []
     watch(visits, 2, embedding=STRANGER)
     assert visits.recent_good_looks(100.2) == [], "too few looks"
@@ -265,7 +265,7 @@ def test_one_look_that_is_odd_begins_the_looks_with_a_card_anew(visits, odd):
     assert visits.recent_good_looks(100.7) == []
 
 
-def test_of_two_faces_before_the_gate_nobody_is_shown_with_a_card(visits):
+def test_two_faces_before_the_gate_show_no_face_with_a_card(visits):
     watch(visits, 5, embedding=STRANGER)
     watch(visits, 5, embedding=OTHER, track=2)
     assert visits.recent_good_looks(100.5) == []
@@ -408,7 +408,7 @@ def test_the_evidence_of_a_visit_ends_with_its_decision(visits):
     assert not visits._open
 
 
-def test_an_attack_counts_for_the_person_whom_the_whole_visit_resembles():
+def test_an_attack_counts_for_the_person_most_like_the_whole_visit():
     """Each frame alone is below the threshold or doubtful; the mean of the visit is above."""
     rules = replace(RULES, threshold=0.45)
     seen = Visits(lambda probe: INDEX.search(probe, 5), DIMENSION, rules)

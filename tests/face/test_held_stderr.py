@@ -9,7 +9,7 @@ import pytest
 from gated.face.held_stderr import held_stderr
 
 
-def test_what_python_and_what_c_write_is_held_in_order():
+def test_output_of_python_and_of_c_is_held_in_order():
     """Runs in its own process, because pytest replaces standard error here."""
     script = (
         "import os, sys; from gated.face.held_stderr import held_stderr\n"
@@ -21,7 +21,7 @@ def test_what_python_and_what_c_write_is_held_in_order():
     assert (done.stdout, done.stderr) == ("['of Python', 'of C']\n", "afterwards\n")
 
 
-def test_it_is_given_back_after_an_error_and_what_was_said_is_kept(capfd):
+def test_the_stream_is_restored_after_an_error_and_its_text_is_kept(capfd):
     with pytest.raises(ImportError), held_stderr() as lines:
         os.write(2, b"a reason\n")
         raise ImportError

@@ -26,7 +26,7 @@ def test_nothing_is_accepted_before_the_owner_accepts_it(tmp_path, entry):
     assert accepted_at(entry, accepted(tmp_path)) is None
 
 
-def test_what_was_accepted_stays_accepted_with_its_day(tmp_path, entry):
+def test_an_accepted_licence_stays_accepted_with_its_day(tmp_path, entry):
     accept(tmp_path, [entry])
     at = accepted_at(entry, accepted(tmp_path))
     assert timedelta(0) <= datetime.now(UTC) - at < timedelta(minutes=5)
@@ -79,7 +79,7 @@ def test_the_training_data_stand_beside_the_licence(entry):
         ("yunet_n_dynamic", None),
     ],
 )
-def test_who_refuses_one_source_is_told_the_sets_without_it(shipped, model, others):
+def test_the_refusal_of_a_source_names_the_sets_without_that_source(shipped, model, others):
     message = str(refusal(shipped, "site", [shipped.models[model]]))
     assert "add --accept-licence" in message
     assert others in message if others else "the set without it" not in message

@@ -54,7 +54,7 @@ def test_a_model_of_grade_site_keeps_every_rule_of_that_grade(shipped):
         assert model.size_bytes, name
 
 
-def test_the_site_sets_differ_by_what_an_owner_may_refuse(shipped):
+def test_the_site_sets_differ_by_the_sources_that_an_owner_may_refuse(shipped):
     files = {name: {model.file for model in shipped.model_set(name).models} for name in shipped.sets}
     light, intel = files["site-light"], files["site-light-intel"]
     assert light ^ intel == {"mobilefacenet_128d.onnx", "face_reidentification_retail_0095.onnx"}
@@ -269,7 +269,7 @@ def test_one_embedder_twice_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize("odd", ["AAAA", "no base64", "AHw=" * 64])
-def test_a_mean_that_is_none_is_one_clear_error(tmp_path, odd):
+def test_a_missing_mean_is_one_clear_error(tmp_path, odd):
     text = GOOD.replace("dimension = 128\n", f'dimension = 128\nmean = "{odd}"\n', 1)
     with pytest.raises(ModelError, match=r"manifest of models .*restore it"):
         load_manifest(manifest_at(tmp_path, text))

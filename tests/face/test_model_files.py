@@ -622,7 +622,7 @@ def test_no_server_leaves_a_wrong_file_and_a_good_one_completes_the_set(site, sh
 
 @pytest.mark.parametrize("sizes", [True, False])
 @pytest.mark.parametrize("kind", ["long", "hole", "pipe", "device"])
-def test_a_stick_fills_no_disk_and_holds_nobody_up(shelf, tmp_path, models, stick, monkeypatch, kind, sizes):
+def test_a_stick_neither_fills_the_disk_nor_blocks_the_pull(shelf, tmp_path, models, stick, monkeypatch, kind, sizes):
     monkeypatch.setattr(manifests, "MOST_BYTES", SIZE)
     site, path = manifest(tmp_path, shelf.url, sizes=sizes), stick / "finds.onnx"
     if kind == "long":

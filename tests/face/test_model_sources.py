@@ -139,13 +139,13 @@ def test_a_stick_with_the_finished_files_needs_no_conversion(site, https_shelf, 
     assert https_shelf.asked == []
 
 
-def test_a_stick_that_lacks_a_source_is_told_both_names(site, tmp_path):
+def test_the_error_for_a_missing_source_has_both_file_names(site, tmp_path):
     (tmp_path / "stick").mkdir()
     with pytest.raises(ModelError, match=rf"looks\.onnx: file not found, nor all of its sources \({PTH}\); copy it"):
         pull_set(site, "site", source=tmp_path / "stick", accept=True)
 
 
-def test_what_a_stick_lacks_is_listed(site, tmp_path, pth):
+def test_the_missing_files_of_a_stick_are_listed(site, tmp_path, pth):
     entry = load_manifest(site).model_set("site").pad[0]
     assert lacking(tmp_path, entry) == [PTH]
     (tmp_path / PTH).write_bytes(pth[:-1])

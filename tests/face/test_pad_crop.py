@@ -37,7 +37,7 @@ def test_the_crop_lies_in_the_frame_and_keeps_its_shape(box, scale):
     assert width / height == pytest.approx(box[2] / box[3])
 
 
-def test_the_seen_scale_is_what_the_frame_leaves():
+def test_the_seen_scale_is_limited_by_the_frame():
     assert seen_scale((600, 400, 100, 120), 2.7, FRAME) == 2.7
     assert seen_scale((300, 100, 400, 600), 4.0, FRAME) == pytest.approx(1.6)
 

@@ -78,7 +78,7 @@ def test_other_kinds_of_code_are_ignored():
     assert pass_in(picture(strip)) is None
 
 
-def test_a_poster_beside_it_does_not_hide_a_pass():
+def test_a_poster_beside_a_pass_does_not_hide_the_pass():
     assert pass_in(picture(code("https://example.org/poster"), code(PASS), code("tel:110"))) == PASS
 
 

@@ -49,7 +49,7 @@ def test_paper_moves_along_on_all_sides():
 
 
 @pytest.mark.parametrize(("thing", "staying"), [(umbrella, (0, 1)), (headrest, (2,))])
-def test_what_is_beside_a_real_face_leaves_some_side_to_the_street(thing, staying):
+def test_an_object_beside_a_real_face_leaves_a_side_with_the_street(thing, staying):
     moved = compare(view(BEFORE, thing), BEFORE, view(AFTER, thing), AFTER)
     assert sum(moved.along) > 0
     for region in staying:

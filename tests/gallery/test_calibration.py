@@ -135,7 +135,7 @@ def test_people_beyond_the_ceiling_are_reported():
     assert calibration.is_child_beyond
 
 
-def test_nobody_lives_in_another_household():
+def test_a_gallery_of_one_household_is_not_calibrated():
     gallery = gathered(pictures(faces(60), 2), ["one"] * 60)
     assert fit_tail(scores_of(gallery)) is None
     assert calibrate(gallery, TARGET, TABLE).reason is Reason.TABLE

@@ -58,7 +58,7 @@ def index_of(drawn, of: Composite = TWO) -> tuple[list[Row], Index]:
 
 
 @given(people, st.integers(0, 99))
-def test_a_centred_search_finds_what_comparing_everything_finds(drawn, seed):
+def test_a_centred_search_finds_the_same_as_an_exhaustive_comparison(drawn, seed):
     rows, index = index_of(drawn)
     probe = face(seed, shared=0.7)
     best: dict[str, float] = {}
@@ -203,7 +203,7 @@ def test_templates_stay_as_they_were_when_the_centring_moves(opened):
     assert gallery.search(face(1, SHARED))[0].subject == first
 
 
-def test_another_set_without_templates_finds_nobody_and_keeps_its_own_centring(opened):
+def test_another_set_without_templates_finds_no_person_and_keeps_its_own_centring(opened):
     gallery = opened()
     join(gallery, 1, shared=0.0)
     gallery.switch_embedder("cd" * 32, DIMENSION, PLAIN)

@@ -211,7 +211,7 @@ def test_killed_before_any_statement_of_a_removal_somebody_is_there_wholly_or_go
     assert {("killed", False), ("killed", True), ("ended", False)} == outcomes
 
 
-def test_killed_before_any_statement_of_a_new_enrolment_the_old_face_counts_and_the_new_one_waits_or_is_none(
+def test_a_kill_before_any_statement_of_a_new_enrolment_keeps_the_old_face(
     state: Path, opened, victims: Victims
 ) -> None:
     outcomes = set()
@@ -230,7 +230,7 @@ def test_killed_before_any_statement_of_a_new_enrolment_the_old_face_counts_and_
     assert {("killed", False), ("killed", True), ("ended", True)} == outcomes
 
 
-def test_killed_at_any_moment_what_was_acknowledged_holds(state: Path, opened, victims: Victims) -> None:
+def test_a_kill_at_any_moment_keeps_every_acknowledged_change(state: Path, opened, victims: Victims) -> None:
     chance = random.Random(20260301)
     enrolled: set[str] = set()
     gone: set[str] = set()

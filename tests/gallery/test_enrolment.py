@@ -26,7 +26,7 @@ def join(gallery: Gallery, embeddings: Sequence[Embedding], threshold: float = 0
     return enrol(gallery, embeddings=embeddings, threshold=threshold, at=AT, **(FACTS | facts))
 
 
-def test_somebody_enrolled_is_found_at_once_and_after_a_restart(gallery, opened, face) -> None:
+def test_an_enrolled_person_is_found_at_once_and_after_a_restart(gallery, opened, face) -> None:
     enrolled = join(gallery, [face(1), face(1, 1), face(1, 2)])
     assert enrolled.templates == 3
     for each in (gallery, opened()):
@@ -53,7 +53,7 @@ def test_ids_are_random_and_mean_nothing(gallery, face) -> None:
 @pytest.mark.parametrize(
     "odd", ["", "   ", "\u3000", "x" * 201, "a\nb", "a\x00b", "a\x1b[31mb", "a\u202eb", "a\u2028b", "\ud800"]
 )
-def test_nobody_is_enrolled_with_an_odd_text(gallery, face, field: str, odd: str) -> None:
+def test_an_odd_text_refuses_the_enrolment(gallery, face, field: str, odd: str) -> None:
     with pytest.raises(EnrolmentError, match=f"^{field}: ") as refused:
         join(gallery, [face(1)], **{field: odd})
     if odd.strip():
@@ -72,14 +72,14 @@ def test_blanks_around_a_text_are_no_part_of_it(gallery, opened, face) -> None:
     assert opened().search(face(1))[0].subject == subject
 
 
-def test_without_consent_nobody_is_enrolled(gallery) -> None:
+def test_an_enrolment_without_consent_is_refused(gallery) -> None:
     with pytest.raises(EnrolmentError, match="no picture"):
         join(gallery, [])
 
 
 @given(place=st.integers(0, 31), odd=st.sampled_from([math.nan, math.inf, -math.inf, 5.0]), which=st.integers(0, 2))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
-def test_a_vector_with_an_odd_number_is_named_and_nobody_enrolled(gallery, face, place, odd, which) -> None:
+def test_a_vector_with_an_odd_number_is_named_and_refuses_the_enrolment(gallery, face, place, odd, which) -> None:
     pictures = [face(1), face(1, 1), face(1, 2)]
     pictures[which][place] = odd
     with pytest.raises(EnrolmentError, match=f"^picture {which + 1}: "):
@@ -134,7 +134,7 @@ def test_pictures_with_names_are_named_in_every_refusal(gallery, face) -> None:
         join(gallery, [face(1), face(1, 1), face(1, 2)], pictures=names)
 
 
-def test_one_picture_of_somebody_enrolled_is_enough_to_refuse(gallery, face) -> None:
+def test_one_picture_of_an_enrolled_person_is_enough_to_refuse(gallery, face) -> None:
     first = join(gallery, [face(1)])
     between = (face(1) + face(2)) / np.linalg.norm(face(1) + face(2))
     with pytest.raises(EnrolmentError, match=f"picture 2: .*{first.subject}"):
@@ -155,7 +155,7 @@ def test_a_face_that_another_process_has_just_enrolled_is_refused(gallery, opene
         join(gallery, [face(1, 1)])
 
 
-def test_a_threshold_that_is_no_number_lets_nobody_pass_for_new(gallery, face) -> None:
+def test_a_nan_threshold_accepts_no_new_person(gallery, face) -> None:
     with pytest.raises(EnrolmentError):
         join(gallery, [face(1), face(1, 1)], threshold=math.nan)
     join(gallery, [face(1)])
@@ -180,7 +180,7 @@ def known(gallery, consents=AGREED) -> SubjectId:
     return ann
 
 
-def test_somebody_who_is_known_gets_a_face_and_is_found(gallery, face) -> None:
+def test_a_known_person_gets_a_face_and_is_found(gallery, face) -> None:
     ann = known(gallery)
     assert gallery.size == 0
     assert enrol_known(gallery, ann, [face(1), face(1, 1)], threshold=0.7, at=AT) == Enrolled(ann, 2)
@@ -215,7 +215,7 @@ def test_a_face_by_another_model_is_a_first_one_and_an_emptied_one_is_not(galler
         assert enrol_known(newer, ann, [face(2)], threshold=0.7, at=AT, is_counted=True).waits == "changed"
 
 
-def test_a_first_face_by_a_new_model_that_nobody_counted_waits(gallery, face, state) -> None:
+def test_a_first_face_by_an_uncounted_new_model_waits(gallery, face, state) -> None:
     """The attack: a thief with the office's key orders every resident's first enrolment for a new model, with the
     thief's own face.
     """
@@ -291,14 +291,14 @@ def test_whose_face_is_nearest_their_own_old_one_is_still_refused_the_face_of_an
 
 
 @pytest.mark.parametrize("consents", [(), (Consent("transfer", "paper-8", "notice-3", AT),)])
-def test_nobody_who_did_not_agree_to_be_recognised_gets_a_face(gallery, face, consents) -> None:
+def test_a_person_without_consent_to_recognition_gets_no_face(gallery, face, consents) -> None:
     ann = known(gallery, consents)
     with pytest.raises(EnrolmentError, match="has not agreed"):
         enrol_known(gallery, ann, [face(1)], threshold=0.7, at=AT)
     assert gallery._register._templates.count() == 0
 
 
-def test_nobody_unknown_gets_a_face(gallery, face) -> None:
+def test_an_unknown_person_gets_no_face(gallery, face) -> None:
     with pytest.raises(SubjectNotFoundError):
         enrol_known(gallery, SubjectId("f" * 16), [face(1)], threshold=0.7, at=AT)
     assert gallery._register._templates.count() == 0

@@ -22,7 +22,7 @@ def test_nothing_changed_is_nothing_reloaded(gallery, join) -> None:
     assert not gallery.reload_if_changed()
 
 
-def test_what_another_process_does_is_followed(gallery, opened, join, face) -> None:
+def test_changes_of_another_process_are_followed(gallery, opened, join, face) -> None:
     other = opened()
     ann = join(other, 1)
     assert gallery.search(face(1)) == ()
@@ -50,7 +50,7 @@ def test_two_processes_do_not_keep_each_other_reloading(gallery, opened, join) -
     assert not other.reload_if_changed()
 
 
-def test_what_was_done_here_holds_at_once(gallery, join, face) -> None:
+def test_own_changes_hold_at_once(gallery, join, face) -> None:
     ann, bob = join(gallery, 1), join(gallery, 2)
     suspend(gallery, ann.subject)
     assert gallery.search(face(1))[0].status == "suspended"
@@ -87,7 +87,7 @@ def spoil(gallery: Gallery, sql: str) -> None:
     gallery._register._templates.connection.execute(sql)
 
 
-def test_a_damaged_template_is_counted_reported_and_harms_nobody_else(gallery, opened, join, face, caplog) -> None:
+def test_a_damaged_template_is_counted_and_affects_no_other_person(gallery, opened, join, face, caplog) -> None:
     ann, bob = join(gallery, 1, pictures=2), join(gallery, 2)
     spoil(gallery, "UPDATE templates SET sealed = zeroblob(length(sealed)) WHERE rowid = 1")
     with caplog.at_level(logging.WARNING):
@@ -99,7 +99,7 @@ def test_a_damaged_template_is_counted_reported_and_harms_nobody_else(gallery, o
     assert {candidate.subject for candidate in later.search(face(2))} == {ann.subject, bob.subject}
 
 
-def test_a_missing_data_key_harms_nobody_else(gallery, opened, join, face) -> None:
+def test_a_missing_data_key_affects_no_other_person(gallery, opened, join, face) -> None:
     ann, bob = join(gallery, 1), join(gallery, 2)
     spoil(gallery, "PRAGMA foreign_keys = OFF")
     spoil(gallery, f"DELETE FROM data_keys WHERE subject = '{ann.subject}'")

@@ -59,7 +59,7 @@ def gone(key: str, n: int) -> Change:
     return Change(RecordState(key, n, is_gone=True))
 
 
-def test_people_come_change_and_go_and_it_is_told_which(holdings, face) -> None:
+def test_added_changed_and_removed_people_are_reported(holdings, face) -> None:
     first = holdings.apply([with_face(holdings, ANN, 1, face(1)), filed(BOB, 2)], 2, AT)
     assert (first.added, first.changed, first.removed) == (2, 0, {})
     second = holdings.apply([filed(BOB, 3, status="suspended"), gone(PERSON + ANN, 4)], 4, AT)
@@ -98,7 +98,7 @@ def test_a_batch_that_fails_in_the_middle_leaves_nothing_of_it(state, holdings, 
     assert holdings.register._templates.count() == 1
 
 
-def test_a_face_counts_from_the_commit_in_which_its_person_says_so(holdings, face) -> None:
+def test_a_face_counts_from_the_commit_that_names_it_in_its_person(holdings, face) -> None:
     change = with_face(holdings, ANN, 1, face(1))
     holdings.apply([change], 1, AT)
     other = with_face(holdings, ANN, 2, face(2))
@@ -122,7 +122,7 @@ def test_a_tombstone_remembers_the_first_removal(holdings, face) -> None:
     assert (held.n, held.templates, held.at) == (5, 1, AT.isoformat())
 
 
-def test_what_is_quarantined_has_its_number_and_is_accepted_once(holdings) -> None:
+def test_a_quarantined_person_keeps_the_number_and_is_accepted_once(holdings) -> None:
     holdings.apply([Change(RecordState(PERSON + ANN, 1, quarantine="bulk")), filed(BOB, 2)], 2, AT)
     assert [held.quarantine for held in holdings.quarantined()] == ["bulk"]
     assert sorted(holdings.live()) == [(PERSON + ANN, 1), (PERSON + BOB, 2)]
@@ -136,7 +136,7 @@ def test_what_is_quarantined_has_its_number_and_is_accepted_once(holdings) -> No
     assert not holdings.accept(SubjectId("c" * 16))
 
 
-def test_whoever_asks_sees_that_another_process_has_accepted(state, holdings) -> None:
+def test_an_acceptance_by_another_process_is_seen_by_the_next_query(state, holdings) -> None:
     holdings.apply([Change(RecordState(PERSON + ANN, 1, quarantine="bulk"))], 1, AT)
     before = holdings.changes()
     assert holdings.changes() == before
@@ -192,7 +192,7 @@ def test_a_suspension_ahead_of_its_record_changes_nothing_else(holdings, store) 
     assert holdings.live() == [(PERSON + ANN, 1)]
 
 
-def test_whoever_asked_for_nothing_any_more_is_as_everybody(holdings, store) -> None:
+def test_cleared_preferences_are_the_default_preferences(holdings, store) -> None:
     wishing = PersonData(person(ANN), preferences=Preferences(12.0), rules=(AccessRule("main"),))
     holdings.apply([Change(RecordState(PERSON + ANN, 1), wishing)], 1, AT)
     assert store.holders()[ANN].preferences == Preferences(12.0)
@@ -223,7 +223,7 @@ def test_a_holding_comes_back_as_it_went_in(holdings) -> None:
     assert "person/x" not in repr(held)
 
 
-def test_what_an_older_gated_stored_follows_nobody_yet(state) -> None:
+def test_a_store_of_an_older_gated_follows_no_office_yet(state) -> None:
     connection = database.connect(state / "people.db", MIGRATIONS[:2])
     connection.execute("INSERT INTO people VALUES (?, 'Ann', '2-401', 'active', ?, 'resident')", (ANN, AT.isoformat()))
     connection.close()
@@ -237,7 +237,7 @@ def test_what_an_older_gated_stored_follows_nobody_yet(state) -> None:
 
 
 @pytest.mark.parametrize("step", ["ALLOWANCE", "WAITING_FACES", "WAITING_CREDENTIALS"])
-def test_what_was_held_before_each_migration_is_held_after_it(state, step) -> None:
+def test_records_held_before_each_migration_are_held_after_it(state, step) -> None:
     """The database has the schema before the migration: a record with a face, one in quarantine, and a recent one."""
     before = MIGRATIONS[: MIGRATIONS.index(getattr(schema, step))]
     columns = "key, n, is_gone, quarantine, accepted, is_wanted, suspended_n, face, stored_face, templates, at"

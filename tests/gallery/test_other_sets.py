@@ -15,7 +15,7 @@ def test_people_of_another_set_are_found_by_name_and_household(state, gallery, j
     assert [each.name for each in people_of_other_sets(state, OTHER)] == ["Resident Number 1", "Resident Number 2"]
 
 
-def test_whoever_enrolled_again_is_no_longer_named(state, gallery, join, face):
+def test_a_person_enrolled_again_is_no_longer_named(state, gallery, join, face):
     subject = join(gallery, 1).subject
     join(gallery, 2)
     with gallery.enrolling():

@@ -101,7 +101,7 @@ def test_suspending_twice_is_suspending(gallery, registered, join) -> None:
     assert registered.person(ann.subject).status == "suspended"
 
 
-def test_the_version_tells_of_every_change_wherever_it_was_made(gallery, registered, join) -> None:
+def test_the_version_shows_every_change_of_any_process(gallery, registered, join) -> None:
     seen = [registered.version()]
     ann = join(gallery, 1)
     seen.append(registered.version())
@@ -115,7 +115,7 @@ def test_the_version_tells_of_every_change_wherever_it_was_made(gallery, registe
     assert registered.version() == seen[-1]
 
 
-def test_whoever_was_removed_after_the_version_was_asked_is_in_no_search(gallery, registered, join) -> None:
+def test_a_person_removed_after_the_version_was_read_is_in_no_search(gallery, registered, join) -> None:
     """`version` reads who consented. The following search reuses that list, unless it changed since."""
     ann, bob = join(gallery, 1), join(gallery, 2)
     registered.version()
@@ -126,7 +126,7 @@ def test_whoever_was_removed_after_the_version_was_asked_is_in_no_search(gallery
     assert registered.opened(gallery.embedder_sha256).rows == []
 
 
-def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, registered, join, store) -> None:
+def test_a_used_card_does_not_change_the_searched_data(gallery, registered, join, store) -> None:
     ann = join(gallery, 1)
     card = issue_card(store, "12345678", ann.subject)
     before = registered.version()
@@ -139,7 +139,7 @@ def test_a_card_that_was_used_is_no_change_of_what_is_searched(gallery, register
     assert gallery.reload_if_changed()
 
 
-def test_a_card_that_was_used_has_nobody_judged_again(gallery, registered, join, store, monkeypatch) -> None:
+def test_a_used_card_causes_no_new_decision(gallery, registered, join, store, monkeypatch) -> None:
     ann = join(gallery, 1)
     card = issue_card(store, "12345678", ann.subject)
     before, judged, judge = registered.version(), [], registered._people.consented
@@ -259,7 +259,7 @@ def test_a_template_does_not_open_at_another_site(gallery, opened, join) -> None
 
 
 @pytest.mark.parametrize("change", ["UPDATE consents SET reference = 'another paper'", "DELETE FROM consents"])
-def test_a_template_is_of_no_use_without_the_consent_it_was_made_under(gallery, opened, join, change: str) -> None:
+def test_a_template_does_not_open_without_the_consent_of_its_enrolment(gallery, opened, join, change: str) -> None:
     join(gallery, 1)
     gallery._register._people.connection.execute(change)
     assert opened().size == 0
@@ -286,7 +286,7 @@ def test_a_lost_site_key_is_not_silently_replaced(state, gallery, join) -> None:
 # Removal
 
 
-def test_whoever_was_removed_is_in_no_file_any_more(state, gallery, opened, join) -> None:
+def test_a_removed_person_is_in_no_file(state, gallery, opened, join) -> None:
     opened()  # another process has the databases open, as the brain does
     ann, bob = join(gallery, 1, pictures=3), join(gallery, 2)
     traces, kept = traces_of(gallery, ann.subject), traces_of(gallery, bob.subject)
@@ -323,7 +323,7 @@ def test_a_reader_in_the_way_does_not_stop_a_removal_and_its_traces_go_at_the_ne
     assert places(state, *traces) == []
 
 
-def test_a_writer_in_the_way_is_told_and_nothing_is_half_removed(state, gallery, join, face) -> None:
+def test_a_concurrent_writer_is_reported_and_no_removal_is_partial(state, gallery, join, face) -> None:
     ann = join(gallery, 1)
     other = sqlite3.connect(state / "people.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -365,7 +365,9 @@ def test_a_running_gallery_finishes_the_removal_of_a_process_that_died(state, ga
 # Enrolment in two databases
 
 
-def test_templates_of_nobody_are_never_searched_and_swept_at_the_next_start(state, gallery, opened, join, face) -> None:
+def test_templates_without_a_person_are_not_searched_and_swept_at_the_next_start(
+    state, gallery, opened, join, face
+) -> None:
     ann = join(gallery, 1)
     traces = traces_of(gallery, ann.subject)[:2]
     gallery._register._people.connection.execute("DELETE FROM people")  # as if the power failed before this commit
@@ -387,7 +389,7 @@ def test_a_sweep_for_some_people_leaves_everybody_elses_faces_to_the_next_start(
     assert registered._templates.faces() == set()
 
 
-def test_somebody_who_is_being_enrolled_is_not_swept(state, gallery, opened, join, face) -> None:
+def test_a_person_during_enrolment_is_not_swept(state, gallery, opened, join, face) -> None:
     ann = join(gallery, 1)
     person = gallery.person(ann.subject)
     remove(gallery, ann.subject)

@@ -85,7 +85,7 @@ def test_damaged_card_rows_lose_no_face_and_no_person(state, people, face):
 
 
 @pytest.mark.parametrize("is_count_lost", [False, True])
-def test_damaged_access_rules_give_nobody_more_access_and_others_no_less(state, people, is_count_lost):
+def test_damaged_access_rules_widen_no_access_and_narrow_none_of_others(state, people, is_count_lost):
     """A person limited to a schedule does not gain all hours because the SD card lost the schedule. If the list of
     limited people is lost too, nobody may pass.
     """
@@ -250,7 +250,7 @@ def test_a_disk_that_becomes_writable_again_is_used_without_a_restart(gallery_on
     ring.close()
 
 
-def test_without_the_site_key_nobody_is_found_and_with_it_everybody(gallery_on, monkeypatch, face):
+def test_people_are_found_only_with_the_site_key(gallery_on, monkeypatch, face):
     monkeypatch.setattr("gated.storage.reopening.FIRST_S", 0.0)
     state, subjects = gallery_on
     key = state / "keys" / "site.key"

@@ -55,7 +55,7 @@ def by_brute_force(rows: list[Row], probe: Embedding) -> dict[str, float]:
 
 @given(galleries(), st.integers(1, 6))
 @settings(max_examples=300)
-def test_a_search_finds_what_comparing_everything_finds(drawn: tuple[list[Row], Embedding], limit: int) -> None:
+def test_a_search_finds_the_same_as_an_exhaustive_comparison(drawn: tuple[list[Row], Embedding], limit: int) -> None:
     rows, probe = drawn
     best = by_brute_force(rows, probe)
     result = Index(rows, DIMENSION).search(probe, limit)

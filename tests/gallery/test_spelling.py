@@ -74,7 +74,7 @@ def test_a_role_binds_however_it_is_spelt(tmp_path):
         assert refusal(store, "a" * 16) is Refusal.SCHEDULE
 
 
-def test_what_is_said_anew_takes_the_place_of_every_spelling(tmp_path):
+def test_a_new_rule_replaces_the_rules_of_every_spelling(tmp_path):
     with closing(Register.open(tmp_path, "site")) as register, closing(Credentials.open(tmp_path, "site")) as store:
         register.admit(person("a" * 16))
         for spelling in SPELLINGS:
@@ -98,7 +98,7 @@ def test_a_restriction_stays_while_somebody_lives_there_under_another_spelling(t
         assert refusal(store, "2" * 16) is None
 
 
-def test_what_an_older_gated_wrote_in_two_spellings_binds_everybody(tmp_path):
+def test_rules_in_two_spellings_of_an_older_gated_bind_all_people_of_the_name(tmp_path):
     """The database has the old schema, with names the old version accepted."""
     tmp_path.chmod(0o700)
     old = database.connect(tmp_path / "people.db", MIGRATIONS[:3])
@@ -117,7 +117,7 @@ def test_what_an_older_gated_wrote_in_two_spellings_binds_everybody(tmp_path):
         assert [each.household for each in register.people()] == ["3-502", "3-503", "3-502"]
 
 
-def test_the_way_back_leaves_what_was_there(tmp_path):
+def test_the_way_back_keeps_the_former_rows(tmp_path):
     people = People(tmp_path)
     insert = "INSERT INTO schedules (name, days, start, until) VALUES ('day', 'mon', '06:00', '22:00')"
     people.connection.execute(insert)
@@ -139,7 +139,7 @@ def test_the_way_back_leaves_what_was_there(tmp_path):
         (("mon", "22:00", "06:00"), ("mon", "05:00", "23:00"), None),  # two intervals, which one schedule cannot hold
     ],
 )
-def test_of_two_schedules_of_one_name_only_what_both_allow_counts(one, other, shared):
+def test_two_schedules_of_one_name_allow_only_their_common_hours(one, other, shared):
     for first, second in ((one, other), (other, one)):
         found = intersection(Schedule((first[0],), *first[1:]), Schedule((second[0],), *second[1:]))
         assert (found.start, found.end) == shared if shared else found.days == ()

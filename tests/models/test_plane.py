@@ -35,7 +35,7 @@ def test_no_person_is_in_both_parts_or_holds_a_picture(plane):
     assert people["train"].isdisjoint(holders)
 
 
-def test_nobody_who_is_measured_comes_to_a_simulated_gate(plane):
+def test_no_measured_person_comes_to_a_simulated_gate(plane):
     trained = min(each.person for each in plane.approaches("train", 1))
     assert trained > TRAINING_FROM > STRANGERS_FROM + (MOST_SEEDS + 1) * MOST_PEOPLE
 

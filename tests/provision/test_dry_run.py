@@ -211,7 +211,7 @@ def test_a_full_disk_and_a_wrong_setting_come_together(making, answers, full_dis
     assert any("did you mean 'rex_pin'" in problem for problem in problems)
 
 
-def test_lines_of_the_firmware_are_told_and_not_written(making, answers, root):
+def test_lines_of_the_firmware_are_reported_and_not_written(making, answers, root):
     (root / "boot/firmware").mkdir(parents=True)
     (root / "boot/firmware/config.txt").write_text("dtparam=audio=on\n")
     before = seen(root)
@@ -271,13 +271,13 @@ def test_a_valid_code_is_verified_and_not_used(making, answers, taken, office):
         (lambda code: code.replace("gate-2", "gate-3"), "letter or more of this code is wrong"),
     ],
 )
-def test_a_wrong_code_is_told_without_asking_anybody(making, answers, office, change, says):
+def test_a_wrong_code_is_reported_without_a_request(making, answers, office, change, says):
     problems, _ = tried(making(answers(code=change(office.code()))))
     assert len(problems) == 1
     assert says in problems[0]
 
 
-def test_a_code_that_was_replaced_is_told_as_the_office_sees_it(making, answers, office):
+def test_a_replaced_code_is_reported_with_the_reason_of_the_office(making, answers, office):
     code = office.code()
     office.code()
     problems, _ = tried(making(answers(code=code)))
@@ -289,7 +289,7 @@ def test_a_different_site_is_reported(making, answers, office):
     assert any("this office belongs to another site" in problem for problem in problems)
 
 
-def test_no_network_to_the_office_is_told_with_everything_else(making, answers, office):
+def test_a_missing_network_to_the_office_is_reported_with_all_other_faults(making, answers, office):
     code = office.code()
     office.close()
     problems, _ = tried(making(answers({"door": {"rex_pni": 5}}, code=code)))
@@ -337,7 +337,7 @@ def test_without_a_port_of_its_own_the_screen_gets_8080(making, answers, taken, 
     assert load_own(root / "etc/gated/gated.toml").cues.screen_port == 8080
 
 
-def test_a_display_added_later_is_told_what_the_settings_lack(making, answers, taken):
+def test_the_missing_settings_of_a_later_display_are_reported(making, answers, taken):
     taken(making(answers()), "settings")
     problems, _ = tried(making(answers(kiosk=True)))
     assert any("write screen_port = 8080 below [cues]" in problem for problem in problems)

@@ -28,7 +28,7 @@ def test_a_flag_beats_the_file_key_by_key(file):
     assert (said.site, said.gate, said.settings) == ("s", "other", {"door": {"rex_pin": 5, "lock_pin": 17}})
 
 
-def test_only_what_nobody_said_is_asked_for():
+def test_only_missing_answers_are_asked_for():
     asked = []
     said = answered(None, {"site": "s"}, lambda question: asked.append(question) or "g")
     assert (said.site, said.gate, len(asked)) == ("s", "g", 1)
@@ -48,7 +48,7 @@ def test_answers_that_are_none_are_refused_by_name(file, text, why):
         answered(file(text), {}, None)
 
 
-def test_a_file_that_is_not_there_is_said(tmp_path):
+def test_a_missing_file_is_reported(tmp_path):
     with pytest.raises(ConfigError, match="cannot be read"):
         answered(tmp_path / "nowhere.toml", {}, None)
 

@@ -18,7 +18,7 @@ NO_CAMERA = {"camera": {"kind": "replay", "path": "nowhere"}}
 
 
 @pytest.mark.parametrize(("name", "bits"), [("armv7l", 32), ("aarch64", 32), ("x86_64", 32), ("riscv64", 64)])
-def test_a_32_bit_system_is_refused_and_told_what_to_write_onto_the_card(name, bits):
+def test_a_32_bit_system_is_refused_with_the_image_to_write(name, bits):
     finding = machine_check.processor(name, bits)
     assert finding.light == "red"
     assert "Raspberry Pi OS Lite (64-bit)" in finding.next_step
@@ -41,7 +41,7 @@ def test_a_clock_of_before_this_was_written_is_refused():
     assert "timedatectl" in finding.next_step
 
 
-def test_a_clock_that_nothing_keeps_is_said_and_no_hindrance():
+def test_a_clock_without_a_source_is_reported_and_no_obstacle():
     assert machine_check.clock(datetime(2030, 1, 1, tzinfo=UTC), is_kept=False).light == "amber"
     assert machine_check.clock(datetime(2030, 1, 1, tzinfo=UTC), is_kept=True).light == "green"
 

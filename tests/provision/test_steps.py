@@ -142,7 +142,7 @@ def test_settings_that_are_none_are_refused_whole_and_nothing_is_left(making, an
     assert list((root / "etc/gated").iterdir()) == []
 
 
-def test_a_full_disk_is_said_before_anything_is_done(making, answers, taken, full_disk, root):
+def test_a_full_disk_is_reported_before_any_step(making, answers, taken, full_disk, root):
     with pytest.raises(ProvisionError, match="MB free .*free some space"):
         taken(making(answers({"": {"state_dir": str(full_disk / "gated")}})))
     assert not (root / "etc/gated").exists()
@@ -210,7 +210,7 @@ def test_a_code_for_another_gate_is_not_tried(making, answers, taken, office):
         taken(making(answers(code=office.code(), gate="gate-9")))
 
 
-def test_an_office_out_of_reach_is_said_and_the_same_code_is_good_later(making, answers, taken, office, wait_for):
+def test_an_unreachable_office_is_reported_and_the_code_stays_valid(making, answers, taken, office, wait_for):
     code = office.code()
     office.close()
     with pytest.raises(PairingError, match="nobody answers .*this gate has a network"):
@@ -255,12 +255,12 @@ def test_without_the_gates_user_it_says_who_makes_it(making, answers, taken, mon
         taken(making(answers()))
 
 
-def test_prompts_that_cannot_be_read_are_said_without_a_traceback(making, answers, taken):
+def test_unreadable_prompts_are_reported_without_a_traceback(making, answers, taken):
     with pytest.raises(StateError, match=r"/nowhere: No such file.*'nobody' may read"):
         taken(making(answers({"cues": {"sound": "alsa", "languages": ["en"]}}, prompts_from="/nowhere")))
 
 
-def test_services_that_cannot_be_written_are_said_without_a_traceback(making, answers, taken, root):
+def test_unwritable_services_are_reported_without_a_traceback(making, answers, taken, root):
     (root / "etc").mkdir()
     (root / "etc/systemd").write_text("no folder")
     with pytest.raises(StateError, match="etc/systemd.*check that the card can be written, and free some space"):

@@ -39,19 +39,19 @@ def probe():
 
 @pytest.mark.skipif(not landlock.version(), reason="this kernel has no Landlock")
 @pytest.mark.parametrize("path", ["/etc/passwd", "/proc/self/environ", sys.executable])
-def test_it_opens_no_file(probe, path):
+def test_a_confined_process_opens_no_file(probe, path):
     done = probe(f"print(open({path!r}, 'rb').read())")
     assert (done.returncode, done.stdout) == (1, "")
     assert "ermission" in done.stderr
 
 
-def test_it_has_no_socket(probe):
+def test_a_confined_process_has_no_socket(probe):
     done = probe("print(socket.socket())")
     assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become nobody")
-def test_it_is_nobody(probe):
+def test_a_confined_process_runs_as_the_user_nobody(probe):
     done = probe("print(os.getresuid(), os.getresgid(), os.getgroups())")
     assert done.stdout == "(65534, 65534, 65534) (65534, 65534, 65534) []\n"
     assert probe("os.setuid(0)").returncode == 1
@@ -64,13 +64,13 @@ HAS_SECCOMP = ctypes.util.find_library("seccomp") is not None
 @pytest.mark.parametrize(
     "start", ["os.fork()", "os.posix_spawn('/bin/true', ['true'], {})", "os.execv('/bin/true', ['true'])"]
 )
-def test_it_starts_no_process_and_no_program(probe, start):
+def test_a_confined_process_starts_no_process_and_no_program(probe, start):
     done = probe(f"{start}; print('started')")
     assert (done.returncode, done.stdout) == (1, "")
     assert "not permitted" in done.stderr
 
 
-def test_it_may_start_threads(probe):
+def test_a_confined_process_may_start_threads(probe):
     """The decoder of HEIC pictures works in a thread of its own."""
     done = probe("thread = threading.Thread(target=print, args=('ran',)); thread.start(); thread.join()")
     assert (done.returncode, done.stdout) == (0, "ran\n")
@@ -211,7 +211,7 @@ def test_a_module_that_takes_too_long_is_ended():
         (1, b"\xff\xfe", "status 1"),
     ],
 )
-def test_what_it_writes_is_cleaned(status, words, said):
+def test_the_output_of_a_confined_process_is_cleaned(status, words, said):
     assert said in _reason(status, words, LIMITS)
     assert _reason(status, words, LIMITS).isprintable()
 

@@ -61,7 +61,7 @@ def test_an_unmeasured_colour_does_not_end_the_loss(watch, told, colour):
     assert told == [("colour", WHY)]
 
 
-def test_colour_that_comes_and_goes_without_end_is_told_a_few_times_alone(watch, told):
+def test_a_colour_fault_that_comes_and_goes_is_reported_only_a_few_times(watch, told):
     """Each change is a row in the journal. A compromised vision could cause 26 rows a second."""
     for _ in range(1000):
         looks(watch, 0.01)

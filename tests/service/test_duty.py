@@ -24,7 +24,7 @@ def test_a_loss_and_its_end_are_each_reported_once(duty, told):
     assert told == [Degraded(["journal"]), Degraded([])]
 
 
-def test_all_losses_are_told_together_in_order(duty, told):
+def test_all_losses_are_reported_together_in_order(duty, told):
     duty.set("vision", "dark")
     duty.set("clock", "unknown")
     assert told[-1] == Degraded(["clock", "vision"])
@@ -42,7 +42,7 @@ def test_a_worker_that_fails_for_the_same_reason_again_is_no_news(duty, told):
     assert told.count(Degraded(["vision"])) == 1
 
 
-def test_a_worker_that_works_again_is_told_and_no_loss_any_more(duty, told):
+def test_a_recovered_worker_is_reported_and_is_no_loss(duty, told):
     duty.fails("latch", "it does not answer")
     duty.works("latch")
     assert told[-2:] == [WorkerReady("latch"), Degraded([])]

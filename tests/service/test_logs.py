@@ -76,7 +76,7 @@ def test_a_line_without_a_site_tells_its_offset_all_the_same():
     assert re.match(r"[0-9-]{10} [0-9:]{8} [+-][0-9]{4} ", said(TZ="UTC")[0])
 
 
-def test_the_journal_is_told_the_time_of_the_site_where_the_machine_has_another():
+def test_the_journal_shows_the_time_of_the_site_on_a_machine_of_another_zone():
     ours, _ = in_a_zone(TZ="UTC", JOURNAL_STREAM="8:1")
     assert ours.startswith("<6>")
     assert "+0800 INFO" in ours

@@ -136,7 +136,7 @@ def test_only_this_machine_may_ask(served):
         pass
 
 
-def test_a_port_that_is_taken_is_said(served):
+def test_an_occupied_port_is_reported(served):
     _, port = served
     with pytest.raises(StateError, match=r"choose another health\.metrics_port"):
         asyncio.run(Metrics("0.1.0", "site").serve(port, lambda: None))
@@ -160,7 +160,7 @@ def test_a_gate_that_runs_serves_them_and_one_whose_port_is_taken_runs_all_the_s
     assert "gated_templates 0.0" in text
 
 
-def test_how_long_certificates_last_is_told_and_what_is_unknown_is_no_number(served):
+def test_days_of_certificates_are_exported_and_unknown_ones_are_nan(served):
     metrics, port = served
     ends = {"gate": datetime.now(UTC) + timedelta(days=12, hours=1), "authority": datetime.now(UTC) - timedelta(days=2)}
     metrics.certificates(ends.get)

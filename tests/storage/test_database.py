@@ -165,7 +165,7 @@ def test_a_commit_that_fails_leaves_no_transaction_open(connection: sqlite3.Conn
     assert texts(connection) == ["goes on"]
 
 
-def test_a_full_disk_is_told_as_it_is_and_the_next_transaction_works(connection: sqlite3.Connection) -> None:
+def test_a_full_disk_is_reported_and_the_next_transaction_works(connection: sqlite3.Connection) -> None:
     pages = connection.execute("PRAGMA page_count").fetchone()[0]
     connection.execute(f"PRAGMA max_page_count = {pages + 2}")
 

@@ -10,7 +10,7 @@ from gated.errors import BusyError, StateError
 from gated.storage.process_lock import FileLock
 
 
-def test_a_second_holder_is_told_who_holds_it(tmp_path):
+def test_the_error_of_a_second_holder_names_the_first(tmp_path):
     held = FileLock(tmp_path / "run.lock", "a gate")
     with pytest.raises(BusyError, match=f"a gate runs already .process {os.getpid()}"):
         FileLock(tmp_path / "run.lock", "a gate")

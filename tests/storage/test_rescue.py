@@ -160,7 +160,7 @@ def test_no_damage_of_a_file_is_worse_than_a_loss(filled, ruin):
     fresh.close()
 
 
-def test_a_damaged_database_on_a_disk_that_takes_no_write_is_said_to_be_damaged(filled, disk):
+def test_a_damaged_database_on_a_read_only_disk_is_reported_as_damaged(filled, disk):
     damage(filled, 5, by=b"\xa5")
     disk.freeze()
     with pytest.raises(TornError, match="damaged"):

@@ -230,7 +230,7 @@ def test_a_dry_run_ends_as_what_it_tried_ends(card, bundle, tmp_path):
     assert card.run("--dry-run", "--offline", bundle)[0] == 2
 
 
-def test_a_32_bit_system_is_told_what_to_write_onto_the_card(card, bundle):
+def test_the_error_on_a_32_bit_system_names_the_image_for_the_card(card, bundle):
     card.pairing_key("getconf", "echo 32")
     code, said = card.run("--offline", bundle)
     assert code == 3
@@ -239,7 +239,7 @@ def test_a_32_bit_system_is_told_what_to_write_onto_the_card(card, bundle):
     assert not card.root.exists()
 
 
-def test_a_full_disk_is_said_before_anything_is_made(card, bundle):
+def test_a_full_disk_is_reported_before_anything_is_created(card, bundle):
     card.pairing_key("df", "printf 'x\\n/dev/root 1000000 999000 1000 99%% /\\n'")
     code, said = card.run("--offline", bundle)
     assert code == 3
@@ -338,7 +338,7 @@ def test_a_dry_run_of_taking_it_away_takes_nothing(card):
     assert card.called() == ""
 
 
-def test_a_bundle_that_was_not_copied_whole_is_told_from_a_missing_network(card, bundle):
+def test_an_incomplete_bundle_is_distinguished_from_a_missing_network(card, bundle):
     bundle.write_bytes(bundle.read_bytes()[:2000])
     code, said = card.run("--offline", bundle)
     assert code == 3
@@ -364,7 +364,7 @@ def test_a_bundle_for_another_system_says_which_python_is_here(card, bundle, tmp
     assert "connect the network" not in said
 
 
-def test_a_data_partition_that_is_full_is_said_though_the_root_has_room(card, bundle, tmp_path):
+def test_a_full_data_partition_is_reported_though_the_root_has_room(card, bundle, tmp_path):
     card.root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(card.root)], check=True)
     try:
@@ -469,7 +469,7 @@ def test_a_version_that_is_there_from_other_files_is_built_anew(card, bundle, tm
     assert "gated 9.9.9 is installed\n" in said
 
 
-def test_a_gate_that_runs_keeps_its_files_and_is_told_to_take_another_version(card, bundle, tmp_path):
+def test_a_running_gate_keeps_its_files_and_the_error_names_another_version(card, bundle, tmp_path):
     assert card.run("--offline", bundle)[0] == 0
     code, said = card.run("--offline", other_files(tmp_path, bundle))
     assert code == 3

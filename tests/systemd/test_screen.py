@@ -89,7 +89,7 @@ def read_until(process, words):
     raise AssertionError(f"never said: {words}")
 
 
-def test_a_display_that_comes_later_is_waited_for_and_that_is_said_once(machine, page):
+def test_the_screen_waits_for_a_later_display_and_logs_it_once(machine, page):
     machine.display("disconnected")
     process = machine.start(page)
     read_until(process, "no display is connected; waiting for one")

@@ -99,7 +99,7 @@ def test_a_way_back_that_fails_half_way_changes_nothing(state):
     assert {"a1", "a2"} <= shape_of(state / "people.db").keys()
 
 
-def test_a_schema_without_a_way_back_is_told(state):
+def test_a_schema_without_a_way_back_is_reported(state):
     migrate(state, newer("people.db", "CREATE TABLE a1 (a)"))
     with pytest.raises(StateError, match="has no undo script"):
         go_back(state)

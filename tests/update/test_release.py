@@ -75,7 +75,7 @@ def test_the_rest_of_an_interrupted_switch_does_not_hinder_the_next(releases, ma
     assert releases.current == "0.2.0"
 
 
-def test_a_user_who_may_not_write_the_root_is_told_to_be_root(releases, tmp_path):
+def test_the_error_for_a_user_who_cannot_write_the_root_names_root(releases, tmp_path):
     with pytest.raises(StateError, match="as root"):
         Releases(tmp_path / "nowhere").switch("0.1.0")
     (tmp_path / "file").touch()

@@ -57,7 +57,7 @@ def test_a_systemctl_that_fails_says_why(systemctl):
         Systemd().stop_brain()
 
 
-def test_without_systemctl_one_is_told_where_to_run_it(monkeypatch, tmp_path):
+def test_without_systemctl_the_error_names_the_machine_to_run_it_on(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UpdateError, match="on the gate, as root"):
         Systemd().run()

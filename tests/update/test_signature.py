@@ -82,7 +82,7 @@ def test_a_text_that_is_no_list_of_public_keys_is_refused(text):
         lambda text: text.replace("-----END", base64.b64encode(b"more").decode() + "\n-----END"),
     ],
 )  # fmt: skip
-def test_an_altered_signature_is_told(change):
+def test_an_altered_signature_is_reported(change):
     with pytest.raises(UpdateError):
         check(MESSAGE, change(SIGNED), KEYS, "it")
 
@@ -105,7 +105,7 @@ def test_no_changed_byte_of_a_signature_is_believed(data):
         check(MESSAGE, text, KEYS, "it")
 
 
-def test_without_a_key_or_ssh_keygen_nothing_is_signed_and_that_is_told(tmp_path, monkeypatch):
+def test_signing_without_a_key_or_ssh_keygen_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "SHA256SUMS").write_bytes(MESSAGE)
     with pytest.raises(UpdateError, match="cannot sign with it"):
         sign(tmp_path / "SHA256SUMS", tmp_path / "none")

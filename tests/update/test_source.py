@@ -47,14 +47,14 @@ def test_a_missing_version_is_reported_with_the_next_step(tmp_path):
         ReleaseSource(tmp_path / "nothing.tar")
 
 
-def test_one_changed_byte_is_told_and_nothing_is_made_of_it(bundle, copies):
+def test_one_changed_byte_is_reported_and_creates_nothing(bundle, copies):
     (bundle / WHEEL).write_bytes(b"a wheeL")
     for path in (bundle, tar_of(bundle), bundle / WHEEL):
         with pytest.raises(UpdateError, match="does not match SHA256SUMS"):
             ReleaseSource(path).bring(copies)
 
 
-def test_a_wheel_that_the_digests_do_not_know_is_told(bundle, copies):
+def test_a_wheel_without_a_digest_is_reported(bundle, copies):
     (bundle / "numpy-9-py3-none-any.whl").write_bytes(b"evil")
     with pytest.raises(UpdateError, match="numpy-9"):
         ReleaseSource(bundle).bring(copies)
@@ -86,7 +86,7 @@ def test_a_link_in_a_tar_is_not_followed(bundle, copies, tmp_path):
     assert names(copies) == ["SHA256SUMS", WHEEL]
 
 
-def test_half_a_tar_is_told(bundle, copies):
+def test_an_incomplete_tar_is_reported(bundle, copies):
     path = tar_of(bundle)
     path.write_bytes(path.read_bytes()[:700])
     with pytest.raises(UpdateError, match="copy the file again"):
@@ -208,7 +208,7 @@ def test_a_long_list_or_signature_fills_no_disk(signed, bundle, copies, name):
     assert sum(path.stat().st_size for path in copies.iterdir()) <= 1_100_000
 
 
-def test_another_version_in_the_place_of_the_one_that_was_found_is_told(bundle, copies):
+def test_a_replaced_bundle_of_another_version_is_reported(bundle, copies):
     source = ReleaseSource(bundle)
     assert source.version == "0.2.0"
     (bundle / WHEEL).rename(bundle / WHEEL.replace("0.2.0", "0.3.0"))

@@ -39,13 +39,13 @@ def test_a_trial_file_is_written_read_and_removed(tmp_path):
 @pytest.mark.parametrize(
     "damage", ["", "before 0.1.0\n", "before\nafter\n", "before a\nafter b\nbrain x\nlatch 0\nsince 0\n"]
 )
-def test_a_damaged_one_is_told_with_what_to_do(tmp_path, damage):
+def test_the_error_for_a_damaged_trial_has_the_next_step(tmp_path, damage):
     (tmp_path / "trial").write_text(damage)
     with pytest.raises(StateError, match="remove this file"):
         read_trial(tmp_path)
 
 
-def test_a_user_without_write_access_is_told_to_be_root(tmp_path):
+def test_the_error_for_a_user_without_write_access_names_root(tmp_path):
     with pytest.raises(StateError, match="as root"):
         VersionTrial("0.1.0", "0.2.0").write(tmp_path / "nowhere")
 

@@ -84,7 +84,7 @@ def test_an_operator_can_return_to_the_previous_version(machine, bundle):
     assert machine.duty
 
 
-def test_where_there_is_nothing_to_go_back_to_one_is_told(machine):
+def test_going_back_without_an_older_release_is_an_error(machine):
     with pytest.raises(UpdateError, match="no version older"):
         machine("good").updater.back()
 

@@ -7,7 +7,7 @@ from gated.face.convert import ir_xml
 from gated.face.convert.ir_xml import read_layers
 
 
-def test_the_layers_come_with_what_they_read(ir):
+def test_each_layer_has_its_inputs(ir):
     layers = read_layers(ir.xml())
     assert [layer.kind for layer in layers][:4] == ["Parameter", "Const", "Convert", "Multiply"]
     product = layers[3]
@@ -29,7 +29,7 @@ def test_a_document_type_is_refused_before_any_entity(xml):
 
 
 @pytest.mark.parametrize("xml", [b"", b"<", b"<net>", b"\x00", b"<net>&x;</net>", b"<a/><b/>", b"<net a='1' a='1'/>"])
-def test_what_is_no_xml_is_refused(xml):
+def test_invalid_xml_is_refused(xml):
     with pytest.raises(ModelError, match="no XML"):
         read_layers(xml)
 

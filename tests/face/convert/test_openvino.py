@@ -27,7 +27,7 @@ def convolved(x, kernel):
     return out
 
 
-def test_every_known_operation_computes_what_openvino_defines(ir, run):
+def test_every_known_operation_computes_as_openvino_defines(ir, run):
     dice = np.random.default_rng(2)
     one = dice.normal(size=(2, 3, 3, 3)).astype(np.float16).astype(np.float64)
     two = dice.normal(size=(2, 1, 1, 3, 3)).astype(np.float16).astype(np.float64)[:, 0]
