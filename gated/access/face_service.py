@@ -6,7 +6,7 @@ Handles the messages of vision, asks the latch for releases, and reports events 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from gated.access.access_rules import FACE_ALONE, Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
 from gated.access.enrolment_looks import LookRequirements
 from gated.access.face_evidence import LOOK_SLACK
-from gated.access.face_policy import FaceRules
+from gated.access.face_policy import NOBODYS, FaceRules
 from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator, count_none
 from gated.access.pad_evidence import PadRates
 from gated.access.permissions import Permissions
@@ -45,6 +45,9 @@ VISIT_TICK_S = 0.25
 
 class FaceService:
     """Decides about every face at the gate. Inactive until vision is ready, and after vision is lost.
+
+    With a model set that has a table, no face is judged before the first calibration: so a restart lowers no threshold.
+    Cards and PINs work meanwhile.
 
     A match only identifies the person. `permissions` then applies the access rules, as for a card of that person.
     """
@@ -155,6 +158,8 @@ class FaceService:
             now = time.monotonic()
             if self._enrolment.observe(seen, now):
                 self._visits.forget(seen.track)
+            elif self._calibrator is not None and self._calibrator.is_pending:
+                return  # the table knows neither these people nor who is alike
             elif isinstance(seen, TrackEnded):
                 self._act(self._visits.end(seen.track, now))
             else:
@@ -214,9 +219,8 @@ class FaceService:
         Another thread sets the calibrator's result. Looks and access rules must use the same one, so both change here.
         """
         if self._calibrator is not None and self._visits is not None:
-            found = self._applied = self._calibrator.now
-            self._visits.rules = structs.replace(self._visits.rules, threshold=found.calibration.threshold)
-            self._visits.thresholds = found.thresholds
+            self._applied = self._calibrator.now
+            self._visits.rules, self._visits.thresholds = calibrated_rules(self._visits.rules, self._applied)
 
     def _search_time(self, subject: SubjectId) -> float | None:
         return self._permissions.preferences(subject).search_s
@@ -331,6 +335,15 @@ def calibrator_for(
     if vision.table is None:
         return None
     return Calibrator(gallery, vision.table, settings.fpir, settings.threshold, children=children)
+
+
+def calibrated_rules(rules: FaceRules, found: GalleryCalibration | None) -> tuple[FaceRules, Mapping[SubjectId, float]]:
+    """Return the rules with the calibrated threshold, and the people with a higher one of their own. `found`: None for
+    a model set with one threshold.
+    """
+    if found is None:
+        return rules, NOBODYS
+    return structs.replace(rules, threshold=found.calibration.threshold), found.thresholds
 
 
 def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:

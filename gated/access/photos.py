@@ -3,14 +3,22 @@ one photo.
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
-from gated.access.face_policy import FaceDecision, FaceReason, FaceRules, Recognition, decide_visit, judge_look
+from gated.access.face_policy import (
+    NOBODYS,
+    FaceDecision,
+    FaceReason,
+    FaceRules,
+    Recognition,
+    decide_visit,
+    judge_look,
+)
 from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.access.photo_face import ALL_COVERED, PhotoFace, embedding_of, photo_face
 from gated.access.visits import COMPARED_CANDIDATES
@@ -22,6 +30,7 @@ from gated.face.vision_messages import Observation
 from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
+from gated.types import SubjectId
 
 
 class RejectedPhoto(msgspec.Struct, frozen=True):
@@ -111,8 +120,15 @@ def enrol_photos(
     return PhotoEnrolment(done.subject, done.templates, rejected, covered)
 
 
-def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules: FaceRules) -> PhotoIdentification:
-    """Return the gate's result for the largest face in a picture, as if every frame were this picture.
+def identify_photo(
+    pipeline: FacePipeline,
+    gallery: Gallery,
+    photo: Path,
+    rules: FaceRules,
+    own: Mapping[SubjectId, float] = NOBODYS,
+) -> PhotoIdentification:
+    """Return the gate's result for the largest face in a picture, as if every frame were this picture. `own`: people
+    with a higher threshold of their own. The result has the threshold for the most similar person.
 
     Raises `PictureError` if the file is not a picture.
     """
@@ -127,7 +143,7 @@ def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules:
     timing["search"] = (time.perf_counter() - began) * 1e3
     decision = None
     if largest is not None and largest.problem is None:
-        verdict = judge_look(near, largest.pad_score, rules)
+        verdict = judge_look(near, largest.pad_score, rules, own=own)
         looks = [verdict] * (TRUNCATED_AFTER * rules.frames)
         decision = decide_visit(looks, 0.0, True, rules, recognition=Recognition(verdict, looks))
     outcome, reason = outcome_of(largest, decision)
@@ -136,7 +152,7 @@ def identify_photo(pipeline: FacePipeline, gallery: Gallery, photo: Path, rules:
         reason=reason,
         subject=decision.subject if decision is not None and decision.grant else None,
         score=near[0].score if near else None,
-        threshold=rules.threshold,
+        threshold=round(max(rules.threshold, own.get(near[0].subject, 0.0) if near else 0.0), 4),
         gallery_size=gallery.size,
         candidates=[SimilarPerson(c.subject, round(c.score, 4)) for c in near],
         pad_score=None if largest is None else largest.pad_score,

@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from gated.access.face_service import rules_for
+from gated.access.face_service import calibrated_rules, rules_for
 from gated.access.photos import identify_photo
 from gated.camera.decoding import decoded_photo
 from gated.camera.pictures import frame_of
 from gated.cli import Context, read_only_command, show_json, streams
+from gated.cli.calibrate import calibration_now
 from gated.cli.table_output import show
 from gated.config import Settings
 from gated.face.frame_bench import bench as bench_face
 from gated.face.frame_bench import estimates, network_costs
 from gated.face.pipeline import load_pipeline
-from gated.gallery.calibrator import stored_calibration
 from gated.gallery.gallery import Gallery
 from gated.gallery.search_bench import search_ratio
 
@@ -28,7 +28,10 @@ from gated.gallery.search_bench import search_ratio
 @click.pass_obj
 @read_only_command
 def identify(context: Context, photo: Path, as_json: bool) -> None:
-    """Identify the largest face in PHOTO, and show whether the gate would open. Opens nothing and stores nothing.
+    """Identify the largest face in PHOTO, and show whether the gate would recognise it. Opens nothing and stores
+    nothing.
+
+    The threshold is the calibrated one, as at a running gate. Access rules and marks are not applied.
 
     Exit 0 for a grant, 1 for everything else.
     """
@@ -37,11 +40,9 @@ def identify(context: Context, photo: Path, as_json: bool) -> None:
     ready = pipeline.ready()
     origin = ready.embedder_sha256, ready.dimension, pipeline.composite
     with closing(Gallery.open(settings.state, settings.site.id, *origin)) as gallery:
-        rules = rules_for(settings.access, ready)
-        stored = stored_calibration(settings.state, ready.model_set)
-        if stored is not None and settings.access.threshold is None:
-            rules = replace(rules, threshold=round(stored.calibration.threshold, 4))
-        found = identify_photo(pipeline, gallery, photo, rules)
+        calibrated = None if ready.table is None else calibration_now(settings, gallery, ready.table)
+        rules, own = calibrated_rules(rules_for(settings.access, ready), calibrated)
+        found = identify_photo(pipeline, gallery, photo, rules, own)
     if as_json:
         show_json(found)
     else:

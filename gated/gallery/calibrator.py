@@ -1,8 +1,9 @@
 """Keeps the calibration of a gallery up to date, and stores it without names. `access.face_service` uses it.
 
 A change of the gallery makes a new calibration due, after `PAUSE_S`: an office sends many people at once. The work runs
-in another thread, so it delays no search and no decision. Until the first one is ready, the table of the model set
-counts, and after that the calibration before the change.
+in another thread, so it delays no search. Until it is ready, the calibration before the change counts. Before the first
+one after a start, `face_service` judges no face. So nothing is read back from a file, and a restart changes no
+threshold. The table of the model set counts alone only if the first calibration fails.
 
 The file `calibration.json` shows the state to `gated status` and the doctor. It has no name and no person.
 """
@@ -131,6 +132,12 @@ class Calibrator:
         self._done: _Input | None = None
         self._seen: _Input | None = None
         self._due_from = self._due_to = 0.0
+        self._has_failed = False
+
+    @property
+    def is_pending(self) -> bool:
+        """Whether the first calibration has neither a result nor failed."""
+        return self._done is None and not self._has_failed
 
     def is_due(self, now: float) -> bool:
         """Return whether the gallery changed, and is quiet since. `now`: monotonic, in seconds."""
@@ -145,6 +152,7 @@ class Calibrator:
 
     def postpone(self, now: float) -> None:
         """Wait `LONGEST_PAUSE_S` before the next try with the same gallery, because this one failed."""
+        self._has_failed = True
         self._due_from = self._due_to = now + LONGEST_PAUSE_S
 
     def follow(self) -> GalleryCalibration:

@@ -14,11 +14,14 @@ from gated.gallery.calibration import Reason
 from gated.gallery.calibrator import FILE, LONGEST_PAUSE_S, stored_calibration
 from gated.people.access_rule import AccessRule
 from gated.people.face_mark import FaceMark
+from gated.people.store import RECOGNISE, Consent, Person
 from gated.threshold_table import ThresholdTable
-from tests.access.test_entrance import ANN, NOON, READY, yard  # noqa: F401 - the fixture
+from tests.access.test_entrance import ANN, BOB, NOON, READY, yard  # noqa: F401 - the fixture
 
 TABLE = ThresholdTable(0.55, 0.9, ((1, 0.6), (1000, 0.8)))
 READY_TO_CALIBRATE = replace(READY, threshold=0.3, table=TABLE)
+AFTER_A_START = replace(READY_TO_CALIBRATE, embedder="the_same_after_a_start")
+"""Another vision, so that the gate calibrates as it does after a start."""
 
 
 def face(score):
@@ -30,7 +33,11 @@ def face(score):
 def faces(yard, monkeypatch):  # noqa: F811
     """Return the face service with a model set that has a table."""
     monkeypatch.setattr("tests.access.test_entrance.READY", READY_TO_CALIBRATE)
-    return yard.entrance.faces
+    faces = yard.entrance.faces
+    faces.begin(READY_TO_CALIBRATE)
+    faces._calibrator.follow()
+    faces._apply_calibration()
+    return faces
 
 
 @pytest.mark.parametrize(("score", "kind"), [(0.62, AccessGranted), (0.58, AccessDenied), (0.4, AccessDenied)])
@@ -133,8 +140,36 @@ async def test_a_persons_own_threshold_counts_also_with_a_doubtful_frame(yard, f
     assert ([type(fact) for fact in yard.reported] == [AccessGranted]) == grants
 
 
+async def test_no_face_is_judged_before_the_first_calibration(yard, faces):  # noqa: F811
+    """A restart would otherwise accept faces at a lower threshold for a moment, and twins for each other."""
+    faces.begin(AFTER_A_START)
+    show(faces, 1.0)
+    assert yard.reported == []
+    faces._calibrate_if_due(time.monotonic())
+    await faces._calibrating
+    show(faces, 1.0)
+    assert [type(event) for event in yard.reported] == [AccessGranted]
+
+
+async def test_a_card_opens_before_the_first_calibration(yard, faces):  # noqa: F811
+    faces.begin(AFTER_A_START)
+    await yard.entrance.credentials.handle_card("4711")
+    assert len(yard.door.released) == 1
+
+
+async def test_a_changed_gallery_is_judged_by_the_calibration_before_it(yard, faces):  # noqa: F811
+    consent = Consent(RECOGNISE, "paper-2", "2026-11", NOON)
+    with yard.gallery.enrolling():
+        bob = np.array([0, 1, 0, 0], np.float32)
+        yard.gallery.add(Person(BOB, "Bob", "13", "active", NOON, (consent,)), [bob])
+    now = time.monotonic()
+    assert [faces._calibrator.is_due(at) for at in (now, now + LONGEST_PAUSE_S)] == [False, True]
+    show(faces, 1.0)
+    assert [type(event) for event in yard.reported] == [AccessGranted]
+
+
 async def test_the_gate_calibrates_and_stores_the_result_without_a_person(yard, faces):  # noqa: F811
-    faces.begin(READY_TO_CALIBRATE)
+    faces.begin(AFTER_A_START)
     running = asyncio.create_task(faces.run())
     path = yard.settings.state / FILE
     for _ in range(200):
@@ -193,7 +228,7 @@ async def test_a_waiting_face_is_confirmed_at_the_persons_own_threshold(yard, fa
 
 
 async def test_a_failed_calibration_is_tried_again_after_a_pause(yard, faces, monkeypatch):  # noqa: F811
-    faces.begin(READY_TO_CALIBRATE)
+    faces.begin(AFTER_A_START)
     before, tries = faces.calibration, []
 
     def fail():
@@ -207,6 +242,8 @@ async def test_a_failed_calibration_is_tried_again_after_a_pause(yard, faces, mo
         await faces._calibrating
     assert len(tries) == 1
     assert faces.calibration == before
+    show(faces, 1.0)
+    assert [type(event) for event in yard.reported] == [AccessGranted], "the table counts"
     faces._calibrate_if_due(now + LONGEST_PAUSE_S + 60)
     await faces._calibrating
     assert len(tries) == 2

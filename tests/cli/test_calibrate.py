@@ -6,8 +6,12 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
+from gated.access.face_service import calibrator_for
+from gated.cli.calibrate import calibration_now
 from gated.config import ModelSettings
+from gated.config.overlay import load
 from gated.face.manifest import load_set
+from gated.face.vision_messages import ready_with
 from gated.gallery.enrolment import enrol
 from gated.gallery.gallery import Gallery
 from gated.people.credential_store import Credentials
@@ -95,3 +99,16 @@ def test_a_child_is_measured_by_its_own_threshold(home):
     with closing(Credentials.open(home.state, "courtyard-2")) as store:
         store.set_mark(child, FaceMark("child", until=AT))
     assert home.json("calibrate", check=0)["not_recognised"] == [], "the mark has ended"
+
+
+@pytest.mark.parametrize("people", [2, 12, 50])
+def test_a_desk_uses_the_threshold_of_a_running_gate(home, people):
+    """`gated identify` calibrates as the gate does, also before any gate has run with this gallery."""
+    fill(home, people)
+    settings = load(home.config)
+    with closing(Gallery.open(home.state, "courtyard-2", SITE.embedder_sha256, SITE.dimension, SITE.composite)) as made:
+        at_desk = calibration_now(settings, made, SITE.table)
+        at_gate = calibrator_for(settings.access, ready_with(SITE), made).follow()
+    assert at_desk == at_gate
+    assert at_desk.calibration.threshold == home.json("calibrate", check=0)["threshold"]
+    assert at_desk.calibration.threshold < SITE.threshold or people > 12, "a desk does not use the one of the set"

@@ -152,9 +152,15 @@ def test_the_smaller_sets_are_named_to_who_refuses_a_source(gate):
     )
 
 
-def test_the_site_set_is_installed_from_a_stick_and_verified(gate, shared):
+def test_the_site_set_is_installed_from_a_stick_verified_and_used(gate, shared):
     folder = gate.folder / "models"
     gate.run("models", "pull", "site", "--from", shared / "models", "--dir", folder, "--accept-licence", check=0)
     gate.write(models={"dir": str(folder), "set": "site"})
     for name in ("site", "site-light", "site-light-intel"):
         assert gate.json("models", "verify", name, check=0)["ok"]
+    for name, flat in (("obama", "12"), ("biden", "13")):
+        words = ("--household", flat, "--consent", "p", "--notice", "1", "--photo", shared / "faces" / f"{name}_1.jpg")
+        gate.run("enrol", "--name", name, *words, check=0)
+    found = gate.json("identify", shared / "faces" / "obama_2.jpg", check=0)
+    assert found["threshold"] == round(gate.json("calibrate", check=0)["threshold"], 4)
+    assert f"threshold {found['threshold']}" in gate.run("identify", shared / "faces" / "obama_2.jpg").stdout

@@ -175,3 +175,13 @@ def test_a_full_disk_is_logged(tmp_path, caplog):
     found = calibrate_gallery(index_of(people(10)).enrolled(), TABLE, 0.003)
     store(tmp_path / "missing", "site", found)
     assert "not stored" in caplog.text
+
+
+def test_the_first_calibration_is_pending_until_it_has_a_result_or_has_failed():
+    calibrator = Calibrator(Gallery(index_of(people(5))), TABLE, 0.003)
+    assert calibrator.is_pending
+    calibrator.follow()
+    assert not calibrator.is_pending
+    failing = Calibrator(Gallery(index_of(people(5))), TABLE, 0.003)
+    failing.postpone(0.0)
+    assert not failing.is_pending
