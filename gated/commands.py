@@ -21,7 +21,7 @@ from gated.access.calls import CallReply, Calls
 from gated.access.entrance import Entrance
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_lockdown
 from gated.config import Settings
-from gated.config.settings_trial import propose, propose_models
+from gated.config.proposing import propose, propose_models
 from gated.errors import (
     ConfigError,
     EnrolmentError,

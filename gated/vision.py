@@ -34,6 +34,7 @@ from gated.sandbox import confine
 from gated.service.systemd_notify import Notifier
 
 if TYPE_CHECKING:
+    from gated.face.pass_scan import Scanner
     from gated.frame import Camera
 
 log = logging.getLogger(__name__)
@@ -111,14 +112,20 @@ def _send(channel: BlockingChannel[VisionSettings], notifier: Notifier, message:
 
 def _observe(settings: VisionSettings, send: Callable[[FromVision], None], stopped: threading.Event) -> None:
     """Load the models and run vision until it ends. Raises `GatedError`, and `EOFError` if the brain has gone."""
-    from gated.face.pass_scan import Scanner
     from gated.face.pipeline import load_pipeline
     from gated.face.worker import serve
 
     pipeline = load_pipeline(settings.models, settings.face)
     camera = camera_of(settings.camera)
-    scanner = Scanner() if settings.passes else None
+    scanner = _scanner() if settings.passes else None
     serve(camera, pipeline, send, stopped.is_set, settings.camera.timeout_s, scanner=scanner)
+
+
+def _scanner() -> "Scanner":
+    """Return a scanner of visitor passes. Loads its libraries, which cost time and memory."""
+    from gated.face.pass_scan import Scanner
+
+    return Scanner()
 
 
 def try_confinement() -> tuple[Lack, ...]:

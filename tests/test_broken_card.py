@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from gated.access.lockdown import begin_lockdown, end_lockdown
 from gated.brain import Brain
-from gated.config.settings_trial import begin, propose
+from gated.config.proposing import propose
+from gated.config.settings_trial import begin
 from gated.errors import GatedError
 from gated.events import CallPressed
 from gated.face.manifest import lawful_set

@@ -11,11 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from typing import TYPE_CHECKING
 
 from gated.access.access_rules import Refusal
 from gated.access.guess_budget import GuessBudget
-from gated.access.pass_ledger import PassCheck
-from gated.access.passes import VisitorPass, read_pass
 from gated.access.permissions import Permissions
 from gated.access.reader_rests import FailureCounts
 from gated.access.responder import (
@@ -35,6 +34,10 @@ from gated.events import MAIN, Event
 from gated.people.credential import Credential
 from gated.people.keyring import KeyRing
 from gated.types import CredentialKind
+
+if TYPE_CHECKING:  # loaded by the entrance if the gate accepts visitor passes
+    from gated.access.pass_ledger import PassCheck
+    from gated.access.passes import VisitorPass
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +63,7 @@ class CredentialService:
         report: Callable[[Event], None],
         on_outcome: Callable[[CredentialOutcome], None],
         wall: Callable[[], datetime | None],
-        passes: PassCheck | None = None,
+        passes: "PassCheck | None" = None,
         budget: GuessBudget | None = None,
         second: SecondCredentials | None = None,
     ) -> None:
@@ -215,12 +218,12 @@ class CredentialService:
         presented = PresentedCredential(CredentialKind.REMOTE, door, command)
         return None if self._responder.act(presented, None) else Refusal.UNDECIDED
 
-    def _read_pass(self, text: str, door: str, at: datetime | None) -> VisitorPass | Refusal:
+    def _read_pass(self, text: str, door: str, at: datetime | None) -> "VisitorPass | Refusal":
         if refusal := self._permissions.judge_door(door):
             return refusal
         if self.passes is None:
             return Refusal.UNDECIDED if self._has_passes else Refusal.UNKNOWN
-        return read_pass(text, self.passes.key, self.passes.site, self.passes.gate, door, at=at)
+        return self.passes.read(text, door, at)
 
     def _best(self, found: Sequence[Credential], door: str) -> Credential | None:
         """Return the card that opens this door, else any of them. The cards belong to one person, and the reader cannot

@@ -19,8 +19,6 @@ from gated.access.face_service import FaceService
 from gated.access.guess_budget import GuessBudget
 from gated.access.guess_store import GuessStore
 from gated.access.lockdown import UNREADABLE_LOCKDOWN, LockdownRecord, read_last_record
-from gated.access.pass_keys import read_pass_key
-from gated.access.pass_ledger import PassCheck, PassLedger
 from gated.access.permissions import Permissions
 from gated.access.readers.reader_set import ReaderSet
 from gated.access.responder import CredentialOutcome
@@ -145,6 +143,9 @@ class Entrance:
 
         Raises `ConfigError` without a valid key, and `StateError` without a ledger.
         """
+        from gated.access.pass_keys import read_pass_key
+        from gated.access.pass_ledger import PassCheck, PassLedger
+
         assert self._pass_key is not None
         key = await asyncio.to_thread(read_pass_key, self._pass_key)
         with closing(await asyncio.to_thread(PassLedger, self._state)) as ledger:

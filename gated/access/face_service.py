@@ -10,15 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from gated.access.access_rules import FACE_ALONE, Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
-from gated.access.enrolment_looks import LookRequirements
 from gated.access.face_evidence import LOOK_SLACK
 from gated.access.face_policy import NOBODYS, FaceRules
-from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator, count_none
 from gated.access.pad_evidence import PadRates
 from gated.access.permissions import Permissions
 from gated.access.second_credential import FirstCredential, SecondCredentials, kind_of
@@ -31,12 +30,15 @@ from gated.errors import BusyError, EnrolmentError, LatchError, StateError
 from gated.events import MAIN, AccessDenied, AccessGranted, Event, PresentationAttack, ReleaseRefused
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
 from gated.gallery.calibrator import Calibrator, GalleryCalibration, store
-from gated.gallery.enrolment import Enrolled
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
 from gated.people.credential import Credential
 from gated.people.preferences import FirstCue
 from gated.types import CredentialKind, SubjectId
+
+if TYPE_CHECKING:  # loaded at the first live enrolment
+    from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator
+    from gated.gallery.enrolment import Enrolled
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +68,7 @@ class FaceService:
         prefer: Callable[[FirstCue | None], None],
         is_enrolling_announced: Callable[[], bool] = lambda: True,
         rate: VisitRate | None = None,
-        given: ConsentsGiven = lambda _, __: (),
+        given: "ConsentsGiven" = lambda _, __: (),
         state: Path | None = None,
         second: SecondCredentials | None = None,
         request_second: Callable[[], None] = lambda: None,
@@ -82,7 +84,9 @@ class FaceService:
         self._settings, self._gallery, self._door = settings, gallery, door
         self._release_s, self._report = release_s, report
         self._permissions, self._wall, self._prefer = permissions, wall, prefer
-        self._enrolment = LiveEnrolment(gallery, report, is_enrolling_announced, given)
+        self._is_enrolling_announced, self._given = is_enrolling_announced, given
+        self._enrolment: LiveEnrolment | None = None
+        """The live enrolment, from the first one on."""
         self._attacks, self._rate = attacks, rate or VisitRate()
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
@@ -124,16 +128,17 @@ class FaceService:
         for outcome in self._visits.end_all(now) if self._visits is not None else ():
             self._count_attack(outcome, now)
         self._visits = None
-        self._enrolment.restart()
+        if self._enrolment is not None:
+            self._enrolment.restart()
 
     async def enrol(
         self,
         subject: SubjectId,
         within_s: float,
         min_eye_px: float,
-        operator: Operator,
-        counts: CountNewFace = count_none,
-    ) -> Enrolled:
+        operator: "Operator",
+        counts: "CountNewFace | None" = None,
+    ) -> "Enrolled":
         """Enrol the face of a known person who stands before the gate. Return the result.
 
         `min_eye_px` is the least distance between the eyes, in pixels. `operator` confirms the enrolment live. `counts`
@@ -141,6 +146,11 @@ class FaceService:
         """
         if self._visits is None:
             raise EnrolmentError("the gate sees nothing; check its camera first")
+        from gated.access.enrolment_looks import LookRequirements
+        from gated.access.live_enrolment import LiveEnrolment
+
+        if self._enrolment is None:
+            self._enrolment = LiveEnrolment(self._gallery, self._report, self._is_enrolling_announced, self._given)
         rules = self._visits.rules
         requirements = LookRequirements(
             self._gallery.dimension,
@@ -156,7 +166,7 @@ class FaceService:
         """Handle a message of vision and act on it at once."""
         if self._visits is not None:
             now = time.monotonic()
-            if self._enrolment.observe(seen, now):
+            if self._enrolment is not None and self._enrolment.observe(seen, now):
                 self._visits.forget(seen.track)
             elif self._calibrator is not None and self._calibrator.is_pending:
                 return  # the table knows neither these people nor who is alike

@@ -58,11 +58,6 @@ class CountNewFace(Protocol):
 ConsentsGiven = Callable[[SubjectId, datetime], Sequence[Consent]]
 
 
-async def count_none(_: SubjectId, __: str) -> bool:
-    """Return False: the face waits for acceptance."""
-    return False
-
-
 class LiveEnrolment:
     """Enrols one person at a time, in the event loop's thread. Another thread writes the gallery."""
 
@@ -97,7 +92,7 @@ class LiveEnrolment:
         within_s: float,
         requirements: LookRequirements,
         operator: Operator,
-        counts: CountNewFace = count_none,
+        counts: CountNewFace | None = None,
     ) -> Enrolled:
         """Give a known and consenting person templates of the face before the gate. Return the result.
 
@@ -155,7 +150,7 @@ class LiveEnrolment:
         accepted: Sequence[Embedding],
         requirements: LookRequirements,
         operator: Operator,
-        counts: CountNewFace,
+        counts: CountNewFace | None,
     ) -> Enrolled:
         """Ask the operator to confirm, then store the templates while the confirmation is valid.
 
@@ -171,7 +166,7 @@ class LiveEnrolment:
             if operator.withdrawn.is_set() or time.monotonic() > until:
                 raise WithdrawnError("the office no longer waits; nothing was done")
 
-        is_counted = await counts(subject, self._gallery.embedder_sha256)
+        is_counted = counts is not None and await counts(subject, self._gallery.embedder_sha256)
         at, threshold = datetime.now(UTC), requirements.threshold
         given = partial(self._given, subject, at)
         store = partial(enrol_known, threshold=threshold, at=at, before=refuse_late, is_counted=is_counted, given=given)

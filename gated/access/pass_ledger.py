@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from gated.access.access_rules import Refusal
 from gated.access.pass_keys import PassKey
-from gated.access.passes import LATEST_S, VisitorPass
+from gated.access.passes import LATEST_S, VisitorPass, read_pass
 from gated.errors import StateError
 from gated.storage import database, migrations, sql
 from gated.storage.sqlite_errors import SQL_ERRORS
@@ -50,6 +51,10 @@ class PassCheck:
     site: str
     gate: str
     ledger: "PassLedger"
+
+    def read(self, text: str, door: str, at: datetime | None) -> VisitorPass | Refusal:
+        """Return the pass in `text`, or why it opens nothing at this door and time; see `read_pass`."""
+        return read_pass(text, self.key, self.site, self.gate, door, at=at)
 
 
 class PassLedger:

@@ -1,7 +1,8 @@
 """The settings of one gate. `tables` and `wiring` define the settings. `reading` parses and checks them. `overlay` adds
 the office's settings. `settings_trial` tests the office's settings for some minutes before it keeps them.
 
-Public: __init__, handwritten, keys, model_limits, overlay, proposal, reading, settings_trial, toml_writing, wiring.
+Public: __init__, handwritten, keys, model_limits, overlay, proposal, proposing, reading, settings_trial, toml_writing,
+wiring.
 """
 
 from gated.config.overlay import load

@@ -10,11 +10,10 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from gated.config.overlay import in_force, laid_over, tightening
-from gated.config.proposal import Mark, SettingsProposal, drop_proposal, keep_proposal, read_proposal
+from gated.config.overlay import in_force, laid_over
+from gated.config.proposal import SettingsProposal, drop_proposal, keep_proposal, read_proposal
 from gated.config.reading import load_own
 from gated.config.tables import Settings
-from gated.config.toml_writing import to_toml
 from gated.errors import ConfigError, StateError
 from gated.events import SettingsTried
 
@@ -87,23 +86,6 @@ class BrainStart:
     settings: Settings
     trial: SettingsTrial | None = None
     dropped: str = ""
-
-
-def propose(config: Path, toml: str, lost: Collection[str] = ()) -> None:
-    """Store settings from the office for a trial at the next start. They replace the office's stored settings.
-
-    An empty `toml` leaves only the gate's own settings. `lost`: the parts that are lost now. Raises `ConfigError` with
-    every problem, and `StateError` if the state folder cannot be written.
-    """
-    laid_over(config, toml, "settings from the office")
-    SettingsProposal(Mark(0, sorted(lost)), toml).write(load_own(config).state)
-
-
-def propose_models(config: Path, model_set: str, lost: Collection[str] = ()) -> None:
-    """Propose another model set for the next start, and keep the office's other settings. Raises the same errors as
-    `propose`.
-    """
-    propose(config, to_toml({**tightening(config), ("models", "set"): model_set}), lost)
 
 
 def begin(config: Path) -> BrainStart:

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
-from datetime import datetime, time, tzinfo
 from math import inf
 
 from msgspec import Struct, field
@@ -33,18 +32,6 @@ class Sounding(Struct, frozen=True):
     once: Samples = field(default_factory=lambda: NO_SAMPLES)
     again: Callable[[], Samples] | None = None
     volume: float = 1.0
-
-
-def is_quiet(at: datetime | None, zone: tzinfo, quiet_from: str, quiet_to: str) -> bool:
-    """Return whether quiet hours apply. `at` is an aware time, or None without a trusted clock, which counts as quiet.
-
-    `quiet_from` later than `quiet_to` runs past midnight. Two equal times mean all day, as in a schedule.
-    """
-    if at is None:
-        return True
-    now = at.astimezone(zone).time()
-    begin, end = time.fromisoformat(quiet_from), time.fromisoformat(quiet_to)
-    return begin <= now < end if begin < end else now >= begin or now < end
 
 
 def volume(normal: float, quiet: float, is_night: bool) -> float:

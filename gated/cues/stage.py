@@ -20,10 +20,9 @@ from gated.cues.fingerprint import RequestedFingerprint, ScreenNotes
 from gated.cues.guidance import apply_sight
 from gated.cues.lamps import Lamps, PlayOutput
 from gated.cues.plan import PLAN
+from gated.cues.quiet_hours import is_quiet
 from gated.cues.scene import Scene, ShownSituation, Sight, next_end, shown_situation
 from gated.cues.scene_events import CredentialResult, apply_event, apply_result
-from gated.cues.sound import Sound, is_quiet
-from gated.cues.voice import Voice
 from gated.cues.words import EVERYTHING, Fitted
 from gated.events import Degraded, Event, WorkerReady
 from gated.people.preferences import FirstCue
@@ -31,6 +30,8 @@ from gated.runtime.tasks import Losses, Part, optional
 
 if TYPE_CHECKING:
     from gated.cues.screen import Screen
+    from gated.cues.sound import Sound
+    from gated.cues.voice import Voice
 
 RELEASED = (Situation.OPEN, Situation.OPENING)
 """The situations in which the page counts the release down."""
@@ -64,8 +65,8 @@ class Stage:
         """
         self._settings, self._timezone, self._wall, self._monotonic = settings, timezone, wall, monotonic
         self._losses, self._ask_compared = losses, compared
-        self._lamps, self._voice = Lamps(settings, play), Voice(settings, prompts, fitted)
-        self._sound = Sound(settings.sound_device) if settings.sound == "alsa" else None
+        self._lamps = Lamps(settings, play)
+        self._sound, self._voice = _sound_of(settings), _voice_of(settings, prompts, fitted)
         self._screen = _screen_of(settings, fitted)
         self._may_locate, self._is_locating = may_locate, False
         self._scene, self._shown = Scene(), ShownSituation(Situation.IDLE, -1)
@@ -135,6 +136,7 @@ class Stage:
             yield "fingerprints", self._compare
         if self._sound is not None:
             yield "sound", self._sound.keep
+        if self._voice is not None:
             yield "prompts", self._voice.keep
 
     async def _compare(self, works: Callable[[], None]) -> None:
@@ -183,7 +185,7 @@ class Stage:
 
     def _play_sound(self) -> None:
         """Play the sound of the current situation. An idle gate is silent, or plays the locating sound if allowed."""
-        if self._sound is None:
+        if self._sound is None or self._voice is None:
             return
         situation, is_night = self._shown.situation, self._is_night(PLAN[self._shown.situation])
         self._is_locating = situation is Situation.IDLE and self._may_locate()
@@ -232,3 +234,21 @@ def _screen_of(settings: CueSettings, fitted: Fitted) -> "Screen | None":
     from gated.cues.screen import Screen
 
     return Screen(settings.screen_port, settings.languages, fitted)
+
+
+def _sound_of(settings: CueSettings) -> "Sound | None":
+    """Return the loudspeaker, or None. A gate without one does not load the code of sounds."""
+    if settings.sound != "alsa":
+        return None
+    from gated.cues.sound import Sound
+
+    return Sound(settings.sound_device)
+
+
+def _voice_of(settings: CueSettings, prompts: Path, fitted: Fitted) -> "Voice | None":
+    """Return the sounds of the loudspeaker, or None without one."""
+    if settings.sound != "alsa":
+        return None
+    from gated.cues.voice import Voice
+
+    return Voice(settings, prompts, fitted)

@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from gated.errors import CameraError, EmbeddingError, ModelError
-from gated.face.pass_scan import Scanner
 from gated.face.pipeline import FacePipeline
 from gated.face.vision_messages import (
     MAX_WORDS,
@@ -16,6 +16,9 @@ from gated.face.vision_messages import (
     VisionTrouble,
 )
 from gated.frame import Camera, Frame
+
+if TYPE_CHECKING:  # a gate without visitor passes needs neither zxing nor Pillow
+    from gated.face.pass_scan import Scanner
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +33,7 @@ def serve(
     stop: Callable[[], bool],
     timeout_s: float = 2.0,
     *,
-    scanner: Scanner | None = None,
+    scanner: "Scanner | None" = None,
 ) -> None:
     """Analyse frames until `stop` returns true, or until the camera or a model fails. A failure is sent as
     `VisionTrouble`.

@@ -6,18 +6,21 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from gated.composite import Centring, Composite
 from gated.embedding import Embedding
 from gated.errors import BusyError, StateError, TornError
-from gated.gallery.accepted import AcceptedRecord
-from gated.gallery.holdings import Holdings
 from gated.gallery.register import Register
 from gated.gallery.search import Candidate, GalleryRows, Index
 from gated.people.store import Consent, Person
 from gated.storage.read_only import is_read_only_mode
 from gated.storage.reopening import Reopening
 from gated.types import SubjectId
+
+if TYPE_CHECKING:  # loaded when a record waits for acceptance, or with the link to the office
+    from gated.gallery.accepted import AcceptedRecord
+    from gated.gallery.holdings import Holdings
 
 log = logging.getLogger(__name__)
 
@@ -199,9 +202,9 @@ class Gallery:
 
     def confirm(
         self, subject: SubjectId, digest: bytes, probes: Sequence[Embedding], threshold: float
-    ) -> AcceptedRecord | None:
+    ) -> "AcceptedRecord | None":
         """Confirm a waiting face as in `Holdings.confirm`, and update the index."""
-        accepted = Holdings(self._register).confirm(
+        accepted = self._holdings().confirm(
             subject, digest, probes, self.embedder_sha256, threshold, centring=self.centring
         )
         if accepted is not None:
@@ -214,12 +217,18 @@ class Gallery:
 
         `me`: the name of this gate. The call is cheap if nothing has changed.
         """
-        holdings = Holdings(self._register)
+        holdings = self._holdings()
         changes = id(self._register), *holdings.changes()
         if changes != self._counted:
             gates = [each for each in holdings.neighbours() if not each.is_trusted and each.gate != me]
             self._to_accept, self._counted = (len(gates), len(holdings.disputed())), changes
         return self._to_accept
+
+    def _holdings(self) -> "Holdings":
+        """Return the register as the office's records change it."""
+        from gated.gallery.holdings import Holdings
+
+        return Holdings(self._register)
 
     def tidy(self) -> None:
         """Wipe the traces of replaced data. The next start finishes a wipe that another process blocks now."""

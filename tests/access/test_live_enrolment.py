@@ -248,6 +248,11 @@ class Yard:
         self.frame, self.embeddings = 0, {1: FACE}
         self.operator = Operator()
 
+    @property
+    def looks(self):
+        """The looks of the live enrolment, or None while there is none."""
+        return self.faces._enrolment and self.faces._enrolment._looks
+
     async def stand(self, until, **odd):
         """Stand before the gate at ten frames a second of frame time, until the condition is true."""
         async with asyncio.timeout(20):
@@ -326,7 +331,7 @@ async def test_a_refused_visitor_is_judged_again_after_enrolment(yard):
 
 async def test_during_an_enrolment_a_neighbour_is_still_let_in(yard):
     task = yard.enrols()
-    await yard.stand(lambda: yard.faces._enrolment._looks is not None)
+    await yard.stand(lambda: yard.looks is not None)
     yard.embeddings[2] = OTHER
     await yard.stand(lambda: yard.door.released)
     assert [fact.subject for fact in yard.said(AccessGranted)] == [BOB]
@@ -401,9 +406,9 @@ async def test_a_gate_without_vision_enrols_nobody(yard):
 
 async def test_looks_of_a_lost_camera_are_not_combined_with_those_of_the_next(yard):
     task = yard.enrols()
-    await yard.stand(lambda: yard.faces._enrolment._looks and len(yard.faces._enrolment._looks.accepted) == 2)
+    await yard.stand(lambda: yard.looks and len(yard.looks.accepted) == 2)
     yard.faces.stop()
-    assert yard.faces._enrolment._looks.accepted == []
+    assert yard.looks.accepted == []
     yard.faces.begin(READY)
     await yard.stand(task.done)
     assert task.result().templates == MOST_TEMPLATES
@@ -449,7 +454,7 @@ async def test_another_face_ends_the_enrolment(yard, goes):
     """The first person leaves and another comes, or the tracker confuses the two."""
     yard.gallery._register.admit(Person(CAT, "Cat", "2-403", "active", AT, AGREED))
     task = yard.enrols(CAT)
-    await yard.stand(lambda: yard.faces._enrolment._looks and yard.faces._enrolment._looks.accepted)
+    await yard.stand(lambda: yard.looks and yard.looks.accepted)
     if goes:
         yard.faces.observe(TrackEnded(1, time.monotonic()))
     yard.embeddings = {2 if goes else 1: THIRD}
@@ -465,7 +470,7 @@ async def test_another_face_ends_the_enrolment_while_the_operator_is_asked(yard)
     task = yard.enrols()
     await yard.stand(lambda: yard.operator.asked)
     yard.embeddings = {1: THIRD}
-    await yard.stand(lambda: yard.faces._enrolment._looks.has_other_face)
+    await yard.stand(lambda: yard.looks and yard.looks.has_other_face)
     yard.operator.may_answer.set()
     with pytest.raises(EnrolmentError, match="a different face"):
         await task
@@ -474,7 +479,7 @@ async def test_another_face_ends_the_enrolment_while_the_operator_is_asked(yard)
 
 async def test_the_same_person_who_returns_may_continue(yard):
     task = yard.enrols()
-    await yard.stand(lambda: yard.faces._enrolment._looks and yard.faces._enrolment._looks.accepted)
+    await yard.stand(lambda: yard.looks and yard.looks.accepted)
     yard.faces.observe(TrackEnded(1, time.monotonic()))
     yard.embeddings = {2: FACE}
     await yard.stand(task.done)
@@ -489,7 +494,7 @@ async def test_a_cancellation_at_any_moment_leaves_nothing(yard, when):
         yard.operator.may_answer.clear()
     task = yard.enrols()
     if when == "while looking":
-        await yard.stand(lambda: yard.faces._enrolment._looks and yard.faces._enrolment._looks.accepted)
+        await yard.stand(lambda: yard.looks and yard.looks.accepted)
     if when == "while asked":
         await yard.stand(lambda: yard.operator.asked)
     yard.operator.gives_up()

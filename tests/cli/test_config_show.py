@@ -2,7 +2,8 @@
 
 import json
 
-from gated.config.settings_trial import begin, propose
+from gated.config.proposing import propose
+from gated.config.settings_trial import begin
 from gated.events import SettingsTried
 
 

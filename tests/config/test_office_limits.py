@@ -14,8 +14,9 @@ from gated.config import Settings, load, load_own
 from gated.config.model_limits import measured
 from gated.config.office_limits import loosened
 from gated.config.overlay import ALLOWED, laid_over
+from gated.config.proposing import propose, propose_models
 from gated.config.safe import QUIETEST, Safe, loosens, permissions_of
-from gated.config.settings_trial import begin, propose, propose_models
+from gated.config.settings_trial import begin
 from gated.config.toml_writing import to_toml
 from gated.errors import ConfigError
 from gated.face.manifest import load_manifest

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from gated.config import load
-from gated.config.settings_trial import propose
+from gated.config.proposing import propose
 
 pytestmark = pytest.mark.slow
 

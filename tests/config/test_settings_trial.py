@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gated import atomic_files
-from gated.config import load, proposal, settings_trial
-from gated.config.settings_trial import DECIDED_S, HEALTHY_S, STARTS, SettingsTrial, begin, propose, propose_models
+from gated.config import load, proposal, proposing, settings_trial
+from gated.config.proposing import propose
+from gated.config.settings_trial import DECIDED_S, HEALTHY_S, STARTS, SettingsTrial, begin
 from gated.errors import ConfigError, StateError
 from gated.events import SettingsTried
 
@@ -106,14 +107,6 @@ def test_a_start_is_counted_on_disk_before_it_happens(config):
     assert '"starts":1' in (config.parent / "state" / "office.trial.toml").read_text()
 
 
-def test_an_invalid_proposal_is_refused_with_every_problem_and_changes_nothing(config):
-    propose(config, office(7))
-    with pytest.raises(ConfigError) as caught:
-        propose(config, "access.frames = 0\ndoor.lock_pin = 3\nsync.url = 'mqtts://evil'\n")
-    assert {p.split(":")[0] for p in caught.value.problems} == {"access.frames", "door.lock_pin", "sync.url"}
-    assert number_of(begin(config).settings) == 7
-
-
 def test_a_proposal_that_conflicts_with_the_gates_settings_is_dropped_at_the_start(config):
     config.write_text(f"{OWN}[second_door]\nlock_pin = 5\n")
     propose(config, "second_door.release_s = 6.0\n")
@@ -170,21 +163,6 @@ def test_a_proposal_during_a_trial_gets_its_own_trial(config):
     assert not first.apply_verdict(BACK)
     assert in_force(config) == "own"
     assert number_of(begin(config).settings) == 8
-
-
-def test_a_new_model_set_changes_no_other_key(config):
-    propose(config, office(7) + '[schedules.day]\nstart = "06:00"\ndays = ["mon", "holiday"]\n')
-    begin(config).trial.apply_verdict(KEPT)
-    propose_models(config, "site", ["vision"])
-    start = begin(config)
-    assert (start.settings.models.set, number_of(start.settings)) == ("site", 7)
-    assert start.settings.schedules["day"].days == ("mon", "holiday")
-    assert start.trial.proposal.mark.lost == ["vision"]
-
-
-def test_a_model_set_is_proposed_without_earlier_office_settings(config):
-    propose_models(config, "site")
-    assert begin(config).settings.models.set == "site"
 
 
 # -- the verdict -------------------------------------------------------------------------------------------------------
@@ -521,7 +499,7 @@ def number_of_trial(running):
 
 def test_the_module_writes_only_through_the_tested_functions():
     """The test above counts only calls in `CALLS`, so `proposal` may write in no other way."""
-    for module in (proposal, settings_trial):
+    for module in (proposal, proposing, settings_trial):
         text = module.__loader__.get_source(module.__name__)
         assert ".write_" not in text
         assert "open(" not in text.replace("os.open(", "")

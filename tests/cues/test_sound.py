@@ -3,8 +3,6 @@
 import asyncio
 import logging
 import re
-from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -13,9 +11,8 @@ from hypothesis import strategies as st
 
 from gated.cues.cue import Rhythm
 from gated.cues.samples import LEVEL, RATE, lead_in, peak_dbfs, silence, tone
-from gated.cues.sound import LEAST_VOLUME, Sound, Sounding, is_quiet, volume
+from gated.cues.sound import LEAST_VOLUME, Sound, Sounding, volume
 
-SHANGHAI = ZoneInfo("Asia/Shanghai")
 BEEP = tone(Rhythm((0.2,), 1))
 LEAD = lead_in()
 
@@ -191,33 +188,6 @@ async def test_the_real_aplay_plays_our_samples_at_our_rate_and_level(tmp_path, 
         await until(lambda: file.exists() and file.stat().st_size >= (LEAD.size + BEEP.size) * 2)
     played = np.frombuffer(file.read_bytes(), "<i2")[LEAD.size :][: BEEP.size] / 32767
     assert np.abs(played - 0.5 * BEEP).max() < 1e-3
-
-
-def at(hour, minute=0):
-    return datetime(2026, 6, 1, hour, minute, tzinfo=SHANGHAI)
-
-
-@pytest.mark.parametrize(
-    ("now", "night"),
-    [(at(21, 59), False), (at(22), True), (at(3), True), (at(6, 59), True), (at(7), False), (at(12), False)],
-)
-def test_quiet_hours_run_past_midnight(now, night):
-    assert is_quiet(now, SHANGHAI, "22:00", "07:00") is night
-
-
-def test_quiet_hours_use_the_time_zone_of_the_site():
-    assert is_quiet(datetime(2026, 6, 1, 15, tzinfo=UTC), SHANGHAI, "22:00", "07:00")
-    assert not is_quiet(datetime(2026, 6, 1, 23, tzinfo=UTC), SHANGHAI, "22:00", "07:00")
-
-
-def test_quiet_hours_within_a_day_and_all_day():
-    assert is_quiet(at(13), SHANGHAI, "12:00", "14:00")
-    assert not is_quiet(at(14), SHANGHAI, "12:00", "14:00")
-    assert all(is_quiet(at(hour), SHANGHAI, "05:00", "05:00") for hour in range(24))
-
-
-def test_without_a_trusted_clock_it_counts_as_night():
-    assert is_quiet(None, SHANGHAI, "22:00", "07:00")
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.booleans())
