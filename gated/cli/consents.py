@@ -14,12 +14,12 @@ from gated.cli.find_person import called, find, sure, yes_option
 from gated.cli.people_stores import unknown_person
 from gated.cli.table_output import show
 from gated.events import ConsentsAccepted
-from gated.gallery.enrolment import plain_text
 from gated.gallery.holdings import Holdings
 from gated.gallery.record_changes import PERSON
 from gated.journal.journal import Journal
 from gated.people.acceptances import Claim
 from gated.people.given_consents import TRANSFER, GivenConsents, offering_consents
+from gated.people.plain_text import plain_text
 from gated.types import SubjectId
 
 FACE_POLL_S = 0.3

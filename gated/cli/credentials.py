@@ -14,11 +14,11 @@ from gated.cli.pins import choose_option, insisted, print_generated_pin
 from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import CredentialError
 from gated.events import CredentialAdded, CredentialRemoved
-from gated.gallery.enrolment import plain_text
 from gated.people import card_readings
 from gated.people.credential import Credential, by_kind
 from gated.people.credential_store import Credentials
 from gated.people.issuing import issue_card, issue_random_pin, remove_duress_pin, revoke_credential, set_pin
+from gated.people.plain_text import plain_text
 from gated.sitetime import iso
 from gated.types import CredentialKind
 

@@ -26,12 +26,12 @@ from gated.cli.table_output import in_words, in_zone, show
 from gated.errors import EnrolmentError
 from gated.events import Event, PersonAdded, PersonEnrolled, PersonRemoved, PersonResumed, PersonSuspended
 from gated.face.pipeline import load_pipeline
-from gated.gallery.enrolment import plain_text
 from gated.gallery.gallery import Gallery
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.people.credential_store import Credentials
 from gated.people.given_consents import TRANSFER
+from gated.people.plain_text import plain_text
 from gated.people.store import Person
 from gated.sitetime import format_time, iso
 from gated.types import SubjectId

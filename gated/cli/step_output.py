@@ -10,7 +10,7 @@ import click
 from gated.cli import streams
 from gated.doctor.finding import SIGNS, Finding
 from gated.errors import ConfigError, GatedError, ProvisionError
-from gated.provision.steps.step import DONE, InstallStep
+from gated.provision.install_step import DONE, InstallStep
 
 AGAIN = "Finished steps stay done. Correct the problem and run the same command again; it continues from there."
 

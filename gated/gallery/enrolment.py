@@ -1,7 +1,6 @@
 """Enrolment: checks the consent, that all pictures show one person, and that the face is not enrolled already."""
 
 import secrets
-import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -11,14 +10,9 @@ from msgspec import Struct
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError, EnrolmentError
 from gated.gallery.gallery import Gallery
+from gated.people.plain_text import plain_text
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import SubjectId
-
-LONGEST_TEXT = 200
-UNPRINTABLE = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-"""Unicode categories that names may not contain: controls, formats (they reverse text), surrogates and line breaks.
-Rare hanzi are in none of them.
-"""
 
 
 class Enrolled(Struct, frozen=True):
@@ -117,18 +111,6 @@ def recognition_consent(person: Person) -> Consent:
         if consent.purpose == RECOGNISE:
             return consent
     raise EnrolmentError(f"{person.subject}: has not agreed to be recognised; ask for that consent first")
-
-
-def plain_text(field: str, value: str) -> str:
-    """Return the text without surrounding blanks. Raises `EnrolmentError`, without the content in its message."""
-    text = value.strip()
-    if not text:
-        raise EnrolmentError(f"{field}: is empty; nobody is enrolled without it")
-    if len(text) > LONGEST_TEXT:
-        raise EnrolmentError(f"{field}: has {len(text)} characters; write at most {LONGEST_TEXT}")
-    if any(unicodedata.category(character) in UNPRINTABLE for character in text):
-        raise EnrolmentError(f"{field}: has control characters or line breaks in it; write plain text")
-    return text
 
 
 def _numbered(pictures: Sequence[Embedding]) -> list[str]:

@@ -10,6 +10,6 @@ bringing   installs the vision unit on older gates, during an update
 bundle     packs gated, its wheels and its data into one file, for a place without a network
 steps      the provisioning steps, in order
 
-Public: bundle, installer_answers, office_machine, office_steps, packages, reader_settings, step_state, steps,
-steps.step, vision_unit.
+Public: bundle, install_step, installer_answers, office_machine, office_steps, packages, reader_settings, step_state,
+steps, vision_unit.
 """

@@ -13,9 +13,9 @@ from gated.atomic_files import atomic_write
 from gated.errors import OfficeError, ProvisionError
 from gated.office.mosquitto import Place
 from gated.provision.gate_units import require_systemd
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.office_machine import UNITS, Seat, office_units
 from gated.provision.step_state import attempted, check_writable, writing
-from gated.provision.steps.step import DONE, StepCheck
 from gated.update.services import systemctl
 
 ANSWER_S, PORT_POLL_S = 30.0, 0.5

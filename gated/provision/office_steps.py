@@ -19,11 +19,11 @@ from gated.office.mosquitto import OWN_IDS, Place, write_broker
 from gated.office.office_creation import create_office, problems
 from gated.office.store import Store
 from gated.provision.gate_units import HIDDEN
+from gated.provision.install_step import DONE, InstallStep, StepCheck
 from gated.provision.office_machine import FOLDER, USER, Seat
 from gated.provision.office_services import OfficeStart, OfficeUnits
 from gated.provision.packages import add_user, install, is_user
 from gated.provision.step_state import attempted, check_writable, writing
-from gated.provision.steps.step import DONE, InstallStep, StepCheck
 from gated.storage.files import hand_over
 from gated.storage.owner import acting_as, maker_of
 from gated.storage.read_only import read_only_mode

@@ -12,12 +12,12 @@ from datetime import UTC, datetime
 from gated import names
 from gated.config.reading import is_day
 from gated.errors import CredentialError
-from gated.gallery.enrolment import UNPRINTABLE
 from gated.gallery.person_data import PersonData
 from gated.people.access_rule import RESIDENT, AccessRule, plain_role, rule_at
 from gated.people.credential import Credential, new_id, unpack_readings
 from gated.people.face_mark import FaceMark
 from gated.people.pin_verifiers import Recipe
+from gated.people.plain_text import UNPRINTABLE
 from gated.people.preferences import Preferences, valid_preferences
 from gated.people.store import Consent, Person, Status
 from gated.protocol.limits import DIGEST_BYTES

@@ -54,6 +54,12 @@ def test_help_loads_nothing_heavy():
     )
 
 
+def test_the_commands_of_an_office_load_no_pins_and_no_numpy():
+    """The office needs neither, and each command would start twice as slowly on a small machine."""
+    code = "import sys, gated.cli.office.office; print(*{'numpy', 'gpiozero', 'gated.office.serve'} & {*sys.modules})"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
 def test_an_unknown_command_is_a_usage_error():
     assert CliRunner().invoke(main, ["opne"]).exit_code == 2
 

@@ -19,10 +19,10 @@ from gated.cli.people_stores import days_of, since_option, until_option
 from gated.cli.place_options import add_option, doors_option, gates_option, one_of, places_of, second_option
 from gated.cli.table_output import in_words, show
 from gated.errors import OfficeError
-from gated.gallery.enrolment import plain_text
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.access_rule import AccessRule, plain_role, rule_at
+from gated.people.plain_text import plain_text
 from gated.protocol.record_keys import key_of
 from gated.protocol.wire_records import HouseholdRecord, RoleRecord, Tombstone, WireAccessRule
 

@@ -14,7 +14,6 @@ from gated.atomic_files import atomic_write
 from gated.cli import show_json, streams
 from gated.cli.office import json_option
 from gated.config import load_own
-from gated.cues.aloud import read_aloud
 from gated.errors import OfficeError
 from gated.journal.journal import KEEP_DAYS
 from gated.office.forms import shelf
@@ -98,6 +97,8 @@ def _write(out: Path, made: list[Form], *, voice: bool) -> None:
 
 
 def _aloud(form: Form) -> bytes:
+    from gated.cues.aloud import read_aloud  # it imports numpy, which most commands of the office do without
+
     sound = io.BytesIO()
     read_aloud(sentences_of(form.text), form.language, sound)
     return sound.getvalue()

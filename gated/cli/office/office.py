@@ -36,8 +36,6 @@ from gated.cli.office.schedule import schedule
 from gated.cli.office.site_settings import names, timezone
 from gated.cli.office.watch import watch
 from gated.office import key_lock
-from gated.office.serve import serve as serve_office
-from gated.office.serve import share_of
 from gated.office.store import Store
 from gated.service import logs
 
@@ -68,6 +66,9 @@ def office(ctx: click.Context, folder: Path) -> None:
 @click.pass_obj
 def serve(folder: Path, share: str, verbose: bool) -> None:
     """Serve the gates until SIGTERM or Ctrl-C, and let new gates join. Mosquitto must run on the same machine."""
+    from gated.office.serve import serve as serve_office  # 0.2 s that the other commands do without
+    from gated.office.serve import share_of
+
     with read_only_unless(None), closing(Store.open(folder)) as store:
         zone = store.zone
     logs.set_up(verbose=verbose, timezone=zone.key)

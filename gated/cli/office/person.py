@@ -19,12 +19,12 @@ from gated.cli.office.old_gates import warn_of_ignored_mark
 from gated.cli.people_stores import days_of
 from gated.cli.preferences import given_mark, given_preferences, mark_options, near_role, preference_options
 from gated.errors import OfficeError
-from gated.gallery.enrolment import plain_text
 from gated.journal.entry import stamp
 from gated.office.gate_consents import with_enrolment_consents
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
 from gated.people.access_rule import plain_role
+from gated.people.plain_text import plain_text
 from gated.protocol.wire_records import WireConsent, WireMark, WirePreferences
 
 _consent = click.option(

@@ -15,9 +15,9 @@ from gated.cli.office.shared_records import store_records, weekly_schedules
 from gated.cli.table_output import show
 from gated.config import Schedule
 from gated.errors import OfficeError
-from gated.gallery.enrolment import plain_text
 from gated.office.office_person import OfficePerson
 from gated.office.store import Store
+from gated.people.plain_text import plain_text
 from gated.protocol.wire_records import HouseholdRecord, RoleRecord, ScheduleRecord
 from gated.sitetime import clock_of
 

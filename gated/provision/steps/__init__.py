@@ -1,7 +1,6 @@
 """The steps that turn a machine into a gate, in order. Each step knows whether it is done, so a second run continues
 where the first one stopped. Each step can be tried without changes, so one dry run finds all problems.
 
-step       the interface of a step
 ground     the machine itself, the folders
 configure  the settings
 material   models, prompts, keys
@@ -10,11 +9,12 @@ office     joining the office
 hardware   camera, pins, the firmware's configuration
 services   Debian's packages for screen and sound, the units, the start
 
-Public: __init__, step.
+Public: __init__.
 """
 
 from collections.abc import Iterator
 
+from gated.provision.install_step import InstallStep
 from gated.provision.step_state import Making
 from gated.provision.steps.configure import WriteSettings
 from gated.provision.steps.ground import Folders, Machine
@@ -23,7 +23,6 @@ from gated.provision.steps.material import Models, PromptFiles, StateKeys
 from gated.provision.steps.office import Office
 from gated.provision.steps.releases import ReleaseKey
 from gated.provision.steps.services import GateStart, Packages, Services
-from gated.provision.steps.step import InstallStep
 
 
 def steps(making: Making) -> Iterator[InstallStep]:

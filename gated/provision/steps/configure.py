@@ -14,9 +14,9 @@ from gated.config.toml_writing import with_tables
 from gated.doctor.finding import amber
 from gated.errors import ConfigError, GatedError, ProvisionError
 from gated.provision.draft import drafted
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.installer_answers import UNNAMED, merged
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.owner import maker_of
 
 

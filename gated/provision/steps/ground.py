@@ -7,8 +7,8 @@ from typing import ClassVar
 from gated.errors import ProvisionError
 from gated.provision import machine_check
 from gated.provision import step_state as making
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.files import own_folder
 from gated.storage.owner import acting_as, maker_of
 

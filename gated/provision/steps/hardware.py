@@ -12,8 +12,8 @@ from gated.config import Settings
 from gated.errors import GatedError, ProvisionError
 from gated.provision import machine_check
 from gated.provision.boot import BEGIN, STRICT, boot_lines, with_lines
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, StepCheck
 
 IN_USE = "in use by the running gate; `gated doctor` shows their state"
 

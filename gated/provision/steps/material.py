@@ -20,8 +20,8 @@ from gated.face.onnx import Model
 from gated.gallery.register import Register
 from gated.journal.journal import Journal
 from gated.provision import step_state as places
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.step_state import Making, attempted
-from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.named_files import reading
 from gated.storage.owner import acting_as, as_holder_of
 

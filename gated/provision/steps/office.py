@@ -7,9 +7,9 @@ from gated.config.reading import read
 from gated.doctor.finding import amber
 from gated.errors import ConfigError, GatedError, ProvisionError
 from gated.protocol.pairing_code import PairingCode
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.installer_answers import UNNAMED
 from gated.provision.step_state import Making, attempted
-from gated.provision.steps.step import DONE, StepCheck
 from gated.storage.named_files import reading
 from gated.storage.owner import acting_as
 from gated.sync.pairing import Pairing

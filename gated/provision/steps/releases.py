@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.step_state import Making, attempted
-from gated.provision.steps.step import DONE, StepCheck
 from gated.update.release import ROOT, Releases
 from gated.update.signature import Key, read_keys
 

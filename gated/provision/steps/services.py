@@ -20,6 +20,7 @@ from gated.provision.gate_units import (
     start,
     unit_files,
 )
+from gated.provision.install_step import DONE, StepCheck
 from gated.provision.packages import (
     VISION_USER,
     Needs,
@@ -31,7 +32,6 @@ from gated.provision.packages import (
     vision_user,
 )
 from gated.provision.step_state import Making, attempted, check_writable, writing
-from gated.provision.steps.step import DONE, StepCheck
 from gated.update.services import systemctl
 
 
