@@ -24,10 +24,10 @@ from gated.access.photo_face import ALL_COVERED, PhotoFace, embedding_of, photo_
 from gated.access.visits import COMPARED_CANDIDATES
 from gated.camera.decoding import decoded_photo
 from gated.camera.pictures import frame_of
-from gated.errors import EmbeddingError, PictureError
+from gated.errors import EmbeddingError, EnrolmentError, PictureError
 from gated.face.pipeline import FacePipeline
 from gated.face.vision_messages import Observation
-from gated.gallery.enrolment import enrol
+from gated.gallery.enrolment import enrol, enrol_known
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
@@ -101,6 +101,54 @@ def enrol_photos(
     Raises `EnrolmentError` if consent or a name is missing, the photos show different people, or the face is enrolled
     already.
     """
+    faces, rejected = _usable(pipeline, photos, rules, is_paper=is_paper)
+    if not faces:
+        return PhotoEnrolment(None, 0, rejected)
+    done = enrol(
+        gallery, applicant.name, applicant.household, [face.embedding for face in faces.values()],
+        consent=applicant.consent, notice=applicant.notice, threshold=rules.threshold, at=datetime.now(UTC),
+        purposes=applicant.purposes, pictures=list(faces),
+    )  # fmt: skip
+    return PhotoEnrolment(done.subject, done.templates, rejected, _covered(faces))
+
+
+def enrol_photos_again(
+    pipeline: FacePipeline,
+    gallery: Gallery,
+    photos: Sequence[Path],
+    subject: SubjectId,
+    rules: FaceRules,
+    *,
+    is_paper: bool = False,
+) -> PhotoEnrolment:
+    """Give a known person a face by the present model set. The result and `is_paper` are those of `enrol_photos`.
+
+    Raises `EnrolmentError` for a person with a face by this model set or without consent, if the photos show different
+    people, or if the face is of somebody else.
+    """
+
+    def refuse_second() -> None:
+        if gallery.has_face(subject):
+            raise EnrolmentError(f"{subject}: has a face by this model set already; nothing was changed")
+
+    refuse_second()
+    faces, rejected = _usable(pipeline, photos, rules, is_paper=is_paper)
+    if not faces:
+        return PhotoEnrolment(None, 0, rejected)
+    done = enrol_known(
+        gallery, subject, [face.embedding for face in faces.values()], threshold=rules.threshold,
+        at=datetime.now(UTC), before=refuse_second, is_counted=True, pictures=list(faces),
+    )  # fmt: skip
+    return PhotoEnrolment(done.subject, done.templates, rejected, _covered(faces))
+
+
+def _usable(
+    pipeline: FacePipeline, photos: Sequence[Path], rules: FaceRules, *, is_paper: bool
+) -> tuple[dict[str, PhotoFace], list[RejectedPhoto]]:
+    """Return the faces of the usable photos, and the other photos with the reason.
+
+    No photo is usable if mouth and nose seem covered in every one: such a face matches others too easily.
+    """
     faces: dict[str, PhotoFace] = {}
     rejected: list[RejectedPhoto] = []
     for photo in photos:
@@ -108,16 +156,14 @@ def enrol_photos(
             faces[str(photo)] = photo_face(pipeline, photo, rules, is_paper=is_paper)
         except (PictureError, EmbeddingError) as error:
             rejected.append(RejectedPhoto(str(photo), str(error).removeprefix(f"{photo}: ")))
-    covered = [photo for photo, face in faces.items() if face.is_covered]
-    if len(covered) == len(faces):  # a face whose lower half was never seen matches others too easily
-        rejected += [RejectedPhoto(photo, ALL_COVERED) for photo in covered]
-        return PhotoEnrolment(None, 0, rejected)
-    done = enrol(
-        gallery, applicant.name, applicant.household, [face.embedding for face in faces.values()],
-        consent=applicant.consent, notice=applicant.notice, threshold=rules.threshold, at=datetime.now(UTC),
-        purposes=applicant.purposes, pictures=list(faces),
-    )  # fmt: skip
-    return PhotoEnrolment(done.subject, done.templates, rejected, covered)
+    covered = _covered(faces)
+    if len(covered) == len(faces):
+        return {}, [*rejected, *(RejectedPhoto(photo, ALL_COVERED) for photo in covered)]
+    return faces, rejected
+
+
+def _covered(faces: Mapping[str, PhotoFace]) -> list[str]:
+    return [photo for photo, face in faces.items() if face.is_covered]
 
 
 def identify_photo(

@@ -9,6 +9,8 @@ from gated.errors import BusyError, ModelError, StateError
 from gated.gallery.other_sets import people_of_other_sets
 from gated.people.store import Person
 
+HOW = "`gated people enrol-again` with photos, or `gated office enrol` at the office"
+"""The two commands that do it."""
 MOST_NAMED = 10
 """Maximum number of people in one sentence."""
 
@@ -30,4 +32,6 @@ def enrol_again_text(settings: Settings) -> str | None:
         return None
     named = ", ".join(called(person) for person in people[:MOST_NAMED])
     more = f" and {len(people) - MOST_NAMED} more (`gated people list`)" if len(people) > MOST_NAMED else ""
-    return f"enrol again, because the face is of another model set than {settings.models.set!r}: {named}{more}"
+    return (
+        f"enrol again, because the face is of another model set than {settings.models.set!r}: {named}{more}; use {HOW}"
+    )

@@ -1,7 +1,6 @@
 """`gated enrol` and `gated people`: manage the people who may enter."""
 
 import secrets
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, datetime
@@ -12,14 +11,14 @@ from zoneinfo import ZoneInfo
 import click
 
 from gated.access.face_service import rules_for
-from gated.access.photo_face import COVERED
 from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhoto, enrol_photos
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents
 from gated.cli.credentials import card, guest, pin
-from gated.cli.enrol_again import people_to_enrol_again
+from gated.cli.enrol_again import HOW, people_to_enrol_again
 from gated.cli.find_person import SHORT_ID, called, find, not_twice, sure, yes_option
 from gated.cli.people_stores import note_copy, unknown_person, zone_of
+from gated.cli.photo_again import enrol_again, paper_option, photos_option, show_enrolment
 from gated.cli.preferences import access_rules, mark, prefer, role, what_somebody_has
 from gated.cli.quarantine import quarantine
 from gated.cli.table_output import in_words, in_zone, show
@@ -40,18 +39,11 @@ from gated.types import SubjectId
 @click.command()
 @click.option("--name", required=True, help="The person's name; it stays on this gate.")
 @click.option("--household", required=True, help="Household: a number or a name.")
-@click.option(
-    "--photo",
-    "photos",
-    required=True,
-    multiple=True,
-    type=click.Path(path_type=Path),
-    help="A photo of this person alone; several are better.",
-)
+@photos_option
 @click.option("--consent", required=True, metavar="REF", help="Reference of this person's consent.")
 @click.option("--notice", required=True, metavar="VERSION", help="Version of the notice read or heard before.")
 @click.option("--transfer", is_flag=True, help="The person also agrees that the face goes to the other gates.")
-@click.option("--paper", is_flag=True, help="The photos are scans of paper photos: PAD does not judge them.")
+@paper_option
 @yes_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_obj
@@ -90,17 +82,7 @@ def enrol(
                 done.subject, done.templates, notice, models.embedder_sha256, list(purposes), is_from_paper=paper
             )
             _write(journal, event)
-    if as_json:
-        show_json(done)
-    else:
-        person = f"{name} ({household})"
-        message = f"enrolled {person}, {done.subject}, with {done.templates} templates"
-        streams.echo(message if done.subject else "nobody was enrolled")
-        for rejected in done.rejected:
-            streams.echo(f"{rejected.photo}: {rejected.reason}", err=True)
-        for photo in done.covered:
-            streams.echo(f"{photo}: {COVERED}", err=True)
-    sys.exit(0 if done.subject else 1)
+    show_enrolment(done, f"{name} ({household})", as_json=as_json)
 
 
 @click.group()
@@ -108,7 +90,7 @@ def people() -> None:
     """Manage the people at this gate: list, suspend, remove, cards, PINs and rights."""
 
 
-for command in (card, pin, guest, role, access_rules, mark, prefer, quarantine, consents):
+for command in (enrol_again, card, pin, guest, role, access_rules, mark, prefer, quarantine, consents):
     people.add_command(command)
 
 
@@ -155,7 +137,7 @@ def list_people(context: Context, as_json: bool) -> None:
         ]
         show(in_zone(columns, zone_of(context)), [[str(row[column]) for column in columns] for row in lines])
         if again:
-            streams.echo("enrol again: the face is of another model set, and opens nothing", err=True)
+            streams.echo(f"enrol again: the face is of another model set, and opens nothing; use {HOW}", err=True)
 
 
 @people.command("show")

@@ -77,17 +77,18 @@ def enrol_known(
     before: Callable[[], None] = lambda: None,
     is_counted: bool = False,
     given: Callable[[], Sequence[Consent]] = tuple,
+    pictures: Sequence[str] = (),
 ) -> Enrolled:
-    """Store templates of a known person who has agreed to it, as the office commanded: one template for each embedding.
+    """Store templates of a known person who has agreed to it: one template for each embedding.
 
     If the person already has a face, the new face waits. `is_counted`: count a first face by a new model set as a new
     person; otherwise that face waits too. `given`: called last; returns further consents that the person gives here.
-    These count at once, unless the face waits.
+    These count at once, unless the face waits. `pictures`: as in `enrol`.
 
     `before` is called when all other checks have passed. An error from it leaves everything unchanged. The data is on
     disk at return; on an error nothing is stored. Raises the errors of `enrol`, and `SubjectNotFoundError`.
     """
-    named = _numbered(embeddings)
+    named = pictures or _numbered(embeddings)
     vectors = _one_face(embeddings, named, gallery, threshold)
     with gallery.enrolling():
         person = gallery.person(subject)
