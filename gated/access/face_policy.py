@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from gated.access.face_evidence import LOOK_SLACK
-from gated.access.pad_evidence import PadFinding, PadRates, judge_pad
+from gated.access.pad_evidence import PadFinding, PadRates, is_clearly_bona_fide, judge_pad
 from gated.gallery.search import Candidate
 from gated.types import SubjectId
 
@@ -50,6 +50,8 @@ class FaceRules(Struct, frozen=True):
     """The least score of a look with the mean of the looks before. It does not move with `threshold`, so that a higher
     threshold never grants more.
     """
+    clear_frames: int | None = None
+    """The number of frames that a clear visit needs. None: `frames`."""
 
 
 class LookVerdict(Struct, frozen=True):
@@ -69,6 +71,8 @@ class LookVerdict(Struct, frozen=True):
     doubted: SubjectId | None = None
     supported: SubjectId | None = None
     """The person of this frame at a threshold that is `LOOK_SLACK` lower: what it adds to the evidence of a visit."""
+    clear: SubjectId | None = None
+    """The person of this frame at a threshold that is `LOOK_SLACK` higher."""
 
     @property
     def named(self) -> SubjectId | None:
@@ -113,12 +117,13 @@ def judge_look(
         return LookVerdict(FaceReason.ODD)
     found = _identified(candidates, pad_score, rules, own)
     supported = _identified(candidates, pad_score, rules, own, LOOK_SLACK).named
+    clear = _identified(candidates, pad_score, rules, own, -LOOK_SLACK).named
     if not pad_score >= rules.pad_threshold:
         imitated = _resembled(candidates, rules)
         return LookVerdict(FaceReason.ATTACK, None, score, pad_score, imitated, found.named, supported)
     if pad_bound is not None and not pad_score >= pad_bound:
         return LookVerdict(FaceReason.UNDECIDED, None, score, pad_score, frozenset(), found.named, supported)
-    return replace(found, supported=supported)
+    return replace(found, supported=supported, clear=clear)
 
 
 def _is_probability(pad_score: float | None) -> TypeGuard[float]:
@@ -184,8 +189,9 @@ def decide_visit(
     """Return the decision about a visit so far, or None to continue.
 
     Grant: the recognition names a person, its last `rules.frames` looks support this person, and PAD finds the visit
-    bona fide, and also these looks alone. Deny: PAD finds an attack, the time is up, or the person has left. `plane`:
-    the log-odds of the visit's motion. `pad_bound`: the PAD threshold that applies now, if it is stricter.
+    bona fide, and also these looks alone. A clear visit needs `rules.clear_frames` only. Deny: PAD finds an attack, the
+    time is up, or the person has left. `plane`: the log-odds of the visit's motion. `pad_bound`: the PAD threshold that
+    applies now, if it is stricter.
     """
     scores = _pad_scores(verdicts)
 
@@ -193,6 +199,8 @@ def decide_visit(
         usual, rates = rules.pad_threshold, rules.pad_rates
         return judge_pad(of, plane, pad_threshold=usual, bound=pad_bound, rates=rates, frames=rules.frames)
 
+    if recognition is not None and _is_clear_visit(recognition, scores, plane, rules, pad_bound):
+        return _grant(recognition, len(verdicts), len(recognition.looks))
     finding = pad(scores)
     if finding is PadFinding.ATTACK:
         best = max(verdicts, key=_score)
@@ -214,6 +222,23 @@ def _is_supported(recognition: Recognition, frames: int) -> bool:
     """Return whether the visit names a person, and enough looks support this person, the latest ones all of them."""
     named, recent = recognition.verdict.named, recognition.looks[-frames:]
     return named is not None and len(recent) == frames and all(each.supported == named for each in recent)
+
+
+def _is_clear_visit(
+    recognition: Recognition, scores: Sequence[float], plane: float | None, rules: FaceRules, pad_bound: float | None
+) -> bool:
+    """Return whether a visit is so clear that `rules.clear_frames` are enough.
+
+    The visit names a person at a threshold that is `LOOK_SLACK` higher, each of its looks names this person at the
+    threshold itself, no other look had a PAD score, and PAD has no doubt.
+    """
+    looks, person = recognition.looks, recognition.verdict.clear
+    if rules.clear_frames is None or not rules.clear_frames <= len(looks) == len(scores):
+        return False
+    usual, rates = rules.pad_threshold, rules.pad_rates
+    named = {each.subject if each.reason is FaceReason.MATCH else None for each in (recognition.verdict, *looks)}
+    is_named = person is not None and named == {person}
+    return is_named and is_clearly_bona_fide(scores, plane, pad_threshold=usual, bound=pad_bound, rates=rates)
 
 
 def _grant(recognition: Recognition, seen: int, frames: int) -> FaceDecision:

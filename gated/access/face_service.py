@@ -369,6 +369,7 @@ def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:
         max_frame_age_s=settings.max_frame_age_s,
         pad_rates=PadRates(settings.pad_bpcer, settings.pad_apcer),
         agreement=vision.threshold - LOOK_SLACK,
+        clear_frames=settings.frames_if_clear,
     )
 
 

@@ -25,6 +25,12 @@ TRUNCATED_AFTER = 2
 """The test is truncated after so many times the least number of frames: within two seconds at three frames a second."""
 
 
+CLEAR_APCER_SHARE = 0.1
+"""A visit is clear if each frame alone would be bona fide at so small a share of the APCER: log-odds of 4.17 with the
+default rates.
+"""
+
+
 class PadFinding(StrEnum):
     """The result of the test so far."""
 
@@ -94,6 +100,27 @@ def judge_pad(
     if strict is None or latest is None or not latest > attack:
         return PadFinding.UNDECIDED
     return PadFinding.BONA_FIDE if strict >= (0 if is_truncated else bona_fide) else PadFinding.UNDECIDED
+
+
+def is_clearly_bona_fide(
+    scores: Sequence[float | None],
+    plane: float | None,
+    *,
+    pad_threshold: float,
+    bound: float | None = None,
+    rates: PadRates,
+) -> bool:
+    """Return whether every frame alone is bona fide beyond doubt, and no motion speaks against it.
+
+    Such a visit needs fewer frames. On rendered approaches, two such frames accepted no attack that the usual test
+    rejects (`models/README.md`). Any odd number gives False.
+    """
+    if not scores or not (plane is None or plane >= 0):
+        return False
+    least = log((1 - rates.bpcer) / (CLEAR_APCER_SHARE * rates.apcer))
+    strict = pad_threshold if bound is None else max(bound, pad_threshold)
+    found = [evidence([score], None, strict) for score in scores]
+    return all(each is not None and each >= least for each in found)
 
 
 def _odds(score: float | None) -> float:

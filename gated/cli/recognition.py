@@ -101,15 +101,15 @@ def _show_estimates(settings: Settings, rounds: int, *, as_json: bool) -> None:
     """Print the cost of each network, and the estimate for each board."""
     pipeline = load_pipeline(settings.models, replace(settings.face, threads=1), plain_layout=True)
     costs = network_costs(pipeline, rounds)
-    found = estimates(costs, settings.access.frames, settings.camera.fps)
+    found = estimates(costs, settings.access.frames_if_clear, settings.camera.fps)
     if as_json:
         show_json({"networks": costs, "estimates": found})
         return
     rows = [[each.name, each.stage, f"{each.macs / 1e6:.0f}", f"{each.here_ms:.2f}"] for each in costs]
     show(["network", "stage", "million multiply-accumulates", "ms here"], rows)
     streams.echo(
-        f"estimates for {pipeline.model_set.name}, one face and {settings.access.frames} frames at "
-        f"{settings.camera.fps:g} a second; not measured on these boards"
+        f"estimates for {pipeline.model_set.name}, one face, a clear visit of {settings.access.frames_if_clear} frames "
+        f"at {settings.camera.fps:g} a second; not measured on these boards"
     )
     rows = [
         [

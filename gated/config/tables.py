@@ -118,12 +118,21 @@ class AccessSettings(msgspec.Struct, frozen=True):
     """The least distance in score between the best candidate and the best candidate of another household."""
     frames: Annotated[int, Meta(ge=1, le=20), Safe.MORE] = 3
     """The number of frames of one visit that must agree."""
+    clear_frames: Annotated[int, Meta(ge=2, le=20), Safe.MORE] = 2
+    """The number that a clear visit needs: score and PAD are far above their thresholds in it. As many as `frames`: no
+    visit is decided sooner.
+    """
     give_up_s: Annotated[float, Meta(ge=0.5, le=30), Safe.LESS] = 3.0
     """After this many seconds without a grant, the gate refuses the visit and names the other credentials."""
     max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5), Safe.LESS] = 1.0
     """A frame older than this many seconds opens nothing."""
     second_credential_s: Annotated[float, Meta(ge=5, le=60), Safe.LESS] = 15.0
     """After a first credential, the second one must follow within this many seconds."""
+
+    @property
+    def frames_if_clear(self) -> int:
+        """The number of frames of a clear visit, never more than of any other."""
+        return min(self.clear_frames, self.frames)
 
 
 class Schedule(msgspec.Struct, frozen=True):

@@ -315,9 +315,9 @@ SENTENCES = {
     "clean the lens, remove its film, or focus it": "擦镜头、撕掉保护膜，或调焦",
     "{} ms a frame, of which the models take {} ({})": "每帧 {0} 毫秒，其中模型 {1}（{2}）",
     "lower [camera] fps, or use a faster board": "降低 [camera] fps，或换更快的主板",
-    "{} s for {} frames and their models; the limit is {} s": "{1} 帧加模型共 {0} 秒；约定 {2} 秒",
-    "raise [camera] fps if the board is fast enough, lower [access] frames, or use a faster board":
-        "主板跟得上就提高 [camera] fps，减少 [access] frames，或换更快的主板",
+    "{} s for the {} frames of a clear visit; the limit is {} s": "明确的一次来访（{1} 帧）共 {0} 秒；约定 {2} 秒",
+    "raise [camera] fps if the board is fast enough, take a smaller model set, or use a faster board":
+        "主板跟得上就提高 [camera] fps，换更小的模型组，或换更快的主板",
     "check both ends of the ribbon cable, and run `rpicam-hello --list`": "检查排线两端是否插好，并运行 `rpicam-hello --list`",
     "no face is in view": "画面里没有人",
     "stand before the gate, and run this again": "站到门前再看一次",

@@ -19,7 +19,8 @@ def candidate(subject="a", score=0.7, household="1", status="active"):
 
 
 def match(subject="a", score=0.7, pad_score=0.9):
-    return LookVerdict(FaceReason.MATCH, subject, score, pad_score, supported=subject)
+    clear = subject if score >= RULES.threshold + LOOK_SLACK else None
+    return LookVerdict(FaceReason.MATCH, subject, score, pad_score, supported=subject, clear=clear)
 
 
 def decided(verdicts, waited_s=0.2, is_over=False, *, visit=None, run=None, **how):
