@@ -16,7 +16,8 @@ from gated.cli.table_output import show
 from gated.config import ModelSettings
 from gated.errors import ModelError
 from gated.face import download, licences
-from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
+from gated.face.manifest import ModelSet, folder_of, load_manifest
+from gated.face.model_entry import ModelEntry
 from gated.face.model_files import pull_set, unaccepted
 from gated.face.onnx import Model
 from gated.face.prove import entry_of, prove

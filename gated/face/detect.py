@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gated.face.align import Points
 from gated.face.lores import LoresPlanes
-from gated.face.manifest import DetectorEntry
+from gated.face.model_entry import DetectorEntry
 from gated.face.onnx import Model, Outputs
 from gated.face.sample import nearest
 from gated.face.tensor import InputTensor

@@ -17,7 +17,7 @@ from urllib.error import HTTPError
 from gated import bounded
 from gated.bounded import CHUNK_BYTES, TooSlowError
 from gated.errors import ModelError
-from gated.face.manifest import MOST_BYTES
+from gated.face.model_entry import MOST_BYTES
 
 TRIES = 4
 """Requests for one file when the connection drops. Each resumes after the last byte."""

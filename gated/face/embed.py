@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from gated.embedding import Embedding, check_embedding
 from gated.errors import EmbeddingError
 from gated.face.align import aligned, similarity
-from gated.face.manifest import EmbedderEntry
+from gated.face.model_entry import EmbedderEntry
 from gated.face.onnx import Model
 from gated.face.sample import Planes, Sampler
 from gated.face.tensor import InputTensor

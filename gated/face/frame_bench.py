@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gated.errors import ModelError
 from gated.face.board_estimate import BOARDS, BoardEstimate, NetworkCost, Stage, estimated
 from gated.face.detect import Face
-from gated.face.manifest import ModelEntry
+from gated.face.model_entry import ModelEntry
 from gated.face.onnx import Model
 from gated.face.pipeline import STAGES, FacePipeline
 from gated.frame import Frame, i420_from_rgb, luma

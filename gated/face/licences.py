@@ -13,7 +13,8 @@ import msgspec
 from gated.atomic_files import atomic_write
 from gated.bounded import MOST_TEXT, read
 from gated.errors import ModelError
-from gated.face.manifest import Manifest, ModelEntry
+from gated.face.manifest import Manifest
+from gated.face.model_entry import ModelEntry
 from gated.wording import UNDECODABLE
 
 LICENCES = "licences.json"

@@ -17,7 +17,8 @@ from gated.config.model_limits import find_manifest
 from gated.errors import ModelError
 from gated.face import licences
 from gated.face.download import Progress
-from gated.face.manifest import ModelEntry, ModelSet, folder_of, load_manifest
+from gated.face.manifest import ModelSet, folder_of, load_manifest
+from gated.face.model_entry import ModelEntry
 from gated.face.model_sources import Supply, bring, is_right, part_of
 from gated.storage.process_lock import FileLock
 

@@ -19,7 +19,7 @@ from gated.bounded import TooLongError, UnplainError, copy_file, open_plain, sha
 from gated.errors import ModelError
 from gated.face.convert.confined import convert_confined
 from gated.face.download import Download, Progress
-from gated.face.manifest import MOST_BYTES, ModelEntry, Source
+from gated.face.model_entry import MOST_BYTES, ModelEntry, Source
 
 FOLDERS = ("", "sources")
 """Places on a stick, relative to its folder."""

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gated.bounded import read
 from gated.errors import ModelError
 from gated.face.held_stderr import held_stderr
-from gated.face.manifest import InputLayout, KnownAnswer, ModelEntry
+from gated.face.model_entry import InputLayout, KnownAnswer, ModelEntry
 from gated.face.tensor import InputTensor
 
 log = logging.getLogger(__name__)

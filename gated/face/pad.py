@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gated.face.detect import Box
 from gated.face.log_odds import log_odds, probability
-from gated.face.manifest import PadEntry
+from gated.face.model_entry import PadEntry
 from gated.face.onnx import Model
 from gated.face.pad_crop import crop_box, reflected_crop, seen_scale
 from gated.face.sample import Planes, Sampler

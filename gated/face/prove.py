@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from gated.bounded import read
 from gated.errors import ModelError
-from gated.face.manifest import MOST_BYTES, KnownAnswer, Manifest, ModelEntry
+from gated.face.manifest import Manifest
+from gated.face.model_entry import MOST_BYTES, KnownAnswer, ModelEntry
 from gated.face.onnx import Model, Outputs, known_input
 
 Values = NDArray[np.float32]

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from gated.face.manifest import InputLayout
+from gated.face.model_entry import InputLayout
 from gated.face.sample import Planes
 
 

@@ -12,7 +12,7 @@ from torch import nn
 
 import looks
 import scenes
-from gated.face.manifest import InputLayout
+from gated.face.model_entry import InputLayout
 from gated.face.onnx import known_input
 
 MANIFEST = Path(__file__).parents[1] / "manifest.toml"

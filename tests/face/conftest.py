@@ -22,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 from PIL import Image, ImageOps
 
 from gated.config import FaceSettings, ModelSettings
-from gated.face.manifest import InputLayout
+from gated.face.model_entry import InputLayout
 from gated.face.model_files import pull_set
 from gated.face.onnx import known_input
 from gated.face.pipeline import FacePipeline, load_pipeline

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from gated import bounded
 from gated.config import ModelSettings
 from gated.errors import BusyError, ModelError
-from gated.face import download
-from gated.face import manifest as manifests
+from gated.face import download, model_entry
 from gated.face.download import Download, secure
 from gated.face.licences import accepted
+from gated.face.manifest import load_manifest
 from gated.face.model_files import pull_set, unaccepted
 from gated.face.model_sources import find
 from gated.face.onnx import Model
@@ -575,7 +575,6 @@ def test_a_shipped_set_needs_no_download():
 
 
 def test_the_sizes_in_the_manifest_are_those_of_the_files(shared):
-    from gated.face.manifest import load_manifest
 
     wanted = [
         each
@@ -623,7 +622,7 @@ def test_no_server_leaves_a_wrong_file_and_a_good_one_completes_the_set(site, sh
 @pytest.mark.parametrize("sizes", [True, False])
 @pytest.mark.parametrize("kind", ["long", "hole", "pipe", "device"])
 def test_a_stick_neither_fills_the_disk_nor_blocks_the_pull(shelf, tmp_path, models, stick, monkeypatch, kind, sizes):
-    monkeypatch.setattr(manifests, "MOST_BYTES", SIZE)
+    monkeypatch.setattr(model_entry, "MOST_BYTES", SIZE)
     site, path = manifest(tmp_path, shelf.url, sizes=sizes), stick / "finds.onnx"
     if kind == "long":
         path.write_bytes(bytes(SIZE + 1))
@@ -642,8 +641,8 @@ def test_a_hole_in_the_place_of_a_model_is_not_read(site, models):
     models.mkdir()
     with (models / "finds.onnx").open("wb") as file:
         file.truncate(1 << 42)
-    entry = manifests.load_manifest(site).model_set("site").detector
-    entry = msgspec.structs.replace(entry, known_answer=manifests.KnownAnswer((("x", 0, 0.0),), 1.0))
+    entry = load_manifest(site).model_set("site").detector
+    entry = msgspec.structs.replace(entry, known_answer=model_entry.KnownAnswer((("x", 0, 0.0),), 1.0))
     with pytest.raises(ModelError, match="longer than 300000 bytes"):
         Model.load(entry, models, 1)
     pull_set(site, "site", accept=True)

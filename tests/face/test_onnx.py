@@ -14,7 +14,8 @@ import pytest
 
 from gated.errors import ModelError
 from gated.face import onnx
-from gated.face.manifest import InputLayout, KnownAnswer, load_set
+from gated.face.manifest import load_set
+from gated.face.model_entry import InputLayout, KnownAnswer
 from gated.face.onnx import Model, known_input
 
 

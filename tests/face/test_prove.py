@@ -13,7 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from gated.config import ModelSettings
 from gated.errors import ModelError
 from gated.face import prove as proving
-from gated.face.manifest import KnownAnswer, Manifest, load_manifest
+from gated.face.manifest import Manifest, load_manifest
+from gated.face.model_entry import KnownAnswer
 from gated.face.model_sources import find
 from gated.face.onnx import Model, known_input
 from gated.face.prove import entry_of, prove

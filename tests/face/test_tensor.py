@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from gated.face.manifest import InputLayout
+from gated.face.model_entry import InputLayout
 from gated.face.tensor import InputTensor
 
 PLANES = np.stack([np.full((4, 4), v, np.float32) for v in (10, 20, 30)])

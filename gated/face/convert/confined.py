@@ -9,7 +9,7 @@ from typing import IO
 
 from gated.bounded import MIB
 from gated.errors import ConfinedError, ModelError
-from gated.face.manifest import MOST_BYTES as MOST_OUTPUT_BYTES
+from gated.face.model_entry import MOST_BYTES as MOST_OUTPUT_BYTES
 from gated.runtime.confined_run import Limits, run
 from gated.storage.owner import acting_as_oneself
 

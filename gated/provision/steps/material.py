@@ -13,7 +13,8 @@ from gated.cues.prompts import check_prompts, render_prompts
 from gated.cues.words import fitted_of
 from gated.errors import GatedError, ModelError, ProvisionError, StateError
 from gated.face.licences import described
-from gated.face.manifest import ModelEntry, ModelSet, folder_of, lawful_set, load_manifest
+from gated.face.manifest import ModelSet, folder_of, lawful_set, load_manifest
+from gated.face.model_entry import ModelEntry
 from gated.face.model_files import pull_set, unaccepted
 from gated.face.model_sources import find, is_right, lacking
 from gated.face.onnx import Model

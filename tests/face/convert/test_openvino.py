@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from gated.errors import ModelError
 from gated.face.convert.openvino import convert_openvino
-from gated.face.manifest import InputLayout
+from gated.face.model_entry import InputLayout
 from gated.face.onnx import known_input
 
 
