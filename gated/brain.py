@@ -194,7 +194,7 @@ class Brain:
                 for task in reversed(tasks):
                     task.cancel()
                     await asyncio.wait([task], timeout=STOP_S)
-                    task.cancel()  # cancel again: a stuck part must not block other parts
+                    task.cancel()  # cancel again, so that a stuck part does not block other parts
 
     def _optional_parts(self) -> Iterable[tuple[str, Part]]:
         """Yield the parts that the gate can do without, by their names in `degraded`. Their failure does not end the

@@ -191,7 +191,7 @@ class CommandRunner:
     def _set_lockdown(self, on: bool, by: str) -> CommandOutcome | None:
         """Begin or end a lockdown. The record keeps the first operator.
 
-        Return a refusal if the lockdown began at the gate: the office cannot end such a lockdown. Otherwise return
+        Return a refusal if the lockdown began at the gate. The office cannot end such a lockdown. Otherwise return
         None.
         """
         state = self._settings.state
@@ -230,7 +230,7 @@ class CommandRunner:
         return tuple(found.finding() for found in msgspec.json.decode(printed, type=_Diagnosis).findings)
 
     async def _gated(self, *arguments: str, within_s: float, well: Collection[int] = (0,)) -> bytes:
-        """Run one of our own commands and return its output. It runs in its own process: the brain must not load
+        """Run one of our own commands and return its output. It runs in its own process, because the brain loads no
         models.
 
         Raises `StateError` with the last line of its errors if its exit status is not in `well`.

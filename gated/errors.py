@@ -88,7 +88,7 @@ class UnacceptedError(EnrolmentError):
 
 
 class CredentialError(GatedError):
-    """A card, a PIN or an access rule cannot be added or removed: it is weak, belongs to another person, or does not
+    """A card, a PIN or an access rule cannot be added or removed. It is weak, belongs to another person, or does not
     exist.
     """
 

@@ -1,4 +1,4 @@
-"""The wiring of vision: its process, the gate's own model set, and the parts that use what vision sees.
+"""The wiring of vision: its process, the gate's own model set, and the parts that use its observations.
 
 `app` builds it and runs it as a critical part. While vision is lost the gate stays on duty, without faces.
 """

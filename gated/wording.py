@@ -42,7 +42,7 @@ def problem(error: msgspec.MsgspecError, kind: Any) -> str:
         field = f"{at}.{named['name']}".strip(".")
         return f"{field}: {'is missing' if 'missing' in named['kind'] else 'is not known here'}"
     if is_key and isinstance(types[0], inspect.DictType):
-        return _sentence(at, f"one of its names will not do; a name is {_of(types[0].key_type)}")
+        return _sentence(at, f"one of its names is invalid; a name is {_of(types[0].key_type)}")
     if isinstance(error, msgspec.ValidationError) and _is_own_message(message):
         return _sentence(at, message)
     return _sentence(at, f"expected {_any(types)}")

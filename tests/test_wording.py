@@ -68,7 +68,7 @@ class Tree(msgspec.Struct, forbid_unknown_fields=True):
         ({"data": "!"}, "data: expected data in base64"),
         ({"tables": 3}, "tables: expected a table"),
         ({"tables": {"a": {"b": "c"}}}, "tables: expected a whole number"),
-        ({"keys": {"A": 1}}, "keys: one of its names will not do; a name is small letters"),
+        ({"keys": {"A": 1}}, "keys: one of its names is invalid; a name is small letters"),
         ({"part": {"type": "root"}}, 'part.type: expected "leaf" or "twig"'),
         ({"part": {"type": "leaf", "size": "big"}}, "part.size: expected a whole number"),
         ({"part": {"type": "twig", "leaves": [{"type": "leaf"}, {"type": "leaf", "size": []}]}},

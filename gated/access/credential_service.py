@@ -163,7 +163,7 @@ class CredentialService:
         async with self._typing:
             households = None if flat is None else self._ring.households(flat)
             waiting = self._second.recognised_homes(door)
-            if flat and not digits and waiting:  # the face says the household, so the PIN needs no flat number
+            if flat and not digits and waiting:  # the face names the household, so the PIN needs no flat number
                 digits, households = flat, waiting
             guess = self.budget.begin(door, households, presented_digest(f"{flat}#{digits}"), waiting)
             if guess is None:

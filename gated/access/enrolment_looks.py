@@ -57,8 +57,8 @@ class EnrolmentLooks:
     """The looks at one face, until there are enough. Pure except for its memory: callers pass the time in.
 
     A look counts only if no other face is in the same frame. If PAD classifies a look as an attack, all earlier looks
-    are discarded: a single lucky look must not be enough. A different face spoils the enrolment. The first look must
-    show mouth and nose, so a template of a covered face never stands alone.
+    are discarded. So a single lucky look is not enough. A different face spoils the enrolment. The first look must show
+    mouth and nose, so a template of a covered face never stands alone.
     """
 
     def __init__(self, requirements: LookRequirements) -> None:

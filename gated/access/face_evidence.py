@@ -1,12 +1,12 @@
 """The evidence of a visit about the person: the embeddings of its looks, combined into one probe and one score. Pure.
 
-`visits` adds each look. The *score of the visit* for a candidate is the quality-weighted mean of the scores of the
-looks, less `SPREAD_COST` times their spread. One search gives it for all candidates: the probe is the mean of the
-looks, part by part.
+`visits` adds each look. The *score of the visit* of a candidate is the quality-weighted mean of the scores of the
+looks. `SPREAD_COST` times their spread is subtracted. One search gives it for all candidates: the probe is the mean of
+the looks, part by part.
 
-A look that disagrees with the mean begins the evidence anew. Another face on the same track therefore never profits
-from earlier looks. Anything odd (NaN, a damaged embedding) ends the evidence. It lasts only as long as the
-visit.
+A look that disagrees with the mean restarts the evidence. Another face on the same track therefore never profits
+from earlier looks. Anything odd (NaN, a damaged embedding) ends the evidence. The evidence ends with
+the visit.
 """
 
 import math
@@ -25,12 +25,12 @@ from gated.types import Score
 
 SPREAD_COST = 0.1
 """Loss of score for each unit of spread. The mean of looks that differ reaches a threshold more often than the lowest
-of three, also for a stranger. Their scores differ by about 0.1 for each unit of spread, and the lowest of three is 0.85
-standard deviations below the mean. So this cost keeps the FPIR near that of the lowest look. It was chosen on
-the pictures of `models/README.md`, so the rates there are slightly optimistic.
+of three, also for a stranger. Their scores differ by about 0.1 for each unit of spread. The lowest of three is 0.85
+standard deviations below the mean. So this cost keeps the FPIR near that of the lowest look. It was chosen on the
+pictures of `models/README.md`, so the rates there are slightly optimistic.
 """
 LOOK_SLACK = 0.1
-"""A single look may score so much less than the visit must. A larger slack hardly lowered the FNIR."""
+"""A single look may score lower than the threshold of the visit by this much. More slack hardly lowered the FNIR."""
 SHORTEST_MEAN = 0.3
 """Least norm of the mean of a unit part. A shorter mean is of looks at several people, and its direction is noise."""
 
@@ -40,8 +40,8 @@ Curve = tuple[tuple[float, float], tuple[float, float]]
 BY_SHARPNESS: Curve = ((90.0, 0.25), (250.0, 1.0))
 BY_LUMINANCE: Curve = ((65.0, 0.7), (95.0, 1.0))
 BY_YAW: Curve = ((16.0, 1.0), (31.0, 0.8))
-"""Weight of a look by one measure. A look with cosine a to the true face counts a / (1 - a^2): the best weights for
-independent errors.
+"""Weight of a look by one measure. A look with cosine a to the true face counts a / (1 - a^2). These weights are the
+best for independent errors.
 
 Five portraits, blurred and scaled to 20 to 80 px between the eyes, scored with themselves: 0.58 to 0.73 at a sharpness
 below 90, about 0.94 at 110 to 150, 0.97 above 250; the number of pixels alone made no difference. Rendered visits gave
@@ -111,7 +111,8 @@ class Looks:
 
 
 def added(looks: Looks | None, look: Embedding, weight: float, centring: Centring, agreement: float) -> Looks:
-    """Return the looks with one more. Begins anew with it if it scores less than `agreement` with the mean before.
+    """Return the looks with one more. Start again with this look if it scores less than `agreement` with the mean
+    before.
 
     `look` is checked already. Raises `EmbeddingError` for a weight that is not above 0 and finite.
     """

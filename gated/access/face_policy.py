@@ -20,7 +20,7 @@ from gated.gallery.search import Candidate
 from gated.types import SubjectId
 
 NOBODYS: Mapping[SubjectId, float] = MappingProxyType({})
-"""Nobody has a threshold of their own."""
+"""No person has an own threshold."""
 
 
 class FaceReason(StrEnum):
@@ -70,13 +70,15 @@ class LookVerdict(Struct, frozen=True):
     imitated: frozenset[SubjectId] = frozenset()
     doubted: SubjectId | None = None
     supported: SubjectId | None = None
-    """The person of this frame at a threshold that is `LOOK_SLACK` lower: what it adds to the evidence of a visit."""
+    """The person of this frame at a threshold that is `LOOK_SLACK` lower. The frame counts for this person in the
+    visit.
+    """
     clear: SubjectId | None = None
     """The person of this frame at a threshold that is `LOOK_SLACK` higher."""
 
     @property
     def named(self) -> SubjectId | None:
-        """Return the person of this frame, whatever PAD makes of it. None for anybody who may not pass."""
+        """Return the person of this frame, without regard to PAD. None for a person who may not pass."""
         return self.subject if self.reason is FaceReason.MATCH else self.doubted
 
 
@@ -109,7 +111,7 @@ def judge_look(
     """Return the verdict of one frame. `candidates` is a search result: one candidate for each subject, best first.
     `own`: people with a higher threshold of their own.
 
-    `pad_bound` is a PAD threshold that applies if it is stricter than that of the rules. A score
+    `pad_bound` is a PAD threshold. It applies if it is stricter than the one of the rules. A score
     between the two is no match and no attack: a strict bound must not make attacks of living faces.
     """
     score = candidates[0].score if candidates else None
@@ -188,10 +190,10 @@ def decide_visit(
 ) -> FaceDecision | None:
     """Return the decision about a visit so far, or None to continue.
 
-    Grant: the recognition names a person, its last `rules.frames` looks support this person, and PAD finds the visit
-    bona fide, and also these looks alone. A clear visit needs `rules.clear_frames` only. Deny: PAD finds an attack, the
-    time is up, or the person has left. `plane`: the log-odds of the visit's motion. `pad_bound`: the PAD threshold that
-    applies now, if it is stricter.
+    Grant if all of these hold: the recognition names a person; its last `rules.frames` looks support this person; PAD
+    finds the visit bona fide; PAD finds these last looks alone bona fide. A clear visit needs `rules.clear_frames`
+    only. Deny: PAD finds an attack, the time is up, or the person has left. `plane`: the log-odds of the visit's
+    motion. `pad_bound`: the PAD threshold that applies now, if it is stricter.
     """
     scores = _pad_scores(verdicts)
 

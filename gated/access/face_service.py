@@ -305,7 +305,9 @@ class FaceService:
         return vision == self._vision and self._gallery.has_face(subject) and score >= least
 
     def _judge(self, subject: SubjectId, now: float, first: FirstCredential | None = None) -> Refusal | None:
-        """Return why a recognised person may not pass by face now, or None. `first` is what the person has shown."""
+        """Return why a recognised person may not pass by face now, or None. `first` is the credential kind that the
+        person has shown.
+        """
         if self._attacks.is_resting(MAIN, subject, now):
             return Refusal.RESTING
         kinds, found = FACE_ALONE | kind_of(first), self.calibration

@@ -156,8 +156,8 @@ class GuessCounts:
         correct.
 
         `households` are those of the flat number that was typed first; None for a PIN alone. A PIN alone also counts
-        for the households `waiting`: a face of theirs waits at this door for a card or PIN. `digest` is that of all
-        typed keys. Without a digest every PIN counts.
+        for the households `waiting`: a face of theirs waits at this door for a card or PIN. `digest` is the digest of
+        all typed keys. Without a digest every PIN counts.
         """
         places = self._places(door, waiting if households is None else households)
         if not self._may_try(places, households is not None, now):
@@ -199,7 +199,7 @@ class GuessCounts:
     def count_card(self, reader: str, now: float, digest: bytes) -> tuple[Guess | None, int]:
         """Count an unknown card. Return the guess to store, and the count of a day if a cap was just reached, else 0.
 
-        `digest` is that of the card. A remembered digest does not count again.
+        `digest` is the digest of the card. A remembered digest does not count again.
         """
         if digest in self._cards or not isfinite(now):
             return None, 0

@@ -105,7 +105,7 @@ class LiveEnrolment:
         nothing could be stored.
         """
         if self._looks is not None:
-            raise EnrolmentError("this gate already enrols somebody; wait for the end of that enrolment")
+            raise EnrolmentError("this gate already enrols another person; wait for the end of that enrolment")
         looks = self._looks = EnrolmentLooks(requirements)
         self._announced_since, is_shown = None, False
         try:

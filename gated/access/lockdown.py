@@ -58,7 +58,8 @@ def begin_lockdown(state: Path, by: str, at: datetime, *, at_gate: bool = False)
 
 
 def end_lockdown(state: Path, by: str = "") -> None:
-    """End the lockdown and record who ended it. If the disk is full, only remove the file: nobody must stay locked out.
+    """End the lockdown and record who ended it. If the disk is full, only remove the file, so that no person stays
+    locked out.
 
     Raises `StateError` if the file cannot be removed either.
     """

@@ -14,15 +14,17 @@ from msgspec import Struct
 from gated.face.log_odds import log_odds
 
 FRAME_LIMIT = 6.0
-"""Most log-odds of one frame, in each direction. PAD nets are overconfident on pictures unlike those of their training,
-so one frame must not outweigh all others. 6 is a probability of 0.9975.
+"""Most log-odds of one frame, in each direction. PAD nets are overconfident on pictures that differ from their
+training. So one frame must not outweigh all others. 6 is a probability of 0.9975.
 """
 PLANE_LIMIT = 2.0
 """Most log-odds of the motion of a plane. It decides doubtful visits only, and never overrules clear PAD scores."""
 
 
 TRUNCATED_AFTER = 2
-"""The test is truncated after so many times the least number of frames: within two seconds at three frames a second."""
+"""The test is truncated after this multiple of the least number of frames. That is within two seconds at three frames a
+second.
+"""
 
 
 CLEAR_APCER_SHARE = 0.1
@@ -59,7 +61,7 @@ def evidence(scores: Sequence[float | None], plane: float | None, pad_threshold:
     """Return the log-odds of a bona fide visit from the PAD scores of its frames. None without any.
 
     The log-odds of the frames, less the log-odds of the threshold, are averaged and not added. Frames of one visit show
-    the same object in the same light, so ten frames give little more evidence than one. On videos, the mean of ten
+    the same object in the same light. So ten frames give little more evidence than one. On videos, the mean of ten
     frames separated prints as a single frame did: 22.1 against 21 % accepted at about the same BPCER
     (`models/README.md`). An average also cannot be driven by the number of frames that a vision process sends. `plane`
     is one value for the visit, and is added once. Any odd number (NaN, infinity, no probability) counts as the clearest
@@ -85,8 +87,8 @@ def judge_pad(
 
     `frames`: the least number of scores for any finding. `bound`: a stricter threshold for bona fide ones, or None. It
     never makes attacks of living faces. From `TRUNCATED_AFTER` times `frames` on, the sign of the evidence decides.
-    This applies the PAD threshold to the whole visit instead of its best frames. The latest `frames` scores may not
-    be a clear attack by themselves: good frames of one face must not pay for another that took its place.
+    This applies the PAD threshold to the whole visit instead of its best frames. The latest `frames` scores alone must
+    not be a clear attack. So good frames of one face cannot outweigh another face that took its place.
     """
     found = evidence(scores, plane, pad_threshold)
     if found is None or len(scores) < frames:
@@ -124,7 +126,7 @@ def is_clearly_bona_fide(
 
 
 def _odds(score: float | None) -> float:
-    """Return the log-odds of a score. Those of 0 for what is no probability."""
+    """Return the log-odds of a score. A number that is no probability counts as 0."""
     return log_odds(-1.0 if score is None else score)
 
 

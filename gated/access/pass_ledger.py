@@ -71,8 +71,8 @@ class PassLedger:
     def spend(self, visitor_pass: VisitorPass, at: datetime) -> bool:
         """Count one use. Return False if no use is left. The use is on disk when this returns True.
 
-        Refuses a pass that ended before the horizon: after a clock was set back, an old pass must not become valid
-        again. Raises `StateError` if the disk fails. Then the use was not counted, and the door must stay closed.
+        Refuses a pass that ended before the horizon. So an old pass does not become valid again after the clock was set
+        back. Raises `StateError` if the disk fails. Then the use was not counted, and the door must stay closed.
         """
         with self._changing() as ledger:
             self._forget((at.astimezone(UTC) - REMEMBERED_FOR).timestamp())
@@ -130,8 +130,9 @@ class PassLedger:
 def _repair(ledger: sqlite3.Connection) -> None:
     """Repair a ledger with damaged rows, so that no pass gains a use.
 
-    A damaged row stays in the table: its pass must not open a door again. If the pass of a damaged row or the horizon
-    is unknown, the horizon becomes the latest end of all undamaged rows. Then every pass that ends no later is refused.
+    A damaged row stays in the table, so that its pass does not open a door again. If the pass of a damaged row or the
+    horizon is unknown, the horizon becomes the latest end of all undamaged rows. Then every pass that ends no later is
+    refused.
     """
     counts = left_out(ledger, ("spent", "horizon"))
     if problem := in_words("passes.db", counts, "the passes of these rows do not open any more; issue new passes"):

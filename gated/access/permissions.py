@@ -101,7 +101,7 @@ class Permissions:
     def is_unlocked(self, schedule: str, at: datetime | None) -> bool:
         """Return whether an unlock schedule releases its door now.
 
-        Only the calendar of the settings counts: a day set by the office must not unlock a door.
+        Only the calendar of the settings counts. A day set by the office unlocks no door.
         """
         return not self.is_locked_down and at is not None and self._own.allows(schedule, at)
 

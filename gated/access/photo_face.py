@@ -31,12 +31,14 @@ PHOTO_ADVICE = {
     "background": "the face is in the background; take a photo of one person alone",
 }
 """Advice for each value of `Observation.problem`."""
-NOT_UPRIGHT = "which way up the face is cannot be seen; turn the picture upright and save it, or take another photo"
+NOT_UPRIGHT = (
+    "the upright direction of the face is unclear; turn the picture upright and save it, or take another photo"
+)
 PRINT = "the picture seems to show a print or a screen; take a photo of the person, or use --paper for a scan"
 ALL_COVERED = "mouth and nose are covered in every photo; add a photo without a mask"
 COVERED = "mouth and nose seem covered; the photo was enrolled, and one without a mask is better"
 NO_SURROUNDINGS = (
-    "the face fills the picture, so a print cannot be told from a person; take the photo from further away. "
+    "the face fills the picture, so PAD cannot distinguish a print from a person; take the photo from further away. "
     "If it is a passport photo that you trust, use --paper"
 )
 
@@ -73,7 +75,7 @@ def photo_face(pipeline: FacePipeline, photo: Path, rules: FaceRules, *, is_pape
 
 
 def upright(pipeline: FacePipeline, rgb: Pixels) -> Frame | None:
-    """Return the picture as a frame with its faces upright. None if the detector is not sure which way up they are."""
+    """Return the picture as a frame with its faces upright. None if the upright direction is unclear."""
     first = frame_of(rgb, 0.0, 0)
     turned = [first, *(frame_of(np.rot90(first.main, turn), 0.0, 0) for turn in range(1, TURNS))]
     turn = upright_turn(pipeline.detector, turned)

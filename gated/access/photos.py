@@ -97,9 +97,8 @@ def enrol_photos(
     """Enrol a person with one template for each usable photo. Return the result. `is_paper`: see `photo_face`.
 
     Each unusable photo is listed with its reason. If no photo is usable, or mouth and nose seem covered in every photo,
-    nobody is enrolled and `subject` is None.
-    Raises `EnrolmentError` if consent or a name is missing, the photos show different people, or the face is enrolled
-    already.
+    no person is enrolled and `subject` is None. Raises `EnrolmentError` if consent or a name is missing, the photos
+    show different people, or the face is enrolled already.
     """
     faces, rejected = _usable(pipeline, photos, rules, is_paper=is_paper)
     if not faces:

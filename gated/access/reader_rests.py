@@ -1,7 +1,7 @@
 """Limit failures: after too many, one kind of credential rests at one reader for a while. Pure except for its memory.
 
-Callers pass the time in. A rest applies to unknown credentials only. Known cards still open: a person with a wrong card
-must not lock out other people. A resting reader checks one card per `CHECK_INTERVAL_S`, so that a fast series of
+Callers pass the time in. A rest applies to unknown credentials only. Known cards still open, so a person with a wrong
+card locks out no other person. A resting reader checks one card per `CHECK_INTERVAL_S`, so that a fast series of
 numbers gains nothing. A success does not reset the count, because a guesser could otherwise wait for residents. PINs
 have a separate budget (see `guess_counts`).
 """
@@ -42,7 +42,8 @@ class FailureCounts:
     def record_failure(self, kind: CredentialKind, reader: str, now: float, digest: bytes = b"") -> bool:
         """Count a failure. Return True if it reached the limit and a rest begins now.
 
-        `digest` is that of the shown credential. The same digest counts once. Without a digest every failure counts.
+        `digest` is the digest of the shown credential. The same digest counts once. Without a digest every failure
+        counts.
         """
         key = (kind, reader)
         recent = [(at, shown) for at, shown in self._failed.get(key, ()) if not now - at > self._window_s]

@@ -13,7 +13,7 @@ from math import isfinite
 from gated.types import CredentialKind, SubjectId
 
 MOST_WAITING = 100
-"""The most people who are waited for. Above it, the oldest window is dropped."""
+"""Largest number of people with a waiting first credential. Above it, the oldest window is dropped."""
 
 
 def _nothing() -> None:

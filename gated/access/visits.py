@@ -117,7 +117,7 @@ class Visits:
         centring: Callable[[], Centring] | None = None,
     ) -> None:
         """`admits` is called once for each new track (see `visit_rate`). If it returns False, the track is ignored.
-        `centring` returns that of the search. None: embeddings have one part, not centred.
+        `centring` returns the centring of the search. None: embeddings have one part, not centred.
         """
         plain = Composite.single(dimension).centring
         self._centring = centring or (lambda: plain)

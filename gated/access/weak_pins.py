@@ -1,7 +1,7 @@
 """Refuses PINs that strangers try first, and reports people with a weak PIN. Used by `credential_service`.
 
 An obvious pattern never opens. A PIN that is weak for its holder opens until the end of the grace period of the
-settings. The gate knows the digits of a PIN only while somebody types it, so it checks the PIN at that moment.
+settings. The gate knows the digits of a PIN only while a person types it. So it checks the PIN at that moment.
 """
 
 from collections.abc import Callable

@@ -1,8 +1,8 @@
 """Decodes an enrolment photo in a process without rights. Used by enrolment from photos, `gated identify` and bench.
 
 A photo comes from anywhere, and decoders have faults that a crafted file may exploit. The command may run as root, so
-it does not decode the file itself. The vision process and `gated evaluate` decode with `pictures` alone: vision has no
-rights, and an evaluation has thousands of pictures of its own.
+it does not decode the file itself. The vision process and `gated evaluate` decode with `pictures` alone. Vision has no
+rights, and an evaluation reads thousands of its own pictures.
 """
 
 import tempfile
@@ -19,7 +19,7 @@ from gated.storage.named_files import reading
 from gated.storage.owner import acting_as_oneself
 
 MOST_SIDE_PX = 1280
-"""The longer side of a decoded photo, as that of a frame of `pictures.frame_of`."""
+"""The longer side of a decoded photo in px, as for a frame of `pictures.frame_of`."""
 LIMITS = Limits(memory_bytes=1536 * MIB, cpu_s=60, output_bytes=4 + 3 * MOST_SIDE_PX**2, time_s=120.0)
 """The largest picture, 64 megapixels, has 183 MiB as RGB. A decoder holds some copies of it at once."""
 
@@ -27,7 +27,7 @@ LIMITS = Limits(memory_bytes=1536 * MIB, cpu_s=60, output_bytes=4 + 3 * MOST_SID
 def decoded_photo(path: Path) -> Pixels:
     """Load a photo as (H, W, 3) uint8 RGB, as `pictures.load_picture` does, at most `MOST_SIDE_PX` on a side.
 
-    Opens the file as the user who may open it. Raises `PictureError` in the cases of `load_picture`.
+    Opens the file with the rights of its user. Raises `PictureError` in the cases of `load_picture`.
     """
     with reading(path), open_picture(path) as source, tempfile.TemporaryFile() as target:
         try:

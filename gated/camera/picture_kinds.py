@@ -1,6 +1,6 @@
-"""Names what a file is by its first bytes, if it is no picture that gated reads. `pictures` uses it.
+"""Names the kind of a file by its first bytes, if it is no picture that gated reads. `pictures` uses it.
 
-So somebody who chose the wrong file learns which file it is, and what to do. Pure functions over bytes.
+So the error for a wrong file names its kind and the next step. Pure functions over bytes.
 """
 
 import codecs
@@ -75,7 +75,7 @@ def is_heic(head: bytes) -> bool:
 
 
 def other_kind(head: bytes) -> str | None:
-    """Return what a file is and what to do, for what is no picture that gated reads. None if it may be one.
+    """Return the kind of a file and the next step, if it is no picture that gated reads. None if it may be one.
 
     HEIC is named too. `head`: the first `HEAD_BYTES` of the file.
     """

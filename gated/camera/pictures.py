@@ -1,6 +1,6 @@
 """Load pictures of phones and scanners from files, upright, as RGB. Other files are refused with a clear error.
 
-HEIC needs the package pillow-heif (extra `heic`). Without it such a picture is refused by its name.
+HEIC needs the package pillow-heif (extra `heic`). Without it the error names such a picture as HEIC.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""`gated calibrate`: shows the threshold that fits the enrolled people, and whom the registrar should ask again."""
+"""`gated calibrate`: shows the threshold that fits the enrolled people, and the people to enrol again."""
 
 import sys
 from contextlib import closing

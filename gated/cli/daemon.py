@@ -40,7 +40,7 @@ def run(context: Context, service: bool, vision_socket: Path, once: bool, verbos
         """Run the brain until it is stopped, then end the process without waiting for a hanging thread."""
         socket = vision_socket if service else None
         await app.run(context.own_settings, context.path.resolve(), own_latch=not service, once=once, vision=socket)
-        # All files are written and closed. A thread may still hang in the kernel, such as in a connect without an
+        # All files are written and closed. A thread may still hang in the kernel, for example in a connect without an
         # answer. A normal interpreter exit would wait for it longer than a stop may take.
         logging.shutdown()
         os._exit(0)

@@ -16,7 +16,9 @@ MOST_NAMED = 10
 
 
 def people_to_enrol_again(settings: Settings) -> list[Person]:
-    """Return the people whose face the model set in the settings cannot search. Empty if that cannot be found out."""
+    """Return the people with a face that the model set in the settings cannot search. Empty if that cannot be found
+    out.
+    """
     from gated.face.manifest import load_set
 
     try:

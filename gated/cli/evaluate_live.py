@@ -47,11 +47,11 @@ DONE: dict[Answer, str] = {
 def evaluate_live(settings: Settings, wanted: dict[Kind, int], *, as_json: bool) -> None:
     """Guide the installer, and store and print the rates. Raises `UsageError` without a terminal."""
     if not sys.stdin.isatty():
-        raise click.UsageError("--live needs a person at a terminal who stands at the gate")
+        raise click.UsageError("--live needs a terminal and a person at the gate")
     chosen = lawful_set(settings)
     ready = ready_with(chosen)
     rules = rules_for(settings.access, ready)
-    streams.echo("the doors stay shut for faces, and no attack counts against a resident; the way out works", err=True)
+    streams.echo("the doors stay shut for faces, and no attack counts against a resident; the exit works", err=True)
     service = Path(VISION) if Path(VISION).exists() else None
     with in_view(settings, service) as view:
         answers = [

@@ -155,7 +155,7 @@ def _found(gates: list[Neighbour], name: str, me: str) -> Neighbour:
 
 
 def _state(gate: Neighbour) -> str:
-    """Return in words who accepted the keys of a gate, if anybody."""
+    """Return in words whether the keys of a gate are accepted, and by whom."""
     if gate.is_trusted:
         return BY.get(gate.by, f"signed by {gate.by}")
     if gate.by == OVER and gate.accepted == gate.keys:

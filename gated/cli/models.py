@@ -141,8 +141,7 @@ def pull(
 @click.argument("file", type=click.Path(path_type=Path))
 @click.pass_obj
 def prove_model(context: Context, file: Path) -> None:
-    """Take the known answer of the model in FILE, and write it to FILE.known_answer.toml, for the manifest.
-
+    """Compute the known answer of the model in FILE, and write it to FILE.known_answer.toml, for the manifest.
     onnxruntime and the reference evaluator of onnx must agree on the known input. FILE must have the SHA-256 of a model
     in the manifest. Needs the package onnx (pip install 'gated[prove]'), and some minutes for a large model.
     """

@@ -53,9 +53,9 @@ def enrol(
 ) -> None:  # fmt: skip
     """Enrol a person who has consented, from photos. The photos are not stored.
 
-    A photo that lies sideways is turned upright. A photo of a print or a screen is refused. At least one
-    photo must show mouth and nose. Name --paper only for paper
-    photos that you scanned yourself: then anybody's printed photo is accepted. The journal records it.
+    A photo that lies sideways is turned upright. A photo of a print or a screen is refused. At least one photo must
+    show mouth and nose. Give --paper only for paper photos that you scanned yourself: PAD then accepts every printed
+    photo. The journal records it.
 
     Exit 1 when nobody was enrolled: no photo is usable, or another person has this face.
     """

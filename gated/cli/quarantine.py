@@ -21,8 +21,8 @@ def quarantine() -> None:
     """Show office records that this gate holds back, and accept them.
 
     bulk: more people, or first faces by a new model set, than the hourly limit. duplicate: the face is similar to
-    another person's here. changed: a new face of a person known here. The old face counts until somebody accepts the
-    new one, or until the person shows the new face together with their own card or PIN. vector: not a valid face. It
+    another person's here. changed: a new face of a person known here. The old face counts until the new one is accepted
+    here, or until the person shows the new face together with their own card or PIN. vector: not a valid face. It
     cannot be accepted; the office must send another.
 
     The office may announce a batch, and accept "bulk" itself, for up to `[sync] most_new_in_batch` people in total.

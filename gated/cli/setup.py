@@ -152,8 +152,8 @@ def _gallery(settings: Settings) -> str | None:
 
 
 def _access_rules(settings: Settings) -> str | None:
-    """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody. Warn of people whose
-    face needs a card or PIN, and who have none.
+    """Raise `ConfigError` if an access rule names an unknown schedule: such a rule admits nobody. Warn of people
+    without a card or PIN whose face needs one.
     """
     from gated.people.credential_store import Credentials
 
@@ -176,7 +176,7 @@ def _access_rules(settings: Settings) -> str | None:
 
 
 def _calendar(settings: Settings) -> str | None:
-    """Warn of calendar days to enter or correct. Not a problem: a missing day admits nobody who has no access rule."""
+    """Warn of calendar days to enter or correct. Not a problem: a missing day widens no access."""
     from gated.doctor.checks import calendar_faults
 
     return "; ".join(calendar_faults(settings, datetime.now(UTC))) or None

@@ -37,7 +37,7 @@ def check_steps(steps: Iterable[InstallStep], wrong: Iterable[GatedError] = ()) 
             advice = "run this with sudo" if os.geteuid() else "check that the disk can be read"
             found.append(ProvisionError(f"{error.filename}: cannot be examined ({error.strerror}); {advice}"))
             continue
-        except GatedError as error:  # a broken part must not stop the other checks
+        except GatedError as error:  # the other checks run in spite of a broken part
             found.append(error)
             streams.echo(f"✗ {step.title}: 1 to correct")
             continue

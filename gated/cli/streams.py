@@ -107,7 +107,7 @@ def prepare() -> None:
 
 
 def finish() -> None:
-    """Flush both output streams before Python's own exit does. Raises `OSError` if the reader is gone."""
+    """Flush both output streams before Python's own exit does. Raises `OSError` if the reader has closed."""
     for stream in (sys.stdout, sys.stderr):
         if not stream.closed:
             stream.flush()
@@ -133,7 +133,7 @@ def _leave() -> None:
 
 
 def are_lost() -> bool:
-    """Return whether the terminal or file of buffered output is gone."""
+    """Return whether the terminal or file of buffered output no longer exists."""
     try:
         finish()
     except OSError:

@@ -78,7 +78,7 @@ def _below(own: Measured | None, new: Measured | None) -> str:
     """Return why the office may not choose this model set. A set that is not in the manifest is allowed: it opens
     nothing.
 
-    A set of the same grade needs all PAD models of the installer's set: with fewer of them, more prints are accepted.
+    A set of the same grade needs all PAD models of the installer's set. With fewer models, PAD accepts more prints.
     """
     if own is None or new is None or new.grade not in GRADES or own.grade not in GRADES:
         return ""

@@ -91,8 +91,8 @@ class BrainStart:
 def begin(config: Path) -> BrainStart:
     """Return the settings for this start: the settings on trial, with the start counted, or else the settings in force.
 
-    Call it only while no other brain runs. Raises `ConfigError` only if the gate's own settings are wrong: the office
-    must not be able to prevent a start.
+    Call it only while no other brain runs. Raises `ConfigError` only if the gate's own settings are wrong, so that the
+    office cannot prevent a start.
     """
     state = load_own(config).state
     try:

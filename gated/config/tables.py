@@ -104,7 +104,7 @@ class AccessSettings(msgspec.Struct, frozen=True):
     it.
     """
     fpir: Annotated[float, Meta(ge=1e-5, le=0.05), Safe.LESS] = 0.003
-    """The target of the calibration: the share of strangers who are accepted, at the present number of people."""
+    """The target of the calibration: the share of strangers that the gate accepts, at the present number of people."""
     strangers_a_day: Annotated[float, Meta(gt=0, le=100_000)] = 100.0
     """The number of strangers a day whose face this gate compares, for the false-accept budget. 100: visitors and
     couriers of 72 households. A gate at a busy street has more. It changes no decision.

@@ -212,8 +212,8 @@ FAILS = {"strike": "secure", "reverse_strike": "safe", "maglock": "safe"}
 
 
 def pin_problems(door: Wires, second: Wires | None, readers: ReaderSettings, cues: CueSettings) -> list[str]:
-    """Return the contradictions of the wiring: a pin with two functions, or a lock that does not meet the requirements
-    of the site.
+    """Return the contradictions of the wiring. Examples: a pin with two functions, or a lock that does not meet the
+    requirements of the site.
     """
     used = used_pins(door, second, readers, cues)
     count = Counter(pin for _, pin in used)

@@ -56,7 +56,7 @@ class Scene(Struct, frozen=True):
     unusable_at: float | None = None
     """When the current face became unusable, or None."""
     looking_at: float | None = None
-    """When the wait for a decision began. None: nobody waits, or the gate already offers the other credentials."""
+    """When the wait for a decision began. None: no person waits, or the gate already offers the other credentials."""
     decided: int | None = None
     """The track of a face with a decision, or of a face that stands there for too long. It gets no more cues."""
 

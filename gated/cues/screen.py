@@ -75,7 +75,7 @@ class Page(msgspec.Struct, frozen=True):
     first: FirstCue | None = None
     notes: list[tuple[Language, str]] = []
     phone: str = ""
-    """The telephone number to call now. Empty if there is no number, or if nobody needs to call."""
+    """The telephone number to call now. Empty if there is no number, or if no person needs to call."""
     left_s: float | None = None
     """The remaining time of the release, or None without a countdown."""
     release_s: float | None = None

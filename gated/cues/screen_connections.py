@@ -1,8 +1,9 @@
 """The limits on connections to the gate screen's server. They keep it usable for the kiosk's browser.
 
 Every program of this machine can open connections and hold them. So it closes a connection without a complete request
-within the time limit. Above the limit (for an address, or in total) it closes a connection: the oldest one without a
-response in progress, or else the oldest of all. The browser retries by itself, so it always gets a connection.
+within the time limit. Above the limit (for an address, or in total) it closes the oldest connection without a response
+in progress. If all have one, it closes the oldest of all. The browser retries by itself, so it always gets a
+connection.
 """
 
 import asyncio

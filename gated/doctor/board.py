@@ -36,7 +36,7 @@ temperature control). 5 °C before that, an installer still has time to add a ve
 SPARE_MB, LEAST_MB = 150.0, 50.0
 """Limits of free memory, in MB: amber below the first, red below the second.
 
-A second brain and vision process, beside the running ones, need about 280 MB. Below 50 MB the
+A second pair of brain and vision process needs about 280 MB. Below 50 MB the
 kernel soon kills processes.
 """
 

@@ -1,6 +1,6 @@
 """Reports the calibrated threshold and the false-accept budget: how seldom a stranger is accepted by face.
 
-The doctor, the handover page and `gated status` use it. It reads what the brain stored, and no face.
+The doctor, the handover page and `gated status` use it. It reads the stored calibration of the brain, and no face.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ ALIKE_STEP = "run `gated calibrate` at the gate: it names them and the next step
 
 
 def of_faces(settings: Settings) -> Iterator[Finding]:
-    """Yield the budget, and the number of people who need the registrar. Nothing before the first calibration."""
+    """Yield the budget, and the number of people for the registrar to see. Nothing before the first calibration."""
     stored = stored_calibration(settings.state, settings.models.set)
     if stored is None:
         return

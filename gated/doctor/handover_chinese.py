@@ -3,8 +3,8 @@
 Each English sentence is kept as in the code, with `{}` for a value. In the Chinese sentence `{0}` and `{1}` are these
 values in their order. Texts of a library or the kernel stay untranslated: a reader can then search for them.
 
-The sentences stay one table, although the file is long: a translator reads it from top to bottom, and a test compares
-it with the code of the doctor.
+The sentences stay in one table, although the file is long. A translator reads it from top to bottom, and a test
+compares it with the code of the doctor.
 """
 
 import re

@@ -1,8 +1,8 @@
 """The latch: a separate service that owns every GPIO pin and outlives the brain.
 
 It serves one brain on a Unix socket. A lock is released only under a lease or a fire release. A grant or schedule lease
-ends at the first of three events: the connection ends, the brain's heartbeat stops, or the lease expires. The exit
-button and the fire input need no brain.
+ends as soon as the connection ends, the brain's heartbeat stops, or the lease expires. The exit button and the fire
+input need no brain.
 """
 
 import asyncio
@@ -195,8 +195,8 @@ class Latch:
 
 
 def allowed_uids(settings: DoorSettings) -> frozenset[int]:
-    """Return the user ids that may command the latch: the brain's user, or the latch's user if the settings name no
-    brain user.
+    """Return the user ids that may command the latch. That is the brain's user, or the latch's user if the settings
+    name no brain user.
 
     Raises `ConfigError` for a user that does not exist.
     """

@@ -45,7 +45,7 @@ def frames_after(previous_at: float, bits: Iterable[tuple[float, str]]) -> tuple
     """Return the frames in `bits` as `split_frames` does, and the time of the last bit.
 
     `previous_at` is the time of the last bit of the previous frames. A frame that begins within the gap after another
-    frame is dropped: it is the end of a frame that was reported too early.
+    frame is dropped, because it is the rest of a frame that was reported too early.
     """
     whole: list[str] = []
     last_at = previous_at

@@ -60,8 +60,7 @@ def visits(
     """Yield one visit for each probe. A person without pictures in the gallery's folder is a stranger.
 
     A person who could not be enrolled has no visits, and counts as FTE. `frames`: frames of each visit; PAD wants up to
-    `access.pad_evidence.TRUNCATED_AFTER` times those of a grant. `groups`:
-    labels by name.
+    `access.pad_evidence.TRUNCATED_AFTER` times the frames of a grant. `groups`: labels by name.
     """
     for name, photos in probes.items():
         if name in enrolled and name not in subjects:

@@ -1,6 +1,6 @@
 """Labels of people and pairs, and the differences between groups (ISO/IEC 19795-10).
 
-Labels come from a person who knows the pictures, and serve the report alone. Nothing is inferred from a face. The
+A person who knows the pictures writes the labels. Only the report uses them. Nothing is inferred from a face. The
 evaluation of pairs and of folders uses it.
 """
 
@@ -47,10 +47,14 @@ def read_groups(path: Path, names: Collection[str]) -> dict[str, Groups]:
         if len(row) == 2 and row[0] in names:
             found[row[0]] = found.get(row[0], frozenset()) | labels(row[1])
         elif any(row) and number > 1:
-            problem = f"nobody has pictures under the name {row[0]!r}" if len(row) == 2 else "expected NAME,group;group"
+            problem = (
+                f"no person with pictures has the name {row[0]!r}" if len(row) == 2 else "expected NAME,group;group"
+            )
             problems.append(f"line {number}: {problem}")
     if problems or not found:
-        raise ConfigError(str(path), problems or ["names nobody with pictures: each line is NAME,group;group"])
+        raise ConfigError(
+            str(path), problems or ["has no name of a person with pictures: each line is NAME,group;group"]
+        )
     return found
 
 
@@ -84,7 +88,7 @@ class Differential(msgspec.Struct, frozen=True):
 def differential(name: str, rates: dict[str, Rate]) -> Differential | None:
     """Return the difference between the groups of `rates`. None with fewer than two groups that were measured.
 
-    Of groups with the same rate, the one with more trials counts.
+    If groups have the same rate, the group with more trials counts.
     """
     known = [(rate.value, rate.n, group) for group, rate in sorted(rates.items()) if rate.value is not None]
     if len(known) < 2:

@@ -1,6 +1,6 @@
 """Judges what people hold up to a gate's own camera: PAD alone, with the gate's own rules for a visit.
 
-Nothing opens, and nobody is searched for: every face counts as a sure candidate, so PAD alone decides. `live_view`
+Nothing opens, and no face is searched for. Every face counts as a sure candidate, so PAD alone decides. `live_view`
 gives the observations, `gated evaluate --live` guides the installer.
 """
 
@@ -18,7 +18,7 @@ from gated.gallery.search import Candidate
 from gated.types import Score, SubjectId
 
 Answer = Literal["passed", "refused", "unanswered", "crowd"]
-"""passed, refused: by PAD. unanswered: too few usable frames. crowd: two faces, so nobody knows which was judged."""
+"""passed, refused: by PAD. unanswered: too few usable frames. crowd: two faces, so the judged face is unknown."""
 
 Kind = Literal["bona fide", "print", "phone"]
 KINDS: tuple[Kind, ...] = (BONA_FIDE, "print", "phone")

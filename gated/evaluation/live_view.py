@@ -1,7 +1,7 @@
 """The observations of a stopped gate's own vision, for `gated evaluate --live`.
 
-Vision runs as at the gate: as its service where there is one, with the same confinement. The lock of the gate's
-process is held meanwhile, so no gate runs: no door opens for anybody by face, and no attack counts against a resident.
+Vision runs as at the gate: as its service where there is one, with the same confinement. The command holds the lock
+of the gate's process, so no gate runs meanwhile. No face opens a door, and no attack counts against a resident.
 Leaving needs no software.
 """
 
@@ -50,7 +50,7 @@ class LiveView:
         self._thread.join(5)
 
     def restart(self) -> None:
-        """Forget what was seen until now."""
+        """Forget all observations until now."""
         while not self._seen.empty():
             self._seen.get_nowait()
 

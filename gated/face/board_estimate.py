@@ -21,7 +21,7 @@ Assumptions:
   they do not wait for each other.
 - Threads of the detector gain less (`DETECTOR_PARALLEL`), as the figures for YuNet show.
 - Brain, latch and camera need little of the cores.
-- A network's own efficiency is measured on this machine: its time for one multiply-accumulate, over that of the set.
+- A network's own efficiency is measured on this machine: its time for one multiply-accumulate over the time of the set.
   It is processor time, in the plain layout that onnxruntime has on ARM.
 - The time begins when the pipeline takes the first good frame.
 """
@@ -35,15 +35,15 @@ from gated.face.lanes import MOST as MOST_LANES
 Stage = Literal["detect", "pad", "embed"]
 
 SPEEDUP = {1: 1.0, 2: 1.7, 3: 2.2, 4: 2.7}
-"""Rate of so many cores over that of one."""
+"""Rate of this number of cores over the rate of one."""
 DETECTOR_PARALLEL = 0.5
 """The share of the detector's work that its threads divide (Amdahl). 54 to 59 ms on one core and 33 to 37 ms on four
 give 0.48 to 0.53.
 """
 OVERHEAD = 1.1
-"""Time of a frame over that of its models: the budget of the pipeline."""
+"""Time of a frame over the time of its models: the budget of the pipeline."""
 LEAST, MOST = 0.5, 2.0
-"""Limits of a network's efficiency. Beyond them this machine says nothing about a Pi."""
+"""Limits of a network's efficiency. Beyond these limits, this machine gives no estimate for a Pi."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ BOARDS = (
 
 @dataclass(frozen=True, slots=True)
 class NetworkCost:
-    """What one network does for a frame with one face. `here_ms`: the time of one core of this machine."""
+    """The work of one network for a frame with one face. `here_ms`: the time of one core of this machine."""
 
     name: str
     stage: Stage

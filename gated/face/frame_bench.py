@@ -85,7 +85,7 @@ def _bare(pipeline: FacePipeline, faces: int) -> float:
 
 
 def network_costs(pipeline: FacePipeline, rounds: int = 20) -> list[NetworkCost]:
-    """Time each network alone. Return what it does for a frame with one face, in the order of the pipeline.
+    """Time each network alone. Return its work for a frame with one face, in the order of the pipeline.
 
     The time is the processor's, the shortest of all rounds: other programs only make it longer. The networks take
     turns. Load the pipeline with one thread and the plain layout for this. Raises `ModelError` if the manifest has no

@@ -9,9 +9,8 @@ MOST_SHARE = 0.53
 MiniFASNet crops 2.7 and 4 times the face's extent, and less where the picture ends. Measured with a real print, in
 pictures of four shapes, turned and off centre: without this bound the print scored as bona fide in 10 of 100 views at
 1.1 of the picture's height, and in 46 to 58 of 100 at 1.3 to 1.5. With the bound, none of 1,440 views at 0.25 to 1.5
-passed.
-Above 0.53 MiniFASNet of a site abstains (`least_scale`, `models/README.md`), and the net that remains is weak: at 0.54
-to 0.59 it rejected 7 of 34 bona fide views, and none of 36 was rejected at 0.42 to 0.50. An adult's face of 20 cm has
+passed. Above 0.53 MiniFASNet of a site abstains (`least_scale`, `models/README.md`), and the remaining net is weak. At
+0.54 to 0.59 it rejected 7 of 34 bona fide views. At 0.42 to 0.50 none of 36 was rejected. An adult's face of 20 cm has
 this share at 0.5 m from a camera that sees 41 degrees. If no net votes, the pipeline reports `too_near` as well.
 """
 

@@ -1,6 +1,6 @@
 """Runs the networks of one face side by side, each with its own thread, on as many threads as the machine has cores.
 
-Small networks gain little from a second thread each, and much from a core of their own. onnxruntime works without the
+A small network gains little from a second thread, but much from an own core. onnxruntime works without the
 interpreter's lock. Results do not depend on the number of lanes, because each network has its own session and input.
 The pipeline uses it.
 """
@@ -22,7 +22,7 @@ def available_cores() -> int:
 
 
 def lanes_for(threads: int | None, cores: int) -> int:
-    """Return the number of lanes on so many cores, if each network has so many threads. None: one thread each."""
+    """Return the number of lanes on `cores` cores, if each network has `threads` threads. None: one thread each."""
     return max(1, min(MOST, cores // (threads or 1)))
 
 
@@ -35,7 +35,7 @@ class Lanes:
         self._running: list[Future[Any]] = []
 
     def start(self, job: Callable[[], T]) -> Callable[[], T]:
-        """Start a job. Return a function that waits for its result. That raises whatever the job raised."""
+        """Start a job. Return a function that waits for its result. That function raises the error of the job."""
         if self._pool is None:
             return job
         future = self._pool.submit(job)

@@ -21,7 +21,7 @@ LICENCES = "licences.json"
 
 
 class Accepted(msgspec.Struct, frozen=True):
-    """What the owner accepted, for this file alone. `at`: UTC."""
+    """The acceptance of one file by the owner. `at`: UTC."""
 
     file: str
     sha256: str
@@ -36,7 +36,7 @@ class Accepted(msgspec.Struct, frozen=True):
 
 
 def accepted(folder: Path) -> list[Accepted]:
-    """Return what was accepted for the files of a folder. Empty if the record is missing or damaged."""
+    """Return the acceptances for the files of a folder. Empty if the record is missing or damaged."""
     try:
         return msgspec.json.decode(read(folder / LICENCES, MOST_TEXT), type=list[Accepted])
     except (OSError, *UNDECODABLE):
@@ -81,7 +81,7 @@ def refusal(manifest: Manifest, name: str, entries: Iterable[ModelEntry]) -> Mod
 
 
 def _without(manifest: Manifest, name: str, entry: ModelEntry) -> list[str]:
-    """Return the other sets of the same grade that have no such model."""
+    """Return the other sets of the same grade without such a model."""
     grade = manifest.sets[name].grade
     others = [manifest.model_set(other) for other, each in manifest.sets.items() if each.grade == grade]
     return [other.name for other in others if all(model.file != entry.file for model in other.models)]

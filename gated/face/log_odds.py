@@ -7,7 +7,7 @@ LEAST_PROBABILITY = 1e-6
 
 
 def log_odds(score: float) -> float:
-    """Return log(p / (1 - p)), clamped to finite values. What is not within 0 to 1 counts as 0."""
+    """Return log(p / (1 - p)), clamped to finite values. A number outside 0 to 1 counts as 0."""
     inside = score if 0 <= score <= 1 else 0.0
     share = min(max(inside, LEAST_PROBABILITY), 1 - LEAST_PROBABILITY)
     return log(share / (1 - share))

@@ -53,7 +53,7 @@ class SetEntry(ManifestData, frozen=True):
     then needs its `mean`.
     """
     threshold: Threshold | None = None
-    """Threshold of the set. None: that of its only embedder."""
+    """Threshold of the set. None: the threshold of its only embedder."""
     thresholds: tuple[tuple[Annotated[int, Meta(ge=1)], Threshold], ...] = ()
     """Number of enrolled people and threshold for FPIR 0.3 %. With them the gate calibrates on its own gallery
     (`gated calibrate`); `threshold` is then for enrolment and tracking alone.

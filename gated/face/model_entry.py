@@ -100,7 +100,7 @@ class ModelEntry(ManifestData, frozen=True, tag_field="role"):
     known_answer: KnownAnswer | None = None
     """A model without one is refused."""
     macs: Annotated[int, Meta(ge=1)] | None = None
-    """Multiply-accumulates for one input of `input.size`: those of convolutions and matrix products."""
+    """Multiply-accumulates for one input of `input.size`, in convolutions and matrix products."""
 
     def __post_init__(self) -> None:
         """Check that the sources fit the converter. Raises `ValueError`."""
@@ -138,7 +138,7 @@ CropScale = Annotated[float, Meta(ge=1, le=10)]
 
 
 class PadEntry(ModelEntry, frozen=True, tag="pad", kw_only=True):
-    """Scores PAD on a crop of the box scaled by `crop_scale`. The defaults are those of MiniFASNet."""
+    """Scores PAD on a crop of the box scaled by `crop_scale`. The defaults fit MiniFASNet."""
 
     crop_scale: CropScale
     bona_fide: Annotated[int, Meta(ge=0)]

@@ -1,7 +1,7 @@
 """Brings one model: downloads or copies its sources, verifies them, and converts them.
 
 `model_files` uses it. The result is `FILE.part` in the models' folder, with the digest of the manifest. Each source is
-`SOURCE.part` there until the model is installed, so an interrupted pull resumes with what it has.
+`SOURCE.part` there until the model is installed. So an interrupted pull continues with the received files.
 
 `--from FOLDER` needs no network. The folder, or its subfolder `sources`, holds the finished model or the sources.
 `--mirror BASE` replaces the addresses: each source is at `BASE/SOURCE`, under its name in the manifest. A mirror is
@@ -104,7 +104,7 @@ def _places(folder: Path, name: str) -> Iterator[Path]:
 
 
 def _nowhere(entry: ModelEntry, supply: Supply) -> str:
-    """Return what to do about a model that cannot be had."""
+    """Return the next step for a model without a reachable source."""
     if supply.folder is None:
         return f"{entry.file}: the manifest has no address for it; copy it with --from, or put it into the folder"
     names = [source.file for source in entry.origins if source.file != entry.file]
@@ -126,7 +126,7 @@ def _download(source: Source, folder: Path, supply: Supply, progress: Progress) 
 
 
 def _copy(wanted: ModelEntry | Source, folder: Path, supply: Supply, progress: Progress) -> bool:
-    """Copy a plain file from the folder, and no more of it than the manifest says. Return whether it is there."""
+    """Copy a plain file from the folder, up to the size in the manifest. Return whether it is there."""
     part, source = part_of(folder, wanted), supply.open(wanted.file)
     if source is None:
         return False
@@ -171,6 +171,6 @@ def _convert(entry: ModelEntry, parts: list[Path], ready: Path) -> None:
     if found != entry.sha256:
         ready.unlink()
         raise ModelError(
-            f"{entry.file}: the conversion made another file than the manifest names; report this as a "
-            "bug of gated, and copy the finished file with --from"
+            f"{entry.file}: the converted file is not the one in the manifest; report this bug of gated, and copy the "
+            "finished file with --from"
         )

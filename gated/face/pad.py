@@ -1,8 +1,9 @@
 """Presentation attack detection (PAD): scores whether a face is bona fide. Never asks the resident to do anything.
 
-The nets judge a face and its surroundings: paper and screens have edges, and reflect light in another way. Nets of one
-group are averaged as probabilities. Groups were trained on other pictures with other crops, so their errors differ:
-their log-odds are added, each with its weight. A net abstains where it was not measured. The pipeline runs the nets.
+The nets judge a face and its surroundings. Paper and screens have edges, and reflect light in another way than skin.
+Nets of one group are averaged as probabilities. Each group was trained on other pictures with other crops, so their
+errors differ. Their log-odds are added, each with its weight. A net abstains where it was not measured. The pipeline
+runs the nets.
 """
 
 from collections import defaultdict

@@ -40,7 +40,7 @@ def reflected_crop(picture: Pixels, box: Box, scale: float, target: int) -> Pixe
 
     (s, s, 3) uint8. A square of less than twice `target` px keeps its pixels. A larger one has s = `target`, and each
     pixel is the mean of up to 4 x 4 pixels spread evenly. As in training (johnraivenolazo/face-antispoof-onnx,
-    `src/inference/preprocess.py`): the border is OpenCV's REFLECT_101, and shrinking takes the mean of areas.
+    `src/inference/preprocess.py`), the border is OpenCV's REFLECT_101, and a smaller picture has the mean of areas.
     """
     x, y, width, height = box
     side = max(2, round(max(width, height) * scale))

@@ -125,7 +125,7 @@ class FacePipeline:
         """Return the observation of one face. PAD and embedding run only if the quality is good enough.
 
         `relative_size`: its size over that of the largest face in view. In an enrolment picture the PAD score is None
-        if no PAD net can judge the face. Elsewhere such a face is too near.
+        if no PAD net can judge the face. In other pictures such a face is too near.
         """
         seen = Observation(track, frame.number, frame.at, face.box, face.score)
         crop = self.embedders[0].align(frame.main, face.landmarks)

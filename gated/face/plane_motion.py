@@ -2,8 +2,8 @@
 
 For each track, the surroundings of the face are followed from frame to frame. If they move with the face on its left,
 on its right and above, the face is on something flat that is larger than the face. The result only ever speaks against
-a face. It is no evidence for one: a print that was cut out along the head moves before the street as a head does, and
-a video on a screen shows a head that turns. Somebody who stands still, or a wall without structure, gives no evidence.
+a face. It is no evidence for a real face. A print that was cut out along the head moves before the street like a head.
+A video on a screen shows a head that turns. A person who stands still, or a wall without structure, gives no evidence.
 
 The pipeline uses it on frames that it reads anyway. It compares two frames only when the face has moved.
 """
@@ -17,17 +17,18 @@ from gated.frame import Frame, Pixels, luma
 from gated.types import TrackId
 
 LEAST_MOVE_PX = 2.0
-"""Two frames are compared when the face has moved or grown by so much in the small picture."""
+"""Two frames are compared when the face has moved or grown by this much in the small picture."""
 MOST_AGE_S = 3.0
 """An older frame is not compared: the light may have changed."""
 LEAST_BLOCKS = 4
-"""Fewer blocks that moved or stayed in a region tell nothing about it."""
+"""With fewer blocks that moved or stayed, a region gives no evidence."""
 SHARE, FULL_SHARE = 0.1, 0.3
 """Shares of the blocks that moved along, in the region with the smallest share. Up to the first there is no evidence.
 From the second on it is the strongest.
 
-`models/training/plane.py` measured them on rendered approaches. Of 182 bona fide ones, one wheelchair had weak evidence
-against it, and nobody had strong evidence. Of 52 tablets, 47 had evidence of -1 or stronger (`models/README.md`).
+`models/training/plane.py` measured them on rendered approaches. Of 182 bona fide approaches, one (a wheelchair) had
+weak evidence against it, and none had strong evidence. Of 52 tablets, 47 had evidence of -1 or stronger
+(`models/README.md`).
 """
 MOST_AGAINST = 2.0
 """The strongest evidence, in log-odds. It decides doubtful faces, and never overrules clear PAD scores."""

@@ -1,8 +1,8 @@
-"""Takes the known answer of a model that nobody here has run yet, for `gated models prove`.
+"""Computes the known answer of a model without one, for `gated models prove`.
 
-Two programs compute the model on the known input: onnxruntime, which the gate uses, and the reference evaluator of
-onnx, which is slow and written independently in numpy. If they agree, the numbers are right, and the manifest may name
-them. The only module that imports onnx: a gate does not need it.
+Two programs compute the model on the known input. The gate uses onnxruntime. The reference evaluator of onnx is slow,
+and was written independently in numpy. If they agree, the numbers are right, and the manifest may name them. The only
+module that imports onnx: a gate does not need it.
 """
 
 import hashlib
@@ -36,7 +36,7 @@ LEAST = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A known answer, and how it was taken. `difference`: the largest one between the two programs."""
+    """A known answer, and the programs that computed it. `difference`: the largest one between the two programs."""
 
     entry: ModelEntry
     answer: KnownAnswer
@@ -70,7 +70,7 @@ def entry_of(manifest: Manifest, path: Path) -> ModelEntry:
 def prove(entry: ModelEntry, path: Path) -> Proof:
     """Return the known answer of the model in a file.
 
-    Raises `ModelError` if onnx is not installed, the file is another one, one of the two programs fails, or they
+    Raises `ModelError` if onnx is not installed, if the file is another one, if a program fails, or if the two
     disagree.
     """
     reference, data = _onnx_reference(), read(path, entry.most_bytes)
@@ -113,7 +113,7 @@ def _evaluated(library: ModuleType, data: bytes, inputs: Outputs, file: str) -> 
 def _batch_norm(library: ModuleType) -> Any:
     """Return the operation BatchNormalization in test mode, as the ONNX standard defines it for one output.
 
-    The evaluator's own one, for opset 9 to 13, mixes in the mean and the variance of the input, as in training.
+    For opset 9 to 13, the evaluator's own batch norm mixes in the mean and the variance of the input, as in training.
     """
     base: Any = library.reference.op_run.OpRun
 

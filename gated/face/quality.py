@@ -103,12 +103,12 @@ def problems_of(
 ) -> tuple[Problem, ...]:
     """Return why this face may not be searched for, or enrolled. Empty if it may. A NaN is a problem.
 
-    The problem comes first whose advice helps most. A person who comes to the gate is first too far away: the pose of
-    a tiny face is uncertain, and a passer-by gets no advice. In an enrolment picture the pose comes before the size,
+    The problem with the most helpful advice comes first. A person who comes to the gate is first too far away: the pose
+    of a tiny face is uncertain, and a passer-by gets no advice. In an enrolment picture the pose comes before the size,
     since a turned head has its eyes closer together. Light comes before blur, because a dark picture is exposed longer.
 
     `relative_size`: its size over that of the largest face in view. `is_near`: the result of
-    `face.framing.is_too_near`. For an enrolment picture, that of `is_cut_off`.
+    `face.framing.is_too_near`. For an enrolment picture, the problem of `is_cut_off`.
     """
     q, s = quality, settings
     bounds: dict[Problem, bool] = {

@@ -1,6 +1,6 @@
 """Compares the surroundings of a face in two frames: do they move with the face, or stay where they are?
 
-A print or a screen moves together with what it shows beside the face, and with its own edge. Behind a head the street
+A print or a screen moves together with its picture beside the face, and with its own edge. Behind a head the street
 stays where it is, because the camera is fixed. Pure functions over small brightness pictures, for `plane_motion`.
 """
 
@@ -20,7 +20,7 @@ BLOCK = 0.16
 ACROSS = np.linspace(-BLOCK / 2, BLOCK / 2, 5, dtype=np.float32)
 """A block is compared at 5 x 5 points."""
 LEAST_SHIFT_PX = 1.5
-"""A block tells nothing if both movements differ by less."""
+"""A block gives no evidence if both movements differ by less."""
 LEAST_CONTRAST = 4.0
 """Least standard deviation of a block, in grey levels: more than the sensor's noise in the small picture."""
 NOISE = 2.0
@@ -63,9 +63,9 @@ class Moved:
 def compare(before: Pixels, was: Place, now: Pixels, place: Place) -> Moved:
     """Return how the surroundings moved between two brightness pictures (h, w), with the face at `was` and `place`.
 
-    Each block of the earlier picture is compared with the same place of the later one (it stayed), and with its place
-    after the movement of the face (it moved along). Blocks without structure, outside the picture, or behind the
-    person in the later picture count for neither.
+    Each block of the earlier picture is compared with two places of the later one. It stayed if the same place fits
+    better. It moved along if its place after the movement of the face fits better. Blocks without structure, outside
+    the picture, or behind the person in the later picture count for neither.
     """
     start = BLOCKS * np.float32(was[2]) + np.array(was[:2], np.float32)
     end = BLOCKS * np.float32(place[2]) + np.array(place[:2], np.float32)
@@ -90,7 +90,9 @@ def _counts(blocks: NDArray[np.intp]) -> tuple[int, int, int]:
 
 
 def _is_covered(at: Floats) -> NDArray[np.bool_]:
-    """Return whether places, in sizes of the face from its centre, are covered by the head with its hair, or below."""
+    """Return whether places are covered by the head with its hair, or lie below it. They are in sizes of the face, from
+    its centre.
+    """
     x, y = at.T
     return np.asarray((np.hypot(x / 0.75, (y + 0.1) / 0.95) < 1) | (y > 0.6))
 

@@ -1,9 +1,9 @@
-"""Finds which way up a picture lies. For enrolment photos, whose EXIF orientation may be lost.
+"""Finds the upright direction of a picture. For enrolment photos, because they may have lost their EXIF orientation.
 
 YuNet also finds faces that lie sideways or upside down, with the landmarks in wrong places. Their embeddings are
 useless. So the detector judges all four turns of the picture, and the best detection score wins.
 
-Measured with YuNet on 105 views of seven portraits, each in four turns: the upright face always had the best score, by
+Measured with YuNet on 105 views of seven portraits, each in four turns. The upright face always had the best score, by
 at least 0.05 (median 0.14). On 30 rendered portraits with the detector of `courtyard`, by at least 0.16.
 """
 

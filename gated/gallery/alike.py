@@ -60,7 +60,7 @@ def own_thresholds(
 
 
 def not_recognised(own: Sequence[float | None], threshold: float, thresholds: dict[int, float]) -> tuple[int, ...]:
-    """Return the people whose own pictures do not pass any more. `own`: the result of `stranger_scores.own_scores`."""
+    """Return the people with own pictures that no longer pass. `own`: the result of `stranger_scores.own_scores`."""
     return tuple(
         person
         for person, score in enumerate(own)

@@ -4,8 +4,9 @@ The gallery gives an estimate of strangers' scores: each enrolled person is a st
 `score_tail` fits the tail of these scores. The threshold is its upper bound for the target FPIR at the present size, so
 an uncertain fit gives a higher threshold.
 
-Few people say little. So the manifest has a table of thresholds by size, measured on East Asian people, for whom
-embedders are least certain. The fit counts n / (n + `TABLE_PEOPLE`); a fit above the table counts alone.
+A small gallery gives little data. So the manifest has a table of thresholds by size. It was measured on East Asian
+people, because embedders distinguish them least well. The fit counts n / (n + `TABLE_PEOPLE`); a fit above the table
+counts alone.
 
 Children resemble each other more. Measured on MobileFaceNet and Intel 0095: a strange child is accepted 50 to 80 times
 as often. The registrar marks a child; nothing is inferred from a face. A child's threshold is that for FPIR / 80.

@@ -47,7 +47,7 @@ class GalleryCalibration:
     children: frozenset[SubjectId] = field(default=frozenset(), repr=False)
     """The children among the people, each with a threshold of its own."""
     needing_more: frozenset[SubjectId] = field(default=frozenset(), repr=False)
-    """People whom a face alone does not identify: they need a card or a PIN with it."""
+    """People that a face alone does not identify. They need a card or a PIN with it."""
     pairs: tuple[tuple[SubjectId, SubjectId, AlikePair], ...] = field(default=(), repr=False)
     not_recognised: tuple[SubjectId, ...] = field(default=(), repr=False)
     """People whose own pictures do not reach their threshold. Enrol them again."""

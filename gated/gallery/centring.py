@@ -26,7 +26,7 @@ weights, one template each; FNIR at FPIR 0.3 % for weights of 0, 10, 40 and infi
 def gallery_centring(composite: Composite, matrix: Matrix, people: Sequence[slice]) -> Centring:
     """Return the centring for a gallery. `matrix`: the templates, not centred. `people`: the rows of each person.
 
-    Every person counts alike, whatever the number of their templates. Without people it is the centring on the general
+    Every person counts the same, with any number of templates. Without people it is the centring on the general
     population. A composite without a mean gets the centring that changes nothing. Damaged rows become zero and do not
     count, so that one of them cannot make the mean invalid.
     """

@@ -2,7 +2,7 @@
 
 The brain uses it. Only rows of the damaged file itself are copied: no deleted data returns. Record versions stay: old
 messages of the office have no effect. The gate requests office records again and so restores lost data. No office can
-restore the people known to this gate alone: the log and an event list their ids for a new enrolment.
+restore people that only this gate knows. The log and an event list their ids for a new enrolment.
 """
 
 import logging

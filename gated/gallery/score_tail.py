@@ -1,4 +1,5 @@
-"""The tail of the stranger scores: the share of strangers who reach a threshold, and the threshold for a share. Pure.
+"""The tail of the stranger scores. It gives the share of strangers above a threshold, and the threshold for a share.
+Pure.
 
 `calibration` uses it. A gallery of 216 people has less than one pair above the threshold for FPIR 0.3 %. So the tail is
 fitted to the pairs below, and extended.

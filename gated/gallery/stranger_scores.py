@@ -1,6 +1,6 @@
 """Scores of enrolled people against other households: each person is a stranger to the others. Pure.
 
-`score_tail` and `alike` use them. The scores need no strangers: they come from the people who live at the gate. The
+`score_tail` and `alike` use them. The scores need no strangers. They come from pairs of enrolled people. The
 work is one product of the matrix with itself, in blocks. For 3,600 people with three templates of 384 numbers it takes
 90 GFLOP and less than 50 MB beside the matrix.
 """
@@ -80,7 +80,7 @@ class StrangerScores:
 def stranger_scores(gathered: Gathered, kept: float) -> StrangerScores:
     """Compare everybody with all other households. `kept`: total weight of the scores to keep.
 
-    Rows that are not finite count as zero: they resemble nobody.
+    Rows that are not finite count as zero, so they resemble no person.
     """
     matrix = finite(gathered.matrix)
     starts = np.array([rows.start for rows in gathered.people], np.intp)

@@ -47,8 +47,8 @@ MEANINGS = {
         "suspensions only"
     ),
     "mark_ignored": (
-        "the gate is too old for the marks of people: there a marked face, of a child or of somebody alike, still "
-        "opens alone; update gated there"
+        "the gate is too old for the marks of people: a marked face (child, alike) still opens alone there; update "
+        "gated there"
     ),
     "verifiers_changed": (
         "the gate sent new keys for cards and PINs; if its memory card was replaced, pair it again; otherwise "
@@ -63,8 +63,8 @@ MEANINGS = {
         "somebody calls at the gate; answer by `gated office answer GATE` with --opening, --wait or --nobody"
     ),
     "presentation_attack": (
-        "somebody held up pictures of a face; for a while that face does not open this gate, but the person's "
-        "card and PIN do"
+        "somebody held up pictures of a face; for a while this face does not open this gate, but the person's card and "
+        "PIN do"
     ),
     "duress": "somebody entered under threat, with a duress PIN",
     "door_forced_open": "somebody forced the door open",
@@ -75,8 +75,8 @@ MEANINGS = {
     ),
     WEAK: "this person has a PIN that strangers try first. It opens nothing, or soon will not: give them a new one",
     "cards_guessed": (
-        "somebody shows many unknown cards to a reader, or a telephone with changing numbers; known cards still "
-        "open; check who stands there"
+        "somebody shows many unknown cards to a reader, or a telephone with changing numbers; known cards still open; "
+        "check who stands there"
     ),
     "record_quarantined": "the gate holds people back that look like an attack; `gated office held list` names them",
     "gate_held": (

@@ -1,7 +1,8 @@
 """Limits the connections to a port that strangers reach, per source and in total. Always accepts a new connection.
 
-A stranger can open connections and send nothing, even before TLS begins. At the limit, the new connection replaces the
-oldest one: of the same source, or else of the source with the most connections. The office's pairing server uses it.
+A stranger can open connections and send nothing, even before TLS begins. At the limit of a source, the new connection
+replaces the oldest one of that source. At the limit of all, it replaces the oldest one of the source with the most
+connections. The office's pairing server uses it.
 """
 
 import ipaddress

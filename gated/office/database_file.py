@@ -40,7 +40,7 @@ class OfficeFile:
             yield connection
 
     def _refuse_old_keys(self, connection: sqlite3.Connection) -> None:
-        """Raise `StateError` if the office has newer keys. Nobody could open data that is sealed with the old keys."""
+        """Raise `StateError` if the office has newer keys. Data sealed with the old keys could not be opened."""
         if self.generation is None:
             return
         newest = connection.execute("SELECT ifnull(max(number), 0) FROM handovers").fetchone()[0]

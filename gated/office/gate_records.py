@@ -1,7 +1,7 @@
 """Builds the record of a person for one gate.
 
 Cards and PINs are digests under the gate's keys. Names are included only if the site chose so. Without the gate's site
-key, a copy of these records is useless: nobody can compare its digests with anything.
+key, a copy of these records is useless, because its digests cannot be compared with anything.
 """
 
 import hmac

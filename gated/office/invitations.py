@@ -3,9 +3,9 @@
 It stores only a digest of a code. Wrong tries are counted but do not disable a code. A code has 80 bits and cannot be
 guessed, and a limit would let any stranger disable it.
 
-A used code stays valid for ten more minutes, for the same gate with the same keys: the answer may have been lost. Times
-are seconds since 1970 of the office's clock: creation and use may be in different processes, or before and after a
-restart.
+A used code stays valid for ten more minutes, for the same gate with the same keys, because the answer may be lost.
+Times are seconds since 1970 of the office's clock, because creation and use may be in different processes, or before
+and after a restart.
 """
 
 import hmac

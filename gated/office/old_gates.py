@@ -1,6 +1,6 @@
 """Finds gates that are too old for marks of faces, and for rules that need two credential kinds.
 
-Such a gate ignores a mark: there the face alone still opens. By such a rule it lets nobody pass. `Exchange` keeps the
+Such a gate ignores a mark, so the face alone still opens it. By such a rule it admits no person. `Exchange` keeps the
 alarm `mark_ignored` for each gate that ignores a mark. The commands that set a mark or such a rule name these gates.
 """
 

@@ -52,7 +52,7 @@ def weak(store: Store) -> list[str]:
 def _forget_weak(store: Store, subject: str, *, is_all: bool) -> None:
     """End the weak-PIN alarm if all of a person's PINs are new.
 
-    If one PIN stays, nobody knows which PIN was weak; the staff must decide.
+    If one PIN stays, it is unknown which PIN was weak. The staff must decide.
     """
     if is_all:
         store.alarms.end_of(WEAK, subject, stamp(datetime.now(UTC)))

@@ -238,7 +238,7 @@ class RecordBook:
     def renumber(self, subject: str) -> None:
         """Give a person a new number.
 
-        For a gate that has lost a face: its number for that person must not become smaller.
+        For a gate that has lost a face. The gate's number for that person must not become smaller.
         """
         with self._file.writing() as connection:
             renumber = "UPDATE records SET n = ? WHERE key = 'person/' || ? AND NOT is_gone"

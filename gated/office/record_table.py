@@ -26,7 +26,7 @@ _decoder = msgspec.json.Decoder(StoredRecord)
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A record with damaged content. It is sent to nobody. Its number stays in the digest: a gate must not drop its
+    """A record with damaged content. It is sent to nobody. Its number stays in the digest, so that gates keep their
     copy.
     """
 
@@ -44,8 +44,8 @@ class RecordTable:
         self.newest = 0
         """The highest number read."""
         self.nameless: set[str] = set()
-        """Stored keys of unreadable records of households that nobody lives in. Gates get and keep no such record,
-        because nobody knows its name.
+        """Stored keys of unreadable records of households without people. Gates get and keep no such record, because
+        its name is unknown.
         """
 
     def get(self, key: str) -> StoredRecord | None:
@@ -104,7 +104,7 @@ class RecordTable:
 
     def _named(self, record: Unreadable, read: Sequence[StoredRecord | Unreadable]) -> Unreadable | None:
         """Return the record, with its key. A household's key is stored as an HMAC: find its name among the people's
-        households. Return None if nobody lives there.
+        households. Return None for a household without people.
         """
         if not record.key.startswith("household/"):
             return record

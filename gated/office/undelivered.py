@@ -2,7 +2,7 @@
 is monotonic.
 
 A removed person keeps access while their record is held back. So the office opens an alarm after ten minutes, even for
-an offline gate: a broker may report a gate as offline although it is not.
+an offline gate. A broker may falsely report a gate as offline.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from gated.protocol.limits import MAX_EVENTS
 from gated.protocol.status_messages import JournalMark
 
 PROBE_S = 20.0
-"""Seconds between offers of a command without an answer, even if nobody waits any more. The gate then
+"""Seconds between offers of a command without an answer, even after the operator has left. The gate then
 asks, and learns that the command is void.
 """
 

@@ -57,7 +57,7 @@ class AccessRule(Struct, frozen=True):
         """Return the door as rows and the wire hold it: with `SECOND_MARK` in front if the rule needs a second
         credential.
 
-        An older gated knows no such door, and so lets nobody pass by this rule.
+        An older gated knows no such door, and so admits no person by this rule.
         """
         return f"{SECOND_MARK}{self.door or EVERY_DOOR}" if self.needs_second else self.door
 
@@ -109,7 +109,7 @@ def read_access_rule(row: sqlite3.Row) -> AccessRule:
 def rule_at(
     stored_door: str | None, schedule: str | None, valid_from: datetime | None, valid_until: datetime | None
 ) -> AccessRule:
-    """Return the access rule whose door is written as in `AccessRule.stored_door`."""
+    """Return the access rule for a door in the form of `AccessRule.stored_door`."""
     if stored_door is None or not stored_door.startswith(SECOND_MARK):
         return AccessRule(stored_door, schedule, valid_from, valid_until)
     door = stored_door.removeprefix(SECOND_MARK)

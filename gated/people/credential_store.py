@@ -246,7 +246,7 @@ class Credentials:
         erasure.record_erasure(self._connection)
 
     def convert_old_pins(self) -> None:
-        """Convert PIN rows from before verifiers: they must not show which PIN is the duress PIN.
+        """Convert PIN rows from before verifiers, so that they do not show which PIN is the duress PIN.
 
         Nothing happens before the time for this has come (`CONVERT_AFTER`).
         """

@@ -1,4 +1,4 @@
-"""The mark of a person whose face alone may not open: a child, or a person who resembles another one.
+"""The mark of a person whose face alone may not open. The person is a child, or resembles another person.
 
 The registrar sets it. Nothing is inferred from a face, and no reason is stored. The mark concerns the face only,
 because only faces can be confused. A card or a PIN of this person opens alone.
@@ -41,8 +41,8 @@ LOST_MARK = FaceMark("alike")
 
 
 def read_marks(connection: sqlite3.Connection) -> dict[SubjectId, FaceMark]:
-    """Return the marks by person. A person whose row is damaged is marked without an end. If a damaged row names
-    nobody, this holds for everybody.
+    """Return the marks by person. A person whose row is damaged is marked without an end. If a damaged row names no
+    person, everybody is marked.
     """
     query = f"SELECT subject, kind, until FROM marks WHERE {sound(connection, 'marks')}"  # noqa: S608
     marks = {

@@ -159,9 +159,9 @@ def allow(connection: sqlite3.Connection, allowed: Allowed) -> None:
 
 
 def allow_nobody_new(connection: sqlite3.Connection) -> None:
-    """Replace damaged counters for new people, so that nobody new joins.
+    """Replace damaged counters for new people, so that no new person joins.
 
-    The limit of an hour ends after an hour. The total ends when somebody at the gate renews it.
+    The limit of an hour ends after an hour. The total ends when it is renewed at the gate.
     """
     allow(connection, Allowed(recent=LOST_COUNT, spent=LOST_COUNT))
 

@@ -47,7 +47,7 @@ def issue_card(
 ) -> Credential:
     """Issue a card to a person, or to a guest if `subject` is None. `uses`: number of uses; None for no limit.
 
-    `may_be_random`: the number looks random, but somebody has checked that it does not change.
+    `may_be_random`: the number looks random, but a person has checked that it does not change.
 
     Raises `CredentialError` if the number is invalid or random, or matches another issued card at any kind of reader.
     Raises `SubjectNotFoundError`.

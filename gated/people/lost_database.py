@@ -1,4 +1,4 @@
-"""Detection of a lost database: a missing or empty file where data existed. A gate with this damage must not start as a
+"""Detection of a lost database: a missing or empty file where data existed. A gate with this damage does not start as a
 new gate.
 """
 

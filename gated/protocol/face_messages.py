@@ -26,7 +26,7 @@ class SealedFace(msgspec.Struct, frozen=True):
 class FaceTemplates(msgspec.Struct, frozen=True):
     """The content of `SealedFace.sealed`. No other message contains a template.
 
-    It names the subject: nobody can move it to another person.
+    It names the subject, so it cannot be moved to another person.
     """
 
     subject: Short

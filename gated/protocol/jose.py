@@ -113,9 +113,7 @@ class Identity:
         """
         try:
             if path.stat().st_mode & 0o077:
-                raise StateError(
-                    f"{path}: other users may read this key; if nobody has read it, run `chmod 600 {path}`"
-                )
+                raise StateError(f"{path}: other users may read this key; if none did, run `chmod 600 {path}`")
             data = path.read_bytes()
             return cls(*_keys(_unsealed(data, opening()) if is_sealed_set(data) else data, is_private=True))
         except (OSError, WireError) as error:

@@ -156,7 +156,7 @@ class GateRecord(msgspec.Struct, frozen=True, tag="gate", kw_only=True):
 
 
 class Tombstone(msgspec.Struct, frozen=True, tag="gone", kw_only=True):
-    """The record of this key was removed. It is never deleted: an older record must not bring the key back."""
+    """The record of this key was removed. It is never deleted, so that an older record cannot restore the key."""
 
     n: Seq
     key: Annotated[str, Meta(max_length=220)]

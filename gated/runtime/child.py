@@ -25,7 +25,7 @@ POLL_S = 0.25
 """Interval of the service checks by `keep_running`, in seconds."""
 PR_SET_PDEATHSIG = 1  # prctl(2)
 OURS_ALONE = frozenset({"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"})
-"""The variables of sd_notify(3). A worker must not report to systemd in the name of this process."""
+"""The variables of sd_notify(3). A worker cannot report to systemd in the name of this process."""
 
 
 class Child(Struct, frozen=True):

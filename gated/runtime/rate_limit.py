@@ -1,4 +1,4 @@
-"""Limits the rate of events from a source: a fast sender must not use all of a process's time."""
+"""Limits the rate of events from a source, so that a fast sender does not use all of a process's time."""
 
 import asyncio
 import time

@@ -17,7 +17,7 @@ class Starter(Generic[Worker]):
     """Starts workers of one kind, one after another. The first one may be started early."""
 
     def __init__(self, start: Callable[[], Awaitable[Worker]], end: Callable[[Worker], Awaitable[None]]) -> None:
-        """`start`: starts a worker, or raises `OSError` or a `GatedError`. `end`: ends a worker that nobody uses."""
+        """`start`: starts a worker, or raises `OSError` or a `GatedError`. `end`: ends an unused worker."""
         self._start, self._end = start, end
         self._early: Worker | None = None
 

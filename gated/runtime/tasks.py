@@ -92,7 +92,7 @@ async def first_of(*works: Coroutine[Any, Any, object], name: str) -> None:
 
 
 async def until_cancelled() -> None:
-    """Wait until cancelled. For a part without further work that must not end."""
+    """Wait until cancelled. For a critical part without further work."""
     await asyncio.Event().wait()
 
 

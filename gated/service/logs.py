@@ -20,7 +20,7 @@ DATE = "%Y-%m-%d %H:%M:%S %z"
 
 
 class OneLineFormatter(logging.Formatter):
-    """Formatter that shows control characters in quoted text: outside text must not look like a separate record.
+    """Formatter that shows control characters in quoted text, so that outside text cannot look like a separate record.
 
     Line breaks in our own sentences stay.
     """

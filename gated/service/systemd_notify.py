@@ -1,6 +1,6 @@
 """Tells systemd the gate's state: READY, STOPPING, a status line, and the watchdog signal (sd_notify(3)).
 
-Each message is one datagram. No message waits for systemd: a systemd that hangs must not stop the gate.
+Each message is one datagram. No message waits for systemd, so a systemd that hangs does not stop the gate.
 """
 
 import asyncio

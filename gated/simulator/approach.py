@@ -1,4 +1,4 @@
-"""Frames of one approach to the gate, as its camera takes them: a person, or a held picture, with its true movement.
+"""Renders the frames of one approach to the gate, of a person or of a held picture, with its true movement.
 
 The tests of motion between frames use them. Heads sway, bob and turn; hands shake; wheelchairs roll smoothly.
 Nothing is shared between two approaches except the background.
@@ -33,11 +33,11 @@ FACE_PX = 150
 FRAMES, FRAME_S = 12, 0.2
 FAR_M, NEAR_M = 2.2, 1.15
 POSE_FRAMES = 2
-"""Each pose is shown in so many frames, because rendering a head takes longest."""
+"""Each pose is shown in this number of frames, because rendering a head needs the most time."""
 HOLDERS, HOLDERS_FROM = 6, 490_000_000
-"""Number of people who hold pictures, and the first seed of their identities. Nobody else has these seeds."""
+"""Number of people who hold pictures, and the first seed of their identities. No other identity has these seeds."""
 STEPS_HZ = 1.8
-"""Steps a second of somebody who walks."""
+"""Steps a second of a person who walks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ def _holder(number: int) -> Cutout:
 
 
 def _behind(rng: np.random.Generator) -> Pixels:
-    """Return what a print shows behind the face: half the time a plain wall, otherwise a street."""
+    """Return the background of a print: a plain wall in half of them, otherwise a street."""
     wall = np.full((8, 8, 3), rng.integers(90, 230, 3), np.uint8)
     street = np.asarray(lane((320, 240), seed=int(rng.integers(100))))
     return wall if rng.random() < 0.5 else street

@@ -1,6 +1,6 @@
-"""Things on or beside a real face that move with it: an eye patch, a headrest, an umbrella. Tests of PAD need them.
+"""Objects on or beside a real face that move with it: an eye patch, a headrest, an umbrella. Tests of PAD need them.
 
-A PAD rule must not refuse these people because an object moves with the face.
+A PAD rule accepts these people, although an object moves with the face.
 """
 
 import numpy as np
@@ -33,7 +33,7 @@ def umbrella(face: Sprite) -> Sprite:
 
 
 def _before(face: Sprite, item_box: tuple[float, float, float, float], colour: tuple[int, int, int]) -> Sprite:
-    """Return the face before a rounded thing with seams (left, top, right, bottom in px of the sprite)."""
+    """Return the face before a rounded object with seams (left, top, right, bottom in px of the sprite)."""
     height, width = face.alpha.shape
     left, top = max(0, round(-item_box[0])), max(0, round(-item_box[1]))
     size = left + max(width, round(item_box[2]) + 1), top + max(height, round(item_box[3]) + 1)

@@ -23,7 +23,7 @@ def open_own(path: Path, mode: int = 0o600) -> int:
     if stat.S_ISREG(found.st_mode) and found.st_nlink == 1:
         return number
     os.close(number)
-    raise StateError(f"{path}: is a link or no plain file; find out who made it, and remove it")
+    raise StateError(f"{path}: is a link or no plain file; find out its origin, and remove it")
 
 
 def holder(path: Path) -> tuple[int, int] | None:

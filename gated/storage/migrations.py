@@ -64,7 +64,7 @@ def applied(connection: sqlite3.Connection) -> int:
 def _helper(connection: sqlite3.Connection) -> "Database":
     """Return the connection as sqlite-utils needs it.
 
-    Loads no plugin: the search for plugins reads the metadata of every installed package (40 ms), and a plugin is
+    Loads no plugin. The search for plugins reads the metadata of every installed package (40 ms), and a plugin is
     foreign code in the brain.
     """
     from sqlite_utils import Database

@@ -28,8 +28,8 @@ NONCE_BYTES = 12  # NIST SP 800-38D section 8.2: 96 random bits allow 2^32 seals
 
 
 CARD, PIN = "card", "pin-verifier"
-"""Key uses with a derived key that the gate sends to its office. The office then sends digests under these keys. Nobody
-without this key can compare the digests.
+"""Key uses with a derived key that the gate sends to its office. The office then sends digests under these keys. The
+digests cannot be compared without this key.
 """
 
 
@@ -161,7 +161,7 @@ def _refuse_loose(path: Path) -> None:
     for place, mode in ((path.parent, "700"), (path, "600")):
         if place.exists() and place.stat().st_mode & 0o077:
             raise StateError(
-                f"{place}: other users may read or change the site key; if nobody did, run `chmod {mode} {place}`"
+                f"{place}: other users may read or change the site key; if none did, run `chmod {mode} {place}`"
             )
 
 

@@ -1,8 +1,8 @@
 """The office's influence on quarantined subjects: announce a batch, and accept subjects above the hourly limit.
 
-Both count against the total that the installer set at this gate (`most_new_in_batch`). The count stays on disk until
-somebody at the gate renews it. So a stolen office cannot accept an unlimited number of forged people. A duplicate or
-invalid face can only be judged at the gate, where both persons can be seen.
+Both count against the total that the installer set at this gate (`most_new_in_batch`). The count stays on disk until it
+is renewed at the gate. So a stolen office cannot accept an unlimited number of forged people. A duplicate or invalid
+face can only be judged at the gate, where both persons can be seen.
 """
 
 from collections.abc import Callable, Sequence

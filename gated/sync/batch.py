@@ -1,4 +1,4 @@
-"""Judge all records of a message before the first one counts: which records are new, and which ones look like
+"""Judge all records of a message before the first one counts. Find the new records, and records that look like
 poisoning.
 
 Writes nothing. All slow work (opening seals, comparing faces) happens here, outside the transaction that stores the

@@ -1,7 +1,7 @@
 """The network side of the gate's link: one connection to the office after another, on the event loop.
 
-The link decides nothing. `GateSide`, on a separate thread, decides what to send. `perform` carries out commands. The
-link may be down for a month: the door neither knows nor waits.
+The link decides nothing. `GateSide`, on a separate thread, chooses the messages to send. `perform` carries out
+commands. The link may be down for a month: the door neither knows nor waits.
 """
 
 import asyncio

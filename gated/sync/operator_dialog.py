@@ -22,7 +22,7 @@ class OperatorDialog:
     def __init__(
         self, command: Command, send: Callable[[Message], None], monotonic: Callable[[], float] = time.monotonic
     ) -> None:
-        """Take `send`, which queues a message to the office and returns at once."""
+        """`send` queues a message to the office and returns at once."""
         self._site, self._gate, self._command_id = command.site, command.gate, command.id
         self._send, self._monotonic = send, monotonic
         self._question = Question(command.id)

@@ -19,7 +19,7 @@ from gated.protocol.limits import MAX_EVENTS, MAX_PLAIN_BYTES
 AHEAD_ROWS = 50
 """Most rows that go ahead at once. All other rows come in order."""
 AHEAD_S = 0.25
-"""Shortest interval between batches that go ahead, in seconds. A flood of new rows must not delay older rows."""
+"""Shortest interval between batches that go ahead, in seconds. A flood of new rows does not delay older rows."""
 MAX_ROW_BYTES = 50_000
 """Largest row as JSON, in bytes. With the rest of the message it fits on the wire."""
 CUT_BODY = 8_000

@@ -50,8 +50,8 @@ def fetch_authority(code: PairingCode) -> bytes:
     der = der_of(body.decode("ascii", "replace").strip()) if status == http.HTTPStatus.OK else b""
     if fingerprint_of(der) != code.fingerprint:
         raise PairingError(
-            "the server there has another certificate than the office that made this code: another machine "
-            "answers, or the office was created again; check the address, then ask the office for a new code"
+            "the certificate of the server there is not the one in the code: another machine answers, or the office "
+            "was created again; check the address, then ask the office for a new code"
         )
     return der
 

@@ -61,7 +61,7 @@ class WithheldData:
         self._others.update(now, is_missing=is_other)
 
     def note_rows(self, sent: int, acked: int, now: float) -> None:
-        """Take note that the journal was sent up to row `sent`, and acknowledged by the office up to row `acked`."""
+        """Store that the journal was sent up to row `sent`, and acknowledged by the office up to row `acked`."""
         if acked < self._acked or acked >= self._acked + MAX_EVENTS:
             self._rows.forget()  # another journal, or old rows drain as fast as the line allows
         self._acked = acked

@@ -24,7 +24,7 @@ TRY_S = 60.0
 """Limits how long a version may take to print its version, in seconds. A Pi with a slow card takes some seconds."""
 
 UNFIT = "unfit"
-"""A file beside the venv of a version that was taken back. The gate tries this version again only if it is named."""
+"""A file beside the venv of a withdrawn version. The gate tries this version again only if it is named."""
 
 Order = tuple[tuple[int, ...], int, int]
 """Sort key of a version: numbers, stage, count of the stage."""

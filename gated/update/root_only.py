@@ -1,6 +1,6 @@
 """Checks that only root can change a file or folder, because root installs and runs its content.
 
-Checks every parent folder too: a user who may write a parent can replace everything below it.
+Checks every parent folder too, because a user who may write a parent can replace everything below it.
 """
 
 import os

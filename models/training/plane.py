@@ -22,7 +22,9 @@ KINDS: tuple[Kind, ...] = BONA_FIDE + ATTACKS
 PEOPLE_FROM: Mapping[str, int] = MappingProxyType(
     {"train": TRAINING_FROM + 400_000_000, "test": HOLDERS_FROM - 10_000_000}
 )
-"""First seed of the identities in each part. The parts have no person in common, and nobody of them holds a picture."""
+"""First seed of the identities in each part. The parts have no person in common, and none of these people holds a
+picture.
+"""
 STRONG = -1.0
 """Log-odds from here down are strong evidence against a face."""
 
@@ -65,7 +67,7 @@ def main() -> None:
     """Print the rates of both parts."""
     parser = argparse.ArgumentParser(description="Measure the evidence from moving planes on rendered approaches.")
     parser.add_argument("--people", type=int, default=14, help="number of people for each kind in each part")
-    parser.add_argument("--set", default="courtyard", help="model set whose detector finds the faces")
+    parser.add_argument("--set", default="courtyard", help="model set with the detector that finds the faces")
     chosen = parser.parse_args()
     pipeline = load_pipeline(ModelSettings(set=chosen.set), FaceSettings())
     for part in PEOPLE_FROM:

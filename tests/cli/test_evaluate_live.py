@@ -86,7 +86,7 @@ def test_a_running_gate_keeps_its_camera(stage, wait_for):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"), [([], "needs a person at a terminal"), (["--pairs", "x.csv"], "are two sources")]
+    ("arguments", "told"), [([], "needs a terminal and a person"), (["--pairs", "x.csv"], "are two sources")]
 )
 def test_without_an_installer_nothing_begins(stage, arguments, told):
     gate, _ = stage

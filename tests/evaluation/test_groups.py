@@ -37,13 +37,13 @@ def test_every_wrong_line_is_named_at_once(written):
     with pytest.raises(ConfigError) as raised:
         read_groups(path, {"ann", "bob"})
     assert len(raised.value.problems) == 2
-    assert "line 2: nobody has pictures under the name 'eve'" in str(raised.value)
+    assert "line 2: no person with pictures has the name 'eve'" in str(raised.value)
     assert "line 3" in str(raised.value)
 
 
 @pytest.mark.parametrize("text", ["", "name,group"])
 def test_a_file_without_labels_is_an_error(written, text):
-    with pytest.raises(ConfigError, match="names nobody"):
+    with pytest.raises(ConfigError, match="has no name of a person"):
         read_groups(written(text), {"ann"})
 
 

@@ -168,7 +168,7 @@ def test_a_source_that_the_converter_refuses_is_named_with_the_reason(https_shel
 def test_a_conversion_with_another_digest_is_not_installed(https_shelf, tmp_path, pth):
     https_shelf.files = {"/finds.onnx": FINDS, f"/{PTH}": pth, "/best.onnx": KNOWS}
     site = manifest(tmp_path, https_shelf.url("")[:-1], {PTH: pth}, looks_sha256="0" * 64)
-    with pytest.raises(ModelError, match="the conversion made another file than the manifest names"):
+    with pytest.raises(ModelError, match="the converted file is not the one in the manifest"):
         pull_set(site, "site", accept=True)
     assert not (tmp_path / "models" / "looks.onnx").exists()
     assert not (tmp_path / "models" / "looks.onnx.part").exists()

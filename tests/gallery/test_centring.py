@@ -84,7 +84,7 @@ def test_the_rank_of_a_person_does_not_depend_on_the_order_of_the_rows(drawn, ch
 
 @given(st.lists(st.integers(1, 4), min_size=1, max_size=12), st.floats(-0.0625, 0.0625))
 def test_the_mean_is_that_of_the_people_blended_with_that_of_the_population(templates, population):
-    """Every person counts alike, whatever the number of their templates."""
+    """Every person counts the same, with any number of templates."""
     of = composite(population)
     faces = [[face(10 * person + n, shared=0.5) for n in range(count)] for person, count in enumerate(templates)]
     matrix = np.array([vector for own in faces for vector in own], np.float32)

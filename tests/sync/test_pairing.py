@@ -166,7 +166,7 @@ def refused(code, state, words, site=SITE):
 
 def test_a_code_of_another_office_is_refused_and_reveals_nothing(office, state):
     code = office.invite()
-    refused(replace(code, fingerprint=bytes(16)), state, "another certificate than the office that made this code")
+    refused(replace(code, fingerprint=bytes(16)), state, "is not the one in the code")
     pair(code, state, SITE)
 
 

@@ -113,7 +113,7 @@ def answer(
     if answer is None:
         raise click.UsageError("give --opening, --wait or --nobody")
     if answer == "opening" and operator is None:
-        raise click.UsageError("--opening lets somebody in: give your name with --operator, as for a release")
+        raise click.UsageError("--opening opens the door: give your name with --operator, as for a release")
     run_command(
         folder, [gate], AnswerCall(answer, door or ""), CommandOptions(_operator(operator), reason, wait_s, as_json)
     )
@@ -156,7 +156,7 @@ def enrol(folder: Path, /, gate: str, subject: str, within_s: float, yes: bool, 
             )
     if not (yes or is_asked()):
         raise click.UsageError(
-            "before the gate stores a face, somebody must confirm the person, and there is no terminal for the "
+            "an operator must confirm the person before the gate stores a face, and there is no terminal for the "
             "question; add --yes if you can see the person at the gate"
         )
     streams.echo(f"enrolling {called(person)} at {gate}", err=True)

@@ -15,7 +15,7 @@ def warn_of_ignored_mark(store: Store) -> None:
 
 
 def warn_of_unknown_rule(store: Store, among: Collection[str]) -> None:
-    """Name the gates that let nobody pass by a rule with two kinds. `among`: the gates of the rule, or nothing."""
+    """Name the gates that admit no person by a rule with two kinds. `among`: the gates of the rule, or nothing."""
     for gate, version in _too_old(store, among):
         streams.echo(f"warning: {gate} has gated {version}, which does not know this rule: it lets nobody pass by it. "
                      "Update that gate first", err=True)  # fmt: skip

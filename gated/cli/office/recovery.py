@@ -25,7 +25,7 @@ def recovery(folder: Path, file: Path) -> None:
     """Make the recovery key of an office, and write it to FILE (on a USB stick, or for printing).
 
     Only with this key you can replace the office's keys after a theft. Every gate learns its public half by itself,
-    and then accepts no other. This file is the only copy: take it off this machine.
+    and then accepts no other. This file is the only copy: move it from this machine to another place.
     """
     make_recovery(folder, file)
 

@@ -15,7 +15,7 @@ from gated.storage.owner import acting_as_oneself
 
 ADVICE = "free some, or convert on another machine and copy the model with --from"
 LIMITS = Limits(memory_bytes=1024 * MIB, cpu_s=60, output_bytes=MOST_OUTPUT_BYTES, time_s=180.0, advice=ADVICE)
-"""The largest conversion, that of MiniFASNet or Intel 0095, takes under 1 s of processor time on a desktop machine."""
+"""The largest conversion (MiniFASNet or Intel 0095) takes under 1 s of processor time on a desktop machine."""
 
 
 def convert_confined(kind: str, sources: Sequence[IO[bytes]], target: IO[bytes]) -> None:

@@ -1,7 +1,7 @@
 """Reads the layers of an OpenVINO IR from its XML file. `openvino` uses it.
 
-The file may be hostile. So no document type is read (entities can grow without end), and the numbers of layers and of
-dimensions are limited. A layer may only read layers before it, so no circle is possible.
+The file may be hostile. So it reads no document type, because entities can grow without end. The numbers of layers and
+of dimensions are limited. A layer may only read layers before it, so no circle is possible.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Converts the state dict of MiniFASNet V2 and V1SE to ONNX. Batch norms become part of the convolution before them.
 
-The order of layers is that of minivision-ai/Silent-Face-Anti-Spoofing, src/model_lib/MiniFASNet.py. The widths are
-those of the weights. Input `input` 1x3x80x80 (BGR, 0 to 255), output `probabilities` 1x3. Each weight is computed by
-single multiplications, divisions and square roots in float64, which every machine rounds alike.
+The order of layers follows minivision-ai/Silent-Face-Anti-Spoofing, src/model_lib/MiniFASNet.py. The widths follow from
+the weights. Input `input` 1x3x80x80 (BGR, 0 to 255), output `probabilities` 1x3. Each weight is computed by single
+multiplications, divisions and square roots in float64, which every machine rounds alike.
 """
 
 from collections.abc import Mapping

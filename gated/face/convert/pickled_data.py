@@ -1,8 +1,8 @@
 """Reads a pickle as data: numbers, texts, lists, dictionaries and a few named objects. Runs nothing of it.
 
-A pickle is a program: Python's own reader imports what it names, and calls it. This reader has a fixed table of the
-operations that a state dict of PyTorch needs. It returns a call as a `Call` with its arguments. Any other operation and
-any unknown name is refused. `state_dict` uses it.
+A pickle is a program: Python's own reader imports the objects that a pickle names, and calls them. This reader has a
+fixed table of the operations that a state dict of PyTorch needs. It returns a call as a `Call` with its arguments. Any
+other operation and any unknown name is refused. `state_dict` uses it.
 """
 
 import pickletools

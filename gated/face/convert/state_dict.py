@@ -96,7 +96,7 @@ def _storages(file: BytesIO, parts: dict[str, _Part], keys: Any) -> dict[str, ND
         raise ModelError("its list of storages does not match its tensors")
     storages = {key: _storage(file, wanted[key]) for key in keys}
     if file.read(1):
-        raise ModelError("it goes on after its last storage")
+        raise ModelError("it has more data after its last storage")
     return storages
 
 

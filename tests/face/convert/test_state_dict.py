@@ -42,7 +42,7 @@ def test_a_file_that_was_cut_is_refused(small, cut):
 
 
 def test_a_file_that_goes_on_is_refused(small):
-    with pytest.raises(ModelError, match="goes on after its last storage"):
+    with pytest.raises(ModelError, match="has more data after its last storage"):
         read_state_dict(small + b"\0")
 
 
