@@ -1,7 +1,8 @@
 """gated: the software in the gate of a residential courtyard. The map, from the top layer down:
 
 app            the start of the brain: lock, settings, workers, then the brain itself
-brain          the brain, wired: builds, starts and stops every part on one page
+brain_run      the run of the brain: starts every part, and stops the parts in reverse order
+brain          the brain, wired: its parts and the messages between them
 vision         the vision process, wired
 cli            the commands
 provision      sets a machine up as a gate, and a machine as an office

@@ -1,7 +1,7 @@
 """The start of the brain: take the lock, read the settings, start the workers, then load and run the brain.
 
 The command `gated run` uses it. The latch and vision start before the parts of the brain are imported, so all three
-load at the same time. `gated.brain` is the next page.
+load at the same time. The next pages are `gated.brain_run` and `gated.brain`.
 """
 
 from contextlib import aclosing, closing
@@ -45,9 +45,9 @@ async def run(
             async with aclosing(gate_vision(settings, vision)) as sight:
                 if not once:  # a recording that ends must not begin before the brain sees it
                     await sight.start_early()
-                from gated import brain  # takes as long as the workers need to start
+                from gated import brain_run  # takes as long as the workers need to start
 
-                await brain.run(settings, config, start, sight, latch if own_latch else None, once=once)
+                await brain_run.run(settings, config, start, sight, latch if own_latch else None, once=once)
 
 
 def _desk_latch(config: Path) -> Starter[child.Child]:

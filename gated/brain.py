@@ -1,11 +1,10 @@
-"""The brain's wiring: build every part, start it here, and stop the parts in reverse order. `app` runs it."""
+"""The brain's wiring: its parts, and the messages between them, on one page. `brain_run` runs the parts."""
 
 import asyncio
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,31 +15,23 @@ from gated.access.calls import CALL_ANSWER_S, Calls
 from gated.access.entrance import Entrance, EntranceReports
 from gated.access.responder import CredentialOutcome
 from gated.config import Settings
-from gated.config.settings_trial import BrainStart, SettingsTrial
 from gated.cues.cue import Situation
 from gated.cues.fingerprint import requested_fingerprint
 from gated.cues.stage import Stage
 from gated.cues.words import fitted_of
 from gated.door.latch_client import LatchClient
 from gated.errors import DiskError
-from gated.events import ClockDoubted, DatabaseReplaced, Duress, Event, OfficeSilent, Stopped
+from gated.events import ClockDoubted, DatabaseReplaced, Duress, Event, OfficeSilent
 from gated.face.own_models import OwnModels
 from gated.face.vision_start import VisionStart
 from gated.gallery.gallery import Gallery
-from gated.gallery.repair import repair
 from gated.journal.journal import Journal
 from gated.journal.journal_file import JOURNAL_DB
-from gated.journal.recent_rows import last_time, read_newest
 from gated.journal.writer import JournalWriter
-from gated.runtime import garbage
-from gated.runtime.child import Child, keep_running
-from gated.runtime.starter import Starter
-from gated.runtime.tasks import Part, critical, first_of, optional
+from gated.runtime.tasks import Part
 from gated.service.duty import Duty
-from gated.service.start_events import first_facts
 from gated.service.systemd_notify import Notifier
 from gated.service.timekeeper import Timekeeper
-from gated.service.trial_watch import judge
 from gated.sitetime import zone
 from gated.storage.rescue import set_aside
 from gated.vision_wiring import VisionWiring
@@ -50,36 +41,6 @@ if TYPE_CHECKING:  # 0.1 s and 5 MB that a gate without an office does without
     from gated.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
-
-STOP_S = 0.7
-"""The time for one part to stop, in seconds. All parts together stay below the 3 s that a stop may take."""
-BEGIN_S = 10.0
-"""The time that the latch and vision each have to answer, in seconds.
-
-After that the brain goes on duty without them.
-"""
-STABLE_S = 2.0
-"""The wait after the end of a recording, in seconds: the last face leaves, and the last visit is decided."""
-
-
-async def run(
-    settings: Settings,
-    config: Path,
-    start: BrainStart,
-    vision: VisionStart,
-    latch: Starter[Child] | None,
-    *,
-    once: bool,
-) -> None:
-    """Repair the databases, then run a brain until it is stopped. The arguments are those of `Brain` and `Brain.live`.
-
-    Raises `CriticalTaskError` if a critical part ends.
-    """
-    repaired, entries = repair(settings.state), read_newest(settings.state, settings.site.id, settings.gate.id)
-    facts = first_facts(settings, start, entries, repaired)
-    with closing(Brain(settings, config, vision, last_time(entries), facts)) as brain:
-        await brain.live(latch, once=once, trial=start.trial)
-        brain.report(Stopped(brain.why))
 
 
 class Brain:
@@ -99,7 +60,7 @@ class Brain:
         self.settings, self._config, self.why = settings, config, "the recording has ended"
         self._metrics = self._count() if settings.health.metrics_port else None
         self._loop = asyncio.get_running_loop()
-        self._stop, self._appended = asyncio.Event(), asyncio.Event()
+        self.stop, self._appended = asyncio.Event(), asyncio.Event()
         self._journal = JournalWriter(
             self._open_journal,
             on_append=lambda _: self._call(self._appended.set),
@@ -161,14 +122,9 @@ class Brain:
             self._metrics.certificates(self.following.certificate_ends)
         self._is_built = True
 
-    async def live(self, latch: Starter[Child] | None, *, once: bool, trial: SettingsTrial | None = None) -> None:
-        """Start every part, wait for the end, and stop the parts in reverse order.
-
-        `latch`: starts a latch where none serves; None: never start one. `trial`: the office's settings on trial.
-        """
-        for number in (signal.SIGTERM, signal.SIGINT):
-            self._loop.add_signal_handler(number, self._asked_to_stop, number)
-        vital = {
+    def vital_parts(self) -> dict[str, Callable[[], Awaitable[None]]]:
+        """Return the parts without which the brain ends, by name, in the order of their start."""
+        vital: dict[str, Callable[[], Awaitable[None]]] = {
             "door": self.door.run,
             "cues": self.stage.run,
             "entrance": self.entrance.run,
@@ -176,27 +132,11 @@ class Brain:
             "vision": self.vision.run,
             "clock": self._timekeeper.run,
         }
-        if latch is not None:
-            vital = {"latch": partial(keep_running, "the latch", latch, self.door.is_answering), **vital}
         if self.notifier.watchdog_s is not None:
             vital["watchdog"] = self.notifier.keep_alive
-        parts = [critical(name, run) for name, run in vital.items()]
-        parts += [optional(name, run, self.duty.set) for name, run in self._optional_parts()]
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(part) for part in parts]
-            try:
-                await self._announce()
-                if trial is not None:
-                    tasks.append(group.create_task(self._judge(trial), name="trial"))
-                await self._end(once)
-                self.notifier.stopping()
-            finally:
-                for task in reversed(tasks):
-                    task.cancel()
-                    await asyncio.wait([task], timeout=STOP_S)
-                    task.cancel()  # cancel again, so that a stuck part does not block other parts
+        return vital
 
-    def _optional_parts(self) -> Iterable[tuple[str, Part]]:
+    def optional_parts(self) -> Iterable[tuple[str, Part]]:
         """Yield the parts that the gate can do without, by their names in `degraded`. Their failure does not end the
         brain.
         """
@@ -237,36 +177,6 @@ class Brain:
 
         return gate_metrics(self.settings.models.set, lambda: self.gallery.template_count, self._open_journal)
 
-    async def _judge(self, trial: SettingsTrial) -> None:
-        """Keep the office's settings after a good trial. Otherwise end the brain, so that it restarts without them."""
-        if await judge(trial, lambda: self.duty.lost, self.report) == "rolled_back":
-            self._end_as("settings rolled back")
-
-    async def _announce(self) -> None:
-        """Report to systemd that the gate is on duty, once the latch and vision have answered, failed, or used up
-        `BEGIN_S`.
-        """
-        await self.duty.wait_for_workers(self._stop, BEGIN_S)
-        self.notifier.ready()
-        garbage.watch()
-        log.info("on duty%s", f", without {', '.join(self.duty.lost)}" if self.duty.lost else "")
-
-    async def _end(self, once: bool) -> None:
-        """Wait for a stop request. With `once`, wait until the recording is over and the door is secured.
-
-        Raises `ModelError` or `CameraError` if a recording cannot be played: with `once` there is no wait for a repair.
-        """
-        if once:
-            self.vision.check_models()
-        ends = [self.vision.link.exhausted.wait(), self.vision.blind.wait()] if once else []
-        await first_of(self._stop.wait(), *ends, name="end")
-        if once:
-            self.vision.raise_failure()
-        if not self._stop.is_set():
-            await asyncio.sleep(STABLE_S)
-            while self.door.state == "released":  # noqa: ASYNC110 - the latch sends its state with every heartbeat
-                await asyncio.sleep(0.1)
-
     def _follow(self) -> "OfficeLink":
         """Return the link to the office. Loads its code, which only a gate with an office needs."""
         from gated.doctor.guess_time import guess_limits
@@ -284,7 +194,7 @@ class Brain:
             self._open_journal,
             lambda fact: self._call(self._on_office, fact),
             lambda: self._call(self.entrance.request_reload),
-            self._end_as,
+            self.end_as,
             self._appended,
             lambda at: self._call(self.calls.record_proof, at),
             lambda at, asked_at: self._call(self._on_time, at, asked_at),
@@ -350,12 +260,10 @@ class Brain:
         if isinstance(fact, OfficeSilent):
             self.duty.set("server", None if fact.is_over else "the office has proved nothing for too long")
 
-    def _asked_to_stop(self, number: int) -> None:
-        self._end_as(signal.Signals(number).name)
-
-    def _end_as(self, why: str) -> None:
+    def end_as(self, why: str) -> None:
+        """End the brain. `why`: the reason in the journal."""
         self.why = why
-        self._stop.set()
+        self.stop.set()
 
     def _call(self, function: Callable[..., None], *arguments: object) -> None:
         """Run a function on the event loop, from another thread. Do nothing if the loop has ended."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gated import app, brain
+from gated import app, brain_run
 from gated.config import load
 from gated.errors import StateError
 
@@ -224,7 +224,7 @@ def test_a_brain_that_cannot_start_leaves_no_worker(home, monkeypatch):
         raise StateError("no brain today")
 
     monkeypatch.setattr(app, "keep_memory_secret", lambda: None)  # this process is not a gate
-    monkeypatch.setattr(brain, "run", fails)
+    monkeypatch.setattr(brain_run, "run", fails)
     with pytest.raises(StateError, match="no brain today"):
         asyncio.run(app.run(load(home.config), home.config))
     assert len(workers) == 2

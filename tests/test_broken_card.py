@@ -113,7 +113,7 @@ def hurt(path, dice):
 
 
 async def live(folder, embedder, dice):
-    """Run a brain on that folder as `gated.brain.run` does, with a person at the gate. Returns how often it opened."""
+    """Run a brain on that folder as `brain_run.run` does, with a person at the gate. Returns how often it opened."""
     config = folder / "gated.toml"
     start = begin(config)
     state = start.settings.state

@@ -23,6 +23,7 @@ import pytest
 from gated.access.visit_rate import PASSES_AT_ONCE, VISITS_AT_ONCE
 from gated.access.visits import MOST_VISITS
 from gated.brain import Brain
+from gated.brain_run import live
 from gated.config import load
 from gated.events import (
     AccessDenied,
@@ -113,12 +114,12 @@ async def attacked(gate, tmp_path, chunks_for, monkeypatch):
         settings = load(gate.config)
         sight = gate_vision(settings, attacker.path)
         with contextlib.closing(Watched(settings, gate.config, sight, AT)) as brain:
-            life = asyncio.create_task(brain.live(None, once=False))
+            life = asyncio.create_task(live(brain, None, once=False))
             try:
                 yield brain, attacker, life
                 assert not life.done()
             finally:
-                brain._end_as("the test is over")
+                brain.end_as("the test is over")
                 await life
 
 

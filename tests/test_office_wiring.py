@@ -24,7 +24,7 @@ settings = msgspec.structs.replace(settings, sync=msgspec.structs.replace(settin
 
 async def parts():
     with closing(Brain(settings, file, gate_vision(settings), datetime.now(UTC))) as brain:
-        return [name for name, _ in brain._optional_parts()]
+        return [name for name, _ in brain.optional_parts()]
 
 print(json.dumps([asyncio.run(parts()), sorted(sys.modules)]))
 """
