@@ -198,6 +198,7 @@ def decide_visit(
     scores = _pad_scores(verdicts)
 
     def pad(of: Sequence[float]) -> PadFinding:
+        """Return the PAD finding from these scores."""
         usual, rates = rules.pad_threshold, rules.pad_rates
         return judge_pad(of, plane, pad_threshold=usual, bound=pad_bound, rates=rates, frames=rules.frames)
 

@@ -127,6 +127,7 @@ def enrol_photos_again(
     """
 
     def refuse_second() -> None:
+        """Raise `EnrolmentError` if the person has a face by this model set."""
         if gallery.has_face(subject):
             raise EnrolmentError(f"{subject}: has a face by this model set already; nothing was changed")
 

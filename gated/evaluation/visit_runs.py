@@ -137,6 +137,7 @@ class Judge:
         """
 
         def grants(threshold: float) -> bool:
+            """Return whether the visit is granted at this threshold."""
             decision = self._decide(seen, search, structs.replace(self._rules, threshold=threshold))
             return decision is not None and decision.grant and wanted in (None, decision.subject)
 
@@ -178,6 +179,7 @@ def _cached(index: Index, limit: int) -> SearchGallery:
     found: dict[bytes, tuple[Candidate, ...]] = {}
 
     def search(probe: Embedding) -> tuple[Candidate, ...]:
+        """Return the candidates of the index, from the cache if possible."""
         key = probe.tobytes()
         if key not in found:
             found[key] = index.search(probe, limit)

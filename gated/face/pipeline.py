@@ -23,7 +23,7 @@ from gated.face.motion import MotionGate
 from gated.face.onnx import Model
 from gated.face.pad import PadNet, joined_score
 from gated.face.plane_motion import PlaneMotion
-from gated.face.quality import measure, problem_of, problems_of
+from gated.face.quality import measure, problems_of
 from gated.face.sample import Planes
 from gated.face.track import Tracker
 from gated.face.vision_messages import Observation, Problem, TrackEnded, VisionReady, ready_with
@@ -133,10 +133,10 @@ class FacePipeline:
             return replace(seen, problem="turned_away")
         quality = replace(measure(face.landmarks, crop), colour=colour_of(frame, face.box))
         is_near = (is_cut_off if for_enrolment else is_too_near)(face.box, frame.main.shape[1::-1])
-        problem = problem_of(quality, relative_size, self._settings, for_enrolment, is_near=is_near)
+        problems = problems_of(quality, relative_size, self._settings, for_enrolment, is_near=is_near)
         self.watch.lap("quality")
-        if problem:
-            return replace(seen, quality=quality, problem=problem)
+        if problems:
+            return replace(seen, quality=quality, problem=problems[0])
         voting = [net for net in self.pad_nets if net.votes(frame.main, face.box)]
         if not voting and not for_enrolment:
             return replace(seen, quality=quality, problem="too_near")

@@ -118,6 +118,8 @@ def _batch_norm(library: ModuleType) -> Any:
     base: Any = library.reference.op_run.OpRun
 
     class BatchNormalization(base):  # type: ignore[misc]
+        """The operation as the evaluator of onnx expects it: its class name is the name of the operation."""
+
         op_domain = ""
 
         def _run(

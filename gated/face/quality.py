@@ -81,18 +81,6 @@ def sharpness(grey: NDArray[np.float32]) -> float:
     return float(np.vdot(laplacian, laplacian)) / laplacian.size - float(laplacian.mean()) ** 2
 
 
-def problem_of(
-    quality: Quality,
-    relative_size: float,
-    settings: FaceSettings,
-    for_enrolment: bool = False,
-    *,
-    is_near: bool = False,
-) -> Problem | None:
-    """Return the first of `problems_of`. None if there is none."""
-    return next(iter(problems_of(quality, relative_size, settings, for_enrolment, is_near=is_near)), None)
-
-
 def problems_of(
     quality: Quality,
     relative_size: float,

@@ -72,6 +72,7 @@ class _File:
         self._text = ""
 
     def read(self, xml: bytes) -> None:
+        """Collect the layers and edges of the document. Raises `ModelError`."""
         parser = ParserCreate("utf-8")  # a declared encoding would import a codec, or fail in other ways
         parser.StartDoctypeDeclHandler = self._refuse
         parser.StartElementHandler, parser.EndElementHandler = self._begin, self._end

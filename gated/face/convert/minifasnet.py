@@ -40,6 +40,7 @@ class _Net:
         self._used: set[str] = set()
 
     def build(self) -> OnnxGraph:
+        """Return the whole network. Raises `ModelError` if a weight is missing or has another shape."""
         x = self._unit("input", "conv1", stride=2, padding=1)
         x = self._unit(x, "conv2_dw", padding=1)
         for stage, blocks in STAGES:

@@ -35,6 +35,7 @@ class _Net:
         self._weights: dict[str, Weights] = {}
 
     def build(self, layers: Sequence[Layer]) -> OnnxGraph:
+        """Return the network of these layers. Raises `ModelError` for an unknown layer or shape."""
         inputs = [layer for layer in layers if layer.kind == "Parameter"]
         results = [layer for layer in layers if layer.kind == "Result"]
         if len(inputs) != 1 or len(results) != 1 or len(results[0].inputs) != 1:
