@@ -8,6 +8,7 @@ database, of the journal or of a file, and lines of a text.
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import click
@@ -80,10 +81,14 @@ def parts(name: str) -> list[str]:
     return [p.lower() for w in name.split("_") for p in re.findall(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])", w)]
 
 
-def names_of(module: Path) -> Iterator[tuple[str, int]]:
-    """Yield every name that a module defines, with its line."""
-    yield module.stem, 1
-    for node in ast.walk(ast.parse(module.read_text("utf-8"))):
+@cache
+def names_of(module: Path) -> tuple[tuple[str, int], ...]:
+    """Return every name that a module defines, with its line. Several tests read all modules."""
+    return (module.stem, 1), *_names_in(ast.parse(module.read_text("utf-8")))
+
+
+def _names_in(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             yield node.name, node.lineno
         elif isinstance(node, ast.arg):
@@ -116,7 +121,7 @@ def vague_names() -> Iterator[str]:
 def empty_names() -> Iterator[str]:
     """Yield each name that is an empty word, and each `left` that is not the opposite of right or goes with a top."""
     for module in sorted(PACKAGE.rglob("*.py")):
-        place, names = module.relative_to(PACKAGE).as_posix(), list(names_of(module))
+        place, names = module.relative_to(PACKAGE).as_posix(), names_of(module)
         bound = {name.strip("_") for name, _ in names}
         refused = EMPTY if bound & {"right", "top"} else EMPTY | {"left"}
         yield from (f"{place}:{line} {name}" for name, line in names if name.strip("_") in refused)

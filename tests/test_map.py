@@ -13,6 +13,17 @@ import gated
 PACKAGE = Path(gated.__file__).parent
 
 
+@cache
+def tree_of(path):
+    """The parsed source of a module. Most tests here read all modules."""
+    return ast.parse(path.read_text("utf-8"))
+
+
+def handlers(path):
+    """Every `except` of a module."""
+    return [node for node in ast.walk(tree_of(path)) if isinstance(node, ast.ExceptHandler)]
+
+
 def test_the_map_names_every_chapter_and_nothing_else():
     there = {p.stem for p in PACKAGE.iterdir() if p.suffix == ".py" or (p / "__init__.py").exists()}
     assert set(re.findall(r"^(\w+) {2,}", gated.__doc__, re.MULTILINE)) == {n for n in there if not n.startswith("__")}
@@ -20,7 +31,7 @@ def test_the_map_names_every_chapter_and_nothing_else():
 
 def test_every_module_has_a_docstring():
     for module in PACKAGE.rglob("*.py"):
-        assert ast.get_docstring(ast.parse(module.read_text())), module
+        assert ast.get_docstring(tree_of(module)), module
 
 
 BORDERS = {
@@ -42,8 +53,8 @@ def test_every_decoder_of_foreign_bytes_handles_deep_nesting():
     for module in PACKAGE.rglob("*.py"):
         if module.name == "wording.py":
             continue
-        for node in ast.walk(ast.parse(module.read_text())):
-            if isinstance(node, ast.ExceptHandler) and node.type is not None:
+        for node in handlers(module):
+            if node.type is not None:
                 caught = ast.unparse(node.type)
                 assert "MsgspecError" not in caught, module
                 assert "msgspec.DecodeError" not in caught, module
@@ -51,12 +62,11 @@ def test_every_decoder_of_foreign_bytes_handles_deep_nesting():
 
 def test_nothing_catches_everything_but_at_the_border_of_a_thread_or_task():
     for module in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(module.read_text())):
-            if isinstance(node, ast.ExceptHandler):
-                assert node.type is not None, module
-                caught = getattr(node.type, "id", "")
-                assert caught != "Exception" or module.relative_to(PACKAGE).as_posix() in BORDERS, module
-                assert caught != "BaseException" or isinstance(node.body[-1], ast.Raise), module
+        for node in handlers(module):
+            assert node.type is not None, module
+            caught = getattr(node.type, "id", "")
+            assert caught != "Exception" or module.relative_to(PACKAGE).as_posix() in BORDERS, module
+            assert caught != "BaseException" or isinstance(node.body[-1], ast.Raise), module
 
 
 def test_no_process_runs_code_from_the_current_folder():
@@ -77,7 +87,7 @@ STATED = re.compile(r"^Public: ([\w.,\s]+)\.\Z", re.MULTILINE)
 
 def imported(path):
     """Every module of gated that a module imports, wherever in it."""
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -109,7 +119,7 @@ def test_a_package_states_exactly_the_modules_that_others_import(package):
 
     import-linter cannot read the docstring. Its contracts would repeat some 220 private modules by name.
     """
-    stated = STATED.search(ast.get_docstring(ast.parse(MODULES[package].read_text("utf-8"))))
+    stated = STATED.search(ast.get_docstring(tree_of(MODULES[package])))
     names = re.split(r",\s+", stated[1]) if stated else None
     line = textwrap.fill(f"Public: {', '.join(public(package)) or 'none'}.", 120, break_on_hyphens=False)
     assert names == (public(package) or ["none"]), f"the docstring of {MODULES[package]} must end with:\n\n{line}\n"

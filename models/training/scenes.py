@@ -109,7 +109,7 @@ def _frame(
         placed, SIZE, int(rng.integers(1 << 30)), sky=sky, seed=int(rng.choice(LANES)),  # type: ignore[arg-type]
         exposure=float(rng.uniform(0.65, 1.3)), behind=behind,
     )  # fmt: skip
-    return _worn_out(picture.rgb, rng), [face for face in picture.seen if face.who == "here"]
+    return _worn_out(picture.rgb, rng), [face for face in picture.seen if face.name == "here"]
 
 
 def _worn_out(picture: Pixels, rng: np.random.Generator) -> Pixels:

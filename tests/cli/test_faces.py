@@ -5,7 +5,7 @@ import shutil
 import pytest
 from PIL import Image
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 PERSON = ["--name", "Somebody", "--household", "12", "--consent", "paper-1", "--notice", "v1"]
 

@@ -65,7 +65,7 @@ def test_a_gate_with_a_real_relay_works_without_the_demo_set_and_logs_it_once(ga
 
 
 def test_residents_are_nearer_to_themselves_than_to_strangers(pipeline):
-    people = Courtyard(households=4, people=12, visits=0, strangers=0, attacks=0, seed=9).residents()
+    people = Courtyard(households=4, people=8, visits=0, strangers=0, attacks=0, seed=9).residents()
     vectors = []
     for person in people:
         seen = [pipeline.analyse_photo(frame).observations for frame in enrolment_pictures(person)]

@@ -141,5 +141,7 @@ def built(tree):
 
 def test_no_module_builds_a_client_that_could_leave_a_socket():
     files = [path for folder in ("gated", "tests", "hw_tests") for path in (ROOT / folder).rglob("*.py")]
-    trees = {path: ast.parse(path.read_text()) for path in files if path != HOME}
+    texts = {path: path.read_text() for path in files if path != HOME}
+    trees = {path: ast.parse(text) for path, text in texts.items() if "aiomqtt" in text}
+    assert trees, "the client's own tests import its errors"
     assert [f"{path.relative_to(ROOT)}:{line}" for path, tree in trees.items() for line in built(tree)] == []

@@ -18,6 +18,8 @@ from gated.update.locked_libraries import this_python
 from gated.update.signature import read_keys
 from gated.update.source import ReleaseSource
 
+pytestmark = pytest.mark.long
+
 SAYS = "def main():\n    print('gated, version {version}')\n"
 
 

@@ -32,7 +32,7 @@ from tests.fakes.proxy import Proxy
 sys.path.insert(0, str(Path(__file__).parent))
 from town import SITE, Town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 TROUBLE_S = float(os.environ.get("GATED_CHAOS_S", "20"))
 SEED = os.environ.get("GATED_SEED") or secrets.token_hex(4)

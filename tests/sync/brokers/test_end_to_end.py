@@ -25,7 +25,7 @@ from gated.types import SubjectId
 sys.path.insert(0, str(Path(__file__).parent))
 from town import SITE, Town
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.long]
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from gated.protocol.record_keys import key_of
 from gated.protocol.record_messages import Delta, SnapshotPart
 from gated.protocol.wire_records import HouseholdRecord, WireAccessRule
 
+pytestmark = pytest.mark.long
+
 HOURS = 3
 OF_THE_BROKER = {"records_withheld", "unmarked", "silent"}
 EVERYTHING = tuple(f"down/{each}" for each in ("record", "command", "ack")) + tuple(
