@@ -113,7 +113,7 @@ class Entrance:
             second=self._second,
             request_second=lambda: reports.outcome(CredentialOutcome("second", CredentialKind.FACE, MAIN)),
         )
-        self.credentials.on_opened = self.faces.confirm
+        self.credentials.on_opened, self._second.judge_again = self.faces.confirm, self.faces.judge_again
         schedules = {name: wires.free_passage for name, wires in settings.doors.items() if wires.free_passage}
         self._unlock = UnlockSchedules(schedules, self.permissions, self._renew, reports.report, wall)
         self.permissions.refresh_calendar()

@@ -175,6 +175,11 @@ class FaceService:
             else:
                 self._act(self._visits.observe(seen, now))
 
+    def judge_again(self, door: str) -> None:
+        """Judge the refused faces again, because a card or PIN at this door needs a face with it."""
+        if door == MAIN and self._visits is not None:  # the camera looks at the main door
+            self._visits.judge_again()
+
     def confirm(self, found: Credential) -> None:
         """Compare the face before the gate with the waiting face of a person whom a card or PIN let in.
 

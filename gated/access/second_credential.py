@@ -45,6 +45,8 @@ class SecondCredentials:
         self.window_s = window_s
         self.is_face_resting: Callable[[str, SubjectId, float], bool] = lambda door, subject, now: False
         """`is_face_resting(door, subject, now)` returns whether this face opens nothing now."""
+        self.judge_again: Callable[[str], None] = lambda door: None
+        """`judge_again(door)` judges the faces at a door again, because a card or PIN needs a face with it."""
         self._waiting: dict[tuple[str, SubjectId], FirstCredential] = {}
 
     def begin(self, first: FirstCredential, now: float) -> None:

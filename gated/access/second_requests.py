@@ -63,6 +63,7 @@ class SecondRequests:
                 is_duress=found.is_duress,
             )
             self._second.begin(first, now)
+            self._second.judge_again(presented.door)
         self._responder.request_second(presented)
 
     def _deny(self, presented: PresentedCredential) -> None:

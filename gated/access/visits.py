@@ -67,6 +67,8 @@ class OpenVisit(Struct):
     recognised_at: float = -inf
     """The exposure time of the latest look in the recognition."""
     is_decided: bool = False
+    may_begin_again: bool = False
+    """Whether the visit was refused, and not as an attack."""
     looks: list[bytes] = field(default_factory=list)
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
 
@@ -185,6 +187,11 @@ class Visits:
         """Drop the visit without a decision. The next look at this face begins a new visit."""
         self._open.pop(track, None)
 
+    def judge_again(self) -> None:
+        """Begin new visits at the next look, for the faces that were refused. Attacks and grants stay decided."""
+        for track in [track for track, visit in self._open.items() if visit.may_begin_again]:
+            self.forget(track)
+
     def tick(self, now: float) -> list[VisitOutcome]:
         """Refuse visits that have waited too long. The cue then asks people to use another credential. Return the
         decisions.
@@ -241,7 +248,9 @@ class Visits:
         if decision is None:
             return None
         visit.is_decided, visit.evidence, visit.recognition, visit.run = True, None, None, []
-        return VisitOutcome(visit.id, decision, visit.seen_at, _imitated(visit.verdicts, decision))
+        outcome = VisitOutcome(visit.id, decision, visit.seen_at, _imitated(visit.verdicts, decision))
+        visit.may_begin_again = not (decision.grant or outcome.is_attack)
+        return outcome
 
     def _rules_for(self, visit: OpenVisit) -> FaceRules:
         """Return the rules, with the longest search time that a person recognised in any look prefers."""

@@ -17,7 +17,7 @@
 | held_open    | triangle and tick, threes | white      | two, then a tick every 2 s | slow taps     | 关门 SHUT   |
 | free_passage | ring and tick, winking    | white-blue | one long                   | two very long | 请进 ENTER  |
 | code         | ring and card, very long  | blue       | two very short             | two taps      | 输入 PIN    |
-| second       | ring and card, long twos  | blue       | short, long, short         | the same      | 还要 NEXT   |
+| second       | ring and card, long twos  | blue       | short, long, short         | the same      | 继续 MORE   |
 | second_face  | ring and card, long threes | blue      | long, short, long          | the same      | 走近 NEAR   |
 | resting      | card, twos                | amber      | three and three            | three, slow   | 另选 OTHER  |
 | refused      | card, 1 a second          | amber      | three short                | three short   | 刷卡 CARD   |
@@ -157,14 +157,14 @@ PLAN: Mapping[Situation, Cue] = MappingProxyType(
         ),
         Situation.SECOND: _cue(
             _RING + _CARD, (0.9, 0.3, 0.9, 0.9), _BLUE, "person-card",
-            zh=("还要", "还有一步"), en=("NEXT", "One more step."),
+            zh=("继续", "还有一步"), en=("MORE", "One more step."),
             tone=Rhythm((0.1, 0.1, 0.5, 0.1, 0.1, 0.4), 1), touch=Rhythm((0.2, 0.2, 0.8, 0.2, 0.2, 0.6), 2),
             tail="others",
         ),
         Situation.SECOND_FACE: _cue(
             _RING + _CARD, (0.9, 0.3, 0.9, 0.3, 0.9, 0.9), _BLUE, "near",
             zh=("走近", "还有一步，请走近，或换一种方式"),
-            en=("NEAR", "One more step. Please come near, or use another way in."),
+            en=("NEAR", "One more step. Please come near, or use something else."),
             tone=Rhythm((0.5, 0.1, 0.1, 0.1, 0.5, 0.4), 1), touch=Rhythm((0.8, 0.2, 0.2, 0.2, 0.8, 0.6), 2),
         ),
         Situation.RESTING: _cue(

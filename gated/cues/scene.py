@@ -11,7 +11,10 @@ from types import MappingProxyType
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from gated.cues.cue import RANK, Situation
+from gated.cues.cue import GUIDANCE, RANK, Situation
+
+SENTENCE_S = 9.5
+"""The time in which the beeps and the sentence of the request for a face are heard, in two languages: 9.2 s."""
 
 
 class Sight(Struct, frozen=True):
@@ -69,12 +72,23 @@ class ShownSituation(Struct, frozen=True):
 
 
 def shown_situation(scene: Scene, now: float) -> ShownSituation:
-    """Return the situation to show now: the highest priority, then the newest claim."""
+    """Return the situation to show now: the highest priority, then the newest claim.
+
+    The request for a face gives way to the guidance of that face, once people have heard it.
+    """
     alive = [(RANK[s], -c.number, s) for (s, _), c in scene.claims.items() if now < c.ends_at]
     if not alive:
         return ShownSituation(Situation.IDLE)
-    _, number, situation = min(alive)
-    return ShownSituation(situation, -number)
+    first = min(alive)
+    if first[2] is Situation.SECOND_FACE and _is_spoken(scene, now):
+        first = min((each for each in alive if each[2] in GUIDANCE), default=first)
+    return ShownSituation(first[2], -first[1])
+
+
+def _is_spoken(scene: Scene, now: float) -> bool:
+    """Return whether the newest request for a face has been shown for `SENTENCE_S`."""
+    begins = [c.began_at for (situation, _), c in scene.claims.items() if situation is Situation.SECOND_FACE]
+    return now - max(begins) >= SENTENCE_S
 
 
 def next_end(scene: Scene, now: float) -> float:

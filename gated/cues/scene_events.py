@@ -94,6 +94,7 @@ def apply_result(scene: Scene, result: CredentialResult, now: float) -> Scene:
     if result == "second":  # the face is decided, and gets no more guidance
         scene = replace(scene, decided=_track(scene), looking_at=None)
         return add_claim(scene, Situation.SECOND, "way", now, SECOND_S)
+    scene = replace(scene, decided=None, came_at=now, looking_at=now)  # the gate looks at the face again
     return add_claim(scene, Situation.SECOND_FACE, "way", now, SECOND_S)
 
 

@@ -18,6 +18,7 @@ from gated.access.schedules import Calendar
 from gated.access.second_credential import MOST_WAITING, FirstCredential, SecondCredentials, kind_of
 from gated.config import Schedule
 from gated.events import AccessDenied, AccessGranted, CredentialDenied, CredentialGranted, Duress, PresentationAttack
+from gated.face.vision_messages import Observation
 from gated.people.access_rule import AccessRule, Holder
 from gated.people.credential import Credential
 from gated.people.face_mark import FaceMark
@@ -666,3 +667,51 @@ async def test_a_lockdown_while_the_disk_counts_a_use_denies_and_gives_the_use_b
     assert yard.door.released == []
     assert yard.reported[-1].reason == Refusal.LOCKDOWN
     assert [each.uses_left for each in yard.store.of(ANN) if each.uses_left is not None] == [1]
+
+
+# -- a face that is there already -------------------------------------------------------------------------------------
+
+
+def see(yard, track=1, pad_score=0.9, face=(1, 0, 0, 0), looks=6):
+    """Show more looks at a face that is there already."""
+    now = time.monotonic()
+    for number in range(looks):
+        at, probe = now - 0.05 + 0.005 * number, yard.face(face).astype("<f4").tobytes()
+        seen = Observation(track, number, at, (0, 0, 90, 120), 0.9, pad_score=pad_score, embedding=probe)
+        yard.entrance.faces.observe(seen)
+
+
+async def refused_face(yard, **look):
+    """Let a face be refused that stays before the gate."""
+    yard.show_face(**look)
+    for outcome in yard.entrance.faces._visits.tick(time.monotonic() + 60):
+        yard.entrance.faces._act(outcome)
+    await asyncio.sleep(0.1)
+    see(yard)
+    assert yard.door.released == []
+
+
+async def test_a_face_that_was_refused_counts_after_the_card_without_leaving_first(yard):
+    """The gate asks for the face after the card, so it must look at the person who stands there."""
+    await refused_face(yard, face=(0.4, 0, 0.9165, 0))
+    await yard.card()
+    see(yard)
+    assert len(yard.door.released) == 1
+
+
+async def test_a_print_is_not_judged_again_after_a_card(yard):
+    await refused_face(yard, pad_score=0.01)
+    await yard.card()
+    see(yard)
+    assert yard.door.released == []
+
+
+async def test_a_face_that_was_let_in_is_not_let_in_again_by_the_card_of_somebody_else(yard):
+    yard.store.set_access_rules(ANN, [])
+    yard.store.set_access_rules(BOB, [AccessRule(needs_second=True)])
+    yard.follow()
+    yard.show_face()
+    assert len(yard.door.released) == 1
+    await yard.card("4712")
+    see(yard)
+    assert len(yard.door.released) == 1

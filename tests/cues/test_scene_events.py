@@ -421,6 +421,36 @@ def test_a_face_that_waits_for_its_card_gets_no_guidance():
     assert shown_situation(scene, 17.5).situation == "second"
 
 
+FAR, NEAR = Sight(1, "too_small", 0.5, 0.6, 0.0), Sight(1, None, 0.5, 1.0, 0.0)
+
+
+def test_after_its_sentence_the_request_for_a_face_gives_way_to_guidance_and_returns():
+    scene = apply_result(Scene(), "second_face", 10)
+    shown_then = {}
+    for tenth in range(100, 240):
+        at = tenth / 10
+        scene = apply_sight(scene, FAR if at < 21 else NEAR, at)
+        shown_then[at] = shown_situation(scene, at).situation
+    assert {shown_then[at] for at in (10.0, 12.0, 19.4)} == {"second_face"}, "a person hears it to its end"
+    assert {shown_then[at] for at in (19.6, 20.0, 20.9)} == {"closer"}
+    assert shown_then[23.9] == "second_face"
+
+
+def test_without_a_face_the_request_stays_until_its_denial():
+    scene = apply_result(Scene(), "second_face", 10)
+    assert [shown_situation(scene, at).situation for at in (10, 19.6, 24.9)] == ["second_face"] * 3
+
+
+def test_a_face_that_was_refused_before_its_card_is_guided_again():
+    scene = apply_sight(Scene(), NEAR, 5.0)
+    scene = apply_event(scene, events.AccessDenied("v", "unknown", 0.5, 2, 3, 0.1), 6.0)
+    assert scene.decided == 1
+    scene = apply_result(scene, "second_face", 8)
+    for tenth in range(80, 180):
+        scene = apply_sight(scene, FAR, tenth / 10)
+    assert shown_situation(scene, 17.9).situation == "closer"
+
+
 def test_after_a_flat_number_the_pin_is_requested_until_a_result():
     scene = apply_result(Scene(), "go_on", 10)
     assert shown_situation(scene, 29).situation == "code"

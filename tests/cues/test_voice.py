@@ -11,6 +11,7 @@ from gated.cues.cue import GUIDANCE, Situation
 from gated.cues.plan import PLAN
 from gated.cues.prompts import prompt_path, render_prompts
 from gated.cues.samples import LEVEL, RATE, locating_tick, read_wav, silence, tone
+from gated.cues.scene import SENTENCE_S
 from gated.cues.voice import Voice, guiding_tick
 from gated.cues.words import EVERYTHING, Fitted
 
@@ -35,6 +36,10 @@ def test_every_spoken_cue_plays_both_languages(spoken_prompts, situation):
     once = sound_of(spoken_prompts, situation).once
     assert finds(once, speech(spoken_prompts, situation, "zh"))
     assert finds(once, speech(spoken_prompts, situation, "en"))
+
+
+def test_the_request_for_a_face_is_spoken_before_guidance_may_replace_it(spoken_prompts):
+    assert SENTENCE_S - 1.5 < sound_of(spoken_prompts, "second_face").once.size / RATE <= SENTENCE_S
 
 
 @pytest.mark.parametrize("situation", ["idle", "looking"])
