@@ -209,7 +209,7 @@ def test_a_vision_that_lies_about_its_models_opens_nothing(gate, shared, tmp_pat
         gate.start("latch")
         gate.start("run", "--service", "--vision-socket", str(path))
         gate.wait_for(lambda: gate.events("worker_ready") and any(
-            event["worker"] == "vision" for event in gate.events("worker_ready")), timeout_s=60)  # fmt: skip
+            event["worker"] == "vision" for event in gate.events("worker_ready")), 60, 0.3)  # fmt: skip
     assert calls[0] is lies  # the brain closed that connection and heard the honest vision
     assert any("other models" in event.get("why", "") or "has others than the manifest" in event.get("why", "")
                for event in gate.events("worker_lost"))  # fmt: skip

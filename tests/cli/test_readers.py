@@ -192,12 +192,12 @@ class TestWithAGateThatRuns:
         showing.wait(10)
         learning = running.start("readers", "learn", "--device", str(usb), "--dry-run")
         wait_for(lambda: "hold a card to the reader" in running.log("readers"))
-        wait_for(lambda: any(f"reader {usb}" in event["lost"] for event in running.events("degraded")))
+        wait_for(lambda: any(f"reader {usb}" in event["lost"] for event in running.events("degraded")), every_s=0.3)
         self.swipe(usb, "0007654321")
         assert learning.wait(30) == 0, running.log("readers")
         assert "10 keys, at most 60 ms apart, then Tab" in running.log("readers")
         self.swipe(usb, "0001112223")
-        wait_for(lambda: len(running.events("way_denied")) >= 3)
+        wait_for(lambda: len(running.events("way_denied")) >= 3, every_s=0.3)
         assert [event["reason"] for event in running.events("way_denied")] == ["unknown"] * 3, "a card is no PIN"
         assert {event["way"] for event in running.events("way_denied")} == {"card"}
         (misread,) = running.events("reader_misread")

@@ -175,9 +175,9 @@ def test_private_keys_that_others_may_read_disable_only_the_link(paired):
     """The link is refused because the keys may have been copied. The gate opens as before and reports this."""
     paired.files["gate_keys"].chmod(0o644)
     brain = paired.start("run")
-    paired.wait_for(lambda: "sync" in (paired.events("degraded") or [{"lost": []}])[-1]["lost"])
+    paired.wait_for(lambda: "sync" in (paired.events("degraded") or [{"lost": []}])[-1]["lost"], every_s=0.3)
     assert "chmod 600" in paired.log()
     paired.files["gate_keys"].chmod(0o600)
-    paired.wait_for(lambda: "sync" not in paired.events("degraded")[-1]["lost"])
+    paired.wait_for(lambda: "sync" not in paired.events("degraded")[-1]["lost"], every_s=0.3)
     brain.terminate()
     assert brain.wait(20) == 0

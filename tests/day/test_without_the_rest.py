@@ -41,7 +41,7 @@ def test_an_optional_part_that_fails_is_logged_once_and_tried_again(street):
     (keys / "site.pem").write_bytes(public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
     for server in taken:
         server.close()
-    gate.wait_for(lambda: not {"metrics", "passes", "screen"} & set(gate.events("degraded")[-1]["lost"]), 60)
+    gate.wait_for(lambda: not {"metrics", "passes", "screen"} & set(gate.events("degraded")[-1]["lost"]), 60, 0.3)
     with closing(socket.create_connection(("127.0.0.1", ports[0]), 5)):
         pass
     for part in ("metrics", "passes", "screen"):
