@@ -18,13 +18,12 @@ from gated.composite import Composite
 from gated.errors import BusyError, SealError, StateError
 from gated.events import Event
 from gated.gallery.holdings import Holdings
-from gated.gallery.record_changes import PERSON, Change, people_of
-from gated.people.held_records import RecordState
+from gated.gallery.record_changes import PERSON, Change
 from gated.protocol.envelope import Peer
 from gated.protocol.face_messages import SharedFace
 from gated.protocol.key_messages import VerifierKeys
 from gated.protocol.record_keys import digest_of, fingerprint, key_of, removes_access
-from gated.protocol.record_messages import Delta, QuarantinedRecord, RecordRequest, RemovalReceipt, SnapshotPart
+from gated.protocol.record_messages import Delta, QuarantinedRecord, RecordRequest, SnapshotPart
 from gated.protocol.status_messages import Heartbeat, RecordMark
 from gated.protocol.wire_records import Record, Tombstone
 from gated.protocol.wire_types import Message
@@ -37,7 +36,8 @@ from gated.sync.denied_subjects import DeniedSubjects
 from gated.sync.face_departures import FaceDepartures
 from gated.sync.person_changes import Faces
 from gated.sync.quarantine import Allowance
-from gated.sync.record_requests import REQUEST_TIMEOUT_S, RecordRequests
+from gated.sync.record_requests import RecordRequests
+from gated.sync.removal_receipts import RemovalReceipts
 from gated.sync.snapshot import SnapshotStore
 from gated.types import SubjectId
 
@@ -104,9 +104,7 @@ class Replica:
         self._doubts: set[str] = set()
         self.is_office_outdated = False
         """Whether the office sent a readable card number or PIN. None of them was taken."""
-        self._owed: dict[str, int] = {}
-        """Removed keys whose receipts are not sent yet, each with its number."""
-        self._is_tidy, self._tidied_at, self._damage_check_at = False, 0.0, -inf
+        self._receipts, self._damage_check_at = RemovalReceipts(self._holdings, peer), -inf
 
     def close(self) -> None:
         """Close the files. May be called twice."""
@@ -170,8 +168,8 @@ class Replica:
         requests = self._departures.due()
         if self._pull.is_overdue(now):
             return [*requests, *self._finish(now), *self._ask(now)]
-        if self._owed and now >= self._tidied_at + REQUEST_TIMEOUT_S:
-            return [*requests, *self._receipts(now)]
+        if self._receipts.is_overdue(now):
+            return [*requests, *self._receipts.collect(now)]
         return requests
 
     def restart(self) -> None:
@@ -286,7 +284,7 @@ class Replica:
         """Return the receipts for removed subjects again: the office would not hold them if it had heard."""
         if self._incurable is None or not self._is_incurable(heartbeat):
             return []
-        return self._receipts(now, self._incurable.returning)
+        return self._receipts.collect(now, self._incurable.returning)
 
     def _follow(self, records: Iterable[Record], version: int, now: float) -> list[Message]:
         """Apply these records together, and raise the version to `version`."""
@@ -298,7 +296,7 @@ class Replica:
                 removed.append((record.key, record.n))
         self._commit(batch.changes(), version, batch.joining, now)
         self._refuse_readable(batch)
-        return self._receipts(now, [*removed, *batch.returning])
+        return self._receipts.collect(now, [*removed, *batch.returning])
 
     def _finish(self, now: float) -> list[Message]:
         """Apply a complete snapshot in place of the stored records. Return the receipts."""
@@ -326,7 +324,7 @@ class Replica:
             self._doubt("this gate has newer records than the office's snapshot; the newer records stay")
             self._incurable = _Incurable(title.version, title.digest, tuple(batch.returning))
         self._staging.drop()
-        return self._receipts(now, [*removed, *batch.returning])
+        return self._receipts.collect(now, [*removed, *batch.returning])
 
     def _refuse_readable(self, batch: Batch) -> None:
         if batch.is_readable:
@@ -368,25 +366,7 @@ class Replica:
         if changes:
             self._on_change()
             self._revoked.forget_stored(self._number)
-            self._is_tidy = self._holdings.register.tidy(people_of(changes) if self._is_tidy else None)
-
-    def _receipts(self, now: float, removed: Iterable[tuple[str, int]] = ()) -> list[Message]:
-        """Return the receipts for removed subjects. A receipt waits until the subject's key is destroyed."""
-        self._owed |= {key: n for key, n in removed if key.startswith(PERSON)}
-        if self._owed and not self._is_tidy:
-            self._is_tidy, self._tidied_at = self._holdings.register.tidy(), now
-        if not self._is_tidy:
-            return []
-        owed, self._owed = self._owed, {}
-        held = [(self._holdings.get(key), n) for key, n in owed.items()]
-        return [self._receipt(row, n) for row, n in held if row.is_gone and row.n >= n]
-
-    def _receipt(self, held: RecordState, n: int) -> RemovalReceipt:
-        subject = held.key.removeprefix(PERSON)
-        at = held.at or ""
-        return RemovalReceipt(
-            site=self._peer.site, gate=self._peer.gate, subject=subject, n=n, templates=held.templates, at=at
-        )
+            self._receipts.erase(changes)
 
     def _ask(self, now: float) -> list[RecordRequest]:
         return self._pull.ask(self._holdings.version, self._staging.title, self._staging.missing(), now)
