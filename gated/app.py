@@ -43,8 +43,8 @@ async def run(
                 start.settings, models=msgspec.structs.replace(start.settings.models, dir=settings.models.dir)
             )
             async with aclosing(gate_vision(settings, vision)) as sight:
-                if not once:  # a recording that ends must not begin before the brain sees it
-                    await sight.start_early()
+                if settings.camera.kind == "picamera2" or settings.camera.loop:
+                    await sight.start_early()  # a recording that ends must not begin before the brain sees it
                 from gated import brain_run  # takes as long as the workers need to start
 
                 await brain_run.run(settings, config, start, sight, latch if own_latch else None, once=once)

@@ -161,6 +161,21 @@ def test_a_killed_latch_is_replaced_within_3_s_and_no_release_is_carried_over(ho
 KILLS = int(os.environ.get("GATED_KILLS", "4"))
 
 
+@pytest.mark.parametrize("is_endless", [True, False])
+def test_a_recording_that_ends_does_not_begin_before_the_brain_sees_it(home, monkeypatch, is_endless):
+    """Otherwise a brain on a busy machine misses the first people, and grants nothing."""
+    show(home, home.faces / "stranger_1.jpg", loop=is_endless)
+    found = []
+
+    async def ends(settings, config, start, vision, latch, *, once):
+        found.append(vision.has_early)
+
+    monkeypatch.setattr(app, "keep_memory_secret", lambda: None)  # this process is not a gate
+    monkeypatch.setattr(brain_run, "run", ends)
+    asyncio.run(app.run(load(home.config), home.config))
+    assert found == [is_endless]
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "stopped"])
 def test_the_lock_drops_within_the_pulse_when_the_brain_is_gone(home, how):
     """`GATED_KILLS` sets the number of rounds."""
