@@ -112,11 +112,11 @@ def test_a_user_without_root_gets_one_message_and_no_installation(machine):
 def test_the_message_names_tests_that_need_root(machine):
     note = "Without root the suite is not whole"
     machine.lacks("chromium")
-    code, _, told = machine.run("run", WHO="1000")
+    code, _, output = machine.run("run", WHO="1000")
     assert code == 3
-    assert told.count(note) == 1
-    assert "sudo sh tests/run\n" in told
-    assert told.index("\n  chromium (") < told.index(note) < told.index("sudo apt-get update")
+    assert output.count(note) == 1
+    assert "sudo sh tests/run\n" in output
+    assert output.index("\n  chromium (") < output.index(note) < output.index("sudo apt-get update")
     machine.has("chromium", "exit 0")
     assert note in machine.run("run", WHO="1000")[2]
     assert note not in machine.run("run")[2]
@@ -126,9 +126,9 @@ def test_the_message_names_tests_that_need_root(machine):
 def test_with_root_all_is_named_before_anything_is_installed(machine):
     machine.lacks("mosquitto", "espeak-ng")
     machine.has("apt-get", 'echo "apt-get $*" >>"$CALLS"; echo "apt-get runs" >&2')
-    code, _, told = machine.run("run", "-k", "lease")
-    assert told.startswith("Missing, and installed now:\n  mosquitto (")
-    assert told.index("espeak-ng (") < told.index("apt-get runs")
+    code, _, output = machine.run("run", "-k", "lease")
+    assert output.startswith("Missing, and installed now:\n  mosquitto (")
+    assert output.index("espeak-ng (") < output.index("apt-get runs")
     calls = machine.called()
     assert calls[:2] == ["apt-get update -qq", "apt-get install -y -qq --no-install-recommends mosquitto espeak-ng"]
     assert calls[2] == "systemctl disable --quiet --now mosquitto"
@@ -141,8 +141,8 @@ def test_only_the_locked_libraries_are_asked_for_and_by_their_hashes(machine):
         (machine.checkout / ".venv/bin" / name).write_text("#!/bin/sh\n")
         (machine.checkout / ".venv/bin" / name).chmod(0o755)
     machine.calls.unlink()
-    code, _, told = machine.run("run", "tests/door", PYTHONDONTWRITEBYTECODE="1")
-    assert code == 0, told
+    code, _, output = machine.run("run", "tests/door", PYTHONDONTWRITEBYTECODE="1")
+    assert code == 0, output
     locked, own, suite = machine.called()
     assert "--no-deps --only-binary :all: --require-hashes" in locked
     assert locked.endswith("--requirement tests/lock/3.11.txt --requirement tests/lock/picamera2.txt")
@@ -156,9 +156,9 @@ def test_the_second_time_needs_no_network_and_another_lock_does(machine):
     assert machine.run("try", NO_NETWORK="1") == (0, "gated demo\n", machine.run("try")[2])
     lock = machine.checkout / "gated/update/locked/3.11.txt"
     lock.write_text(lock.read_text() + "# newer\n")
-    code, _, told = machine.run("try", NO_NETWORK="1")
+    code, _, output = machine.run("try", NO_NETWORK="1")
     assert code == 3
-    assert "The Python libraries could not be installed. Is there a network?" in told
+    assert "The Python libraries could not be installed. Is there a network?" in output
 
 
 def test_an_interpreter_that_is_gone_has_the_venv_made_anew(machine):
@@ -173,30 +173,30 @@ def test_an_interpreter_that_is_gone_has_the_venv_made_anew(machine):
 
 def test_the_error_for_missing_packages_has_the_command_to_run(machine):
     machine.lacks("chromium")
-    code, _, told = machine.run("run", NO_NETWORK="1")
+    code, _, output = machine.run("run", NO_NETWORK="1")
     assert code == 3
-    assert "could not be installed. Is there a network?" in told
-    assert "apt-get install --no-install-recommends chromium" in told
+    assert "could not be installed. Is there a network?" in output
+    assert "apt-get install --no-install-recommends chromium" in output
 
 
 def test_an_untested_python_is_reported_and_a_tested_one_is_used(machine):
-    code, _, told = machine.run("try", VERSION="3.14")
+    code, _, output = machine.run("try", VERSION="3.14")
     assert code == 3
-    assert "This system has Python 3.14.9, and gated is tested with 3.11 3.12 3.13" in told
+    assert "This system has Python 3.14.9, and gated is tested with 3.11 3.12 3.13" in output
     machine.has("python3.12", "VERSION=3.12\n" + PYTHON)
-    code, _, told = machine.run("try", VERSION="3.14")
+    code, _, output = machine.run("try", VERSION="3.14")
     assert code == 0
     assert "--requirement gated/update/locked/3.12.txt" in machine.called()[0]
-    code, _, told = machine.run("try", VERSION="3.14", PYTHON="python3")
+    code, _, output = machine.run("try", VERSION="3.14", PYTHON="python3")
     assert code == 3
-    assert "PYTHON=python3 is none of the Pythons" in told
+    assert "PYTHON=python3 is none of the Pythons" in output
 
 
 def test_without_any_python_both_packages_are_named(machine):
     machine.lacks("python3")
-    code, _, told = machine.run("try", WHO="1000")
+    code, _, output = machine.run("try", WHO="1000")
     assert code == 3
-    assert "\n  python3 python3-venv (runs gated)\n" in told
+    assert "\n  python3 python3-venv (runs gated)\n" in output
 
 
 @pytest.mark.parametrize("words", [(), ("people", "list")])

@@ -220,9 +220,9 @@ def test_for_an_unknown_person_nothing_is_stored_or_journalled(office, arguments
 
 
 def test_a_card_is_added_by_its_printed_number_and_its_readings_are_shown(office, ann):
-    told = office.office("card", "add", ann, "--number", "0006729715 102,45043").output
+    output = office.office("card", "add", ann, "--number", "0006729715 102,45043").output
     for reading in ("decimal: 0006729715", "hex: 0066AFF3", "w26:102-45043, printed 102,45043", "w34:102-45043"):
-        assert reading in told
+        assert reading in output
     assert "given out already" in office.office("guest", "--number", "w34:102-45043", check=1).output
     assert "lower 24 bits are the same" in office.office("guest", "--number", "w26:102-45043", check=1).output
     assert "do not belong together" in office.office("guest", "--number", "0006729715 1,00002", check=1).output

@@ -65,10 +65,10 @@ def device(tmp_path):
 
 def test_a_reader_is_learnt_from_one_card_and_written_to_the_settings(gate, run, device):
     path = device(strokes("0006729715", [TAB], 0.06))
-    told = run("learn", "--device", path)
-    assert "10 keys, at most 60 ms apart, then Tab" in told
-    assert "decimal: 0006729715" in told
-    assert "systemctl restart gated" in told
+    output = run("learn", "--device", path)
+    assert "10 keys, at most 60 ms apart, then Tab" in output
+    assert "decimal: 0006729715" in output
+    assert "systemctl restart gated" in output
     readers = load(gate.config).readers
     assert readers.devices == (path,)
     assert readers.usb == {path: UsbSettings("card", "tab", 120)}
@@ -105,10 +105,10 @@ def test_an_output_is_shown_with_every_reading_and_its_card(gate, run, device):
     path = device(strokes("0006729715", [TAB], 0.06))
     config = gate.config.read_text()
     gate.config.write_text(f'{config}\n[readers]\ndevices = ["{path}"]\n')
-    told = run("show", "--seconds", "3")
-    assert f"reader {path}: a card, 10 keys" in told
-    assert "w26:102-45043, printed 102,45043" in told
-    assert "w34:102-45043" in told
+    output = run("show", "--seconds", "3")
+    assert f"reader {path}: a card, 10 keys" in output
+    assert "w26:102-45043, printed 102,45043" in output
+    assert "w34:102-45043" in output
 
 
 def test_reports_of_the_brain_are_shown(gate, run):
@@ -129,11 +129,11 @@ def test_reports_of_the_brain_are_shown(gate, run):
 
     telling = threading.Thread(target=tell)
     telling.start()
-    told = run("show", "--seconds", "2", "--json")
+    output = run("show", "--seconds", "2", "--json")
     telling.join()
     decoder, at, found = json.JSONDecoder(), 0, []
-    while (at := told.find("{", at)) >= 0:
-        value, at = decoder.raw_decode(told, at)
+    while (at := output.find("{", at)) >= 0:
+        value, at = decoder.raw_decode(output, at)
         found.append(value)
     assert [each["said"]["kind"] for each in found] == ["card", "odd", "pin"]
     assert {"kind": "26 bits", "reading": "w26:12-3456, printed 012,03456"} in found[0]["readings"]

@@ -137,11 +137,11 @@ def test_each_command_reports_the_disk_error_in_one_line_and_changes_nothing(str
     assert "trouble" in status.stdout
     assert json.loads(gate.run("status", "--json", check=1).stdout)["people"] == 1
     suspended = gate.run("people", "suspend", street.ann, check=3)
-    said = [listed.stderr, suspended.stderr, gate.run("doctor").stdout, gate.run("check").stdout]
+    output = [listed.stderr, suspended.stderr, gate.run("doctor").stdout, gate.run("check").stdout]
     assert gate.run("events", "verify", check=0)
-    for words in said:
+    for words in output:
         assert any(problem in words for problem in ("read-only", "cannot be used", "cannot be written"))
-    assert not any("Traceback" in words for words in [*said, status.stderr])
+    assert not any("Traceback" in words for words in [*output, status.stderr])
     assert len(suspended.stderr.splitlines()) == 1
     assert {path.name: path.stat().st_mtime_ns for path in gate.state.rglob("*")} == before
 

@@ -37,9 +37,9 @@ def test_every_model_of_it_is_of_demo_grade():
 def test_the_courtyard_set_is_refused_with_a_real_relay_and_names_the_next_step(gate):
     gate.write(models={"set": "courtyard"}, door={"pins": "gpio"}, camera={"path": str(gate.folder)})
     done = gate.run("check", check=3)
-    said = done.stdout + done.stderr
-    assert "never drives a real lock" in said
-    assert 'pins = "mock"' in said
+    output = done.stdout + done.stderr
+    assert "never drives a real lock" in output
+    assert 'pins = "mock"' in output
     assert not gate.trace()
 
 

@@ -307,9 +307,9 @@ def test_a_manual_duty_is_promised_by_a_named_person(tmp_path, language):
 
 
 def test_a_complete_notice_names_its_duties_and_existing_commands(run):
-    said = run("--no-voice", facts=FACTS).output
-    assert "after 3 years: `gated office person list --consent-before DAY`" in said
-    assert "after 90 days: `gated office prune --days 90`" in said
+    output = run("--no-voice", facts=FACTS).output
+    assert "after 3 years: `gated office person list --consent-before DAY`" in output
+    assert "after 90 days: `gated office prune --days 90`" in output
     for command in (["prune"], ["person", "list"], ["person", "remove"]):
         assert CliRunner().invoke(group, [*command, "--help"]).exit_code == 0
 

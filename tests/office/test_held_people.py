@@ -107,10 +107,10 @@ def test_held_people_are_listed_by_name_with_gates_and_reason(office, full):
         ("Name 2", "bulk", ["gate-1", "gate-2"]),
         ("Name 3", "duplicate", ["gate-1"]),
     ]
-    said = office("held", "list")
-    assert "Name 2" in said
-    assert "gate-1, gate-2" in said
-    assert "at the gate" in said
+    output = office("held", "list")
+    assert "Name 2" in output
+    assert "gate-1, gate-2" in output
+    assert "at the gate" in output
 
 
 def test_gates_with_held_people_do_not_report_completeness(office, full, gate):
@@ -145,29 +145,29 @@ def answering(full, monkeypatch):
 
 def test_people_are_accepted_by_name_at_every_gate_that_holds_them(office, full, answering):
     _, told = answering
-    said = office("held", "accept", "Name 2", "--yes", "--operator", "li")
+    output = office("held", "accept", "Name 2", "--yes", "--operator", "li")
     assert told == [("gate-1", [f"{2:016x}"], "li"), ("gate-2", [f"{2:016x}"], "li")]
-    assert "Name 2 (2-101)" in said
-    assert "gate-2: accepted 1 of 1" in said
+    assert "Name 2 (2-101)" in output
+    assert "gate-2: accepted 1 of 1" in output
 
 
 def test_people_held_for_their_number_are_listed_before_the_question(office, full, answering):
     _, told = answering
     assert "there is no terminal to ask at" in office("held", "accept", "--all", check=2)
     assert told == []
-    said = office("held", "accept", "--all", "--yes", check=1)
+    output = office("held", "accept", "--all", "--yes", check=1)
     assert [(gate, len(subjects)) for gate, subjects, _ in told] == [("gate-1", 2), ("gate-2", 1)]
-    assert all(name in said for name in ("Name 1", "Name 2", "Name 3"))
-    assert "accept the face there" in said, "and whoever has another's face is not accepted here"
+    assert all(name in output for name in ("Name 1", "Name 2", "Name 3"))
+    assert "accept the face there" in output, "and whoever has another's face is not accepted here"
     assert f"{3:016x}" not in [subject for _, subjects, _ in told for subject in subjects]
 
 
 def test_a_person_not_accepted_by_a_gate_is_named_with_the_reason(office, full, answering):
     refused, _ = answering
     refused.add(f"{1:016x}")
-    said = office("held", "accept", "Name 1", "--yes", check=1)
-    assert "accepted 0 of 1" in said
-    assert "no room" in said
+    output = office("held", "accept", "Name 1", "--yes", check=1)
+    assert "accepted 0 of 1" in output
+    assert "no room" in output
 
 
 def test_people_with_the_same_reason_share_one_line(office, full, answering):

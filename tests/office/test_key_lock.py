@@ -247,9 +247,9 @@ def alone(folder, *words, check=0, **environment):
 
 def test_the_command_sets_and_removes_the_passphrase_and_explains_unattended_starts(office, gated, tmp_path):
     file = tmp_path / "office.key"
-    said = gated("passphrase", typed=(WORDS, WORDS))
-    assert "new passphrase protects" in said
-    assert "--key-file" in said or "credential" in said
+    output = gated("passphrase", typed=(WORDS, WORDS))
+    assert "new passphrase protects" in output
+    assert "--key-file" in output or "credential" in output
     gated("gates", typed=(WORDS,))
     assert "not the passphrase of this office" in gated("gates", typed=("something else",), check=1)
     gated("passphrase", "--key-file", str(file), typed=(WORDS,))

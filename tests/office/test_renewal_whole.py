@@ -135,8 +135,8 @@ def test_certificates_cause_warnings_without_an_office_and_renew_with_one(site, 
     (row,) = json.loads(site.office("gates", "--json"))
     assert datetime.fromisoformat(row["certificate_ends"]) == site.ends("cert")
     wait_for(lambda: json.loads(site.office("alarms", "--json")) == [], timeout_s=30)
-    told = json.loads(site.office("alarms", "--all", "--json"))
-    assert {(each["gate"], each["kind"]) for each in told} <= {(GATE, "certificate_ends")}
+    output = json.loads(site.office("alarms", "--all", "--json"))
+    assert {(each["gate"], each["kind"]) for each in output} <= {(GATE, "certificate_ends")}
     assert row["state"] == "online"
 
 

@@ -83,14 +83,14 @@ def command(tmp_path, picture, monkeypatch):
 
 def test_five_problems_are_reported_at_once(command, monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    code, said = command(ANSWERS)
+    code, output = command(ANSWERS)
     assert code == 2
-    assert "use sudo" in said
-    assert "door.contactpin: unknown key; did you mean 'contact_pin'?" in said
-    assert "still has the text of the example" in said
-    assert "door.rex_pin: no exit button is connected" in said
-    assert "mobilefacenet_128d.onnx: Apache-2.0, foamliu/MobileFaceNet; trained on: MS-Celeb-1M" in said
-    assert "is not accepted" in said
+    assert "use sudo" in output
+    assert "door.contactpin: unknown key; did you mean 'contact_pin'?" in output
+    assert "still has the text of the example" in output
+    assert "door.rex_pin: no exit button is connected" in output
+    assert "mobilefacenet_128d.onnx: Apache-2.0, foamliu/MobileFaceNet; trained on: MS-Celeb-1M" in output
+    assert "is not accepted" in output
 
 
 @pytest.mark.parametrize(
@@ -104,36 +104,36 @@ def test_five_problems_are_reported_at_once(command, monkeypatch):
     ],
 )
 def test_a_typing_error_in_the_answers_hides_no_other_problem(command, line, says):
-    code, said = command(f'site = "market-south"\ngate = "Gate 2"\n{line}\n')
+    code, output = command(f'site = "market-south"\ngate = "Gate 2"\n{line}\n')
     assert code == 2
-    assert says in said
-    assert 'gate.id: "Gate 2" is not valid' in said
-    assert "no exit button" in said
+    assert says in output
+    assert 'gate.id: "Gate 2" is not valid' in output
+    assert "no exit button" in output
 
 
 def test_flags_that_are_wrong_hide_nothing_else(command):
     text = 'site = "s"\ngate = "Gate 2"\n'
-    code, said = command(text, "--set", "foo", "--set", "=", "--set", "door.rex_pin=99", "--releases", "/nowhere")
+    code, output = command(text, "--set", "foo", "--set", "=", "--set", "door.rex_pin=99", "--releases", "/nowhere")
     assert code == 2
     for fault in ("'foo' is not a setting", "'=' is not a setting", "door.rex_pin: 99 is not valid",
                   "/nowhere: is not a folder", 'gate.id: "Gate 2" is not valid'):  # fmt: skip
-        assert fault in said
+        assert fault in output
 
 
 def test_a_misspelt_exit_button_is_one_fault_and_not_two(command):
-    _, said = command('site = "s"\ngate = "g"\n[settings.door]\nrexpin = 23\n')
-    assert "did you mean 'rex_pin'?" in said
-    assert "no exit button" not in said
-    _, said = command('site = "s"\ngate = "g"\n[settings.door]\nrex_pin = 99\n')
-    assert "door.rex_pin: 99 is not valid" in said
-    assert "no exit button" not in said
+    _, output = command('site = "s"\ngate = "g"\n[settings.door]\nrexpin = 23\n')
+    assert "did you mean 'rex_pin'?" in output
+    assert "no exit button" not in output
+    _, output = command('site = "s"\ngate = "g"\n[settings.door]\nrex_pin = 99\n')
+    assert "door.rex_pin: 99 is not valid" in output
+    assert "no exit button" not in output
 
 
 def test_a_contradiction_behind_a_misspelt_key_is_found_too(command):
-    _, said = command('site = "s"\ngate = "g"\n[settings.door]\ncontactpin = 17\nrex_pin = 23\nfail = "safe"\n')
-    assert "did you mean 'contact_pin'?" in said
-    assert "door.contact_pin: pin 17 is used twice" in said
-    assert "a strike without power is fail-secure" in said
+    _, output = command('site = "s"\ngate = "g"\n[settings.door]\ncontactpin = 17\nrex_pin = 23\nfail = "safe"\n')
+    assert "did you mean 'contact_pin'?" in output
+    assert "door.contact_pin: pin 17 is used twice" in output
+    assert "a strike without power is fail-secure" in output
 
 
 def test_the_real_run_refuses_what_the_dry_run_found(making, answers, taken):

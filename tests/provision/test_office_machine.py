@@ -232,9 +232,9 @@ def test_the_command_says_which_ports_gates_need_and_changes_no_firewall(command
 
 def test_an_office_is_not_installed_in_silence_without_a_recovery_key(command, root, tmp_path):
     place = ("--site", SITE, "--host", "office.lan")
-    said = command(*place).output
-    assert "NO recovery key" in said
-    assert f"gated office --dir {root / 'srv/office'} recovery FILE" in said
+    output = command(*place).output
+    assert "NO recovery key" in output
+    assert f"gated office --dir {root / 'srv/office'} recovery FILE" in output
     done = command("--recovery", str(tmp_path / "stick"))
     assert done.exit_code == 0, done.output
     key = RecoveryKey.parse((tmp_path / "stick").read_text())
@@ -317,6 +317,6 @@ def test_without_a_user_the_error_names_the_command_to_create_it():
 
 
 def test_the_help_names_the_commands(monkeypatch):
-    said = CliRunner().invoke(main, ["office", "--help"]).output
-    assert "install" in said
-    assert "host" in said
+    output = CliRunner().invoke(main, ["office", "--help"]).output
+    assert "install" in output
+    assert "host" in output

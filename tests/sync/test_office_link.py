@@ -472,9 +472,9 @@ def no_link(broker, gate, receiver, until, caplog):
         await until(lambda: [r for r in caplog.records if "cannot connect" in r.message], "the reason")
         gate.happen(5)
         await asyncio.sleep(0.4)
-        said = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
-        assert len(said) == 1
-        assert re.search(why, said[0]), said
+        logged = [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
+        assert len(logged) == 1
+        assert re.search(why, logged[0]), logged
         assert (receiver.statuses, receiver.batches, gate.acked, gate.journal.position().head) == ([], 0, 0, 5)
         assert not gate.task.done()
 

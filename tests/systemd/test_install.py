@@ -153,30 +153,30 @@ def test_the_script_is_plain_shell():
 
 
 def test_help_lists_the_options(card):
-    code, said = card.run("--help")
+    code, output = card.run("--help")
     assert code == 0
-    assert "--offline BUNDLE" in said
-    assert "--uninstall" in said
+    assert "--offline BUNDLE" in output
+    assert "--uninstall" in output
 
 
 def test_an_unknown_option_is_named(card):
-    code, said = card.run("--ofline", "x")
+    code, output = card.run("--ofline", "x")
     assert code == 2
-    assert "unknown option --ofline" in said
+    assert "unknown option --ofline" in output
 
 
 def test_from_a_bundle_to_provision_and_not_twice(bare, bundle):
     card = bare
-    code, said = card.run("--offline", bundle, "--", "--site", "s", "--kiosk")
-    assert code == 0, said
+    code, output = card.run("--offline", bundle, "--", "--site", "s", "--kiosk")
+    assert code == 0, output
     models = card.root / "releases/9.9.9/wheels/models"
-    assert said.splitlines()[-1] == f"gated provision --models-from {models} --site s --kiosk"
+    assert output.splitlines()[-1] == f"gated provision --models-from {models} --site s --kiosk"
     assert (card.root / "current").readlink() == Path("releases/9.9.9")
     assert not (card.root / "releases/9.9.9/unfinished").exists()
     assert "useradd --system --gid gated-latch" in card.called()
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 0
-    assert "gated 9.9.9 is installed" in said
+    assert "gated 9.9.9 is installed" in output
 
 
 def test_an_interrupted_install_is_built_anew_and_never_counts_as_whole(card, bundle):
@@ -190,21 +190,21 @@ def test_an_interrupted_install_is_built_anew_and_never_counts_as_whole(card, bu
     process.wait()
     assert unfinished.exists()
     assert not (card.root / "current").is_symlink()
-    code, said = card.run("--offline", bundle)
-    assert code == 0, said
-    assert "building gated 9.9.9" in said
+    code, output = card.run("--offline", bundle)
+    assert code == 0, output
+    assert "building gated 9.9.9" in output
     assert not unfinished.exists()
 
 
 def test_a_dry_run_changes_nothing(card, bundle):
     card.pairing_key("dpkg-query", "exit 1")
-    code, said = card.run("--dry-run", "--offline", bundle, "--", "--site", "s")
-    assert code == 0, said
-    assert "would run: apt-get install" in said
-    assert "would run: useradd --system --gid gated " in said
-    assert "would build: gated 9.9.9" in said
-    assert "would run: gated provision --site s" in said
-    assert said.splitlines()[-1].endswith("wheels/models --dry-run --site s"), "the new version itself tries the rest"
+    code, output = card.run("--dry-run", "--offline", bundle, "--", "--site", "s")
+    assert code == 0, output
+    assert "would run: apt-get install" in output
+    assert "would run: useradd --system --gid gated " in output
+    assert "would build: gated 9.9.9" in output
+    assert "would run: gated provision --site s" in output
+    assert output.splitlines()[-1].endswith("wheels/models --dry-run --site s"), "the new version itself tries the rest"
     assert not card.root.exists()
     assert card.called() == ""
     assert list(Path("/var/tmp").glob("gated-try.*")) == []
@@ -215,10 +215,10 @@ def test_a_dry_run_of_a_bundle_for_another_system_says_so(card, bundle, tmp_path
     with zipfile.ZipFile(wheel, "a") as archive, pytest.warns(UserWarning, match="Duplicate"):
         archive.writestr("gated/__main__.py", "import built_for_another_python\n")
     pack(tmp_path / "packed", bundle)
-    code, said = card.run("--dry-run", "--offline", bundle)
+    code, output = card.run("--dry-run", "--offline", bundle)
     assert code == 3
-    assert "is for another system than this one" in said
-    assert "No module named 'built_for_another_python'" in said
+    assert "is for another system than this one" in output
+    assert "No module named 'built_for_another_python'" in output
     assert list(Path("/var/tmp").glob("gated-try.*")) == []
 
 
@@ -232,37 +232,37 @@ def test_a_dry_run_ends_as_what_it_tried_ends(card, bundle, tmp_path):
 
 def test_the_error_on_a_32_bit_system_names_the_image_for_the_card(card, bundle):
     card.pairing_key("getconf", "echo 32")
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "32-bit system" in said
-    assert "Raspberry Pi OS Lite (64-bit)" in said
+    assert "32-bit system" in output
+    assert "Raspberry Pi OS Lite (64-bit)" in output
     assert not card.root.exists()
 
 
 def test_a_full_disk_is_reported_before_anything_is_created(card, bundle):
     card.pairing_key("df", "printf 'x\\n/dev/root 1000000 999000 1000 99%% /\\n'")
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "MB are free for /, and gated needs 700" in said
-    assert "free some space" in said
+    assert "MB are free for /, and gated needs 700" in output
+    assert "free some space" in output
     assert not card.root.exists()
 
 
 def test_no_network_names_the_packages_that_are_missing(card, bundle):
     card.pairing_key("dpkg-query", "exit 1")
     card.pairing_key("apt-get", "echo 'E: Could not resolve' >&2; exit 100")
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "could not be installed: python3 python3-venv espeak-ng alsa-utils" in said
-    assert "connect the network" in said
+    assert "could not be installed: python3 python3-venv espeak-ng alsa-utils" in output
+    assert "connect the network" in output
 
 
 def test_a_bundle_that_was_altered_is_not_installed(card, bundle):
     data = bundle.read_bytes()
     bundle.write_bytes(data.replace(b"a model", b"A model"))
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "was altered" in said
+    assert "was altered" in output
     assert not (card.root / "current").is_symlink()
 
 
@@ -271,80 +271,80 @@ def test_the_names_in_a_bundle_that_is_not_proved_command_no_terminal(card, bund
     evil.write_bytes(b"another")
     pack(tmp_path / "packed", bundle)
     bundle.write_bytes(bundle.read_bytes().replace(b"another", b"Another"))
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "x?]0;pwn?" in said
-    assert all(sign.isprintable() or sign == "\n" for sign in said), ascii(said)
+    assert "x?]0;pwn?" in output
+    assert all(sign.isprintable() or sign == "\n" for sign in output), ascii(output)
 
 
 def test_a_library_that_is_not_the_tested_one_is_not_installed(card, tmp_path):
-    code, said = card.run("--offline", bundle_of(tmp_path, f"tiny==1.0 --hash=sha256:{'0' * 64}\n"))
+    code, output = card.run("--offline", bundle_of(tmp_path, f"tiny==1.0 --hash=sha256:{'0' * 64}\n"))
     assert code == 3
-    assert "is for another system than this one" in said
-    assert "or was altered" in said
+    assert "is for another system than this one" in output
+    assert "or was altered" in output
     assert not (card.root / "current").is_symlink()
 
 
 @pytest.mark.parametrize(("words", "why"), [(["--offline", "/nowhere.tar"], "no file /nowhere.tar"),
                                             (["--offline"], "has no file name")])  # fmt: skip
 def test_a_missing_bundle_is_reported(card, words, why):
-    code, said = card.run(*words)
+    code, output = card.run(*words)
     assert code == 3
-    assert why in said
+    assert why in output
 
 
 def test_a_file_that_is_not_a_bundle_is_reported(card, tmp_path):
     (tmp_path / "x").write_text("x")
     with tarfile.open(tmp_path / "other.tar", "w") as tar:
         tar.add(tmp_path / "x", "x")
-    code, said = card.run("--offline", tmp_path / "other.tar")
+    code, output = card.run("--offline", tmp_path / "other.tar")
     assert code == 3
-    assert "does not contain gated" in said
+    assert "does not contain gated" in output
 
 
 def test_installing_needs_root(card):
     card.pairing_key("id", "echo 1000")
-    code, said = card.run()
+    code, output = card.run()
     assert code == 3
-    assert "run it with sudo" in said
+    assert "run it with sudo" in output
 
 
 def test_taking_it_away_asks_first_and_keeps_the_data(card):
     card.root.mkdir()
-    code, said = card.run("--uninstall", answer="n\n")
+    code, output = card.run("--uninstall", answer="n\n")
     assert code == 3
     assert card.root.exists()
-    code, said = card.run("--uninstall", answer="y\nn\n")
-    assert code == 0, said
+    code, output = card.run("--uninstall", answer="y\nn\n")
+    assert code == 0, output
     assert not card.root.exists()
-    assert "Kept: /var/lib/gated, /etc/gated" in said
+    assert "Kept: /var/lib/gated, /etc/gated" in output
     assert "userdel" not in card.called()
 
 
 def test_taking_it_away_without_asking_keeps_the_data_too(card):
     card.root.mkdir()
-    code, said = card.run("--uninstall", "--yes")
-    assert code == 0, said
+    code, output = card.run("--uninstall", "--yes")
+    assert code == 0, output
     assert not card.root.exists()
-    assert "Kept:" in said
+    assert "Kept:" in output
 
 
 def test_a_dry_run_of_taking_it_away_takes_nothing(card):
     card.root.mkdir()
-    code, said = card.run("--dry-run", "--uninstall", "--yes")
-    assert code == 0, said
-    assert "would run: rm -rf" in said
+    code, output = card.run("--dry-run", "--uninstall", "--yes")
+    assert code == 0, output
+    assert "would run: rm -rf" in output
     assert card.root.exists()
     assert card.called() == ""
 
 
 def test_an_incomplete_bundle_is_distinguished_from_a_missing_network(card, bundle):
     bundle.write_bytes(bundle.read_bytes()[:2000])
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "is not complete" in said
-    assert "copy it again" in said
-    assert "network" not in said
+    assert "is not complete" in output
+    assert "copy it again" in output
+    assert "network" not in output
     assert not card.root.exists()
 
 
@@ -357,21 +357,21 @@ def test_a_bundle_for_another_system_says_which_python_is_here(card, bundle, tmp
             "Metadata-Version: 2.1\nName: gated\nVersion: 9.9.9\nRequires-Dist: built-for-another\n",
         )
     pack(folder, bundle)
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "is for another system than this one" in said
-    assert "gated bundle --target" in said
-    assert "connect the network" not in said
+    assert "is for another system than this one" in output
+    assert "gated bundle --target" in output
+    assert "connect the network" not in output
 
 
 def test_a_full_data_partition_is_reported_though_the_root_has_room(card, bundle, tmp_path):
     card.root.mkdir()
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(card.root)], check=True)
     try:
-        code, said = card.run("--offline", bundle)
+        code, output = card.run("--offline", bundle)
         assert code == 3
-        assert f"MB are free for {card.root}" in said
-        assert "free some space" in said
+        assert f"MB are free for {card.root}" in output
+        assert "free some space" in output
         assert list(card.root.iterdir()) == []
     finally:
         subprocess.run(["umount", "-l", str(card.root)], check=True)
@@ -380,10 +380,10 @@ def test_a_full_data_partition_is_reported_though_the_root_has_room(card, bundle
 def test_a_careful_umask_hides_nothing_from_the_gates_user(card, bundle):
     before = os.umask(0o077)
     try:
-        code, said = card.run("--offline", bundle)
+        code, output = card.run("--offline", bundle)
     finally:
         os.umask(before)
-    assert code == 0, said
+    assert code == 0, output
     closed = [path for path in card.root.rglob("*") if not path.is_symlink() and not path.stat().st_mode & 0o004]
     assert closed == []
 
@@ -414,12 +414,12 @@ def test_a_version_that_does_not_run_after_an_upgrade_of_the_system_is_built_ane
     ):
         spoilt(card, how)
         card.tries_s = 3 if how == "hangs" else 60
-        code, said = card.run("--offline", bundle, "--", "--site", "s")
-        assert code == 0, said
-        assert "gated 9.9.9 is installed but does not run here: " in said
-        assert why in said
-        assert "upgrade of the whole system" in said
-        assert said.splitlines()[-1].endswith("--site s")
+        code, output = card.run("--offline", bundle, "--", "--site", "s")
+        assert code == 0, output
+        assert "gated 9.9.9 is installed but does not run here: " in output
+        assert why in output
+        assert "upgrade of the whole system" in output
+        assert output.splitlines()[-1].endswith("--site s")
         assert not (card.root / "releases/9.9.9.broken").exists()
 
 
@@ -429,9 +429,9 @@ def test_a_current_version_that_does_not_run_gives_way_to_the_one_that_was_broug
     (old / "gated").write_text("#!/usr/bin/python3.7-of-before\n")
     (old / "gated").chmod(0o755)
     (card.root / "current").symlink_to("releases/9.9.8")
-    code, said = card.run("--offline", bundle)
-    assert code == 0, said
-    assert "releases/9.9.8 does not run here" in said
+    code, output = card.run("--offline", bundle)
+    assert code == 0, output
+    assert "releases/9.9.8 does not run here" in output
     assert (card.root / "current").readlink() == Path("releases/9.9.9")
 
 
@@ -440,9 +440,9 @@ def test_a_failed_rebuild_leaves_the_installed_version(card, bundle):
     spoilt(card, "broken library")
     data = bundle.read_bytes()
     bundle.write_bytes(data.replace(b"a model", b"A model"))
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "was altered" in said
+    assert "was altered" in output
     assert [path.name for path in (card.root / "releases").iterdir()] == ["9.9.9"]
     assert (card.root / "releases/9.9.9/venv/bin/gated").exists()
 
@@ -458,23 +458,23 @@ def test_a_version_that_is_there_from_other_files_is_built_anew(card, bundle, tm
     """Only the files of the list that was proved are installed, even if the version's name is the same."""
     assert card.run("--offline", bundle)[0] == 0
     card.pairing_key("systemctl", "exit 3")
-    code, said = card.run("--dry-run", "--offline", other_files(tmp_path, bundle))
-    assert code == 0, said
-    assert "would build" in said
-    code, said = card.run("--offline", bundle)
-    assert code == 0, said
-    assert "from other files" in said
+    code, output = card.run("--dry-run", "--offline", other_files(tmp_path, bundle))
+    assert code == 0, output
+    assert "would build" in output
+    code, output = card.run("--offline", bundle)
+    assert code == 0, output
+    assert "from other files" in output
     assert (card.root / "releases/9.9.9/wheels/models/finds.onnx").read_bytes() == b"another model"
-    code, said = card.run("--offline", bundle)
-    assert "gated 9.9.9 is installed\n" in said
+    code, output = card.run("--offline", bundle)
+    assert "gated 9.9.9 is installed\n" in output
 
 
 def test_a_running_gate_keeps_its_files_and_the_error_names_another_version(card, bundle, tmp_path):
     assert card.run("--offline", bundle)[0] == 0
-    code, said = card.run("--offline", other_files(tmp_path, bundle))
+    code, output = card.run("--offline", other_files(tmp_path, bundle))
     assert code == 3
-    assert "gated 9.9.9 runs here, and" in said
-    assert "give the other files another version number" in said
+    assert "gated 9.9.9 runs here, and" in output
+    assert "give the other files another version number" in output
     assert (card.root / "releases/9.9.9/wheels/models/finds.onnx").read_bytes() == b"a model"
 
 
@@ -501,23 +501,23 @@ def believe(card, key):
 def test_a_signed_bundle_is_installed_and_its_key_is_handed_on_to_be_believed(card, bundle, tmp_path, key):
     """No installed file keeps special rights, such as setuid."""
     (tmp_path / "packed/models/finds.onnx").chmod(0o6777)
-    code, said = card.run("--offline", signed(tmp_path, bundle, key))
-    assert code == 0, said
+    code, output = card.run("--offline", signed(tmp_path, bundle, key))
+    assert code == 0, output
     assert {path.stat().st_mode & 0o7022 for path in (card.root / "releases/9.9.9/wheels").rglob("*")} == {0}
-    assert "signed: 256 SHA256:" in said
-    assert f"provision --release-key {card.root}/releases/9.9.9/wheels/release.pub" in said
+    assert "signed: 256 SHA256:" in output
+    assert f"provision --release-key {card.root}/releases/9.9.9/wheels/release.pub" in output
 
 
 def test_a_machine_that_believes_a_key_installs_nothing_else(card, bundle, tmp_path, key):
     believe(card, key)
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "is not signed, and this gate accepts signed bundles only" in said
+    assert "is not signed, and this gate accepts signed bundles only" in output
     thief = make_key(tmp_path / "elsewhere", "thief")
     for words in (["--offline", signed(tmp_path, bundle, thief)], ["--dry-run", "--offline", bundle]):
-        code, said = card.run(*words)
+        code, output = card.run(*words)
         assert code == 3
-        assert "is not signed with a key that this gate trusts" in said
+        assert "is not signed with a key that this gate trusts" in output
         assert not (card.root / "current").is_symlink()
 
 
@@ -607,9 +607,9 @@ def test_a_bundle_that_has_more_in_it_than_was_packed_is_not_installed(card, bun
         if kind == "link":
             more.type, more.linkname = tarfile.SYMTYPE, "/etc/passwd"
         tar.addfile(more)
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "contains more or fewer files than its list" in said
+    assert "contains more or fewer files than its list" in output
     assert not (card.root / "current").is_symlink()
     assert not (card.root / "releases/9.9.9/wheels").exists(), "what nobody packed stays nowhere"
 
@@ -624,9 +624,9 @@ def test_a_machine_without_ssh_keygen_that_believes_a_key_says_what_to_install(c
             if path.name != "ssh-keygen" and not (hidden / path.name).exists():
                 (hidden / path.name).symlink_to(path)
     card.path = f"{card.bin}:{hidden}:/usr/sbin:/sbin"
-    code, said = card.run("--offline", bundle)
+    code, output = card.run("--offline", bundle)
     assert code == 3
-    assert "apt-get install openssh-client" in said
+    assert "apt-get install openssh-client" in output
 
 
 # -- hostile bundles ---------------------------------------------------------------------------------------------------
@@ -645,10 +645,10 @@ def rebuilt(bundle, change):
 
 def refused(card, bundle, words):
     """Assert that the machine refused the bundle and that no file of it remains."""
-    code, said = card.run("--offline", bundle)
-    assert code == 3, said
-    assert words in said
-    assert "->" in said, "what to do about it"
+    code, output = card.run("--offline", bundle)
+    assert code == 3, output
+    assert words in output
+    assert "->" in output, "what to do about it"
     assert not (card.root / "current").is_symlink()
     left = [path.name for path in card.root.rglob("*") if path.is_file()] if card.root.exists() else []
     assert set(left) <= {"unfinished", "release.pub"}, "nothing of it stays"
@@ -667,8 +667,8 @@ def listed_with_sizes(tmp_path):
 
 def test_a_list_with_sizes_is_taken_and_proved(card, bundle, tmp_path):
     listed_with_sizes(tmp_path)
-    code, said = card.run("--offline", bundle)
-    assert code == 0, said
+    code, output = card.run("--offline", bundle)
+    assert code == 0, output
     wheels = card.root / "releases/9.9.9/wheels"
     assert (wheels / "SHA256SUMS").read_text().startswith("# size ")
     assert (wheels / "models/finds.onnx").read_bytes() == b"a model"
@@ -789,8 +789,8 @@ def test_an_older_bundle_takes_no_key_back(card, bundle, tmp_path, key, does_run
     runs.write_text("#!/bin/sh\n" if does_run else "#!/nowhere\n")
     runs.chmod(0o755)
     (card.root / "current").symlink_to("releases/10.0.0")
-    code, said = card.run("--offline", signed(tmp_path, bundle, key))
-    assert code == 0, said
+    code, output = card.run("--offline", signed(tmp_path, bundle, key))
+    assert code == 0, output
     assert (card.root / "release.pub").read_text() == both
 
 
@@ -812,6 +812,6 @@ def test_nothing_runs_that_lies_beside_a_bundle(bare, bundle, tmp_path, words):
     for name in ("venv", "platform", "zipfile", "pip", "ensurepip", "gated", "shutil"):
         (stick / f"{name}.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write(__name__)\n")
     bare.cwd = stick
-    code, said = bare.run(*words, "--offline", bundle)
+    code, output = bare.run(*words, "--offline", bundle)
     assert not (tmp_path / "ran").exists(), (tmp_path / "ran").read_text()
-    assert code == 0, said
+    assert code == 0, output

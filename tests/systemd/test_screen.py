@@ -59,10 +59,10 @@ def page():
 
 
 def test_where_everything_is_there_the_page_is_shown(machine, page):
-    code, said, problem = machine.run(page)
+    code, output, problem = machine.run(page)
     assert (code, problem) == (0, "")
-    assert said.startswith("cage -- chromium --kiosk")  # -s would allow the keyboard to leave the screen
-    assert said.rstrip().endswith(page)
+    assert output.startswith("cage -- chromium --kiosk")  # -s would allow the keyboard to leave the screen
+    assert output.rstrip().endswith(page)
 
 
 @pytest.mark.parametrize(

@@ -161,9 +161,9 @@ def test_the_installer_reads_it_before_anything_is_installed():
 def test_a_python_that_nobody_tested_is_named(monkeypatch, capsys):
     monkeypatch.setattr(locked_libraries, "this_python", lambda: "3.99")
     assert locked_libraries.main([]) == UpdateError.exit_code != 0
-    said = capsys.readouterr()
-    assert "for Python 3.99" in said.err
-    assert said.out == ""
+    output = capsys.readouterr()
+    assert "for Python 3.99" in output.err
+    assert output.out == ""
 
 
 def test_a_lock_that_unpacks_without_end_is_not_read(tmp_path, monkeypatch):

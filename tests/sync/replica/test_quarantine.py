@@ -286,9 +286,9 @@ def test_events_and_log_have_no_name(follow, office, kit, caplog):
     followed = follow(most_new_per_hour=1)
     office.put(kit.person(1, face=kit.face(1)), kit.person(2), kit.person(1, face=odd_face(kit, 1, [b"1234"])))
     followed.hear(office.delta())
-    told = caplog.text + str(followed.events)
+    logged = caplog.text + str(followed.events)
     for secret in ("Resident", "Block", "paper-"):
-        assert secret not in told
+        assert secret not in logged
 
 
 def test_suspended_records_do_not_bypass_the_hour(follow, office, kit):
