@@ -152,11 +152,17 @@ class Calibrator:
 
     def postpone(self, now: float) -> None:
         """Wait `LONGEST_PAUSE_S` before the next try with the same gallery, because this one failed."""
-        self._has_failed = True
         self._due_from = self._due_to = now + LONGEST_PAUSE_S
 
     def follow(self) -> GalleryCalibration:
         """Calibrate on the present gallery, and return the result. The old one counts until then."""
+        try:
+            return self._follow()
+        except BaseException:
+            self._has_failed = True  # whatever failed: cards alone would open until it is mended
+            raise
+
+    def _follow(self) -> GalleryCalibration:
         present = self._input()
         self.now = calibrate_gallery(
             self._gallery.enrolled(),

@@ -235,7 +235,7 @@ async def test_a_failed_calibration_is_tried_again_after_a_pause(yard, faces, mo
         tries.append(1)
         raise IndexError("a damaged index")
 
-    monkeypatch.setattr(faces._calibrator, "follow", fail)
+    monkeypatch.setattr(faces._gallery, "enrolled", fail)
     now = time.monotonic()
     for _ in range(4):
         faces._calibrate_if_due(now)

@@ -183,5 +183,7 @@ def test_the_first_calibration_is_pending_until_it_has_a_result_or_has_failed():
     calibrator.follow()
     assert not calibrator.is_pending
     failing = Calibrator(Gallery(index_of(people(5))), TABLE, 0.003)
-    failing.postpone(0.0)
-    assert not failing.is_pending
+    failing._gallery.index = None
+    with pytest.raises(AttributeError):
+        failing.follow()
+    assert not failing.is_pending, "the table counts then"
