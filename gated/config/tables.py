@@ -92,7 +92,7 @@ class FaceSettings(msgspec.Struct, frozen=True):
     max_faces: Annotated[int, Meta(ge=1, le=20), Safe.ANY] = 5
     threads: Annotated[Annotated[int, Meta(ge=1, le=8)] | None, Safe.ANY] = None
     """Threads for each model; as many models run side by side as the cores allow, at most four. By default the detector
-    has a thread for each core, and each other model one. This is the fastest choice on a Pi.
+    has a thread for each core, up to four, and each other model two.
     """
 
 

@@ -17,8 +17,7 @@ in 33 to 37 ms on four: 2.3 to 2.5 thousand million a second on one. The range h
 
 Assumptions:
 
-- Networks that run side by side share the cores as the threads of one network do. This is on the safe side, because
-  they do not wait for each other.
+- Networks that run side by side, with two threads each, share the cores as the threads of one network do.
 - Threads of the detector gain less (`DETECTOR_PARALLEL`), as the figures for YuNet show.
 - Brain, latch and camera need little of the cores.
 - A network's own efficiency is measured on this machine: its time for one multiply-accumulate over the time of the set.
@@ -30,7 +29,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from gated.face.lanes import MOST as MOST_LANES
+from gated.face.lanes import lanes_for, threads_for
 
 Stage = Literal["detect", "pad", "embed"]
 
@@ -106,13 +105,15 @@ def side_by_side_s(work_s: Sequence[float], cores: int) -> float:
     """Return the seconds until all networks have run on so many lanes. `work_s`: of each alone on one core, in the
     order of their start.
 
-    While n run, each has `SPEEDUP[n]` / n of the rate of one core.
+    While n run, with two threads each, each has one n-th of the rate of the cores that are busy.
     """
     waiting, running, elapsed_s = list(work_s), list[float](), 0.0
+    threads = threads_for(cores)
     while waiting or running:
-        while waiting and len(running) < min(cores, MOST_LANES):
+        while waiting and len(running) < lanes_for(threads, cores):
             running.append(waiting.pop(0))
-        slowdown, next_s = len(running) / SPEEDUP[len(running)], min(running)
+        busy = min(cores, threads * len(running))
+        slowdown, next_s = len(running) / SPEEDUP[busy], min(running)
         elapsed_s += next_s * slowdown
         running = [remaining_s - next_s for remaining_s in running if remaining_s > next_s]
     return elapsed_s

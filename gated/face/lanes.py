@@ -1,8 +1,8 @@
-"""Runs the networks of one face side by side, each with its own thread, on as many threads as the machine has cores.
+"""Runs the networks of one face side by side, on as many threads as the machine has cores.
 
-A small network gains little from a second thread, but much from an own core. onnxruntime works without the
-interpreter's lock. Results do not depend on the number of lanes, because each network has its own session and input.
-The pipeline uses it.
+Each network has two threads, which share its work as they find time. More threads gain little, because the networks are
+small. onnxruntime works without the interpreter's lock. Results do not depend on the number of lanes, because each
+network has its own session and input. The pipeline uses it.
 """
 
 import os
@@ -21,9 +21,14 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def lanes_for(threads: int | None, cores: int) -> int:
-    """Return the number of lanes on `cores` cores, if each network has `threads` threads. None: one thread each."""
-    return max(1, min(MOST, cores // (threads or 1)))
+def threads_for(cores: int) -> int:
+    """Return the number of threads for each network of a face on so many cores."""
+    return min(2, cores)
+
+
+def lanes_for(threads: int, cores: int) -> int:
+    """Return the number of lanes on so many cores, if each network has so many threads."""
+    return max(1, min(MOST, cores // threads))
 
 
 class Lanes:

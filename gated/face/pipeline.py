@@ -17,7 +17,7 @@ from gated.face.covered import CoverCheck
 from gated.face.detect import Detector, Face
 from gated.face.embed import Embedder
 from gated.face.framing import is_cut_off, is_too_near
-from gated.face.lanes import MOST, Lanes, available_cores, lanes_for
+from gated.face.lanes import MOST, Lanes, available_cores, lanes_for, threads_for
 from gated.face.manifest import ModelSet, folder_of, load_set
 from gated.face.motion import MotionGate
 from gated.face.onnx import Model
@@ -196,9 +196,10 @@ def load_pipeline(
     """
     model_set = load_set(models)
     folder, cores = folder_of(models, model_set), cores or available_cores()
-    threads = {each.file: face.threads or 1 for each in model_set.models}
+    for_each = face.threads or threads_for(cores)
+    threads = {each.file: for_each for each in model_set.models}
     threads[model_set.detector.file] = face.threads or min(cores, MOST)
     proved = {
         each.file: Model.load(each, folder, threads[each.file], plain_layout=plain_layout) for each in model_set.models
     }
-    return FacePipeline(model_set, proved, face, lanes_for(face.threads, cores))
+    return FacePipeline(model_set, proved, face, lanes_for(for_each, cores))
