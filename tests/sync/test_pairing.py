@@ -194,7 +194,7 @@ def test_a_man_in_the_middle_learns_and_gains_nothing(office, state, tmp_path, c
             pass
 
     with answering(Between, folder) as port:
-        refused(replace(code, port=port), state, "another certificate|does not trust|no certificate")
+        refused(replace(code, port=port), state, "not the one in the code|does not trust|no certificate")
     assert told == []
     pair(code, state, SITE)
 
