@@ -1,0 +1,53 @@
+"""Each process is killed, hangs, and comes back; the kernel hangs and the watchdog bites. The lock loses its power."""
+
+import time
+
+from rig import CONTACT, LOCK, Rig
+
+
+def run(rig: Rig) -> None:
+    """Try every process while the lock has power, then the kernel."""
+    machine = rig.machine
+    for signal, unit in (("KILL", "gated"), ("KILL", "gated-vision"), ("KILL", "gated-latch"), ("STOP", "gated-latch"),
+                         ("STOP", "gated"), ("STOP", "gated-vision")):  # fmt: skip
+        rig.await_duty()
+        machine.until(f"[ $(systemctl show -p MainPID --value {unit}) != 0 ]", 60, f"{unit} runs")
+        before = rig.pid(unit)
+        rig.press_exit()
+        rig.await_lock(1, 3)
+        machine.run(f"kill -{signal} {before}")
+        began = time.monotonic()
+        off_s = rig.await_lock(0, 25)
+        back_s = rig.await_another(unit, before, 90) + off_s
+        how = "killed" if signal == "KILL" else "hangs"
+        rig.good(f"{unit} {how} while the lock has power", f"power off after {off_s:.1f} s, back after {back_s:.1f} s")
+        rig.check(f"{unit} {how}: nothing is released again", rig.lock_level() == 0, "line low")
+        del began
+    for is_kept in (1, 0):
+        machine.run(f"echo {is_kept} >/sys/module/pi_header/parameters/keep_outputs")
+        rig.await_duty()
+        rig.press_exit()
+        rig.await_lock(1, 3)
+        at = time.time()
+        machine.run(f"kill -9 {rig.pid('gated-latch')}")
+        rig.await_lock(0, 10)
+        off = next(edge for edge in rig.edges() if edge.line == LOCK and not edge.level and edge.at > at - 0.5)
+        by = "ExecStopPost" if off.cause != "free" else "the kernel"
+        rig.good(f"latch killed, keep_outputs={is_kept}", f"off by {by}, {max(0.0, off.at - at):.2f} s after the kill")
+    watchdog(rig)
+    del CONTACT
+
+
+def watchdog(rig: Rig) -> None:
+    """Freeze the kernel. The watchdog of the machine ends it, as a Pi's restarts the board."""
+    machine = rig.machine
+    rig.await_duty()
+    armed = machine.run("systemctl show -p RuntimeWatchdogUSec --value").strip()
+    rig.check("systemd feeds the hardware watchdog", armed not in ("", "0", "infinity"), armed)
+    machine.freeze()
+    began = time.monotonic()
+    bitten = machine.ended_within(150)
+    rig.check("the kernel hangs: the watchdog bites", bitten, f"after {time.monotonic() - began:.0f} s")
+    machine.cut()
+    machine.start()
+    rig.await_duty()
