@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 LATE_S = 0.5
-"""Longest time between an edge and the latch's event of it. The event carries the latch's time, not the time of writing."""
+"""Longest time between an edge and the latch's event of it. The event carries the latch's time."""
 BUTTON_S = 1.0
 """Longest time from an edge of the exit button or the fire input to the lock's edge."""
 LEASE_S, OVERRUN_S = 30.0, 0.5
@@ -60,7 +60,7 @@ def read_marks(text: str) -> dict[str, float]:
 
 
 def compare(edges: Sequence[Edge], events: Sequence[dict], lock: int, rex: int, fire: int) -> Finding:
-    """Return how the lock's edges and the journal agree. The lock is active high; rex is low when pressed, fire high."""
+    """Return how the lock's edges and the journal agree. A pressed rex is low, fire is high."""
     reasons = [at_of(event) for event in events if event["kind"] == "door_released"]
     leaving = [edge.at for edge in edges if (edge.line, edge.level) in ((rex, 0), (fire, 1)) and edge.cause == "hand"]
     strange, longest, long_ones, releases = [], 0.0, [], 0

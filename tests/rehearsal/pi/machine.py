@@ -18,13 +18,14 @@ OUTSIDE, ADDRESS, TAP = "10.79.0.1/30", "10.79.0.2", "gatedpi"
 BOOT_S = 240.0
 SSH = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=3")
 WITHIN = """
-mount --rbind "$0" "$0/root/mnt" && mount --rbind /dev "$0/root/dev" && mount -t proc proc "$0/root/proc" &&
-mount -t tmpfs tmpfs "$0/root/tmp" && exec chroot "$0/root" /usr/bin/env LD_PRELOAD=/mnt/preload.so TMPDIR=/dev/shm /mnt/linux "$@"
+mount --rbind "$0" "$0/root/mnt" && mount --rbind /dev "$0/root/dev" &&
+mount -t proc proc "$0/root/proc" && mount -t tmpfs tmpfs "$0/root/tmp" && exec \\
+chroot "$0/root" /usr/bin/env LD_PRELOAD=/mnt/preload.so TMPDIR=/dev/shm /mnt/linux "$@"
 """
 """Runs the kernel among the libraries of the card's Debian, because it was built for them."""
 
 
-class StepFailed(Exception):
+class StepError(Exception):
     """A promise that does not hold, in words."""
 
 
@@ -83,9 +84,9 @@ class Machine:
         began = time.monotonic()
         while not self.boot_is_over():
             if self._kernel.poll() is not None:
-                raise StepFailed(f"the machine has ended; see {self.console}")
+                raise StepError(f"the machine has ended; see {self.console}")
             if time.monotonic() > began + timeout_s:
-                raise StepFailed(f"the machine does not boot within {timeout_s:.0f} s; see {self.console}")
+                raise StepError(f"the machine does not boot within {timeout_s:.0f} s; see {self.console}")
             time.sleep(0.3)
         return time.monotonic() - began
 
@@ -102,7 +103,7 @@ class Machine:
         try:
             self._kernel.wait(90)
         except subprocess.TimeoutExpired:
-            raise StepFailed("the machine does not power off within 90 s") from None
+            raise StepError("the machine does not power off within 90 s") from None
         finally:
             self.cut()
 
@@ -139,7 +140,7 @@ class Machine:
                 self.cut()
                 self.start()
             if time.monotonic() > began + BOOT_S:
-                raise StepFailed(f"the machine does not restart within {BOOT_S:.0f} s")
+                raise StepError(f"the machine does not restart within {BOOT_S:.0f} s")
             time.sleep(0.5)
         self.wait()
         return time.monotonic() - began if now else 0.0
@@ -155,11 +156,11 @@ class Machine:
     # -- inside
 
     def run(self, command: str, timeout_s: float = 120.0, stdin: str = "") -> str:
-        """Run a shell command as root and return its output. Raises `StepFailed` with the output if it fails."""
+        """Run a shell command as root and return its output. Raises `StepError` with the output if it fails."""
         done = self._ssh(command, timeout_s, stdin)
         if done.returncode != 0:
             tail = (done.stdout + done.stderr).strip()[-1200:]
-            raise StepFailed(f"exit code {done.returncode}: {command[:120]}\n{tail}")
+            raise StepError(f"exit code {done.returncode}: {command[:120]}\n{tail}")
         return done.stdout
 
     def tries(self, command: str, timeout_s: float = 30.0) -> bool:
@@ -187,7 +188,7 @@ class Machine:
         began = time.monotonic()
         while not self.tries(command):
             if time.monotonic() > began + timeout_s:
-                raise StepFailed(f"in vain for {timeout_s:.0f} s: {why}")
+                raise StepError(f"in vain for {timeout_s:.0f} s: {why}")
             time.sleep(0.3)
         return time.monotonic() - began
 
@@ -264,5 +265,5 @@ def _until(true, timeout_s: float = 20.0) -> None:
     end = time.monotonic() + timeout_s
     while not true():
         if time.monotonic() > end:
-            raise StepFailed("the card between the machine and its disk does not answer")
+            raise StepError("the card between the machine and its disk does not answer")
         time.sleep(0.05)

@@ -112,7 +112,8 @@ class Bystander:
         `stop` is asked after each piece of output; when it returns true the tests are left alone and the text returned.
         """
         names = " ".join(f"{name}={value}" for name, value in ENVIRONMENT.items())
-        command = f"cd /root/gated && env {names} .venv/bin/python -m pytest -p no:cacheprovider hw_tests {' '.join(arguments)}"
+        command = f"cd /root/gated && env {names} .venv/bin/python -m pytest -p no:cacheprovider hw_tests "
+        command += " ".join(arguments)
         pid, terminal = pty.fork()
         if pid == 0:
             os.execvp("ssh", [*self._rig.machine.ssh_command("-tt"), command])

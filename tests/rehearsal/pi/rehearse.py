@@ -9,8 +9,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from machine import Machine, end_network  # noqa: E402
-from rig import Rig, StepFailed  # noqa: E402
+from machine import Machine, end_network
+from rig import Rig, StepError
 
 SHORT = ("install", "people", "kills", "hardware", "cuts", "card", "clock", "unplugged", "update", "pi5", "edges")
 LONG = (*SHORT, "soak", "upgrade")
@@ -32,9 +32,9 @@ def main() -> int:
             print(f"\n== {name}: {purpose(name)}", flush=True)
             try:
                 importlib.import_module(f"steps.{name}").run(rig)
-            except (StepFailed, AssertionError, OSError) as error:
+            except (StepError, AssertionError, OSError) as error:
                 rig.bad(name, str(error).strip())
-                if not isinstance(error, StepFailed):
+                if not isinstance(error, StepError):
                     traceback.print_exc()
                 if name == "install":
                     break

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_log import Edge, read_console
-from machine import Machine, StepFailed
+from machine import Machine, StepError
 
 CHECKOUT = Path(__file__).parents[3]
 SHARED = CHECKOUT.parent / "shared"
@@ -130,4 +130,4 @@ def pause(seconds: float) -> None:
     time.sleep(seconds)
 
 
-__all__ = ["CHECKOUT", "CONTACT", "FIRE", "LOCK", "REX", "SHARED", "UNITS", "Rig", "StepFailed", "pause", "quoted"]
+__all__ = ["CHECKOUT", "CONTACT", "FIRE", "LOCK", "REX", "SHARED", "UNITS", "Rig", "StepError", "pause", "quoted"]

@@ -12,11 +12,10 @@ import mmap
 import os
 
 import numpy as np
-from PIL import Image
-
 from picamera2 import picamera2 as driver
 from picamera2 import request as requests
 from picamera2.allocators import LibcameraAllocator
+from PIL import Image
 
 SCENE = "/usr/share/pi-camera/scene"
 WIDTH, HEIGHT, BEGIN = 1280, 960, 4096

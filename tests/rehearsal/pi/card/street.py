@@ -1,4 +1,4 @@
-"""Makes the pictures of the virtual camera in a folder: `street.jpg` of the pipeline, and the file of a person's scenes."""
+"""Makes the files of the virtual camera in a folder: `street.jpg` of the pipeline, and the file of the scenes."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Power cuts at random moments while rows are acknowledged, on a card that keeps what was flushed, and on one that does not."""
+"""Power cuts at random moments while rows are acknowledged, on an honest card and on a forgetful one."""
 
 import random
 import re
@@ -6,6 +6,7 @@ import time
 
 from person import Bystander
 from rig import Rig
+
 from steps.hardware import prepare
 
 

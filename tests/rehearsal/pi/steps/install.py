@@ -5,7 +5,7 @@ The signed file comes from the publishers' files of the set `site`. The machine 
 
 import re
 
-from rig import CHECKOUT, LOCK, Rig, StepFailed
+from rig import CHECKOUT, LOCK, Rig, StepError
 
 ANSWERS = """
 site = "market-south"
@@ -44,7 +44,7 @@ def run(rig: Rig) -> None:
     for command in fifth_step():
         output = machine.run(f"cd /root && {command}", 900)
         if "dry-run" in command and "would run" not in output:
-            raise StepFailed(f"the dry run did not try: {output[-300:]}")
+            raise StepError(f"the dry run did not try: {output[-300:]}")
     rig.await_duty()
     rig.good("the fifth step of systemd/README.md, word for word", "on duty with real lines and the set site")
     config = machine.run("cat /boot/firmware/config.txt")
@@ -68,5 +68,5 @@ def fifth_step() -> list[str]:
     found = re.search(r"^5\. .*?^```sh\n(.*?)^```", page, re.S | re.M)
     commands = found[1].strip().splitlines() if found else []
     if not any(each.startswith("sudo sh install --offline") for each in commands):
-        raise StepFailed("the fifth step of systemd/README.md is another")
+        raise StepError("the fifth step of systemd/README.md is another")
     return commands

@@ -2,7 +2,7 @@
 
 import time
 
-from rig import CONTACT, LOCK, Rig
+from rig import LOCK, Rig
 
 
 def run(rig: Rig) -> None:
@@ -16,13 +16,11 @@ def run(rig: Rig) -> None:
         rig.press_exit()
         rig.await_lock(1, 3)
         machine.run(f"kill -{signal} {before}")
-        began = time.monotonic()
         off_s = rig.await_lock(0, 25)
         back_s = rig.await_another(unit, before, 90) + off_s
         how = "killed" if signal == "KILL" else "hangs"
         rig.good(f"{unit} {how} while the lock has power", f"power off after {off_s:.1f} s, back after {back_s:.1f} s")
         rig.check(f"{unit} {how}: nothing is released again", rig.lock_level() == 0, "line low")
-        del began
     for is_kept in (1, 0):
         machine.run(f"echo {is_kept} >/sys/module/pi_header/parameters/keep_outputs")
         rig.await_duty()
@@ -35,7 +33,6 @@ def run(rig: Rig) -> None:
         by = "ExecStopPost" if off.cause != "free" else "the kernel"
         rig.good(f"latch killed, keep_outputs={is_kept}", f"off by {by}, {max(0.0, off.at - at):.2f} s after the kill")
     watchdog(rig)
-    del CONTACT
 
 
 def watchdog(rig: Rig) -> None:

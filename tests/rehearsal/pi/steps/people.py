@@ -7,7 +7,7 @@ USB reader, the PIN from the matrix keypad.
 import json
 
 from person import CARD_NUMBER, COLUMNS, D0, D1, KEYS, ROWS, wiegand26
-from rig import SHARED, LOCK, Rig
+from rig import LOCK, SHARED, Rig
 
 PIN = "258014"
 
@@ -20,7 +20,8 @@ def run(rig: Rig) -> None:
     for name, household in (("obama", 12), ("biden", 31)):
         machine.put(SHARED / "faces" / f"{name}_1.jpg", f"/root/photos/{name}.jpg")
         enrolled = rig.gated(
-            f"enrol --name {name} --household {household} --photo /root/photos/{name}.jpg --consent c-1 --notice n-1 --json"
+            f"enrol --name {name} --household {household} --photo /root/photos/{name}.jpg "
+            "--consent c-1 --notice n-1 --json"
         )
         subjects[name] = json.loads(enrolled)["subject"]
     rig.good("two people enrolled while on duty", "from a photo each, checked by PAD")
@@ -81,7 +82,8 @@ def typed(keys: str) -> str:
         row, column = divmod(KEYS.index(key), len(COLUMNS))
         pins = f"{ROWS[row]} {COLUMNS[column]}"
         lines.append(
-            f"echo 'join {pins}' >/proc/pi-header/control; sleep 0.3; echo 'part {pins}' >/proc/pi-header/control; sleep 0.2"
+            f"echo 'join {pins}' >/proc/pi-header/control; sleep 0.3; "
+            f"echo 'part {pins}' >/proc/pi-header/control; sleep 0.2"
         )
     return "; ".join(lines)
 

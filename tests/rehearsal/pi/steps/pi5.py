@@ -1,8 +1,9 @@
 """The same card in a Raspberry Pi 5: another chip, with another number. The lock, the readers and the keypad work."""
 
-from rig import Rig
-from steps.people import CARD_NUMBER, D0, D1, PIN, has_released, lock_count, secured, typed
 from person import wiegand26
+from rig import Rig
+
+from steps.people import CARD_NUMBER, D0, D1, PIN, has_released, lock_count, secured, typed
 
 BOARD = {
     "label": "pinctrl-rp1",

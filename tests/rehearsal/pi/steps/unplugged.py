@@ -1,6 +1,7 @@
 """The USB reader and the camera are unplugged and come back; the gate reports each, and recovers by itself."""
 
 from rig import Rig
+
 from steps.people import has_released, lock_count, secured
 
 

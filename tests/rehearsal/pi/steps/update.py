@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from rig import CHECKOUT, Rig
+
 from steps.people import lock_count
 
 VERSION = "0.9.1"
@@ -22,8 +23,9 @@ def run(rig: Rig) -> None:
     subprocess.run(
         [sys.executable, str(CHECKOUT / "tests/rehearsal/another.py"), str(wheel), VERSION, str(folder)], check=True
     )
+    key = machine.place / "packing" / "release"
     subprocess.run(
-        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(machine.place / "packing/release"), "-n", "gated-release", str(folder / "SHA256SUMS")],
+        ["ssh-keygen", "-q", "-Y", "sign", "-f", str(key), "-n", "gated-release", str(folder / "SHA256SUMS")],
         check=True, capture_output=True,
     )  # fmt: skip
     machine.run("rm -rf /root/another")
