@@ -10,6 +10,7 @@ pixels. The file is opened with this module, because vision may not open it late
 
 import mmap
 import os
+import time
 
 import numpy as np
 from picamera2 import picamera2 as driver
@@ -62,13 +63,15 @@ class VirtualPicamera2(_real):
 
     def _reset_flags(self):
         super()._reset_flags()
-        self._pi_formats = {}
+        self._pi_formats, self._pi_streets = {}, {}
+        self._pi_next, self._pi_period = 0.0, 0.1
 
     def configure(self, camera_config=None):
         config = {name: dict(part) if isinstance(part, dict) else part for name, part in camera_config.items()}
         self._pi_formats = {name: config[name]["format"] for name in ("main", "lores") if config.get(name)}
         for name in self._pi_formats:
             config[name]["format"] = "NV12"
+        self._pi_period = config["controls"].get("FrameDurationLimits", (100_000,))[0] / 1e6
         return super().configure(config)
 
     def camera_configuration(self):
@@ -81,18 +84,45 @@ class VirtualPicamera2(_real):
         """Accept NV12, which no camera of a Pi gives to picamera2."""
 
     def process_requests(self, display):
-        if _scene[0] == SILENT:
-            with self._requestslock:
-                late, self._requests = self._requests, []
-            for each in late:
-                each.release()
-        return super().process_requests(display)
+        """Pass one request on in each period. The pipeline itself completes a request as soon as it gets it."""
+        now = time.monotonic()
+        if now < self._pi_next:
+            time.sleep(min(self._pi_next - now, self._pi_period))
+        self._pi_next = max(now, self._pi_next) + self._pi_period
+        with self._requestslock:
+            new, self._requests = self._requests, []
+            if _scene[0] == SILENT:
+                kept, late = [], new
+            else:
+                kept, late = new[1:], []
+                self._requests = new[:1]
+            for each in self._requests:
+                each.pi_at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        for each in late:
+            each.release()
+        super().process_requests(display)
+        with self._requestslock:
+            self._requests = kept + self._requests
 
 
 class VirtualRequest(requests.CompletedRequest):
     """A request whose arrays have the formats of a Pi."""
 
+    pi_at = None
+
+    def get_metadata(self):
+        return super().get_metadata() | {"SensorTimestamp": self.pi_at}
+
     def make_array(self, name):
+        """Return the stream's array. The pipeline's street is always the same, so it is converted once."""
+        if _scene[0] == PICTURE:
+            return self._converted(name)
+        streets = self.picam2._pi_streets
+        if name not in streets:
+            streets[name] = self._converted(name)
+        return streets[name].copy()
+
+    def _converted(self, name):
         rgb = self._rgb(name)
         if self.picam2._pi_formats[name] == "BGR888":
             return rgb

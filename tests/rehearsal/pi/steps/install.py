@@ -42,6 +42,8 @@ def run(rig: Rig) -> None:
     machine.put(machine.place / "packing" / "gate.tar", "/root/gate.tar")
     machine.write("/root/answers.toml", ANSWERS)
     for command in fifth_step():
+        if command.endswith("gated status"):
+            rig.await_duty()  # on a slow machine vision follows a few seconds after the brain
         output = machine.run(f"cd /root && {command}", 900)
         if "dry-run" in command and "would run" not in output:
             raise StepError(f"the dry run did not try: {output[-300:]}")
