@@ -1,40 +1,39 @@
-"""Decide about every face at the gate.
+"""Decide about every face at the gate. Owns the open visits. Used by `entrance`.
 
-Handles the messages of vision, asks the latch for releases, and reports events to the journal.
+Handles the messages of vision, asks the latch for releases, and reports events to the journal. `face_calibration` keeps
+its rules, `visits` decides, `face_events` makes the events, and `second_after_face` waits for a card or PIN.
 """
 
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from msgspec import structs
-
 from gated.access.access_rules import FACE_ALONE, Refusal
 from gated.access.attack_response import ATTACKS_TO_REST, AttackResponse
-from gated.access.face_evidence import LOOK_SLACK
-from gated.access.face_policy import NOBODYS, FaceRules
-from gated.access.pad_evidence import PadRates
+from gated.access.face_calibration import FaceCalibration
+from gated.access.face_confirmation import FaceConfirmation
+from gated.access.face_events import denied, granted
 from gated.access.permissions import Permissions
+from gated.access.second_after_face import SecondAfterFace
 from gated.access.second_credential import FirstCredential, SecondCredentials, kind_of
 from gated.access.visit_rate import VisitRate
 from gated.access.visits import COMPARED_CANDIDATES, VisitOutcome, Visits
 from gated.config import AccessSettings
 from gated.door.latch_client import LatchClient
 from gated.embedding import Embedding
-from gated.errors import BusyError, EnrolmentError, LatchError, StateError
-from gated.events import MAIN, AccessDenied, AccessGranted, Event, PresentationAttack, ReleaseRefused
+from gated.errors import EnrolmentError, LatchError
+from gated.events import MAIN, AccessDenied, Event, PresentationAttack, ReleaseRefused
 from gated.face.vision_messages import Observation, TrackEnded, VisionReady
-from gated.gallery.calibrator import Calibrator, GalleryCalibration, store
 from gated.gallery.gallery import Gallery
 from gated.gallery.search import Candidate
 from gated.people.credential import Credential
 from gated.people.preferences import FirstCue
-from gated.types import CredentialKind, SubjectId
+from gated.types import SubjectId
 
 if TYPE_CHECKING:  # loaded at the first live enrolment
     from gated.access.live_enrolment import ConsentsGiven, CountNewFace, LiveEnrolment, Operator
@@ -79,9 +78,7 @@ class FaceService:
         calibration; None: it is not stored. `second` holds the credentials that wait for a second one. `request_second`
         shows that a card or PIN must follow the face.
         """
-        self._state = state
-        self._second, self._request_second = second or SecondCredentials(0.0), request_second
-        self._settings, self._gallery, self._door = settings, gallery, door
+        self._gallery, self._door = gallery, door
         self._release_s, self._report = release_s, report
         self._permissions, self._wall, self._prefer = permissions, wall, prefer
         self._is_enrolling_announced, self._given = is_enrolling_announced, given
@@ -90,31 +87,20 @@ class FaceService:
         self._attacks, self._rate = attacks, rate or VisitRate()
         self._visits: Visits | None = None
         self._embedder_sha256 = ""
-        self._confirming = set[asyncio.Task[None]]()
-        self._calibrator: Calibrator | None = None
-        self._calibrating: asyncio.Task[None] | None = None
-        self._model_set = ""
-        self._vision: VisionReady | None = None
-        self._applied: GalleryCalibration | None = None
-
-    @property
-    def calibration(self) -> GalleryCalibration | None:
-        """The calibration that counts now; None for a model set with one threshold."""
-        return self._applied
+        self._confirmation = FaceConfirmation(gallery, report)
+        self._calibration = FaceCalibration(settings, gallery, self._children, state, self._apply_calibration)
+        second = second or SecondCredentials(0.0)
+        self._second = SecondAfterFace(second, self._calibration, gallery, report, request_second)
 
     def begin(self, vision: VisionReady) -> None:
         """Start to decide, because vision is ready. Uses the thresholds of its models unless the settings override
         them. A restart of vision with the same models keeps the calibration.
         """
-        self._embedder_sha256, self._model_set = vision.embedder_sha256, vision.model_set
-        rules = rules_for(self._settings, vision)
-        if vision != self._vision:
-            self._calibrator = calibrator_for(self._settings, vision, self._gallery, self._children)
-            self._vision, self._applied = vision, None
+        self._embedder_sha256 = vision.embedder_sha256
         self._visits = Visits(
             self._search,
             vision.dimension,
-            rules,
+            self._calibration.begin(vision),
             self._search_time,
             partial(self._attacks.bound, MAIN),
             admits=self._rate.admits,
@@ -168,7 +154,7 @@ class FaceService:
             now = time.monotonic()
             if self._enrolment is not None and self._enrolment.observe(seen, now):
                 self._visits.forget(seen.track)
-            elif self._calibrator is not None and self._calibrator.is_pending:
+            elif self._calibration.is_pending:
                 return  # the table knows neither these people nor who is alike
             elif isinstance(seen, TrackEnded):
                 self._act(self._visits.end(seen.track, now))
@@ -189,53 +175,20 @@ class FaceService:
         if visits is None or subject is None or found.is_duress or self._attacks.is_resting(MAIN, subject, now):
             return
         if looks := visits.recent_good_looks(now):
-            task = asyncio.create_task(self._confirm(subject, found.digest, looks, self._threshold_of(subject)))
-            self._confirming.add(task)
-            task.add_done_callback(self._confirming.discard)
-
-    async def _confirm(self, subject: SubjectId, digest: bytes, looks: list[Embedding], threshold: float) -> None:
-        try:
-            accepted = await asyncio.to_thread(self._gallery.confirm, subject, digest, looks, threshold)
-            for fact in accepted.facts() if accepted is not None else ():
-                self._report(fact)
-        except (BusyError, StateError) as error:
-            log.error("a waiting face could not be compared: %s", error)
+            self._confirmation.begin(subject, found.digest, looks, self._threshold_of(subject))
 
     async def run(self) -> None:
         """Refuse faces that have waited too long. Runs until cancelled."""
         while True:
             await asyncio.sleep(VISIT_TICK_S)
-            self._calibrate_if_due(time.monotonic())
+            self._calibration.follow_if_due(time.monotonic())
             for outcome in self._visits.tick(time.monotonic()) if self._visits is not None else ():
                 self._act(outcome)
 
-    def _calibrate_if_due(self, now: float) -> None:
-        """Calibrate on the gallery in another thread, if it changed."""
-        is_busy = self._calibrating is not None and not self._calibrating.done()
-        if self._calibrator is not None and not is_busy and self._calibrator.is_due(now):
-            self._calibrating = asyncio.create_task(self._calibrate(self._calibrator))
-
-    async def _calibrate(self, calibrator: Calibrator) -> None:
-        try:
-            found = await asyncio.to_thread(calibrator.follow)
-        except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
-            log.error("the gallery could not be calibrated; the threshold stays: %s", error)
-            calibrator.postpone(time.monotonic())
-            return
-        if calibrator is not self._calibrator:
-            return
-        self._apply_calibration()
-        if self._state is not None:
-            await asyncio.to_thread(store, self._state, self._model_set, found)
-
     def _apply_calibration(self) -> None:
-        """Use the calibrated threshold from the next frame on.
-
-        Another thread sets the calibrator's result. Looks and access rules must use the same one, so both change here.
-        """
-        if self._calibrator is not None and self._visits is not None:
-            self._applied = self._calibrator.now
-            self._visits.rules, self._visits.thresholds = calibrated_rules(self._visits.rules, self._applied)
+        """Use the calibrated thresholds from the next frame on."""
+        if self._visits is not None:
+            self._visits.rules, self._visits.thresholds = self._calibration.apply(self._visits.rules)
 
     def _search_time(self, subject: SubjectId) -> float | None:
         return self._permissions.preferences(subject).search_s
@@ -248,30 +201,29 @@ class FaceService:
         if outcome is None or self._visits is None:
             return
         decided_at = time.monotonic()
-        decision, rules = outcome.decision, self._visits.rules
+        decision, threshold = outcome.decision, self._visits.rules.threshold
         if not decision.grant or decision.subject is None or decision.score is None or decision.pad_score is None:
-            self._report(_denied(outcome, decision.reason, rules, self._gallery.size, decided_at))
+            self._report(self._denied(outcome, decision.reason, threshold, decided_at))
             self._count_attack(outcome, decided_at)
             return
-        first = self._second.first(MAIN, decision.subject, CredentialKind.FACE, decided_at)
+        first = self._second.first(decision.subject, decided_at)
         refusal = self._judge(decision.subject, decided_at, first)
         if refusal is not None:
-            denial = _denied(outcome, refusal, rules, self._gallery.size, decided_at)
-            self._wait_or_deny(decision.subject, decision.score, denial, decided_at)
+            denial = self._denied(outcome, refusal, threshold, decided_at)
+            self._second.wait_or_deny(decision.subject, decision.score, denial, decided_at)
             return
         problem = self._release(outcome.visit, decision.subject, decided_at)
         self._report(
-            AccessGranted(
-                visit=outcome.visit,
-                subject=decision.subject,
-                score=round(decision.score, 4),
-                threshold=round(self._threshold_of(decision.subject), 4),
+            granted(
+                outcome,
+                decision.subject,
+                decision.score,
+                decision.pad_score,
+                threshold=self._threshold_of(decision.subject),
                 gallery_size=self._gallery.size,
-                pad_score=round(decision.pad_score, 4),
-                frames=decision.frames,
                 embedder_sha256=self._embedder_sha256,
-                latency_s=round(decided_at - outcome.frame_at, 4),
-                also=None if first is None else first.kind.value,
+                decided_at=decided_at,
+                first=first,
             )
         )
         if problem is None:
@@ -279,35 +231,13 @@ class FaceService:
         else:
             self._report(problem)
 
+    def _denied(self, outcome: VisitOutcome, reason: str, threshold: float, decided_at: float) -> AccessDenied:
+        return denied(outcome, reason, threshold=threshold, gallery_size=self._gallery.size, decided_at=decided_at)
+
     def _threshold_of(self, subject: SubjectId) -> float:
         """Return the threshold that counts for this person; 1.0 without vision."""
         visits = self._visits
         return 1.0 if visits is None else max(visits.rules.threshold, visits.thresholds.get(subject, 0.0))
-
-    def _wait_or_deny(self, subject: SubjectId, score: float, denial: AccessDenied, now: float) -> None:
-        """Report a denial. If only a second credential is missing, first wait for it.
-
-        The face still counts after a loss of vision: the gate has decided about it. A person whom the gate no longer
-        sees could not show it again.
-        """
-        if denial.reason != Refusal.SECOND_MISSING:
-            self._report(denial)
-            return
-        first = FirstCredential(
-            subject,
-            CredentialKind.FACE,
-            MAIN,
-            now + self._second.window_s,
-            deny=partial(self._report, denial),
-            is_valid=partial(self._still_counts, subject, score, self._vision),
-        )
-        self._second.begin(first, now)
-        self._request_second()
-
-    def _still_counts(self, subject: SubjectId, score: float, vision: VisionReady | None) -> bool:
-        """Return whether a recognised face still has templates and reaches the threshold. `vision`: its models."""
-        least = 0.0 if self._applied is None else self._applied.threshold_of(subject)
-        return vision == self._vision and self._gallery.has_face(subject) and score >= least
 
     def _judge(self, subject: SubjectId, now: float, first: FirstCredential | None = None) -> Refusal | None:
         """Return why a recognised person may not pass by face now, or None. `first` is the credential kind that the
@@ -315,7 +245,7 @@ class FaceService:
         """
         if self._attacks.is_resting(MAIN, subject, now):
             return Refusal.RESTING
-        kinds, found = FACE_ALONE | kind_of(first), self.calibration
+        kinds, found = FACE_ALONE | kind_of(first), self._calibration.applied
         needs_more = found is not None and subject in found.needing_more
         has_own = found is not None and subject in found.children and not needs_more
         refusal = self._permissions.judge_person(subject, MAIN, self._wall(), kinds, has_own_threshold=has_own)
@@ -340,56 +270,3 @@ class FaceService:
             log.error("%s", error)
             return ReleaseRefused(visit, str(error))
         return None
-
-
-def calibrator_for(
-    settings: AccessSettings,
-    vision: VisionReady,
-    gallery: Gallery,
-    children: Callable[[], frozenset[SubjectId]] = frozenset,
-) -> Calibrator | None:
-    """Return the calibrator of a gallery; None for a model set with one threshold. `children`: as in `Calibrator`."""
-    if vision.table is None:
-        return None
-    return Calibrator(gallery, vision.table, settings.fpir, settings.threshold, children=children)
-
-
-def calibrated_rules(rules: FaceRules, found: GalleryCalibration | None) -> tuple[FaceRules, Mapping[SubjectId, float]]:
-    """Return the rules with the calibrated threshold, and the people with a higher one of their own. `found`: None for
-    a model set with one threshold.
-    """
-    if found is None:
-        return rules, NOBODYS
-    return structs.replace(rules, threshold=found.calibration.threshold), found.thresholds
-
-
-def rules_for(settings: AccessSettings, vision: VisionReady) -> FaceRules:
-    """Return the parameters of a decision: from the settings, or from the model set's manifest if the settings omit
-    them.
-    """
-    return FaceRules(
-        threshold=vision.threshold if settings.threshold is None else settings.threshold,
-        pad_threshold=vision.pad_threshold if settings.pad_threshold is None else settings.pad_threshold,
-        margin=settings.margin,
-        frames=settings.frames,
-        give_up_s=settings.give_up_s,
-        max_frame_age_s=settings.max_frame_age_s,
-        pad_rates=PadRates(settings.pad_bpcer, settings.pad_apcer),
-        agreement=vision.threshold - LOOK_SLACK,
-        clear_frames=settings.frames_if_clear,
-    )
-
-
-def _denied(outcome: VisitOutcome, reason: str, rules: FaceRules, gallery_size: int, decided_at: float) -> AccessDenied:
-    decision = outcome.decision
-    return AccessDenied(
-        visit=outcome.visit,
-        reason=reason,
-        threshold=round(rules.threshold, 4),
-        gallery_size=gallery_size,
-        frames=decision.frames,
-        latency_s=round(decided_at - outcome.frame_at, 4),
-        subject=decision.subject,
-        score=None if decision.score is None else round(decision.score, 4),
-        pad_score=None if decision.pad_score is None else round(decision.pad_score, 4),
-    )

@@ -1,6 +1,7 @@
 """The window of a second credential: a person has shown one credential kind, and must show another one in time.
 
-Pure except for its memory; callers pass the time in monotonic seconds. Used by `face_service` and `credential_service`.
+Pure except for its memory; callers pass the time in monotonic seconds. Used by `second_after_face` and
+`second_requests`.
 The first credential alone opens nothing. The second one must belong to the same person and must come to the same door.
 Both are judged when the second one comes. So a lockdown, a suspension, a removed PIN, an expired card or a resting face
 in between denies. A restart forgets all windows.

@@ -1,6 +1,6 @@
 """Wait for a second credential after a card or PIN, and store the use of the first one when the door was released.
 
-Used by `credential_service`. `face_service` begins the windows after a face. `second_credential` holds both.
+Used by `credential_service`. `second_after_face` begins the windows after a face. `second_credential` holds both.
 """
 
 import time

@@ -11,7 +11,7 @@ import click
 from msgspec.structs import replace
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.access.pad_evidence import TRUNCATED_AFTER
 from gated.cli import Context, show_json, streams
 from gated.cli.consoles import Console

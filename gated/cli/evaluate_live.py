@@ -11,8 +11,8 @@ from pathlib import Path
 
 import click
 
+from gated.access.face_calibration import rules_for
 from gated.access.face_policy import FaceRules
-from gated.access.face_service import rules_for
 from gated.cli import show_json, streams
 from gated.cli.daemon import VISION
 from gated.config import Settings

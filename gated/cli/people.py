@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import click
 
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.access.photos import EnrolmentApplicant, PhotoEnrolment, RejectedPhoto, enrol_photos
 from gated.cli import Context, read_only_command, show_json, streams
 from gated.cli.consents import consents

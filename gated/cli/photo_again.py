@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.access.photo_face import COVERED
 from gated.access.photos import PhotoEnrolment, enrol_photos_again
 from gated.cli import Context, show_json, streams

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 from msgspec.structs import replace
 
-from gated.access.face_service import calibrated_rules, rules_for
+from gated.access.face_calibration import calibrated_rules, rules_for
 from gated.access.photos import identify_photo
 from gated.camera.decoding import decoded_photo
 from gated.camera.pictures import frame_of

@@ -7,7 +7,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.config import Settings
 from gated.embedding import Embedding
 from gated.evaluation import staging

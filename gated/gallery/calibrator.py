@@ -1,4 +1,4 @@
-"""Keeps the calibration of a gallery up to date, and stores it without names. `access.face_service` uses it.
+"""Keeps the calibration of a gallery up to date, and stores it without names. `access.face_calibration` uses it.
 
 A change of the gallery makes a new calibration due, after `PAUSE_S`: an office sends many people at once. The work runs
 in another thread, so it delays no search. Until it is ready, the calibration before the change counts. Before the first

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from PIL import Image
 
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.access.photos import EnrolmentApplicant, enrol_photos
 from gated.config import Settings, load
 from gated.config.toml_writing import with_tables

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from gated.access.face_calibration import rules_for
 from gated.access.face_evidence import LOOK_SLACK
 from gated.access.face_policy import FaceReason, FaceRules, LookVerdict, Recognition, decide_visit, judge_look
-from gated.access.face_service import rules_for
 from gated.access.pad_evidence import PadRates, is_clearly_bona_fide
 from gated.access.visits import Visits
 from gated.config import AccessSettings, ModelSettings

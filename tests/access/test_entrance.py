@@ -25,9 +25,7 @@ from gated.events import (
     CredentialDenied,
     CredentialGranted,
     Lockdown,
-    PersonEnrolled,
     PresentationAttack,
-    RecordAccepted,
     ScheduledUnlock,
 )
 from gated.face.vision_messages import CodeSeen, Observation, TrackEnded, VisionReady
@@ -125,29 +123,6 @@ async def test_a_vision_restart_during_an_attack_gives_no_extra_try(yard):
         yard.show_face(pad_score=0.01, looks=2)
         yard.entrance.faces.stop()
     assert yard.reported == [PresentationAttack(3, FIRST_REST_S, ANN)]
-
-
-async def test_a_face_enrolled_here_and_shown_with_a_card_is_announced_to_other_gates(yard):
-    with yard.gallery.enrolling():
-        other = np.array([0, 0, 0, 1], np.float32)
-        assert yard.gallery.store_capture(yard.gallery.person(ANN), [other], NOON), "it waits"
-    yard.show_face(face=(0, 0, 0, 1))
-    await yard.entrance.credentials.handle_card("4711")
-    await asyncio.gather(*yard.entrance.faces._confirming)
-    assert yard.reported[-2:] == [RecordAccepted(ANN), PersonEnrolled(ANN, 1, "2026-11", SHA)]
-
-
-@pytest.mark.parametrize("attacks", [0, 3])
-async def test_while_a_face_rests_no_card_confirms_another_face(yard, monkeypatch, attacks):
-    asked = []
-    monkeypatch.setattr(yard.gallery, "confirm", lambda *said: asked.append(said))
-    for _ in range(attacks):
-        yard.show_face(pad_score=0.01)
-    yard.show_face(track=2, face=(0, 0, 0, 1))
-    await yard.entrance.credentials.handle_card("4711")
-    await asyncio.gather(*yard.entrance.faces._confirming)
-    assert len(asked) == (0 if attacks else 1)
-    assert yard.kinds()[-1] is CredentialGranted
 
 
 async def test_a_print_without_a_match_stops_nobody(yard):

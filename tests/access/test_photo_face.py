@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from gated.access import photos
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.access.photo_face import (
     ALL_COVERED,
     NO_SURROUNDINGS,

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from PIL import Image
 
-from gated.access.face_service import rules_for
+from gated.access.face_calibration import rules_for
 from gated.access.photo_face import photo_face
 from gated.access.photos import identify_photo
 from gated.config import AccessSettings, FaceSettings, ModelSettings

@@ -10,7 +10,6 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import replace
 
 from gated.access.access_rules import PERSONAL, Refusal, judge_credential, judge_holder
 from gated.access.lockdown import begin_lockdown, end_lockdown, read_last_record
@@ -25,7 +24,7 @@ from gated.people.face_mark import FaceMark
 from gated.people.issuing import issue_card, set_pin
 from gated.people.store import RECOGNISE, Consent, Person
 from gated.types import CredentialKind, SubjectId
-from tests.access.test_entrance import ANN, BOB, NOON, READY, Yard
+from tests.access.test_entrance import ANN, BOB, NOON, Yard
 
 CALENDAR = Calendar({"night": Schedule(start="22:00", end="06:00")}, (), ZoneInfo("UTC"))
 NIGHT, DAY = datetime(2027, 1, 15, 23, 0, tzinfo=UTC), datetime(2027, 1, 15, 12, 0, tzinfo=UTC)
@@ -604,16 +603,6 @@ async def test_a_valid_card_after_one_that_has_ended_begins_the_window_anew(yard
     assert len(yard.door.released) == 1
 
 
-async def test_a_face_that_was_erased_meanwhile_completes_nothing(yard):
-    """A person may withdraw the consent to the face and keep the card."""
-    await show_first(yard, "face")
-    with yard.gallery.enrolling():
-        yard.gallery._register._people.set_face(ANN, "no templates")
-    yard.follow()
-    await yard.card()
-    assert yard.door.released == []
-
-
 async def test_a_lockdown_that_ends_within_the_window_leaves_the_window_open(yard):
     await show_first(yard, "face")
     lock_down(yard)
@@ -622,30 +611,6 @@ async def test_a_lockdown_that_ends_within_the_window_leaves_the_window_open(yar
     yard.entrance._apply_lockdown(read_last_record(yard.state))
     await yard.card()
     assert len(yard.door.released) == 1
-
-
-async def test_a_face_recognised_before_vision_was_lost_still_counts(yard):
-    """The gate has decided about the face already. A person whom the gate no longer sees could not show it again."""
-    await show_first(yard, "face")
-    yard.entrance.faces.stop()
-    await yard.card()
-    assert len(yard.door.released) == 1
-
-
-async def test_attacks_that_vision_saw_before_its_loss_end_the_window_of_the_face(yard):
-    await show_first(yard, "face")
-    for track in (2, 3, 4):
-        yard.show_face(track=track, pad_score=0.01, looks=2)
-        yard.entrance.faces.stop()
-    await yard.card()
-    assert yard.door.released == []
-
-
-async def test_a_face_of_another_model_set_does_not_count(yard):
-    await show_first(yard, "face")
-    yard.entrance.faces.begin(replace(READY, model_set="site", embedder_sha256="f" * 64))
-    await yard.card()
-    assert yard.door.released == []
 
 
 @pytest.mark.parametrize("uses_face", [True, False])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 
-from gated.access.face_service import calibrator_for
+from gated.access.face_calibration import calibrator_for
 from gated.cli.calibrate import calibration_now
 from gated.config import ModelSettings
 from gated.config.overlay import load

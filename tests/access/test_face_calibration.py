@@ -35,7 +35,7 @@ def faces(yard, monkeypatch):  # noqa: F811
     monkeypatch.setattr("tests.access.test_entrance.READY", READY_TO_CALIBRATE)
     faces = yard.entrance.faces
     faces.begin(READY_TO_CALIBRATE)
-    faces._calibrator.follow()
+    faces._calibration._calibrator.follow()
     faces._apply_calibration()
     return faces
 
@@ -73,7 +73,8 @@ def with_calibration(yard, faces, **more):  # noqa: F811
     """Show Ann's face after a calibration with these people in it. Return what people are asked for."""
     yard.entrance._ring.reload_if_changed()
     faces.begin(READY_TO_CALIBRATE)
-    faces._calibrator.now = dataclasses.replace(faces._calibrator.now, **more)
+    calibrator = faces._calibration._calibrator
+    calibrator.now = dataclasses.replace(calibrator.now, **more)
     faces._apply_calibration()
     yard.told.clear()
     show(faces, 1.0)
@@ -111,7 +112,9 @@ async def test_a_threshold_that_rises_within_the_window_counts_for_the_face(yard
     yard.entrance._ring.reload_if_changed()
     faces.begin(READY_TO_CALIBRATE)
     show(faces, 0.9)
-    faces._calibrator.now = dataclasses.replace(faces._calibrator.now, thresholds={ANN: raised})
+    faces._calibration._calibrator.now = dataclasses.replace(
+        faces._calibration._calibrator.now, thresholds={ANN: raised}
+    )
     faces._apply_calibration()
     yard.entrance.faces.stop()
     yard.store.set_access_rules(ANN, [AccessRule(needs_second=True)])
@@ -124,9 +127,9 @@ async def test_the_calibration_knows_the_marked_children(yard, faces):  # noqa: 
     yard.store.set_mark(ANN, FaceMark("child", until=NOON))
     yard.entrance._ring.reload_if_changed()
     faces.begin(READY_TO_CALIBRATE)
-    assert faces._calibrator.follow().children == frozenset(), "the mark has ended"
+    assert faces._calibration._calibrator.follow().children == frozenset(), "the mark has ended"
     yard.at = None
-    assert faces._calibrator.follow().children == {ANN}
+    assert faces._calibration._calibrator.follow().children == {ANN}
 
 
 @pytest.mark.parametrize(("score", "grants"), [(0.89, False), (0.91, True)])
@@ -145,8 +148,8 @@ async def test_no_face_is_judged_before_the_first_calibration(yard, faces):  # n
     faces.begin(AFTER_A_START)
     show(faces, 1.0)
     assert yard.reported == []
-    faces._calibrate_if_due(time.monotonic())
-    await faces._calibrating
+    faces._calibration.follow_if_due(time.monotonic())
+    await faces._calibration._running
     show(faces, 1.0)
     assert [type(event) for event in yard.reported] == [AccessGranted]
 
@@ -163,7 +166,7 @@ async def test_a_changed_gallery_is_judged_by_the_calibration_before_it(yard, fa
         bob = np.array([0, 1, 0, 0], np.float32)
         yard.gallery.add(Person(BOB, "Bob", "13", "active", NOON, (consent,)), [bob])
     now = time.monotonic()
-    assert [faces._calibrator.is_due(at) for at in (now, now + LONGEST_PAUSE_S)] == [False, True]
+    assert [faces._calibration._calibrator.is_due(at) for at in (now, now + LONGEST_PAUSE_S)] == [False, True]
     show(faces, 1.0)
     assert [type(event) for event in yard.reported] == [AccessGranted]
 
@@ -181,21 +184,23 @@ async def test_the_gate_calibrates_and_stores_the_result_without_a_person(yard, 
     assert stored.calibration.reason is Reason.TABLE
     assert stored.calibration.people == 1
     assert ANN not in path.read_text()
-    assert faces.calibration.calibration == stored.calibration
+    assert faces._calibration.applied.calibration == stored.calibration
 
 
 async def test_a_restart_of_vision_keeps_the_calibration(yard, faces):  # noqa: F811
     faces.begin(READY_TO_CALIBRATE)
-    found = dataclasses.replace(faces._calibrator.now, thresholds={ANN: 0.9}, needing_more=frozenset({ANN}))
-    faces._calibrator.now = found
+    found = dataclasses.replace(
+        faces._calibration._calibrator.now, thresholds={ANN: 0.9}, needing_more=frozenset({ANN})
+    )
+    faces._calibration._calibrator.now = found
     faces._apply_calibration()
     faces.stop()
     faces.begin(READY_TO_CALIBRATE)
-    assert faces.calibration == found
+    assert faces._calibration.applied == found
     show(faces, 0.88)
     assert [type(event) for event in yard.reported] == [AccessDenied]
     faces.begin(replace(READY_TO_CALIBRATE, embedder_sha256="f" * 64))
-    assert faces.calibration.thresholds == {}, "other models need another calibration"
+    assert faces._calibration.applied.thresholds == {}, "other models need another calibration"
 
 
 async def test_looks_and_access_rules_use_the_same_calibration(yard, faces):  # noqa: F811
@@ -203,7 +208,7 @@ async def test_looks_and_access_rules_use_the_same_calibration(yard, faces):  # 
     yard.store.set_mark(ANN, FaceMark("child"))
     yard.entrance._ring.reload_if_changed()
     faces.begin(READY_TO_CALIBRATE)
-    calibrator = faces._calibrator
+    calibrator = faces._calibration._calibrator
     calibrator.now = dataclasses.replace(calibrator.now, thresholds={ANN: 0.9}, children=frozenset({ANN}))
     show(faces, 0.7)
     assert yard.door.released == []
@@ -214,22 +219,9 @@ async def test_looks_and_access_rules_use_the_same_calibration(yard, faces):  # 
     assert len(yard.door.released) == 1
 
 
-async def test_a_waiting_face_is_confirmed_at_the_persons_own_threshold(yard, faces, monkeypatch):  # noqa: F811
-    faces.begin(READY_TO_CALIBRATE)
-    faces._visits.thresholds = {ANN: 0.9}
-    used = []
-    monkeypatch.setattr(faces._gallery, "confirm", lambda *given: used.append(given[-1]))
-    for number in range(3):
-        at, probe = time.monotonic() - 0.1 + 0.01 * number, face(0.95).astype("<f4").tobytes()
-        faces.observe(Observation(9, number, at, (0, 0, 90, 120), 0.9, pad_score=0.9, embedding=probe))
-    await yard.entrance.credentials.handle_card("4711")
-    await asyncio.gather(*faces._confirming)
-    assert used == [0.9]
-
-
 async def test_a_failed_calibration_is_tried_again_after_a_pause(yard, faces, monkeypatch):  # noqa: F811
     faces.begin(AFTER_A_START)
-    before, tries = faces.calibration, []
+    before, tries = faces._calibration.applied, []
 
     def fail():
         tries.append(1)
@@ -238,14 +230,14 @@ async def test_a_failed_calibration_is_tried_again_after_a_pause(yard, faces, mo
     monkeypatch.setattr(faces._gallery, "enrolled", fail)
     now = time.monotonic()
     for _ in range(4):
-        faces._calibrate_if_due(now)
-        await faces._calibrating
+        faces._calibration.follow_if_due(now)
+        await faces._calibration._running
     assert len(tries) == 1
-    assert faces.calibration == before
+    assert faces._calibration.applied == before
     show(faces, 1.0)
     assert [type(event) for event in yard.reported] == [AccessGranted], "the table counts"
-    faces._calibrate_if_due(now + LONGEST_PAUSE_S + 60)
-    await faces._calibrating
+    faces._calibration.follow_if_due(now + LONGEST_PAUSE_S + 60)
+    await faces._calibration._running
     assert len(tries) == 2
 
 
@@ -253,4 +245,4 @@ async def test_a_set_with_one_threshold_is_not_calibrated(yard):  # noqa: F811
     yard.show_face(face=face(0.58))
     (event,) = yard.reported
     assert (type(event), event.threshold) == (AccessGranted, READY.threshold)
-    assert yard.entrance.faces.calibration is None
+    assert yard.entrance.faces._calibration.applied is None
