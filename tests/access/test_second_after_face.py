@@ -17,6 +17,7 @@ async def test_a_face_alone_begins_a_window_and_reports_nothing_yet(yard: SureYa
 
 async def test_a_face_that_is_denied_for_another_reason_begins_no_window(yard: SureYard):  # noqa: F811
     suspend(yard)
+    yard.follow()
     yard.show_face()
     assert yard.results == []
     assert [event.reason for event in yard.reported] == ["suspended"]
