@@ -4,7 +4,7 @@ from msgspec.structs import replace
 
 from gated.events import AccessDenied
 from tests.access.test_entrance import ANN, READY
-from tests.access.test_second_credential import SureYard, suspend, yard  # noqa: F401 - the fixture
+from tests.access.test_second_credential import SureYard, lock_down, yard  # noqa: F401 - the fixture
 
 
 async def test_a_face_alone_begins_a_window_and_reports_nothing_yet(yard: SureYard):  # noqa: F811
@@ -16,11 +16,10 @@ async def test_a_face_alone_begins_a_window_and_reports_nothing_yet(yard: SureYa
 
 
 async def test_a_face_that_is_denied_for_another_reason_begins_no_window(yard: SureYard):  # noqa: F811
-    suspend(yard)
-    yard.follow()
+    lock_down(yard)
     yard.show_face()
     assert yard.results == []
-    assert [event.reason for event in yard.reported] == ["suspended"]
+    assert [event.reason for event in yard.reported if isinstance(event, AccessDenied)] == ["lockdown"]
 
 
 async def test_a_face_that_was_erased_meanwhile_completes_nothing(yard):  # noqa: F811
