@@ -19,10 +19,11 @@ BOOT_S = 240.0
 SSH = ("-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "ConnectTimeout=3")
 WITHIN = """
 mount --rbind "$0" "$0/root/mnt" && mount --rbind /dev "$0/root/dev" &&
-mount -t proc proc "$0/root/proc" && mount -t tmpfs tmpfs "$0/root/tmp" && exec \\
+mount -t proc proc "$0/root/proc" && mount -t tmpfs tmpfs "$0/root/tmp" &&
 chroot "$0/root" /usr/bin/env LD_PRELOAD=/mnt/preload.so TMPDIR=/dev/shm /mnt/linux "$@"
 """
-"""Runs the kernel among the libraries of the card's Debian, because it was built for them."""
+"""Runs the kernel among the libraries of the card's Debian, because it was built for them. The shell stays its parent:
+the watchdog could not end the first process of a pid namespace from inside."""
 
 
 class StepError(Exception):
@@ -219,10 +220,11 @@ class Machine:
         self.run("".join(f"echo '{line}' >/proc/pi-header/control\n" for line in lines))
 
     def _signal_kernel(self, number: int) -> None:
-        """Send a signal to the first process in the machine's pid namespace: the kernel."""
-        children = Path(f"/proc/{self._kernel.pid}/task/{self._kernel.pid}/children").read_text().split()
-        for child in children:
-            os.kill(int(child), number)
+        """Send a signal to the kernel, the child of the shell in the machine's pid namespace."""
+        pid = self._kernel.pid
+        for _ in range(2):
+            pid = int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+        os.kill(pid, number)
 
     # -- the card
 

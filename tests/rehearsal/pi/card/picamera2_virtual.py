@@ -123,32 +123,32 @@ class VirtualRequest(requests.CompletedRequest):
         return streets[name].copy()
 
     def _converted(self, name):
-        rgb = self._rgb(name)
-        if self.picam2._pi_formats[name] == "BGR888":
-            return rgb
+        is_rgb = self.picam2._pi_formats[name] == "BGR888"
+        width, height = size = tuple(self.config[name]["size"])
+        if _scene[0] != PICTURE:
+            luma, cb, cr = self._street(name, width, height)
+            if is_rgb:
+                planes = (Image.fromarray(each).resize(size, Image.Resampling.NEAREST) for each in (luma, cb, cr))
+                return np.asarray(Image.merge("YCbCr", tuple(planes)).convert("RGB"))
+            return np.concatenate([each.reshape(-1, width) for each in (luma, cb, cr)])
+        rgb = np.frombuffer(_scene, np.uint8, WIDTH * HEIGHT * 3, BEGIN).reshape(HEIGHT, WIDTH, 3)
+        if size != (WIDTH, HEIGHT):
+            rgb = np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.BILINEAR))
+        if is_rgb:
+            return rgb.copy()
         luma, cb, cr = np.moveaxis(np.asarray(Image.fromarray(rgb).convert("YCbCr")), 2, 0)
-        height, width = luma.shape
-        halves = [each[::2, ::2].reshape(-1, width) for each in (cb, cr)]
-        return np.concatenate([luma, *halves]).reshape(height * 3 // 2, width)
-
-    def _rgb(self, name):
-        size = tuple(self.config[name]["size"])
-        if _scene[0] == PICTURE:
-            whole = np.frombuffer(_scene, np.uint8, WIDTH * HEIGHT * 3, BEGIN).reshape(HEIGHT, WIDTH, 3)
-            return np.array(Image.fromarray(whole).resize(size)) if size != (WIDTH, HEIGHT) else whole.copy()
-        return self._street(name, *size)
+        return np.concatenate([luma, cb[::2, ::2].reshape(-1, width), cr[::2, ::2].reshape(-1, width)])
 
     def _street(self, name, width, height):
-        """Return the pipeline's own picture as RGB (H, W, 3)."""
+        """Return the pipeline's own picture as its three planes."""
         stride = self.config[name]["stride"]
         planes = []
         for plane in self.request.buffers[self.stream_map[name]].planes:
             with mmap.mmap(plane.fd, plane.offset + plane.length, mmap.MAP_SHARED, mmap.PROT_READ) as memory:
                 planes.append(np.frombuffer(memory[plane.offset :], np.uint8))
-        luma = planes[0][: stride * height].reshape(height, stride)[:, :width]
+        luma = np.ascontiguousarray(planes[0][: stride * height].reshape(height, stride)[:, :width])
         chroma = planes[1][: stride * height // 2].reshape(height // 2, stride // 2, 2)[:, : width // 2]
-        full = np.concatenate([luma[..., None], chroma.repeat(2, 0).repeat(2, 1)], 2)
-        return np.asarray(Image.fromarray(full, "YCbCr").convert("RGB"))
+        return luma, np.ascontiguousarray(chroma[..., 0]), np.ascontiguousarray(chroma[..., 1])
 
 
 driver.Picamera2 = VirtualPicamera2
