@@ -36,6 +36,7 @@ ENVIRONMENT = {
     "GATED_HW_SOUND": "default",
     "GATED_HW_CAMERA": "1",
     "GATED_HW_MODELS": "/var/lib/gated/models",
+    "GATED_HW_SOAK_S": "60",
     "GATED_HW_PERSON": "1",
     "GATED_HW_FOLDER": "/root/gated-hw",
 }
