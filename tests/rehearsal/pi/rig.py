@@ -51,13 +51,17 @@ class Rig:
         return int(self.machine.run(f"systemctl show -p MainPID --value {unit}").strip() or 0)
 
     def await_duty(self, timeout_s: float = 120.0) -> float:
-        """Wait until the gate is on duty with vision. Returns the seconds."""
+        """Wait until brain and latch serve. Returns the seconds. `await_sight` waits for vision."""
         return self.machine.until(
-            "systemctl is-active -q gated gated-latch && test -S /run/gated/latch.sock && "
-            "cd / && sudo -u gated gated status --json >/run/status.json 2>/dev/null",
+            "systemctl is-active -q gated && systemctl is-active -q gated-latch && test -S /run/gated/latch.sock && "
+            f"{status_has('latch', 'serves')}",
             timeout_s,
             "the gate is on duty",
         )
+
+    def await_sight(self, timeout_s: float = 180.0) -> float:
+        """Wait until no part of the gate is lost. Returns the seconds."""
+        return self.machine.until("cd / && sudo -u gated gated status >/dev/null 2>&1", timeout_s, "vision answers")
 
     def await_another(self, unit: str, before: int, timeout_s: float = 60.0) -> float:
         """Wait until the unit has another process than `before` and is active. Returns the seconds."""
@@ -118,6 +122,12 @@ class Rig:
         """Let no frame arrive any more, or let them arrive again."""
         mode = "\\002" if is_silent else "\\000"
         self.machine.run(f"printf '{mode}' | dd of=/usr/share/pi-camera/scene conv=notrunc status=none")
+
+
+def status_has(field: str, value: str) -> str:
+    """Return the shell condition that a field of the gate's status begins with a value."""
+    test = f"import json, sys; sys.exit(not json.load(sys.stdin)[{field!r}].startswith({value!r}))"
+    return f'(cd / && sudo -u gated gated status --json | python3 -c "{test}")'
 
 
 def quoted(text: str) -> str:

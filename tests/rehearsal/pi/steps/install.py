@@ -28,6 +28,8 @@ devices = ["/dev/input/by-id/usb-rehearsal_reader-event-kbd"]
 ready_pin = 5
 open_pin = 6
 buzzer_pin = 18
+[settings.camera]
+timeout_s = 10.0
 [settings.site]
 clock = "trusted"
 """
@@ -43,7 +45,12 @@ def run(rig: Rig) -> None:
     machine.write("/root/answers.toml", ANSWERS)
     for command in fifth_step():
         if command.endswith("gated status"):
-            rig.await_duty()  # on a slow machine vision follows a few seconds after the brain
+            try:
+                seconds = rig.await_sight()  # on a slow machine vision follows after the brain
+                rig.good("vision answers", f"{seconds:.0f} s after the brain")
+            except StepError as error:
+                rig.bad("vision answers", str(error))
+                continue
         output = machine.run(f"cd /root && {command}", 900)
         if "dry-run" in command and "would run" not in output:
             raise StepError(f"the dry run did not try: {output[-300:]}")

@@ -15,6 +15,7 @@ PIN = "258014"
 def run(rig: Rig) -> None:
     """Enrol, then try every credential kind. The lock's line shows what was released."""
     machine = rig.machine
+    rig.await_sight()
     machine.run("mkdir -p /root/photos && chmod 755 /root /root/photos")
     subjects = {}
     for name, household in (("obama", 12), ("biden", 31)):
