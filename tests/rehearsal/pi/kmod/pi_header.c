@@ -562,6 +562,9 @@ static int wire_up(void)
 		each_letter(hands, "lh", put_hand) ?: each_letter(outputs, "lh", put_output);
 	if (error)
 		return error;
+	for (i = 0; i < LINES; i++) /* a finger or a probe is no pin of this Pi, and pulls at nothing */
+		if (pins[i].wire != i)
+			pins[i].pull = NONE;
 	regroup();
 	for (i = 0; i < LINES; i++) {
 		u8 level = level_for(net_of[i]);
