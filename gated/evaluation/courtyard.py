@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from gated.simulator.identity import Age
+from gated.simulator.likeness import Age
 from gated.simulator.view import Glasses
 
 RESIDENTS_FROM, STRANGERS_FROM, TRAINING_FROM = 100_000_000, 500_000_000, 1_000_000_000

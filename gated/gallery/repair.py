@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from gated.errors import DiskError
 from gated.people import held_records, lost_database, schema, store, template_store
+from gated.people.lost_rows import deny_for_lost_rows
 from gated.storage.rescue import replace_database
 from gated.storage.salvage import is_sound, readable_copy
 from gated.storage.sqlite_errors import SQL_ERRORS
@@ -43,7 +44,7 @@ def repair(state: Path) -> list[RepairedDatabase]:
     """
     lost, done = lost_database.problem(state), list[RepairedDatabase]()
     for name, migrations, careful in (
-        (store.NAME, schema.MIGRATIONS, store.careful),
+        (store.NAME, schema.MIGRATIONS, deny_for_lost_rows),
         (template_store.NAME, template_store.MIGRATIONS, lambda *_: None),
     ):
         path = state / name

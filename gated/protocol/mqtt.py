@@ -1,19 +1,16 @@
-"""One connection to an untrusted broker: MQTT 3.1.1 or 5 over TLS, on the event loop.
+"""One connection to an untrusted broker: MQTT 3.1.1 or 5 over TLS, on the event loop. Used by `sync.office_link`.
 
-The only module that imports paho. The worst effect of a broker is that this connection ends. No packet longer than
-`MAX_PACKET_BYTES` enters memory. The socket is read only while messages are taken, and at most `READS_PER_S` times a
-second. The rest waits at the broker.
+Only this module and `paho_client` import paho. The worst effect of a broker is that this connection ends. No packet
+longer than `MAX_PACKET_BYTES` enters memory. The socket is read only while messages are taken, and at most
+`READS_PER_S` times a second. The rest waits at the broker.
 """
 
 import asyncio
-import concurrent.futures
 import logging
 import socket
 import ssl
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
@@ -25,6 +22,8 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from gated.protocol.envelope import Outgoing
 from gated.protocol.limits import MAX_PACKET_BYTES
+from gated.protocol.paho_client import LimitedPaho
+from gated.runtime.daemon_thread import run_on_daemon
 
 log = logging.getLogger(__name__)
 
@@ -76,7 +75,7 @@ class Connection:
         self._arrival = asyncio.Event()
         self._reads, self._is_reading = 0, False
         self._reason, self._why = "", "it is closed"
-        self._paho = _Paho(
+        self._paho = LimitedPaho(
             CallbackAPIVersion.VERSION2,
             identifier,
             clean_session=None if version == "5" else True,
@@ -94,7 +93,7 @@ class Connection:
 
         Raises `NotSpokenError` if the MQTT version may be the cause, and another `OSError` for every other failure.
         """
-        await _in_thread(self._dial)
+        await run_on_daemon(self._dial, "dial")
         self._listen()
         self._tick()
         await asyncio.wait([self._up, self._down], timeout=CONNECT_S, return_when=asyncio.FIRST_COMPLETED)
@@ -289,40 +288,3 @@ class Connection:
     def _lost(self) -> str:
         """Return why the connection was lost."""
         return f"the broker hung up ({self._reason or self._why})"
-
-
-class _Paho(paho.Client):
-    """A paho client with limits. Plain paho takes any announced length, and keeps messages of QoS 2 for ever."""
-
-    def _sock_recv(self, bufsize: int) -> bytes:
-        if bufsize > MAX_PACKET_BYTES:
-            raise ConnectionAbortedError(f"a message of {bufsize} bytes begins, at most {MAX_PACKET_BYTES} are read")
-        return super()._sock_recv(bufsize)
-
-    def shut(self) -> None:
-        """Close the socket, if one is open."""
-        self._sock_close()
-
-    @property
-    def holds_back(self) -> bool:
-        """Return whether the client keeps messages of QoS 2."""
-        return bool(self._in_messages)
-
-
-async def _in_thread(work: Callable[[], None]) -> None:
-    """Run `work` on a daemon thread and wait for it. A connect that hangs in the kernel does not delay the exit."""
-    done: concurrent.futures.Future[None] = concurrent.futures.Future()
-
-    def run() -> None:
-        """Run the work and pass its result or its error to the caller."""
-        try:
-            work()
-        except Exception as error:  # noqa: BLE001 - the caller gets the error
-            with suppress(concurrent.futures.InvalidStateError):
-                done.set_exception(error)
-        else:
-            with suppress(concurrent.futures.InvalidStateError):
-                done.set_result(None)
-
-    threading.Thread(target=run, name="dial", daemon=True).start()
-    await asyncio.wrap_future(done)

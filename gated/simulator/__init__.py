@@ -3,6 +3,6 @@
 The demo, the evaluation, the training of the models and `gated bench --sync` use it. Parts of a gate that fail on
 purpose stand in `tests/fakes`.
 
-Public: attack, camera, composition, desk, director, flood, identity, lane, load, morning, network, picture_writer,
-render, view.
+Public: attack, camera, composition, desk, director, flood, identity, lane, likeness, load, morning, network,
+picture_writer, render, view.
 """

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from gated.frame import Pixels
 from gated.simulator.cloud import Floats, step
-from gated.simulator.identity import SKIN
+from gated.simulator.likeness import SKIN
 from gated.simulator.render import Sprite
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from gated.simulator.cloud import AT, NORMAL, STIFF, Cloud, Floats, Mask, cloud, join, linear, noise
 from gated.simulator.hair import FALLING, hair_of, hidden, roots
 from gated.simulator.head import Head, head, opening, smiling
-from gated.simulator.identity import Likeness
+from gated.simulator.likeness import Likeness
 from gated.simulator.skin import skin
 from gated.simulator.view import Glasses
 from gated.simulator.worn import glasses_of, hat_of, mask_of

@@ -15,7 +15,8 @@ from gated.office.authority import Authority
 from gated.office.mosquitto import MOST_SHARES, name_of, tls_context
 from gated.office.mqtt_client import Client
 from gated.protocol.topics import Topics
-from gated.simulator.load import FIRST, SITE, SyncBench
+from gated.simulator.load import FIRST, SyncBench
+from gated.simulator.simulated_gate import SITE
 
 PER_S = 5000
 AT_ONCE = 50

@@ -4,7 +4,7 @@ import numpy as np
 
 from gated.simulator.cloud import Cloud, Floats, Mask, cloud, linear, noise, step
 from gated.simulator.head import Head, angles, row_at, section
-from gated.simulator.identity import Likeness
+from gated.simulator.likeness import Likeness
 
 HATLINE = 0.32
 """Height of a hat's front edge, y."""

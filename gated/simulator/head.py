@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gated.simulator.cloud import Floats, bump, noise, step
-from gated.simulator.identity import Likeness
+from gated.simulator.likeness import Likeness
 
 NECK = -1.62
 """The lower end of the neck, y."""

@@ -7,7 +7,7 @@ import numpy as np
 from gated.frame import Pixels
 from gated.simulator.cloud import AT, GLOSS, NORMAL, STIFF, Floats
 from gated.simulator.figure import DISTANCE, LEVELS, Figure, figure, level_of
-from gated.simulator.identity import Likeness
+from gated.simulator.likeness import Likeness
 from gated.simulator.view import Light, View
 
 PIVOT = (0.0, -0.45, -0.15)

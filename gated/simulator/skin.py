@@ -7,7 +7,7 @@ import numpy as np
 
 from gated.simulator.cloud import Floats, Mask, bump, linear, noise, step
 from gated.simulator.head import Head, mouth_line
-from gated.simulator.identity import Colour, Likeness
+from gated.simulator.likeness import Colour, Likeness
 
 
 @dataclass(frozen=True, slots=True)

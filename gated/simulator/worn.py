@@ -5,7 +5,7 @@ import numpy as np
 from gated.simulator.cloud import Cloud, Floats, bump, cloud, linear
 from gated.simulator.hair import HATLINE
 from gated.simulator.head import relief, row_at, section
-from gated.simulator.identity import Likeness
+from gated.simulator.likeness import Likeness
 from gated.simulator.view import Glasses
 
 

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from gated.face.align import similarity
 from gated.face.sample import Sampler
-from gated.simulator.identity import RANGES, HairStyle, Likeness
+from gated.simulator.identity import RANGES
+from gated.simulator.likeness import HairStyle, Likeness
 from gated.simulator.render import Sprite, render
 from people import Pixels, backdrop, somebody, turned, worn
 

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gated.evaluation.courtyard import TRAINING_FROM
-from gated.simulator.identity import Likeness, identity
+from gated.simulator.identity import identity
 from gated.simulator.lane import lane
+from gated.simulator.likeness import Likeness
 from gated.simulator.view import Light, View
 
 PEOPLE = TRAINING_FROM

@@ -16,7 +16,7 @@ from gated.face.sample import Sampler, nearest
 from gated.frame import i420_from_rgb, rgb_from_i420
 from gated.simulator.attack import phone, printed
 from gated.simulator.composition import FACE_M, FOCAL, Cutout, Placed, Seen, compose
-from gated.simulator.identity import Likeness
+from gated.simulator.likeness import Likeness
 from gated.simulator.render import render
 from gated.simulator.view import View
 from people import LANES, SKIES, Pixels, backdrop, grain, somebody, turned, worn

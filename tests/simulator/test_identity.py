@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gated.simulator.identity import RANGES, Likeness, identity
+from gated.simulator.identity import RANGES, identity
+from gated.simulator.likeness import Likeness
 
 seeds = st.integers(0, 2**40)
 
@@ -53,27 +54,12 @@ def test_every_range_has_a_field():
 
 
 @given(seeds)
-def test_every_colour_is_within_zero_to_one(seed):
-    person = identity(seed)
-    for colour in (person.skin, person.hair, person.iris, person.shirt):
-        assert len(colour) == 3
-        assert all(0 <= channel <= 1 for channel in colour)
-
-
-@given(seeds)
 def test_features_are_in_order_from_brow_to_chin(seed):
     p = identity(seed)
     assert p.brow_y > p.eye_y > p.nose_y > p.mouth_y > p.chin_y
     assert p.brow_y < p.hairline < p.crown
     assert p.eye_x - p.eye_width > 0, "eyes do not meet"
     assert p.mouth_y - p.lower_lip > p.chin_y + 0.02, "a lip is above the chin"
-
-
-def test_skin_runs_from_light_to_dark():
-    brightness = np.array([sum(identity(seed).skin) / 3 for seed in range(500)])
-    assert brightness.min() < 0.30
-    assert brightness.max() > 0.82
-    assert np.mean(brightness > 0.55) > 0.5, "most people of this courtyard are East Asian"
 
 
 def test_most_hair_is_dark_and_old_hair_is_grey():
@@ -88,9 +74,3 @@ def test_children_have_smaller_noses_and_jaws_and_no_beards():
     assert np.mean([-p.chin_y for p in children]) < 0.85 * np.mean([-p.chin_y for p in adults])
     assert np.mean([p.nose_width for p in children]) < np.mean([p.nose_width for p in adults])
     assert all(p.beard == 0 and p.wrinkles == 0 for p in children)
-
-
-def test_random_streams_differ_by_person_and_purpose():
-    one, other = identity(1), identity(2)
-    assert one.dice(3).random() == identity(1).dice(3).random()
-    assert len({one.dice(3).random(), one.dice(4).random(), other.dice(3).random()}) == 3
