@@ -69,6 +69,8 @@ class OpenVisit(Struct):
     is_decided: bool = False
     may_begin_again: bool = False
     """Whether the visit was refused, and not as an attack."""
+    latest: bytes | None = None
+    """The embedding of the latest good frame. A camera that repeats a picture gives it again."""
     looks: list[bytes] = field(default_factory=list)
     """The embeddings of the latest consecutive good looks, as vision sent them. They continue after the decision."""
 
@@ -218,7 +220,10 @@ class Visits:
         except (EmbeddingError, ValueError):
             visit.add(None, LookVerdict(FaceReason.ODD), None)
             return LookVerdict(FaceReason.ODD)
+        if seen.embedding == visit.latest:
+            together = replace(together, clear=None)  # two frames with one picture are not two looks
         visit.add(looks, verdict, together)
+        visit.latest = seen.embedding
         visit.recognised_at = seen.frame_at
         return replace(verdict, imitated=verdict.imitated | together.imitated)
 

@@ -151,8 +151,15 @@ PERSON = np.eye(8, dtype=np.float32)[0]
 INDEX = Index([Row("a", "1", "active", PERSON)], 8)
 
 
-def seen(at, pad=SURE, problem=None):
-    data = None if problem else PERSON.astype("<f4").tobytes()
+def near_person(angle):
+    """Return a unit vector at this angle from the person, in radians."""
+    return np.float32(math.cos(angle)) * PERSON + np.float32(math.sin(angle)) * np.eye(8, dtype=np.float32)[1]
+
+
+def seen(at, pad=SURE, problem=None, angle=None):
+    """Return a look at the person. `angle`: in radians from the person; by default another one at each time."""
+    angle = at / 100 if angle is None else angle
+    data = None if problem else near_person(angle).astype("<f4").tobytes()
     quality = Quality(80.0, 300.0, 120.0, 1.0, 0.0, 0.0, 0.0, 0.0)
     return Observation(TrackId(1), int(at * 10), at, (0, 0, 10, 10), 0.9, quality, problem, pad, data)
 
@@ -166,6 +173,36 @@ def test_a_resident_is_let_in_at_the_second_clear_frame():
     first, second = outcomes(seen(1.0), seen(1.1))
     assert first is None
     assert second.decision.grant
+
+
+def test_one_picture_delivered_twice_is_not_two_clear_frames():
+    frozen = outcomes(*(seen(1 + i / 10, angle=0.0) for i in range(3)))
+    assert [each is not None for each in frozen] == [False, False, True], "three frames, as in any other visit"
+
+
+def test_one_picture_around_a_blurred_frame_is_not_two_clear_frames():
+    assert outcomes(seen(1.0, angle=0.0), seen(1.1, None, "blurred"), seen(1.2, angle=0.0)) == [None] * 3
+
+
+def test_one_frame_delivered_twice_is_one_frame():
+    assert outcomes(seen(1.0), seen(1.0, angle=0.1), seen(1.0)) == [None] * 3
+
+
+@pytest.mark.parametrize("turn", [math.nan, math.inf])
+def test_a_look_that_is_not_finite_never_makes_a_clear_visit(turn):
+    odd = np.full(8, turn, "<f4").tobytes()
+    assert outcomes(seen(1.0), replace(seen(1.1), embedding=odd), seen(1.2)) == [None] * 3
+
+
+def test_two_people_on_one_track_in_turn_are_never_clear():
+    other = math.pi / 2
+    found = outcomes(*(seen(1 + i / 10, angle=(0.0, other)[i % 2] + i / 1000) for i in range(8)))
+    assert not any(each is not None and each.decision.grant for each in found)
+
+
+def test_a_stranger_after_the_first_clear_frame_of_a_track_gets_no_grant():
+    found = outcomes(seen(1.0), *(seen(1.1 + i / 10, angle=math.pi / 2 + i / 1000) for i in range(8)))
+    assert not any(each is not None and each.decision.grant for each in found)
 
 
 def test_a_blurred_frame_before_does_not_make_a_visit_unclear():
