@@ -25,6 +25,9 @@ from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
 
+FIRST_WAIT_S = 60.0
+"""The longest wait for the first calibration, in seconds. Thousands of people take seconds."""
+
 
 class FaceCalibration:
     """The calibration of one gallery for the present models. Another thread computes it; call all else in the loop."""
@@ -44,27 +47,27 @@ class FaceCalibration:
         self._state, self._on_result = state, on_result
         self._calibrator: Calibrator | None = None
         self._running: asyncio.Task[None] | None = None
+        self.is_pending = False
+        """Whether no face may be judged yet: the first calibration neither counts nor has failed."""
+        self._waits_until: float | None = None
         self.vision: VisionReady | None = None
         """The models that the calibration is for."""
         self.applied: GalleryCalibration | None = None
         """The calibration that counts now; None for a model set with one threshold."""
 
-    @property
-    def is_pending(self) -> bool:
-        """Whether no face may be judged yet: the first calibration has neither a result nor failed."""
-        return self._calibrator is not None and self._calibrator.is_pending
-
     def begin(self, vision: VisionReady) -> FaceRules:
         """Use these models. Return their rules without a calibration. The same models keep the calibration."""
         if vision != self.vision:
             self._calibrator = calibrator_for(self._settings, vision, self._gallery, self._children)
-            self.vision, self.applied = vision, None
+            self.vision, self.applied, self._waits_until = vision, None, None
+            self.is_pending = self._calibrator is not None
         return rules_for(self._settings, vision)
 
     def apply(self, rules: FaceRules) -> tuple[FaceRules, Mapping[SubjectId, float]]:
         """Let the last result count. Return these rules with its threshold, and the people with a higher one."""
         if self._calibrator is not None:
             self.applied = self._calibrator.now
+            self.is_pending = self.is_pending and not self._calibrator.has_result
         return calibrated_rules(rules, self.applied)
 
     def threshold_of(self, subject: SubjectId) -> float:
@@ -73,22 +76,39 @@ class FaceCalibration:
 
     def follow_if_due(self, now: float) -> None:
         """Calibrate in another thread, if the gallery changed. `now`: monotonic, in seconds."""
+        self._limit_wait(now)
         is_busy = self._running is not None and not self._running.done()
         if self._calibrator is not None and not is_busy and self._calibrator.is_due(now):
             self._running = asyncio.create_task(self._follow(self._calibrator))
 
+    def _limit_wait(self, now: float) -> None:
+        """End the wait for the first calibration after `FIRST_WAIT_S`: a thread that hangs must not close the gate."""
+        if self._waits_until is None:
+            self._waits_until = now + FIRST_WAIT_S
+        if self.is_pending and not now < self._waits_until:
+            log.error("the first calibration takes over %.0f s; the model set's table counts until then", FIRST_WAIT_S)
+            self.is_pending = False
+
     async def _follow(self, calibrator: Calibrator) -> None:
+        found = None
         try:
             found = await asyncio.to_thread(calibrator.follow)
-        except (ArithmeticError, LookupError, MemoryError, ValueError) as error:
+        except (ArithmeticError, LookupError, MemoryError, RuntimeError, ValueError) as error:
             log.error("the gallery could not be calibrated; the threshold stays: %s", error)
-            calibrator.postpone(time.monotonic())
-            return
-        if calibrator is not self._calibrator:
+        finally:  # whatever failed: cards alone would open until it is mended
+            if found is None:
+                self._postpone(calibrator)
+        if found is None or calibrator is not self._calibrator:
             return
         self._on_result()
         if self._state is not None and self.vision is not None:
             await asyncio.to_thread(store, self._state, self.vision.model_set, found)
+
+    def _postpone(self, calibrator: Calibrator) -> None:
+        """Try again later, and wait no longer for the first result."""
+        calibrator.postpone(time.monotonic())
+        if calibrator is self._calibrator:
+            self.is_pending = False
 
 
 def calibrator_for(

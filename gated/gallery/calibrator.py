@@ -132,12 +132,11 @@ class Calibrator:
         self._done: _Input | None = None
         self._seen: _Input | None = None
         self._due_from = self._due_to = 0.0
-        self._has_failed = False
 
     @property
-    def is_pending(self) -> bool:
-        """Whether the first calibration has neither a result nor failed."""
-        return self._done is None and not self._has_failed
+    def has_result(self) -> bool:
+        """Whether `now` is the result of a calibration, and not of the table alone."""
+        return self._done is not None
 
     def is_due(self, now: float) -> bool:
         """Return whether the gallery changed, and is quiet since. `now`: monotonic, in seconds."""
@@ -156,13 +155,6 @@ class Calibrator:
 
     def follow(self) -> GalleryCalibration:
         """Calibrate on the present gallery, and return the result. The old one counts until then."""
-        try:
-            return self._follow()
-        except BaseException:
-            self._has_failed = True  # whatever failed: cards alone would open until it is mended
-            raise
-
-    def _follow(self) -> GalleryCalibration:
         present = self._input()
         self.now = calibrate_gallery(
             self._gallery.enrolled(),

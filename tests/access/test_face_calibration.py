@@ -2,12 +2,15 @@
 
 import asyncio
 import dataclasses
+import threading
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from gated.access.face_calibration import FIRST_WAIT_S
 from gated.events import AccessDenied, AccessGranted
 from gated.face.vision_messages import Observation, TrackEnded
 from gated.gallery.calibration import Reason
@@ -152,6 +155,62 @@ async def test_no_face_is_judged_before_the_first_calibration(yard, faces):  # n
     await faces._calibration._running
     show(faces, 1.0)
     assert [type(event) for event in yard.reported] == [AccessGranted]
+
+
+async def test_a_result_in_the_thread_lets_no_face_in_before_it_counts(yard, faces):  # noqa: F811
+    """Looks would otherwise use the lower threshold of the table for a moment."""
+    faces.begin(AFTER_A_START)
+    faces._calibration._calibrator.follow()
+    show(faces, 1.0)
+    assert yard.reported == []
+    faces._apply_calibration()
+    show(faces, 1.0)
+    assert [type(event) for event in yard.reported] == [AccessGranted]
+
+
+async def test_a_first_calibration_that_hangs_delays_faces_by_a_minute_only(yard, faces, monkeypatch):  # noqa: F811
+    faces.begin(AFTER_A_START)
+    may_end = threading.Event()
+    monkeypatch.setattr(faces._gallery, "enrolled", may_end.wait)
+    now = time.monotonic()
+    faces._calibration.follow_if_due(now)
+    faces._calibration.follow_if_due(now + FIRST_WAIT_S - 1)
+    assert faces._calibration.is_pending
+    faces._calibration.follow_if_due(now + FIRST_WAIT_S)
+    faces.begin(AFTER_A_START)
+    show(faces, 1.0)
+    assert [type(event) for event in yard.reported] == [AccessGranted], "the table counts, also after vision restarts"
+    may_end.set()
+    with suppress(AttributeError):
+        await faces._calibration._running
+
+
+async def test_a_calibration_that_no_thread_can_run_is_postponed(yard, faces, monkeypatch):  # noqa: F811
+    faces.begin(AFTER_A_START)
+
+    async def refuse(job):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr("gated.access.face_calibration.asyncio.to_thread", refuse)
+    now, tasks = time.monotonic(), set()
+    for _ in range(3):
+        faces._calibration.follow_if_due(now)
+        await faces._calibration._running
+        tasks.add(faces._calibration._running)
+    assert len(tasks) == 1
+    show(faces, 1.0)
+    assert [type(event) for event in yard.reported] == [AccessGranted], "the table counts"
+
+
+async def test_an_unexpected_error_postpones_the_calibration_too(yard, faces, monkeypatch):  # noqa: F811
+    faces.begin(AFTER_A_START)
+    monkeypatch.setattr(faces._gallery, "enrolled", lambda: None)
+    now = time.monotonic()
+    faces._calibration.follow_if_due(now)
+    with pytest.raises(AttributeError):
+        await faces._calibration._running
+    assert not faces._calibration.is_pending
+    assert not faces._calibration._calibrator.is_due(now + 1)
 
 
 async def test_a_card_opens_before_the_first_calibration(yard, faces):  # noqa: F811

@@ -177,13 +177,13 @@ def test_a_full_disk_is_logged(tmp_path, caplog):
     assert "not stored" in caplog.text
 
 
-def test_the_first_calibration_is_pending_until_it_has_a_result_or_has_failed():
+def test_a_calibrator_has_a_result_after_its_first_calibration_and_none_after_a_failure():
     calibrator = Calibrator(Gallery(index_of(people(5))), TABLE, 0.003)
-    assert calibrator.is_pending
+    assert not calibrator.has_result
     calibrator.follow()
-    assert not calibrator.is_pending
+    assert calibrator.has_result
     failing = Calibrator(Gallery(index_of(people(5))), TABLE, 0.003)
     failing._gallery.index = None
     with pytest.raises(AttributeError):
         failing.follow()
-    assert not failing.is_pending, "the table counts then"
+    assert not failing.has_result
