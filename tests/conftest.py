@@ -140,6 +140,13 @@ class Gate:
         listed = json.loads(self.asks("events", "list", "--json", check=0).stdout)
         return [e for e in listed if not kinds or e["kind"] in kinds]
 
+    def start_latch(self) -> subprocess.Popen:
+        """Start a latch and wait until it answers. A brain that starts earlier would start a latch of its own."""
+        latch = self.start("latch")
+        with socket.socket(socket.AF_UNIX) as link:
+            wait_for(lambda: link.connect_ex(str(self.state / "latch.sock")) == 0)
+        return latch
+
     def children(self, command: str) -> list[int]:
         """Return the process ids of this brain's children that run this command."""
         brains = {str(process.pid) for process in self._processes if process.poll() is None}

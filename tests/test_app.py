@@ -182,7 +182,7 @@ def test_the_lock_drops_within_the_pulse_when_the_brain_is_gone(home, how):
     pulse_s = 0.8
     home.write(door={"release_s": pulse_s})
     show(home, home.faces / "obama_2.jpg")
-    latch = home.start("latch")
+    latch = home.start_latch()
     for _ in range(KILLS):
         before = len(home.trace())
         brain = home.start("run")
