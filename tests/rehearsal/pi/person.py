@@ -119,6 +119,7 @@ class Bystander:
         if pid == 0:
             os.execvp("ssh", [*self._rig.machine.ssh_command("-tt"), command])
         text, answered, end = "", 0, time.monotonic() + timeout_s
+        log = (self._rig.machine.place / "hw.log").open("w")
         try:
             while time.monotonic() < end:
                 if not select.select([terminal], [], [], 1.0)[0]:
@@ -127,10 +128,14 @@ class Bystander:
                     text += os.read(terminal, 65536).decode("utf-8", "replace")
                 except OSError:
                     break
+                log.seek(0)
+                log.write(text)
+                log.flush()
                 if stop is not None and stop(text):
                     return text
                 answered = self._answer(text, answered, terminal)
         finally:
+            log.close()
             os.close(terminal)
             os.waitpid(pid, 0)
         return text
