@@ -12,14 +12,13 @@ sys.path.insert(0, str(Path(__file__).parent))
 from machine import Machine, end_network
 from rig import Rig, StepError
 
-SHORT = ("install", "people", "kills", "hardware", "cuts", "card", "clock", "unplugged", "update", "pi5", "edges")
-LONG = (*SHORT, "soak", "upgrade")
+STEPS = ("install", "people", "kills", "hardware", "cuts", "card", "clock", "unplugged", "update", "pi5", "edges")
 
 
 def main() -> int:
     """Run the steps. Returns 1 if a row of the table is BAD."""
     asked = arguments()
-    steps = asked.only.split(",") if asked.only else LONG if asked.long else SHORT
+    steps = asked.only.split(",") if asked.only else STEPS
     place = Path(asked.place)
     rig = Rig(Machine(place), cuts=100 if asked.long else 5)
     if asked.only and "install" not in steps:
@@ -73,7 +72,7 @@ def arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(prog="run")
     parser.add_argument("place")
-    parser.add_argument("--long", action="store_true", help="100 power cuts, the soak and the upgrade too")
+    parser.add_argument("--long", action="store_true", help="100 power cuts in place of 5")
     parser.add_argument("--only", default="", help="these steps, on the card that an earlier run has installed")
     return parser.parse_args()
 
