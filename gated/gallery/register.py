@@ -19,18 +19,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gated.embedding import Embedding
-from gated.errors import BusyError, StateError
+from gated.gallery.face_erasure import FaceErasure
 from gated.gallery.sealed_templates import TemplateOpener, new_face, seal_face
 from gated.gallery.search import Row
 from gated.gallery.search_version import SearchVersion
 from gated.people import acceptances, held_records
 from gated.people.opening import Stores, open_stores
-from gated.people.store import NAME as PEOPLE
 from gated.people.store import RECOGNISE, Consent, People, Person
 from gated.people.template_store import FIRST, SealedFace, Templates
-from gated.storage import database, erasure, sql
-from gated.storage.read_only import is_read_only_mode
-from gated.storage.rescue import aside
+from gated.storage import database, sql
 from gated.types import SubjectId
 
 log = logging.getLogger(__name__)
@@ -51,12 +48,11 @@ class Register:
     def __init__(self, stores: Stores, state: Path) -> None:
         self.why = stores.why
         """Why the register is a read-only copy; empty for the real one."""
-        self._state, self._dropped = state, set[SubjectId]()
         self._stores = stores
         self._people, self._templates, self.vault = stores.people, stores.templates, stores.vault
         self._lock = threading.RLock()  # one thread at a time, because a transaction belongs to the connection
         self._guard = database.Guard(self._people.connection, self._people.path, self._lock)
-        self._version = SearchVersion(stores)
+        self._version, self._erasure = SearchVersion(stores), FaceErasure(stores, self._guard, state)
 
     @classmethod
     def open(cls, state: Path, site: str, why: str = "") -> "Register":
@@ -125,7 +121,7 @@ class Register:
         """
         self._people.drop_pending(subject)
         self._people.delete(subject)
-        self._dropped.add(subject)
+        self._erasure.note_dropped(subject)
         return self._templates.count(subject)
 
     def admit(self, person: Person) -> None:
@@ -267,37 +263,12 @@ class Register:
             return "; ".join(filter(None, (self._people.left_out(), self._templates.left_out())))
 
     def sweep(self, among: Collection[SubjectId] | None = None) -> bool:
-        """Delete keys and templates without a person, and faces that no longer count. Return True if any existed.
-
-        `among`: check these people only.
-        """
-        with self.reading():
-            if not self._orphans(among):
-                return False
-        with self.changing():  # an enrolment may have finished meanwhile; its face is no orphan
-            orphans = self._orphans(among)
-            with self._templates.guard.changing():
-                for subject, face in orphans:
-                    self._templates.delete(subject, face)
-        return bool(orphans)
+        """Delete keys and faces that no longer count (see `FaceErasure.sweep`)."""
+        return self._erasure.sweep(among)
 
     def tidy(self, among: Collection[SubjectId] | None = None) -> bool:
-        """Finish all open erasures. Return False if something blocks them; then the next start tries again.
-
-        `among`: check these people only; the caller knows that no other person has an open erasure.
-        """
-        if is_read_only_mode():
-            return True
-        try:
-            self.sweep(among)
-            with self.reading() as people:
-                done = [erasure.finish_erasures(people)]
-                with self._templates.guard as templates:
-                    done.append(erasure.finish_erasures(templates))
-        except (BusyError, StateError) as error:
-            log.warning("an erasure is not finished; the next start finishes it: %s", error)
-            return False
-        return all(done)
+        """Finish all open erasures (see `FaceErasure.tidy`)."""
+        return self._erasure.tidy(among)
 
     @contextmanager
     def changing(self) -> Iterator[sqlite3.Connection]:
@@ -308,18 +279,6 @@ class Register:
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread sole use of the connection to `people.db`. SQLite's errors become this gate's errors."""
         return self._guard
-
-    def _orphans(self, among: Collection[SubjectId] | None) -> set[tuple[SubjectId, str]]:
-        """Return faces without a person.
-
-        A damaged people.db, set aside or with damaged rows, may still name their owner. Then return only faces of
-        people who are known to be deleted or to have another face.
-        """
-        orphans = self._templates.faces(among) - self._people.faces(among)
-        if not orphans or not (aside(self._state / PEOPLE) or self._people.left_out()):
-            return set(orphans)
-        known = self._people.subjects() | self._people.deleted_subjects() | self._dropped
-        return {(subject, face) for subject, face in orphans if subject in known}
 
 
 def counts(state: Path) -> tuple[int, int]:

@@ -14,11 +14,12 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from gated import names, wording
+from gated import names
 from gated.errors import OfficeError, SealError
 from gated.office.database_file import OfficeFile
-from gated.office.gate_records import ANY, DigestKeys, as_sent
+from gated.office.gate_records import DigestKeys, as_sent
 from gated.office.office_person import OfficePerson, StoredRecord, without_readable_pins
+from gated.office.record_check import check_record
 from gated.office.record_numbers import Numbers
 from gated.office.record_table import RecordTable, Unreadable, key_in_table
 from gated.protocol.face_messages import SealedFace
@@ -31,8 +32,6 @@ from gated.wording import UNDECODABLE
 
 log = logging.getLogger(__name__)
 
-MAX_RECORD_BYTES = 16_000
-"""Limit for a record's JSON without a face, in bytes. Leaves room for a face in the same message."""
 MAX_FACE_BYTES = 38_000
 """Limit for a sealed face as JSON, in bytes. Leaves room for the person's record in the same message."""
 
@@ -40,9 +39,6 @@ R = TypeVar("R", bound=StoredRecord)
 
 NAMED: dict[type[StoredRecord], str] = {HouseholdRecord: "household", RoleRecord: "role", ScheduleRecord: "name"}
 """Maps a record type to the field that holds its name."""
-
-_stored_decoder = msgspec.json.Decoder(StoredRecord)
-_wire_decoder = msgspec.json.Decoder(PersonRecord)
 
 
 def consents_to(record: OfficePerson, *purposes: str) -> bool:
@@ -97,7 +93,7 @@ class RecordBook:
         if isinstance(record, OfficePerson):
             record = without_readable_pins(record, self.pin_salt)
         key = key_of(record)
-        self._check(key, record)
+        check_record(key, record)
         with self._file.writing():
             if isinstance(record, OfficePerson) and self._table.is_removed(key):
                 raise OfficeError(f"{record.subject!r} was removed; add the person again under another id")
@@ -105,21 +101,6 @@ class RecordBook:
             if isinstance(record, OfficePerson):
                 self._withdraw(record)
         return n
-
-    def _check(self, key: str, record: StoredRecord) -> None:
-        """Raise `OfficeError` for a record that no gate would accept or no message could hold."""
-        encoded = [msgspec.json.encode(replace(record, n=0))]
-        try:
-            _stored_decoder.decode(encoded[0])
-            if isinstance(record, OfficePerson):
-                encoded.append(msgspec.json.encode(as_sent(record, ANY, with_names=True)))
-                _wire_decoder.decode(encoded[1])
-        except msgspec.ValidationError as error:
-            raise OfficeError(f"{key.partition('/')[0]}: {wording.problem(error, type(record))}") from error
-        if (length := max(map(len, encoded))) > MAX_RECORD_BYTES:
-            raise OfficeError(
-                f"{key}: {length} bytes, at most {MAX_RECORD_BYTES} can be sent; give fewer cards or shorter texts"
-            )
 
     def without_readable_pins(self, person: OfficePerson) -> OfficePerson:
         """Return the person without readable PINs. Runs argon2 for each readable PIN."""

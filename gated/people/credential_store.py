@@ -12,21 +12,20 @@ from pathlib import Path
 
 from gated import names
 from gated.config import Schedule
-from gated.people import damaged_rows, pin_verifiers
-from gated.people.access_rule import LOST, AccessRule, Holder, RuleOwner, plain_role, put_access_rules, read_access_rule
+from gated.people import pin_verifiers, stored_rules
+from gated.people.access_rule import AccessRule, Holder, RuleOwner, plain_role, put_access_rules, read_access_rule
 from gated.people.credential import KINDS, Credential, put_credential, put_pins, read_credential
-from gated.people.face_mark import FaceMark, put_mark, read_marks
+from gated.people.face_mark import FaceMark, put_mark
 from gated.people.opening import open_stores
-from gated.people.preferences import NO_PREFERENCES, Preferences, put_preferences, read_preferences
-from gated.people.schedule_values import CalendarDays, intersection, schedule_of
+from gated.people.preferences import Preferences, put_preferences
+from gated.people.schedule_values import CalendarDays
 from gated.people.store import NAME, People, Person
 from gated.people.stored_time import text_of
 from gated.storage import database, erasure, sql
-from gated.storage.valid_rows import in_words, left_out, possible_values, sound
+from gated.storage.valid_rows import in_words, left_out, sound
 from gated.storage.vault import Vault
 from gated.types import SubjectId
 
-OWNER_KINDS: tuple[RuleOwner, ...] = ("subject", "household", "role")
 CONVERT_AFTER = "+1 day"
 """Time after the migration `schema.VEIL` at which old PIN rows are converted: the trial of the new version is over."""
 READ = (
@@ -34,8 +33,6 @@ READ = (
     "preferences", "marks", "schedules", "calendars", "gates",
 )  # fmt: skip
 """Tables that this module reads."""
-NEVER: tuple[AccessRule, ...] = (AccessRule(schedule=LOST),)
-"""Replacement for access rules that a damaged memory card has destroyed. It never allows access."""
 
 STORED = ", ".join(f"'{kind}'" for kind in KINDS)
 """The known values of the column `way`, as SQL."""
@@ -99,36 +96,9 @@ class Credentials:
         return [credential for credential in self.all() if credential.subject == subject]
 
     def holders(self) -> dict[SubjectId, Holder]:
-        """Return all people with the access rules and preferences that apply to them. Any status other than "active"
-        counts as suspended.
-        """
+        """Return all people with the access rules and preferences that apply to them."""
         with self.reading() as connection:
-            query = f"SELECT subject, household, role, status FROM people WHERE {sound(connection, 'people')}"  # noqa: S608
-            people = sql.rows(connection, query)
-            query = f"SELECT * FROM preferences WHERE {sound(connection, 'preferences')}"  # noqa: S608
-            preferences = {row[0]: read_preferences(row) for row in connection.execute(query)}
-            rules, is_lost = _rules_of_owners(connection)
-            marks = read_marks(connection)
-        holders, kinds = {}, {owner_kind for owner_kind, _ in rules}
-        for subject, household, role, status in people:
-            nearest = (("subject", subject), ("household", household), ("role", role))[: 1 if is_lost else 3]
-            stored_rules = next(
-                (
-                    stored_rules
-                    for kind, name in nearest
-                    if kind in kinds and (stored_rules := rules.get((kind, names.plain(name))))
-                ),
-                [NEVER if is_lost else ()],
-            )
-            holders[SubjectId(subject)] = Holder(
-                is_suspended=status != "active",
-                rules=stored_rules[0],
-                other_spellings=tuple(stored_rules[1:]),
-                preferences=preferences.get(subject, NO_PREFERENCES),
-                mark=marks.get(SubjectId(subject)),
-                home=names.plain(household),
-            )
-        return holders
+            return stored_rules.read_holders(connection)
 
     def people(self) -> list[Person]:
         """Return all people, by household and name."""
@@ -156,19 +126,9 @@ class Credentials:
             return [str(row[0]) for row in connection.execute(query)]
 
     def schedules(self) -> dict[str, Schedule]:
-        """Return the schedules that the office sent, by normal name.
-
-        Two spellings of one name give the hours that both allow. A damaged schedule gives no hours.
-        """
+        """Return the schedules that the office sent, by normal name. A damaged schedule gives no hours."""
         with self.reading() as connection:
-            query = f"SELECT name, days, start, until FROM schedules WHERE {sound(connection, 'schedules')}"  # noqa: S608
-            rows = connection.execute(query).fetchall()
-            damaged = [possible_values(row, "schedules", "name") for row in damaged_rows.rows(connection, "schedules")]
-        found: dict[str, Schedule] = {}
-        for spelling, days, start, until in rows:
-            times, name = schedule_of(days.split(), start, until), names.plain(spelling)
-            found[name] = intersection(found[name], times) if name in found else times
-        return found | {names.plain(name): Schedule(days=()) for spellings in damaged for name in spellings}
+            return stored_rules.read_schedules(connection)
 
     def schedule_names(self) -> set[str]:
         """Return the names of the schedules that access rules use, in normal form."""
@@ -178,15 +138,9 @@ class Credentials:
         return {names.plain(row[0]) for row in rows}
 
     def days(self) -> CalendarDays:
-        """Return the holidays and make-up working days that the office sent. A day in both sets counts as a holiday."""
+        """Return the holidays and make-up working days that the office sent."""
         with self.reading() as connection:
-            query = f"SELECT holidays, workdays FROM calendars WHERE {sound(connection, 'calendars')}"  # noqa: S608
-            rows = connection.execute(query).fetchall()
-            damaged = damaged_rows.rows(connection, "calendars")
-        holidays, workdays = (frozenset(day for row in rows for day in row[column].split()) for column in (0, 1))
-        readable = [possible_values(row, "calendars", column) for row in damaged for column in ("holidays", "workdays")]
-        doubtful = frozenset(day for texts in readable for text in texts for day in text.split())
-        return CalendarDays(holidays, workdays - holidays, doubtful, is_doubtful=LOST in holidays or not all(readable))
+            return stored_rules.read_days(connection)
 
     def role_of(self, subject: SubjectId) -> str:
         """Return a person's role. Raises `SubjectNotFoundError`."""
@@ -316,26 +270,3 @@ class Credentials:
     def reading(self) -> AbstractContextManager[sqlite3.Connection]:
         """Give this thread sole use of the connection. SQLite's errors become this gate's errors."""
         return self._guard
-
-
-def _rules_of_owners(
-    connection: sqlite3.Connection,
-) -> tuple[dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]], bool]:
-    """Return the access rules of each name in normal form, one tuple for each spelling, and a flag.
-
-    An owner with missing rules also gets `NEVER`. The flag is True if some lost rules name no owner.
-    """
-    spelt: dict[damaged_rows.Owner, tuple[AccessRule, ...]] = {}
-    query = f"SELECT * FROM rights WHERE {sound(connection, 'rights')} ORDER BY rowid"  # noqa: S608
-    for row in connection.execute(query):
-        for kind in OWNER_KINDS:
-            if row[kind] is not None:
-                spelt[kind, row[kind]] = (*spelt.get((kind, row[kind]), ()), read_access_rule(row))
-    short, damaged = damaged_rows.missing(connection), damaged_rows.rows(connection, "rights")
-    uncounted = damaged if len(damaged) > sum(short.values()) else []
-    for owner in {*short, *(owner for row in uncounted for owner in damaged_rows.named(row))}:
-        spelt[owner] = (*spelt.get(owner, ()), *NEVER)
-    stored_rules: dict[damaged_rows.Owner, list[tuple[AccessRule, ...]]] = {}
-    for (column, value), rules in spelt.items():
-        stored_rules.setdefault((column, names.plain(value)), []).append(rules)
-    return stored_rules, not all(map(damaged_rows.named, uncounted))
