@@ -1,6 +1,7 @@
 """Fixtures and helpers for every test: a gate's settings in its own folder, its real processes, and a small disk."""
 
 import contextlib
+import gc
 import json
 import logging
 import os
@@ -35,6 +36,17 @@ def pytest_configure(config):
     notes = getattr(config, "failures_db", None)
     if hasattr(notes, "sock"):
         notes.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Collect the tests without the garbage collector. All tests stay to the end, so it later leaves them out too."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 LONG, SLOW = 1000, 20

@@ -25,7 +25,7 @@ from gated.protocol.wire_records import HouseholdRecord, WireAccessRule
 
 pytestmark = pytest.mark.long
 
-HOURS = 3
+HOURS = 2
 OF_THE_BROKER = {"records_withheld", "unmarked", "silent"}
 EVERYTHING = tuple(f"down/{each}" for each in ("record", "command", "ack")) + tuple(
     f"up/{each}" for each in ("status", "event", "reply", "request")
