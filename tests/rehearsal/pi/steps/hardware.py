@@ -16,11 +16,11 @@ SLOW = ("a cold gate is ready soon", "frames have the configured rate and are re
 
 def run(rig: Rig) -> None:
     """Copy the checkout, make its environment from the bundle, run the tests, and read their report."""
-    prepare(rig)
     machine = rig.machine
     machine.run(
         "systemctl stop gated gated-vision.socket gated-vision gated-latch; systemctl mask --runtime gated-latch gated"
     )
+    prepare(rig)
     machine.control("mark hardware begins", "float 22", "float 24")
     person = Bystander(rig)
     text = person.run_tests("--tb=short", timeout_s=900)
