@@ -143,10 +143,11 @@ def test_only_the_locked_libraries_are_asked_for_and_by_their_hashes(machine):
     machine.calls.unlink()
     code, _, output = machine.run("run", "tests/door", PYTHONDONTWRITEBYTECODE="1")
     assert code == 0, output
-    locked, own, suite = machine.called()
+    locked, own, compiling, suite = machine.called()
     assert "--no-deps --only-binary :all: --require-hashes" in locked
     assert locked.endswith("--requirement tests/lock/3.11.txt --requirement tests/lock/picamera2.txt")
     assert "--no-index --no-build-isolation --no-deps --editable ." in own
+    assert compiling == "python -m pytest --quiet --collect-only", "one process compiles all tests, and writes them"
     assert suite.startswith("python -m pytest -n 4 --dist loadfile --no-loadscope-reorder ")
     assert suite.endswith(" tests/door")
 
