@@ -36,6 +36,11 @@ class Rig:
         self.rows.append((what, "BAD", seen))
         print(f"   BAD: {what}: {seen}", flush=True)
 
+    def slow(self, what: str, seen: str) -> None:
+        """Add a row for a limit on time that this machine is too slow for. A Pi must keep it."""
+        self.rows.append((what, "slow", seen))
+        print(f"   slow: {what}: {seen}", flush=True)
+
     def check(self, what: str, holds: bool, seen: str) -> None:
         """Add a row for something that holds or not."""
         (self.good if holds else self.bad)(what, seen)

@@ -31,11 +31,8 @@ def run(rig: Rig) -> None:
         why = result.get("why", "").splitlines()[0][:120] if result.get("why") else ""
         is_slow = result["promise"].partition(": ")[2] in SLOW
         kept = result["outcome"] == "kept"
-        rig.check(
-            f"hw_tests {result['promise']}",
-            kept or is_slow,
-            notes if kept else f"(slow machine) {why}" if is_slow else why,
-        )
+        row = (rig.good, notes) if kept else (rig.slow if is_slow else rig.bad, why)
+        row[0](f"hw_tests {result['promise']}", row[1])
     rig.figures["the person"] = f"{person.deeds} deeds, {person.claims} claims checked"
     skipped = re.findall(r"not tried, needs ([^-\n]*)", text)
     rig.figures["hw_tests not tried, for want of"] = "; ".join(each.strip() for each in skipped)
