@@ -4,6 +4,7 @@ import base64
 import hashlib
 import shutil
 import sys
+import venv
 import zipfile
 
 import pytest
@@ -59,6 +60,21 @@ def tiny(tmp_path):
     return wheel, f"tiny==1.0 --hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}\n"
 
 
+@pytest.fixture(scope="session")
+def made_venv(tmp_path_factory):
+    """Make one compiled venv with pip for the tests of the libraries in it. It takes five seconds."""
+    folder = tmp_path_factory.mktemp("made") / "venv"
+    venv.EnvBuilder(symlinks=True, with_pip=True).create(folder)
+    run([str(folder / "bin/python"), "-m", "compileall", "-q", str(folder / "lib")])
+    return folder
+
+
+@pytest.fixture
+def copied_venv(made_venv, monkeypatch):
+    """Copy that venv in place of each new one."""
+    monkeypatch.setattr(venv.EnvBuilder, "create", lambda _, folder: shutil.copytree(made_venv, folder, symlinks=True))
+
+
 def _digest(text):
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
@@ -74,6 +90,7 @@ def test_a_bundle_becomes_a_whole_version_without_a_network(releases, tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("copied_venv")
 def test_a_version_that_is_another_than_it_says_or_wants_what_is_not_there_is_no_version(releases, tmp_path):
     with pytest.raises(UpdateError, match="reports its version as"):
         build(releases, pack(tmp_path / "b", "0.2.0", says="0.9.9"))
@@ -95,6 +112,7 @@ def test_a_program_that_hangs_or_is_missing_raises_the_same_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("copied_venv")
 def test_a_library_of_the_lock_is_installed_by_its_hash(releases, tmp_path, tiny):
     wheel, line = tiny
     needs = "Requires-Dist: tiny>=1\n"
@@ -112,6 +130,7 @@ def test_a_library_that_the_lock_does_not_know_makes_no_version(releases, tmp_pa
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("copied_venv")
 def test_a_library_of_the_lock_that_did_not_come_is_named(releases, tmp_path, tiny):
     with pytest.raises(UpdateError, match="tiny"):
         build(releases, pack(tmp_path / "b", "0.2.0", lock=tiny[1]))
@@ -166,6 +185,7 @@ def test_nothing_runs_that_lies_where_root_happens_to_be(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("copied_venv")
 def test_the_environment_brings_no_library_beside_the_lock(releases, tmp_path, tiny, monkeypatch):
     monkeypatch.setenv("PIP_FIND_LINKS", str(tiny[0].parent))
     with pytest.raises(UpdateError, match="tiny"):
