@@ -126,8 +126,10 @@ class AccessSettings(msgspec.Struct, frozen=True):
     """After this many seconds without a grant, the gate refuses the visit and names the other credentials."""
     max_frame_age_s: Annotated[float, Meta(ge=0.1, le=5), Safe.LESS] = 1.0
     """A frame older than this many seconds opens nothing."""
-    second_credential_s: Annotated[float, Meta(ge=5, le=60), Safe.LESS] = 15.0
-    """After a first credential, the second one must follow within this many seconds."""
+    second_credential_s: Annotated[float, Meta(ge=5, le=60), Safe.LESS] = 20.0
+    """After a first credential, the second one must follow within this many seconds. The spoken request takes 9 s of
+    them in two languages.
+    """
 
     @property
     def frames_if_clear(self) -> int:
