@@ -7,6 +7,7 @@ a held request. It stores the frame in a slot that keeps only the newest frame.
 import atexit
 import itertools
 import logging
+import os
 import threading
 import time
 from collections.abc import Mapping
@@ -109,12 +110,15 @@ class PicameraCamera:
                     due.update(time.monotonic())
                     self._store(frame, closing)
                     backoff.reset()
+                    continue
                 except CameraError as error:
-                    self._trouble, pause_s = str(error), backoff.next_s()
-                    log.warning("%s; opening it again in %.1f s", error, pause_s)
-                    self._stop(driver)
-                    driver = None
-                    closing.wait(pause_s)
+                    self._trouble = str(error)
+                # The error is gone here. Its traceback held a request, and with it all buffers of the driver.
+                pause_s = backoff.next_s()
+                log.warning("%s; opening it again in %.1f s", self._trouble, pause_s)
+                self._stop(driver)
+                driver = None
+                closing.wait(pause_s)
         except Exception:
             log.exception("%s: its thread has failed", self.name)
         finally:
@@ -132,7 +136,7 @@ class PicameraCamera:
         picamera2 = _picamera2()
         driver = None
         try:
-            driver = picamera2(self._settings.number)
+            driver = _new(picamera2, self._settings.number)
             # picamera2 would close it at the end of the process. A hanging driver would then block the end of the
             # process.
             atexit.unregister(driver.close)
@@ -195,6 +199,9 @@ class PicameraCamera:
             driver.cancel_all_and_flush()
             driver.stop()
             driver.close()
+            # picamera2 replaces its allocator here. The new one holds a descriptor until Python finds the driver's
+            # cycles of references.
+            driver.allocator = None
         except _REFUSALS as error:
             log.warning("%s: cannot be closed (%s)", self.name, _innermost(error))
 
@@ -253,6 +260,19 @@ def _picamera2() -> Any:
             "environment with --system-site-packages and the numpy of apt"
         ) from error
     return Picamera2
+
+
+def _new(picamera2: Any, number: int) -> Any:
+    """Return a new Picamera2. If its constructor fails, close its pipe: picamera2 0.3.38 leaves it open."""
+    driver = picamera2.__new__(picamera2)
+    try:
+        driver.__init__(number)
+    except _REFUSALS:
+        if hasattr(driver, "notifymeread"):
+            driver.notifymeread.close()
+            os.close(driver.notifyme_w)
+        raise
+    return driver
 
 
 def _innermost(error: BaseException) -> BaseException:
