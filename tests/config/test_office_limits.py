@@ -277,6 +277,8 @@ def test_no_number_of_the_office_passes_a_bound(tmp_path_factory, sent):
     own = load_own(config)
     for key in sent:
         before, after, word = _at(own, key), _at(found, key), permissions_of(Settings)[key]
+        if word is Safe.ANY:
+            continue
         if before is None:
             before = getattr(measured(own.models, own.models.set), key[1])
         assert (after >= before) if word is Safe.MORE else (after <= before) if word is Safe.LESS else True
