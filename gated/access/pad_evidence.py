@@ -97,7 +97,7 @@ def judge_pad(
     is_truncated = len(scores) >= TRUNCATED_AFTER * frames
     if not found > attack or (is_truncated and not found >= 0):
         return PadFinding.ATTACK
-    strict = evidence(scores, plane, pad_threshold if bound is None else max(bound, pad_threshold))
+    strict = evidence(scores, plane, _strictest(pad_threshold, bound))
     latest = evidence(scores[-frames:], None, pad_threshold)
     if strict is None or latest is None or not latest > attack:
         return PadFinding.UNDECIDED
@@ -119,10 +119,13 @@ def is_clearly_bona_fide(
     """
     if not scores or not (plane is None or plane >= 0):
         return False
-    least = log((1 - rates.bpcer) / (CLEAR_APCER_SHARE * rates.apcer))
-    strict = pad_threshold if bound is None else max(bound, pad_threshold)
-    found = [evidence([score], None, strict) for score in scores]
+    _, least = PadRates(rates.bpcer, CLEAR_APCER_SHARE * rates.apcer).bounds
+    found = [evidence([score], None, _strictest(pad_threshold, bound)) for score in scores]
     return all(each is not None and each >= least for each in found)
+
+
+def _strictest(pad_threshold: float, bound: float | None) -> float:
+    return pad_threshold if bound is None else max(bound, pad_threshold)
 
 
 def _odds(score: float | None) -> float:
