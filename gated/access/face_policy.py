@@ -190,10 +190,10 @@ def decide_visit(
 ) -> FaceDecision | None:
     """Return the decision about a visit so far, or None to continue.
 
-    Grant if all of these hold: the recognition names a person; its last `rules.frames` looks support this person; PAD
-    finds the visit bona fide; PAD finds these last looks alone bona fide. A clear visit needs `rules.clear_frames`
-    only. Deny: PAD finds an attack, the time is up, or the person has left. `plane`: the log-odds of the visit's
-    motion. `pad_bound`: the PAD threshold that applies now, if it is stricter.
+    A grant needs three things. The recognition names a person. Its last `rules.frames` looks support this person. PAD
+    finds the visit bona fide, and also these last looks alone. A clear visit needs `rules.clear_frames` looks only.
+    Deny: PAD finds an attack, the time is up, or the person has left. `plane`: the log-odds of the visit's motion.
+    `pad_bound`: the PAD threshold that applies now, if it is stricter.
     """
     scores = _pad_scores(verdicts)
 

@@ -122,8 +122,8 @@ def enrol_photos_again(
 ) -> PhotoEnrolment:
     """Give a known person a face by the present model set. The result and `is_paper` are those of `enrol_photos`.
 
-    Raises `EnrolmentError` for a person with a face by this model set or without consent, if the photos show different
-    people, or if the face is of somebody else.
+    Raises `EnrolmentError` for a person without consent, and for a person with a face by this model set. Raises it also
+    if the photos show different people or another enrolled person.
     """
 
     def refuse_second() -> None:

@@ -72,7 +72,7 @@ def recall(state: Path) -> AttackRates | None:
 
 
 def of_attacks(state: Path, model_set: str) -> Iterator[Finding]:
-    """Yield the rates measured at this gate with this model set, by species. Yield one finding if there are none."""
+    """Yield the PAD rates of this gate with this model set, by species. Without rates, yield that they are missing."""
     found = recall(state)
     if found is None or not any(rate.n for rate in found.rates):
         yield amber("PAD", "not measured here", STEP)

@@ -3,8 +3,8 @@ a search.
 
 It uses no model. It compares colours and edges of the lower half with the skin around the eyes, on a small aligned
 crop. A covered half has another colour, one colour throughout (no lips), and fewer edges. The weights come from a
-logistic regression. Its data: 120 rendered views with and without a mask (60 people, both detectors), and 168 views of
-seven portraits, half of them with a drawn mask in eight colours.
+logistic regression. It was fitted on two kinds of views. 120 are rendered, with and without a mask (60 people, both
+detectors). 168 show seven portraits, half of them with a drawn mask in eight colours.
 
 Measured by cross-validation over people: of 191 covered faces 5 were missed (2.6 %), all rendered. None of 204 open
 faces was classified as covered (below 1.5 % at 95 %). Some had beards, dark glasses or open mouths.
