@@ -240,9 +240,9 @@ def test_the_table_of_the_demo_is_its_morning():
     rows = table_in(FIRST, "Try it and check it")
     steps = morning(1)
     assert [row[0] for row in rows] == [step.title for step in steps]
-    for (_, happened, as_expected), step in zip(rows, steps, strict=True):
+    for (_, expected, happened, as_expected), step in zip(rows, steps, strict=True):
         opened = [f"open for {', '.join(sorted(step.let_in))}"] if step.let_in else []
-        assert happened == "; ".join([*opened, *([step.also] if step.also else [])])
+        assert expected == happened == "; ".join([*opened, *([step.also] if step.also else [])])
         assert as_expected == "yes"
 
 
